@@ -1,0 +1,49 @@
+/**
+ * What a replica asks of its world. It touches nothing else: no system clock, no chance, no
+ * socket, no file. In `node/` these are the real ones, in `simulation/` virtual ones, and a
+ * replica cannot tell the difference.
+ *
+ * One datagram, one timer, one call from outside is one *turn*: it runs to its end before the
+ * next one starts. An exception that leaves a turn ends the server (fail-stop), and nothing
+ * that depended on a failed save is sent.
+ */
+import type { Uid } from './composable-paxos.ts';
+import type { PeerMessage } from './messages.ts';
+import type { ServerState } from './state.ts';
+import type { Decision } from './trace/events.ts';
+
+/** Something that will happen later, unless it is cancelled. Cancelling twice does no harm. */
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Milliseconds that never go backwards, for durations. They may stop while a laptop sleeps. */
+  now(): number;
+  /** Milliseconds of the wall clock. They go on during sleep, and may jump either way. */
+  wallNow(): number;
+  /** Calls `act` in a turn of its own, `delayMs` milliseconds from now or later. */
+  after(delayMs: number, act: () => void): Timer;
+}
+
+export interface Messenger {
+  /** Sends one datagram to each of `to`. Each may be lost, delayed, repeated or overtaken. */
+  send(to: readonly Uid[], message: PeerMessage): void;
+}
+
+export interface Storage {
+  /** What was saved last, or null if nothing ever was. Throws if it cannot be read. */
+  load(): unknown;
+  /** Returns only once the state would survive a power cut. Throws if it cannot promise that. */
+  save(state: ServerState): void;
+}
+
+export interface Environment {
+  readonly clock: Clock;
+  /** A number from 0 up to, not including, 1. */
+  random(): number;
+  readonly messenger: Messenger;
+  readonly storage: Storage;
+  /** Makes a decision visible. What is sent, received and saved is traced by the environment. */
+  trace(decision: Decision): void;
+}

@@ -1,0 +1,241 @@
+/**
+ * Every message on the wire: its type, and the guard that an untrusted datagram must pass.
+ *
+ * A datagram is one JSON object in UTF-8, `{"type": …, "seq": n, …}`. `seq` counts the datagrams
+ * of its sender, so that a trace can find both ends of an arrow. A guard accepts exactly the
+ * fields of its type: nothing missing, nothing extra, every number a whole one that leaves room
+ * to grow, every uid that of a known server.
+ */
+import type { ChainState, Link } from './chain.ts';
+import type {
+  AcceptedMessage,
+  AcceptMessage,
+  NackMessage,
+  PrepareMessage,
+  PromiseMessage,
+  Uid,
+} from './composable-paxos.ts';
+
+/** What the roles say to each other speaks of one instance of the chain. */
+export type InInstance<Message> = Message & { readonly instanceNumber: number };
+
+export type Prepare = InInstance<PrepareMessage>;
+export type Promised = InInstance<PromiseMessage<Link>>;
+export type Nack = InInstance<NackMessage>;
+export type Accept = InInstance<AcceptMessage<Link>>;
+export type Accepted = InInstance<AcceptedMessage<Link>>;
+
+/** What a proposer asks of all acceptors. */
+export type Question = Prepare | Accept;
+export type InstanceMessage = Question | Promised | Nack | Accepted;
+
+/** "I am at this instance: have I missed anything?" */
+export interface SyncRequest {
+  readonly type: 'sync_request';
+  readonly instanceNumber: number;
+}
+
+/** "This is where I am": the chain before `instanceNumber`, which is still open. */
+export interface CatchUpMessage extends ChainState {
+  readonly type: 'catchup';
+  readonly instanceNumber: number;
+}
+
+/** What servers say to each other. */
+export type PeerMessage = InstanceMessage | SyncRequest | CatchUpMessage;
+
+/** A client to a server: "please set the value to this". */
+export interface ProposeMessage {
+  readonly type: 'propose';
+  readonly value: string;
+}
+
+export type Message = PeerMessage | ProposeMessage;
+
+/** The largest payload that UDP over IPv4 carries. */
+export const MAX_DATAGRAM_BYTES = 65_507;
+
+/**
+ * The largest value, counted as the JSON text that carries it, in bytes of UTF-8. A promise and a
+ * catch-up carry a value beside everything else that they say; with this limit both always fit.
+ */
+export const MAX_VALUE_BYTES = 32_768;
+
+/** Beyond this no number from the wire is believed: all could still grow for some centuries. */
+export const MAX_NUMBER = 2 ** 48;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** How many bytes a value takes on the wire: its JSON text in UTF-8. */
+export function encodedBytes(value: string): number {
+  return encoder.encode(JSON.stringify(value)).length;
+}
+
+/** The datagram for a message. Every message that passes its guard fits into one. */
+export function encodeDatagram(seq: number, message: Message): Uint8Array {
+  const { type, ...fields } = message;
+  return encoder.encode(JSON.stringify({ type, seq, ...fields }));
+}
+
+/** What a datagram says, or one short sentence about why it is not believed. */
+export type Decoded =
+  | { readonly seq: number; readonly message: Message }
+  | { readonly rejected: string };
+
+/** Decodes and checks a datagram. `uids` are the servers of the cluster. Never throws. */
+export function decodeDatagram(bytes: Uint8Array, uids: readonly Uid[]): Decoded {
+  if (bytes.length > MAX_DATAGRAM_BYTES) return { rejected: 'it is too long' };
+
+  const parsed = parse(bytes);
+  if (parsed === undefined) return { rejected: 'it is not JSON in UTF-8' };
+  if (!isRecord(parsed)) return { rejected: 'it is not a JSON object' };
+
+  const { type, seq, ...fields } = parsed;
+  if (typeof type !== 'string') return { rejected: 'it has no type' };
+  if (!isCount(seq)) return { rejected: 'its seq is not a whole number from 0 on' };
+
+  const guard = GUARDS.get(type);
+  if (guard === undefined) return { rejected: 'its type is unknown' };
+  const wrong = wrongField(fields, guard, uids);
+  if (wrong !== null) return { rejected: `its ${wrong}` };
+  return { seq, message: { type, ...fields } as unknown as Message };
+}
+
+export function isPeerMessage(message: Message): message is PeerMessage {
+  return message.type !== 'propose';
+}
+
+export function isInstanceMessage(message: PeerMessage): message is InstanceMessage {
+  return message.type !== 'sync_request' && message.type !== 'catchup';
+}
+
+export function isQuestion(message: PeerMessage): message is Question {
+  return message.type === 'prepare' || message.type === 'accept';
+}
+
+// Guards. Each check takes whatever stood in the field; `uids` are the servers of the cluster.
+
+type Check = (value: unknown, uids: readonly Uid[]) => boolean;
+type Fields = Readonly<Record<string, Check>>;
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MAX_NUMBER;
+}
+
+const isNumber: Check = (value) => isCount(value) && value >= 1;
+
+const isUid: Check = (value, uids) => typeof value === 'string' && uids.includes(value);
+
+/** A string that survives UTF-8 unchanged (no lone surrogate) and fits into every message. */
+export const isValue: Check = (value) =>
+  typeof value === 'string' &&
+  // One UTF-16 unit is at least one byte, so the length alone can refuse before it is encoded.
+  value.length < MAX_VALUE_BYTES &&
+  !/\p{Surrogate}/u.test(value) &&
+  encodedBytes(value) <= MAX_VALUE_BYTES;
+
+const LINK_ID = /^([A-Z])-[0-9a-f]{8}-[1-9][0-9]{0,15}$/;
+
+const isLinkId: Check = (value, uids) =>
+  typeof value === 'string' && isUid(LINK_ID.exec(value)?.[1], uids);
+
+const isObjectOf =
+  (fields: Fields): Check =>
+  (value, uids) =>
+    isRecord(value) && wrongField(value, fields, uids) === null;
+
+const orNull =
+  (check: Check): Check =>
+  (value, uids) =>
+    value === null || check(value, uids);
+
+const either =
+  (...checks: Check[]): Check =>
+  (value, uids) =>
+    checks.some((check) => check(value, uids));
+
+const isProposalId = isObjectOf({ number: isNumber, uid: isUid });
+
+const isLink = either(
+  isObjectOf({ update: isValue, id: isLinkId }),
+  isObjectOf({ lease: orNull(isUid), id: isLinkId }),
+);
+
+const isLatestUpdateIds: Check = (value, uids) =>
+  isRecord(value) &&
+  Object.entries(value).every(
+    ([uid, id]) => isUid(uid, uids) && isLinkId(id, uids) && (id as string).startsWith(`${uid}-`),
+  );
+
+const CHAIN_FIELDS: Fields = {
+  instanceNumber: isNumber,
+  currentValue: orNull(isValue),
+  lease: orNull(isObjectOf({ holder: isUid, id: isLinkId })),
+  latestUpdateIds: isLatestUpdateIds,
+};
+
+const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
+  ['propose', { value: isValue }],
+  ['prepare', { instanceNumber: isNumber, proposalId: isProposalId }],
+  [
+    'promise',
+    {
+      instanceNumber: isNumber,
+      proposalId: isProposalId,
+      lastAcceptedId: orNull(isProposalId),
+      lastAcceptedValue: orNull(isLink),
+    },
+  ],
+  [
+    'nack',
+    { instanceNumber: isNumber, proposalId: isProposalId, promisedProposalId: isProposalId },
+  ],
+  ['accept', { instanceNumber: isNumber, proposalId: isProposalId, proposalValue: isLink }],
+  ['accepted', { instanceNumber: isNumber, proposalId: isProposalId, proposalValue: isLink }],
+  ['sync_request', { instanceNumber: isNumber }],
+  ['catchup', CHAIN_FIELDS],
+]);
+
+/** What a state file holds: whose it is, the chain, and the acceptor of the open instance. */
+const STATE_FIELDS: Fields = {
+  uid: isUid,
+  ...CHAIN_FIELDS,
+  promisedId: orNull(isProposalId),
+  acceptedId: orNull(isProposalId),
+  acceptedValue: orNull(isLink),
+};
+
+/** What is wrong with the fields of a state file, or null: its shape only, see `state.ts`. */
+export function wrongStateField(
+  fields: Record<string, unknown>,
+  uids: readonly Uid[],
+): string | null {
+  return wrongField(fields, STATE_FIELDS, uids);
+}
+
+/** Says which field is missing, extra or wrong; null when all is well. */
+function wrongField(
+  record: Record<string, unknown>,
+  fields: Fields,
+  uids: readonly Uid[],
+): string | null {
+  for (const [name, check] of Object.entries(fields)) {
+    if (!Object.hasOwn(record, name)) return `${name} is missing`;
+    if (!check(record[name], uids)) return `${name} is not what it must be`;
+  }
+  const extra = Object.keys(record).some((name) => !Object.hasOwn(fields, name));
+  return extra ? 'fields are more than its type has' : null;
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(decoder.decode(bytes));
+  } catch {
+    return undefined;
+  }
+}

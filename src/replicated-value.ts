@@ -1,0 +1,350 @@
+/**
+ * The base of every replica: one replicated value, kept by a chain of Paxos instances.
+ *
+ * An instance decides one link. When a link is chosen, the replica applies it, drops the
+ * instance and opens the next. This class does what a server must do to be *safe*: it answers,
+ * it counts, it saves before it speaks. It is passive, it never starts a conversation by itself.
+ * What makes things happen comes in layers, each a mixin around this class; every verb that a
+ * layer may override stands here, empty where the base has nothing to do.
+ *
+ * Four rules hold whatever the layers do:
+ *
+ *   1. *Save it, then say it.* A promise or an accepted leaves only after it is durable, so that
+ *      no crash can make the acceptor forget what others rely on.
+ *   2. *Our own promise first, our own acceptance last.* A server is an acceptor of its own
+ *      proposals, and messages to itself do not cross the network, where they could be lost. Its
+ *      own promise is durable before its prepare leaves: an id that may be known to others
+ *      is never used again after a crash. An accept leaves before its own acceptance is
+ *      saved, so that the disks of all servers work at the same time.
+ *   3. *Memory follows the disk.* The chain moves on in memory once it has moved on disk.
+ *   4. *Only the open instance is alive.* A message of another instance is not handled here.
+ */
+import {
+  applyLink,
+  type ChainState,
+  chainOf,
+  EMPTY_CHAIN,
+  type Link,
+  type LinkId,
+} from './chain.ts';
+import {
+  type AcceptorState,
+  type NackMessage,
+  PaxosInstance,
+  quorumOf,
+  type Uid,
+  UNTOUCHED,
+} from './composable-paxos.ts';
+import type { Environment } from './environment.ts';
+import type {
+  Accept,
+  Accepted,
+  Nack,
+  PeerMessage,
+  Prepare,
+  Promised,
+  Question,
+} from './messages.ts';
+import { isInstanceMessage } from './messages.ts';
+import { acceptorOf, readServerState, type ServerState } from './state.ts';
+
+/** What a mixin takes and gives back. The one `any`: TypeScript requires it of mixins. */
+// biome-ignore lint/suspicious/noExplicitAny: TypeScript requires it of mixins
+export type Constructor<T> = new (...args: any[]) => T;
+
+export class ReplicatedValue {
+  readonly uid: Uid;
+  /** All servers of the cluster, this one among them. */
+  readonly uids: readonly Uid[];
+  readonly peers: readonly Uid[];
+  protected readonly environment: Environment;
+
+  #instanceNumber = 1;
+  #chain: ChainState = EMPTY_CHAIN;
+  #instance!: PaxosInstance<Link>; // from `start` on
+  #run = ''; // tells this run of the program from every other one
+  #linksAsked = 0;
+
+  /** Only stores. The first call that does anything, and that layers hear of, is `start`. */
+  constructor(uid: Uid, uids: readonly Uid[], environment: Environment) {
+    this.uid = uid;
+    this.uids = uids;
+    this.peers = uids.filter((other) => other !== uid);
+    this.environment = environment;
+  }
+
+  // What others may know.
+
+  get quorum(): number {
+    return quorumOf(this.uids.length);
+  }
+
+  /** The open instance. All before it are chosen. */
+  get instanceNumber(): number {
+    return this.#instanceNumber;
+  }
+
+  /** What the links before the open instance have made. */
+  get chain(): ChainState {
+    return this.#chain;
+  }
+
+  /** What this server has promised and accepted in the open instance. */
+  get acceptorState(): AcceptorState<Link> {
+    return this.#instance.acceptor.state;
+  }
+
+  // Life. A layer's `start` calls super first, its `stop` calls super last.
+
+  /** Goes on from where the disk says. Throws, with one sentence, if that cannot be used. */
+  start(): void {
+    const { environment, uid, uids } = this;
+    const stored = environment.storage.load();
+    const restored = stored !== null;
+    let acceptor: AcceptorState<Link> = UNTOUCHED;
+    if (restored) {
+      const state = readServerState(stored, uid, uids);
+      this.#instanceNumber = state.instanceNumber;
+      this.#chain = chainOf(state);
+      acceptor = acceptorOf(state);
+    }
+    this.#instance = this.createInstance(acceptor);
+    this.#run = randomHex(environment);
+    const layers = layersOf(this);
+    environment.trace({ event: 'start', layers, restored, state: this.#state() });
+  }
+
+  /** Ends all activity at once; what is on disk is enough to go on later. */
+  stop(): void {
+    this.environment.trace({ event: 'stop', waiting: 0 });
+  }
+
+  /** Brings in order what others would have to wait for, then calls `done`; then comes `stop`. */
+  retire(done: () => void): void {
+    done();
+  }
+
+  // What comes from outside.
+
+  /** A client asks for this value. It is up to a layer to do something about it. */
+  submit(_value: string): void {}
+
+  /** A message of a peer, or of this server to itself. */
+  receive(from: Uid, message: PeerMessage): void {
+    if (!isInstanceMessage(message)) return this.ignore(`no layer here knows ${message.type}`);
+    if (message.instanceNumber !== this.#instanceNumber) {
+      return this.receiveFromOtherInstance(from, message);
+    }
+    switch (message.type) {
+      case 'prepare':
+        return this.receivePrepare(from, message);
+      case 'promise':
+        return this.receivePromise(from, message);
+      case 'nack':
+        return this.receiveNack(from, message);
+      case 'accept':
+        return this.receiveAccept(from, message);
+      case 'accepted':
+        return this.receiveAccepted(from, message);
+    }
+  }
+
+  // The five messages of Paxos, in the open instance.
+
+  protected receivePrepare(from: Uid, message: Prepare): void {
+    const { instanceNumber, proposalId } = message;
+    const answer = this.#durably(() => this.#instance.receivePrepare(message));
+    if (answer.type === 'nack') return this.#refuse(from, answer);
+
+    this.environment.trace({ event: 'promise', to: from, instanceNumber, proposalId });
+    this.#reply(from, { ...answer, instanceNumber });
+  }
+
+  protected receivePromise(from: Uid, message: Promised): void {
+    const { instanceNumber, proposalId } = message;
+    const { proposer } = this.#instance;
+    if (proposer.receivePromise(from, message)) return this.lead();
+    if (!proposer.isCurrent(proposalId)) return this.ignore('this round is over');
+
+    const count = proposer.state.promisesFrom.length;
+    const servers = this.uids.length;
+    const counted = { of: 'promise', instanceNumber, proposalId, count, servers } as const;
+    this.environment.trace({ event: 'count', ...counted });
+  }
+
+  protected receiveNack(from: Uid, message: Nack): void {
+    const { instanceNumber, proposalId, promisedProposalId: promisedId } = message;
+    if (!this.#instance.proposer.receiveNack(message)) return this.ignore('this round is over');
+
+    this.environment.trace({ event: 'refused', from, instanceNumber, proposalId, promisedId });
+    this.refused();
+  }
+
+  protected receiveAccept(from: Uid, message: Accept): void {
+    const { instanceNumber, proposalId, proposalValue: value } = message;
+    const answer = this.#durably(() => this.#instance.receiveAccept(message));
+    if (answer.type === 'nack') return this.#refuse(from, answer);
+
+    this.environment.trace({ event: 'accept', from, instanceNumber, proposalId, value });
+    const accepted: Accepted = { ...answer, instanceNumber };
+    this.sendToPeers(accepted);
+    this.receive(this.uid, accepted);
+  }
+
+  protected receiveAccepted(from: Uid, message: Accepted): void {
+    const { instanceNumber, proposalId, proposalValue: value } = message;
+    const { learner } = this.#instance;
+    const isChosen = learner.receiveAccepted(from, message);
+    const count = learner.acceptorsOf(proposalId);
+    const counted = { instanceNumber, proposalId, count, servers: this.uids.length };
+    if (!isChosen) {
+      return this.environment.trace({ event: 'count', of: 'accepted', ...counted });
+    }
+    this.environment.trace({ event: 'chosen', ...counted, value });
+    this.#moveTo(instanceNumber + 1, applyLink(this.#chain, value), value);
+  }
+
+  /** A message of an instance that is closed here, or not yet open. */
+  protected receiveFromOtherInstance(_from: Uid, message: PeerMessage): void {
+    const isOld = message.instanceNumber < this.#instanceNumber;
+    this.ignore(isOld ? 'this instance is closed' : 'this instance is not open yet');
+  }
+
+  // What layers make happen. The empty ones are hooks.
+
+  /** Something may have to be done now: a layer that can, starts. */
+  protected pursue(): void {}
+
+  /** Starts a round in the open instance. */
+  protected drive(): void {}
+
+  /** What this server would like the open instance to choose, or null. Asked at the last moment. */
+  protected nextLink(): Link | null {
+    return null;
+  }
+
+  /** The current round was refused and is over. */
+  protected refused(): void {}
+
+  /** The current round found nothing to finish and had nothing to propose; it is over. */
+  protected rested(): void {}
+
+  /** The chain has moved on, by `link` or, if null, by catch-up. `pursue` follows. */
+  protected advanced(_link: Link | null): void {}
+
+  // Tools for layers.
+
+  /** First phase: asks all acceptors for a promise. */
+  protected prepare(): void {
+    const instanceNumber = this.#instanceNumber;
+    this.ask({ ...this.#instance.proposer.prepare(), instanceNumber });
+  }
+
+  /** Second phase without a first: only for the one who owns the reserved number. */
+  protected assumeLeadership(): void {
+    this.#instance.proposer.assumeLeadership();
+    this.lead();
+  }
+
+  /** Second phase: asks all acceptors to accept what must be finished, or what we want. */
+  protected lead(): void {
+    const instanceNumber = this.#instanceNumber;
+    const { proposer } = this.#instance;
+    const { proposalId, promisesFrom, highestAcceptedValue: bound } = proposer.state;
+    if (proposalId === null) throw new Error('nobody can lead between rounds');
+    const counted = { count: promisesFrom.length, servers: this.uids.length };
+    this.environment.trace({ event: 'lead', instanceNumber, proposalId, ...counted, bound });
+
+    const accept = proposer.accept(this.nextLink());
+    if (accept !== null) return this.ask({ ...accept, instanceNumber });
+    this.environment.trace({ event: 'rest', instanceNumber, proposalId });
+    this.rested();
+  }
+
+  /** Puts a question to all acceptors, this server's own among them: see rule 2 above. */
+  protected ask(question: Question): void {
+    if (question.type === 'prepare') this.receive(this.uid, question);
+    this.sendToPeers(question);
+    // With a quorum of one this closes the instance before it returns: nothing may follow it.
+    if (question.type === 'accept') this.receive(this.uid, question);
+  }
+
+  protected sendToPeers(message: PeerMessage): void {
+    if (this.peers.length > 0) this.environment.messenger.send(this.peers, message);
+  }
+
+  /** Moves to a later instance on a peer's word: all links up to there are chosen. */
+  protected jump(instanceNumber: number, chain: ChainState): void {
+    if (instanceNumber <= this.#instanceNumber) throw new Error('the chain only grows');
+    this.#moveTo(instanceNumber, chain, null);
+  }
+
+  /** A link id that nobody has used, nor will. */
+  protected newLinkId(): LinkId {
+    this.#linksAsked += 1;
+    return `${this.uid}-${this.#run}-${this.#linksAsked}`;
+  }
+
+  /** The roles for a fresh or a restored instance. */
+  protected createInstance(restored: AcceptorState<Link>): PaxosInstance<Link> {
+    return PaxosInstance.restore(this.uid, this.quorum, restored);
+  }
+
+  protected ignore(why: string): void {
+    this.environment.trace({ event: 'ignore', instanceNumber: this.#instanceNumber, why });
+  }
+
+  #reply(to: Uid, message: PeerMessage): void {
+    if (to === this.uid) return this.receive(to, message);
+    this.environment.messenger.send([to], message);
+  }
+
+  #refuse(to: Uid, nack: NackMessage): void {
+    const { proposalId, promisedProposalId: promisedId } = nack;
+    const instanceNumber = this.#instanceNumber;
+    this.environment.trace({ event: 'refuse', to, instanceNumber, proposalId, promisedId });
+    this.#reply(to, { ...nack, instanceNumber });
+  }
+
+  /** Lets the acceptor answer, and returns the answer once what it says would survive a crash. */
+  #durably<Answer>(answer: () => Answer): Answer {
+    const before = this.acceptorState;
+    const result = answer();
+    if (this.acceptorState !== before) this.environment.storage.save(this.#state());
+    return result;
+  }
+
+  /** What the disk must hold. The promise and the accepted value have one home: the acceptor. */
+  #state(): ServerState {
+    const { uid } = this;
+    return { uid, instanceNumber: this.#instanceNumber, ...this.#chain, ...this.acceptorState };
+  }
+
+  #moveTo(instanceNumber: number, chain: ChainState, link: Link | null): void {
+    const { uid } = this;
+    this.environment.storage.save({ uid, instanceNumber, ...chain, ...UNTOUCHED });
+    this.#instanceNumber = instanceNumber;
+    this.#chain = chain;
+    this.#instance = this.createInstance(UNTOUCHED);
+    this.environment.trace({ event: 'advance', instanceNumber, link, chain });
+    this.advanced(link);
+    this.pursue();
+  }
+}
+
+/** The names of the classes that a replica is made of, from the outermost to the base. */
+function layersOf(replica: ReplicatedValue): string[] {
+  const names: string[] = [];
+  let prototype: object = Object.getPrototypeOf(replica);
+  while (prototype !== Object.prototype) {
+    names.push(prototype.constructor.name);
+    prototype = Object.getPrototypeOf(prototype);
+  }
+  return names;
+}
+
+/** Eight hexadecimal digits, different on every run. */
+function randomHex(environment: Environment): string {
+  const number = Math.floor(environment.random() * 2 ** 32);
+  return number.toString(16).padStart(8, '0');
+}

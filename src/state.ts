@@ -1,0 +1,40 @@
+/**
+ * What a server keeps on disk, `<state-dir>/<uid>.json`: the chain up to its open instance, and
+ * what its acceptor has promised and accepted in that instance.
+ */
+import type { ChainState, Link } from './chain.ts';
+import { type AcceptorState, compareProposalIds, type Uid } from './composable-paxos.ts';
+import { isRecord, wrongStateField } from './messages.ts';
+
+export interface ServerState extends ChainState, AcceptorState<Link> {
+  readonly uid: Uid;
+  readonly instanceNumber: number;
+}
+
+/**
+ * The state of server `uid` out of what its disk holds. Throws an `Error` with one plain sentence
+ * when that cannot be it. Nothing is ever repaired: a forgotten promise can undo a chosen value.
+ */
+export function readServerState(stored: unknown, uid: Uid, uids: readonly Uid[]): ServerState {
+  if (!isRecord(stored)) throw new Error('it does not hold a JSON object');
+  if (typeof stored['uid'] === 'string' && stored['uid'] !== uid) {
+    throw new Error(`it belongs to server ${JSON.stringify(stored['uid'].slice(0, 20))}`);
+  }
+  const wrong = wrongStateField(stored, uids);
+  if (wrong !== null) throw new Error(`its ${wrong}`);
+
+  const state = stored as unknown as ServerState;
+  if ((state.acceptedId === null) !== (state.acceptedValue === null)) {
+    throw new Error('it names an accepted id without its value, or a value without its id');
+  }
+  if (compareProposalIds(state.promisedId, state.acceptedId) < 0) {
+    throw new Error('its promise is below what it has accepted');
+  }
+  return state;
+}
+
+/** The part of a state that the acceptor of the open instance goes on from. */
+export function acceptorOf(state: ServerState): AcceptorState<Link> {
+  const { promisedId, acceptedId, acceptedValue } = state;
+  return { promisedId, acceptedId, acceptedValue };
+}
