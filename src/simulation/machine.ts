@@ -1,0 +1,251 @@
+/**
+ * One virtual machine with one server on it: its clock, its disk, and the process that may be
+ * running, paused or dead. It gives the replica an environment, and it is where crashes strike:
+ * in the middle of a save, between a save and the message that speaks of it, half-way through a
+ * broadcast.
+ */
+import type { Uid } from '../composable-paxos.ts';
+import type { Environment, Timer } from '../environment.ts';
+import { isPeerMessage, type Message, type PeerMessage } from '../messages.ts';
+import type { ReplicatedValue } from '../replicated-value.ts';
+import type { ServerState } from '../state.ts';
+import type { Decision, WorldEvent } from '../trace/events.ts';
+import type { Entry } from './agenda.ts';
+import type { MachineClock } from './clock.ts';
+import { Disk, SAVE_STEPS, type SaveStep } from './disk.ts';
+import { Random } from './random.ts';
+import type { World } from './world.ts';
+
+export type ReplicaClass = new (
+  uid: Uid,
+  uids: readonly Uid[],
+  environment: Environment,
+) => ReplicatedValue;
+
+/**
+ * Where a crash strikes: right before a step of the next save; after a save and before the first
+ * message of that turn; when a broadcast has reached its first receiver only; at the end of a
+ * turn; or at once, between two turns.
+ */
+export const CRASH_POINTS = [
+  'now',
+  ...SAVE_STEPS,
+  'save and send',
+  'half a broadcast',
+  'end of turn',
+] as const;
+export type CrashPoint = (typeof CRASH_POINTS)[number];
+
+/** Leaves a turn in the middle, as a crash does. */
+class Crash extends Error {}
+
+/** The disk says no. */
+class DiskTrouble extends Error {}
+
+export class Machine {
+  readonly uid: Uid;
+  readonly clock: MachineClock;
+  readonly disk = new Disk();
+  readonly #world: World;
+  readonly #luck: Random;
+  #replica: ReplicatedValue | null = null;
+  #run = 0;
+  #turn = 0;
+  #seq = 0;
+  #isPaused = false;
+  /** What happens to a paused process waits until it goes on. */
+  #held: (() => void)[] = [];
+  #armed: { readonly point: CrashPoint; readonly power: boolean } | null = null;
+  #failNextSave = false;
+  #hasSaved = false;
+
+  constructor(world: World, uid: Uid, clock: MachineClock) {
+    this.uid = uid;
+    this.clock = clock;
+    this.#world = world;
+    this.#luck = new Random(world.seed, 'disk', uid);
+  }
+
+  /** The running replica, or null when the process is down. */
+  get replica(): ReplicatedValue | null {
+    return this.#replica;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Starts the process, unless it runs. */
+  start(): void {
+    if (this.#replica !== null) return;
+    this.#run += 1;
+    const { uids, replicaClass } = this.#world;
+    const replica = new replicaClass(this.uid, uids, this.#environment());
+    this.#replica = replica;
+    this.turn(() => replica.start());
+  }
+
+  /** Ends the process in good order, after at most two seconds. */
+  retire(): void {
+    const run = this.#run;
+    const stop = () => {
+      if (run !== this.#run || this.#replica === null) return;
+      this.turn(() => this.#replica?.stop());
+      this.#end();
+    };
+    this.turn(() => this.#replica?.retire(() => this.#world.later(0, stop)));
+    this.#world.later(2_000, stop);
+  }
+
+  /** Kills the process at this point. A power cut takes what the disk had not synced, too. */
+  crash(point: CrashPoint, power: boolean): void {
+    if (this.#replica === null) return;
+    if (point !== 'now') {
+      this.#armed = { point, power };
+      return;
+    }
+    this.#turn += 1;
+    this.trace({ event: 'crash' });
+    this.#end();
+    if (power) this.disk.powerCut(this.#luck.next());
+  }
+
+  /** The next save fails. */
+  failNextSave(): void {
+    this.#failNextSave = true;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    for (const act of this.#held.splice(0)) this.turn(act);
+  }
+
+  /** A datagram arrives; it is lost if nobody runs here. */
+  receive(from: Uid | null, seq: number, message: Message): void {
+    if (this.#replica === null) {
+      this.trace({ event: 'lost', to: [this.uid], seq, why: 'nobody listens' });
+      return;
+    }
+    this.turn(() => {
+      this.trace({ event: 'receive', from, seq, message });
+      if (!isPeerMessage(message)) this.#replica?.submit(message.value);
+      else if (from !== null) this.#replica?.receive(from, message);
+    });
+  }
+
+  /** One turn of the process: it runs to its end, or the process dies in the middle of it. */
+  turn(act: () => void): void {
+    if (this.#replica === null) return;
+    if (this.#isPaused) {
+      this.#held.push(act);
+      return;
+    }
+    this.#turn += 1;
+    this.#hasSaved = false;
+    try {
+      act();
+      this.#strike('end of turn');
+    } catch (error) {
+      this.#endTurnBy(error);
+    }
+    this.#world.afterTurn(this);
+  }
+
+  trace(event: Decision | WorldEvent): void {
+    this.#world.trace({ at: this.#world.nowMs, server: this.uid, turn: this.#turn, ...event });
+  }
+
+  #endTurnBy(error: unknown): void {
+    if (error instanceof Crash) {
+      const power = this.#armed?.power ?? false;
+      this.trace({ event: 'crash' });
+      this.#end();
+      if (power) this.disk.powerCut(this.#luck.next());
+      return;
+    }
+    this.trace({ event: 'fail', why: error instanceof Error ? error.message : String(error) });
+    this.#end();
+    if (!(error instanceof DiskTrouble)) this.#world.failed(this.uid, error);
+  }
+
+  #end(): void {
+    this.#replica = null;
+    this.#armed = null;
+    this.#failNextSave = false;
+    this.#held = [];
+    this.#isPaused = false;
+  }
+
+  #strike(point: CrashPoint): void {
+    if (this.#armed?.point === point) throw new Crash(point);
+  }
+
+  #environment(): Environment {
+    const world = this.#world;
+    const chance = new Random(world.seed, 'chance', this.uid, this.#run);
+    return {
+      clock: {
+        now: () => this.clock.now(world.nowMs),
+        wallNow: () => this.clock.wallNow(world.nowMs),
+        after: (delayMs, act) => this.#after(delayMs, act),
+      },
+      random: () => chance.next(),
+      messenger: { send: (to, message) => this.#send(to, message) },
+      storage: { load: () => this.disk.content, save: (state) => this.#save(state) },
+      trace: (decision) => this.trace(decision),
+    };
+  }
+
+  #after(delayMs: number, act: () => void): Timer {
+    const world = this.#world;
+    const run = this.#run;
+    const dueMs = this.clock.now(world.nowMs) + delayMs;
+    let entry: Entry | null = null;
+    const fire = () => {
+      if (entry === null || run !== this.#run) return;
+      const leftMs = dueMs - this.clock.now(world.nowMs);
+      // A machine that has slept meanwhile is not there yet by its own clock.
+      if (leftMs > 1e-6) {
+        entry = world.later(leftMs / this.clock.rate, fire);
+      } else if (this.#isPaused) {
+        this.#held.push(() => entry !== null && act());
+      } else {
+        this.turn(act);
+      }
+    };
+    entry = world.later(delayMs / this.clock.rate, fire);
+    return {
+      cancel: () => {
+        if (entry !== null) entry.act = null;
+        entry = null;
+      },
+    };
+  }
+
+  #send(to: readonly Uid[], message: PeerMessage): void {
+    if (this.#hasSaved) this.#strike('save and send');
+    this.#seq += 1;
+    this.#world.beforeSend(this, message);
+    this.trace({ event: 'send', to, seq: this.#seq, message });
+    for (const [index, uid] of to.entries()) {
+      if (index === 1) this.#strike('half a broadcast');
+      this.#world.carry({ from: this.uid, to: uid, seq: this.#seq, message });
+    }
+  }
+
+  #save(state: ServerState): void {
+    if (this.#failNextSave) throw new DiskTrouble('the state could not be saved: the disk is full');
+    for (const step of SAVE_STEPS) this.#saveStep(step, state);
+    this.#hasSaved = true;
+    this.trace({ event: 'save', state });
+  }
+
+  #saveStep(step: SaveStep, state: ServerState): void {
+    this.#strike(step);
+    if (!this.#world.skippedSaveSteps.includes(step)) this.disk.step(step, state);
+  }
+}

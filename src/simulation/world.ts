@@ -1,0 +1,159 @@
+/**
+ * The virtual world: machines, a network between them, and one true time that jumps from event
+ * to event. No real time passes, nothing here is left to chance that the seed does not fix: one
+ * seed is one run, event by event.
+ *
+ * The world knows what no trace can tell, what is really on the disks and who believes to be
+ * master at one and the same moment, and reports what is wrong there itself.
+ */
+import { compareProposalIds, type Uid } from '../composable-paxos.ts';
+import type { PeerMessage } from '../messages.ts';
+import type { TraceEvent } from '../trace/events.ts';
+import { Agenda, type Entry } from './agenda.ts';
+import { MachineClock } from './clock.ts';
+import type { SaveStep } from './disk.ts';
+import { Machine, type ReplicaClass } from './machine.ts';
+import { type Datagram, Network } from './network.ts';
+
+export interface WorldOptions {
+  readonly uids: readonly Uid[];
+  readonly replicaClass: ReplicaClass;
+  readonly seed: string | number;
+  /** Hears every event, in order. */
+  readonly trace: (event: TraceEvent) => void;
+  /** Hears of what only the world can see: which invariant is violated, and how. */
+  readonly wrong: (invariant: number, why: string) => void;
+  /** Local milliseconds per true millisecond of each machine; 1 where nothing is said. */
+  readonly clockRates?: Readonly<Record<Uid, number>>;
+  /** True: nothing arrives by itself; `inFlight` waits for somebody to deliver it. */
+  readonly byHand?: boolean;
+  /** Steps of a save that these machines leave out, to see what becomes of it. */
+  readonly skippedSaveSteps?: readonly SaveStep[];
+}
+
+export class World {
+  readonly seed: string | number;
+  readonly uids: readonly Uid[];
+  readonly replicaClass: ReplicaClass;
+  readonly skippedSaveSteps: readonly SaveStep[];
+  readonly network: Network;
+  readonly machines: ReadonlyMap<Uid, Machine>;
+  /** What is under way, oldest first, when the network is driven by hand. */
+  readonly inFlight: Datagram[] = [];
+  readonly trace: (event: TraceEvent) => void;
+  readonly #wrong: (invariant: number, why: string) => void;
+  readonly #byHand: boolean;
+  readonly #agenda = new Agenda();
+  #nowMs = 0;
+  #clientSeq = 0;
+
+  constructor(options: WorldOptions) {
+    this.seed = options.seed;
+    this.uids = options.uids;
+    this.replicaClass = options.replicaClass;
+    this.skippedSaveSteps = options.skippedSaveSteps ?? [];
+    this.trace = options.trace;
+    this.#wrong = options.wrong;
+    this.#byHand = options.byHand ?? false;
+    this.network = new Network(options.seed);
+    const machine = (uid: Uid) =>
+      new Machine(this, uid, new MachineClock(options.clockRates?.[uid] ?? 1));
+    this.machines = new Map(options.uids.map((uid) => [uid, machine(uid)]));
+  }
+
+  /** True time in milliseconds since the world began. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** The machine of this uid. Throws if there is none. */
+  machine(uid: Uid): Machine {
+    const machine = this.machines.get(uid);
+    if (machine === undefined) throw new Error(`there is no server ${uid}`);
+    return machine;
+  }
+
+  later(delayMs: number, act: () => void): Entry {
+    return this.#agenda.add(this.#nowMs + delayMs, act);
+  }
+
+  /** Lets the next thing happen, if it is due until then; false: nothing is. */
+  step(untilMs: number): boolean {
+    if (this.#agenda.nextAtMs > untilMs) return false;
+    const entry = this.#agenda.take();
+    if (entry === undefined) return false;
+    if (entry.act === null) return true;
+    this.#nowMs = entry.atMs;
+    entry.act();
+    return true;
+  }
+
+  /** Lets everything happen that is due until then. */
+  runUntil(untilMs: number): void {
+    while (this.step(untilMs));
+    this.#nowMs = Math.max(this.#nowMs, untilMs);
+  }
+
+  /** A client fires a value at a server. */
+  submit(to: Uid, value: string): void {
+    this.#clientSeq += 1;
+    this.carry({ from: null, to, seq: this.#clientSeq, message: { type: 'propose', value } });
+  }
+
+  /** The network takes a datagram. */
+  carry(datagram: Datagram): void {
+    if (this.#byHand) {
+      this.inFlight.push(datagram);
+      return;
+    }
+    const delays = this.network.delays(datagram);
+    if (delays.length === 0) this.lose(datagram, 'the network lost it');
+    for (const delayMs of delays) this.later(delayMs, () => this.deliver(datagram));
+  }
+
+  deliver({ from, to, seq, message }: Datagram): void {
+    this.machine(to).receive(from, seq, message);
+  }
+
+  lose({ from, to, seq }: Datagram, why: string): void {
+    if (from !== null) this.machine(from).trace({ event: 'lost', to: [to], seq, why });
+  }
+
+  // What machines report, and what the world sees when it looks for itself.
+
+  /** A replica died of an exception that no fault of the world explains. */
+  failed(uid: Uid, error: unknown): void {
+    const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#wrong(0, `server ${uid} failed: ${why}`);
+  }
+
+  /** Whoever speaks must have on disk what it speaks of, where no power cut can reach it. */
+  beforeSend({ uid, disk }: Machine, message: PeerMessage): void {
+    const { type } = message;
+    if (type !== 'promise' && type !== 'accepted' && type !== 'prepare') return;
+    const { synced } = disk;
+    const isCovered =
+      synced !== null &&
+      (synced.instanceNumber > message.instanceNumber ||
+        (synced.instanceNumber === message.instanceNumber &&
+          compareProposalIds(
+            type === 'accepted' ? synced.acceptedId : synced.promisedId,
+            message.proposalId,
+          ) >= 0));
+    if (!isCovered) this.#wrong(6, `server ${uid} sends ${type} before its disk holds it`);
+  }
+
+  /** No two at once may believe themselves master. Belief begins in a turn of the believer. */
+  afterTurn(machine: Machine): void {
+    if (!believesToBeMaster(machine)) return;
+    for (const other of this.machines.values()) {
+      if (other !== machine && believesToBeMaster(other)) {
+        this.#wrong(8, `servers ${machine.uid} and ${other.uid} are both master`);
+      }
+    }
+  }
+}
+
+function believesToBeMaster({ replica }: Machine): boolean {
+  return replica !== null && 'isMaster' in replica && replica.isMaster === true;
+}
