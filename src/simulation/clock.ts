@@ -6,6 +6,7 @@ export class MachineClock {
   /** Local milliseconds per true millisecond. */
   readonly rate: number;
   #sleptMs = 0;
+  #sleepingSinceMs: number | null = null;
   #wallOffsetMs: number;
 
   constructor(rate = 1, wallOffsetMs = 1_700_000_000_000) {
@@ -14,7 +15,7 @@ export class MachineClock {
   }
 
   now(trueMs: number): number {
-    return (trueMs - this.#sleptMs) * this.rate;
+    return ((this.#sleepingSinceMs ?? trueMs) - this.#sleptMs) * this.rate;
   }
 
   wallNow(trueMs: number): number {
@@ -25,8 +26,14 @@ export class MachineClock {
     this.#wallOffsetMs += byMs;
   }
 
-  /** The machine was asleep for so many true milliseconds. */
-  slept(forMs: number): void {
-    this.#sleptMs += forMs;
+  /** The machine falls asleep, unless it is asleep already. */
+  sleep(trueMs: number): void {
+    this.#sleepingSinceMs ??= trueMs;
+  }
+
+  wake(trueMs: number): void {
+    if (this.#sleepingSinceMs === null) return;
+    this.#sleptMs += trueMs - this.#sleepingSinceMs;
+    this.#sleepingSinceMs = null;
   }
 }

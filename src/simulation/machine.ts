@@ -105,9 +105,7 @@ export class Machine {
       return;
     }
     this.#turn += 1;
-    this.trace({ event: 'crash' });
-    this.#end();
-    if (power) this.disk.powerCut(this.#luck.next());
+    this.#die(point, power);
   }
 
   /** The next save fails. */
@@ -115,13 +113,32 @@ export class Machine {
     this.#failNextSave = true;
   }
 
+  /** The process stands still, as by SIGSTOP; both clocks go on. */
   pause(): void {
-    this.#isPaused = true;
+    if (this.#replica !== null) this.#isPaused = true;
   }
 
   resume(): void {
     this.#isPaused = false;
     for (const act of this.#held.splice(0)) this.turn(act);
+  }
+
+  /** The whole machine stands still, and its monotonic clock with it. */
+  sleep(): void {
+    this.pause();
+    this.clock.sleep(this.#world.nowMs);
+  }
+
+  wake(): void {
+    this.clock.wake(this.#world.nowMs);
+    this.resume();
+  }
+
+  /** Nothing more goes wrong here. */
+  calmDown(): void {
+    this.#armed = null;
+    this.#failNextSave = false;
+    this.wake();
   }
 
   /** A datagram arrives; it is lost if nobody runs here. */
@@ -160,16 +177,16 @@ export class Machine {
   }
 
   #endTurnBy(error: unknown): void {
-    if (error instanceof Crash) {
-      const power = this.#armed?.power ?? false;
-      this.trace({ event: 'crash' });
-      this.#end();
-      if (power) this.disk.powerCut(this.#luck.next());
-      return;
-    }
+    if (error instanceof Crash) return this.#die(error.message, this.#armed?.power ?? false);
     this.trace({ event: 'fail', why: error instanceof Error ? error.message : String(error) });
     this.#end();
     if (!(error instanceof DiskTrouble)) this.#world.failed(this.uid, error);
+  }
+
+  #die(where: string, power: boolean): void {
+    this.trace({ event: 'crash', where });
+    this.#end();
+    if (power) this.disk.powerCut(this.#luck.next());
   }
 
   #end(): void {
@@ -195,7 +212,7 @@ export class Machine {
       },
       random: () => chance.next(),
       messenger: { send: (to, message) => this.#send(to, message) },
-      storage: { load: () => this.disk.content, save: (state) => this.#save(state) },
+      storage: { load: () => this.#load(), save: (state) => this.#save(state) },
       trace: (decision) => this.trace(decision),
     };
   }
@@ -235,6 +252,13 @@ export class Machine {
       if (index === 1) this.#strike('half a broadcast');
       this.#world.carry({ from: this.uid, to: uid, seq: this.#seq, message });
     }
+  }
+
+  #load(): unknown {
+    const { content } = this.disk;
+    // The process before us may have been killed between the rename and this.
+    if (content !== null) this.#saveStep('sync directory', content);
+    return content;
   }
 
   #save(state: ServerState): void {

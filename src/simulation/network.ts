@@ -42,20 +42,15 @@ export const FAIR_WEATHER: Conditions = {
 export class Network {
   conditions = FAIR_WEATHER;
   readonly #seed: number;
-  readonly #cut = new Set<string>();
+  #cut = new Set<string>();
 
   constructor(seed: string | number) {
     this.#seed = hashText(`network/${seed}`);
   }
 
-  /** Cuts the link in this direction only. */
-  cut(from: Uid, to: Uid): void {
-    this.#cut.add(from + to);
-  }
-
-  /** Mends all links. */
-  mend(): void {
-    this.#cut.clear();
+  /** These links are cut from now on, each in the direction given, and no others. */
+  cut(links: Iterable<readonly [Uid, Uid]>): void {
+    this.#cut = new Set(Array.from(links, ([from, to]) => from + to));
   }
 
   isCut(from: Uid | null, to: Uid): boolean {

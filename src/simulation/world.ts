@@ -23,6 +23,8 @@ export interface WorldOptions {
   readonly trace: (event: TraceEvent) => void;
   /** Hears of what only the world can see: which invariant is violated, and how. */
   readonly wrong: (invariant: number, why: string) => void;
+  /** Hears when a turn of this server is over. */
+  readonly turnEnded?: (uid: Uid) => void;
   /** Local milliseconds per true millisecond of each machine; 1 where nothing is said. */
   readonly clockRates?: Readonly<Record<Uid, number>>;
   /** True: nothing arrives by itself; `inFlight` waits for somebody to deliver it. */
@@ -42,6 +44,7 @@ export class World {
   readonly inFlight: Datagram[] = [];
   readonly trace: (event: TraceEvent) => void;
   readonly #wrong: (invariant: number, why: string) => void;
+  readonly #turnEnded: (uid: Uid) => void;
   readonly #byHand: boolean;
   readonly #agenda = new Agenda();
   #nowMs = 0;
@@ -54,6 +57,7 @@ export class World {
     this.skippedSaveSteps = options.skippedSaveSteps ?? [];
     this.trace = options.trace;
     this.#wrong = options.wrong;
+    this.#turnEnded = options.turnEnded ?? (() => {});
     this.#byHand = options.byHand ?? false;
     this.network = new Network(options.seed);
     const machine = (uid: Uid) =>
@@ -145,6 +149,7 @@ export class World {
 
   /** No two at once may believe themselves master. Belief begins in a turn of the believer. */
   afterTurn(machine: Machine): void {
+    this.#turnEnded(machine.uid);
     if (!believesToBeMaster(machine)) return;
     for (const other of this.machines.values()) {
       if (other !== machine && believesToBeMaster(other)) {

@@ -138,8 +138,8 @@ export type WorldEvent =
   | { readonly event: 'save'; readonly state: ServerState }
   /** The server stops itself, because it cannot go on rightly. */
   | { readonly event: 'fail'; readonly why: string }
-  /** The server was killed; only a simulation can know. */
-  | { readonly event: 'crash' };
+  /** The server was killed, `where` in its work; only a simulation can know. */
+  | { readonly event: 'crash'; readonly where: string };
 
 /** Who, when (milliseconds), and in which turn of that server. */
 export interface Stamp {

@@ -1,0 +1,174 @@
+/**
+ * A run: one schedule on one world, with all invariants after every event.
+ */
+import type { Uid } from '../composable-paxos.ts';
+import type { TraceEvent } from '../trace/events.ts';
+import { Invariants, type Violation } from '../trace/invariants.ts';
+import type { SaveStep } from './disk.ts';
+import type { ReplicaClass } from './machine.ts';
+import { type Conditions, FAIR_WEATHER } from './network.ts';
+import { MasterReplica, PlainReplica } from './replicas.ts';
+import type { Action, Schedule } from './schedule.ts';
+import { World } from './world.ts';
+
+/** How a run differs from the plain one with the right rules. */
+export interface Variant {
+  readonly leases: boolean;
+  /** Makes a broken replica class of the right one. */
+  readonly broken?: (right: ReplicaClass) => ReplicaClass;
+  readonly skippedSaveSteps?: readonly SaveStep[];
+}
+
+export interface Outcome {
+  /** The first violation; the run ended with it. */
+  readonly violation: Violation | null;
+  /** How many trace events the run had. */
+  readonly events: number;
+}
+
+/** Runs a schedule to its end, or to the first violation. `listen` hears every event. */
+export function run(
+  schedule: Schedule,
+  variant: Variant,
+  listen: (event: TraceEvent, world: World) => void = () => {},
+): Outcome {
+  return new Run(schedule, variant, listen).toTheEnd();
+}
+
+/** Where a restart after a crash that a schedule does not explain comes from. */
+const DEFAULT_DOWN_MS = 1_000;
+
+class Run {
+  readonly #schedule: Schedule;
+  readonly #world: World;
+  readonly #invariants: Invariants;
+  readonly #downMs = new Map<Uid, number>();
+  readonly #weather = new Set<Partial<Conditions>>();
+  readonly #cuts = new Set<readonly (readonly [Uid, Uid])[]>();
+  #events = 0;
+  #lastEvent: TraceEvent | null = null;
+  #violation: Violation | null = null;
+
+  constructor(
+    schedule: Schedule,
+    variant: Variant,
+    listen: (event: TraceEvent, world: World) => void,
+  ) {
+    const { uids, seed, clockRates } = schedule;
+    const right = variant.leases ? MasterReplica : PlainReplica;
+    this.#schedule = schedule;
+    this.#invariants = new Invariants(uids);
+    this.#world = new World({
+      uids,
+      seed,
+      clockRates,
+      replicaClass: variant.broken?.(right) ?? right,
+      skippedSaveSteps: variant.skippedSaveSteps ?? [],
+      trace: (event) => {
+        this.#observe(event);
+        listen(event, this.#world);
+      },
+      wrong: (invariant, why) =>
+        this.#found({ invariant, sentence: why, event: this.#lastEvent, why }),
+    });
+  }
+
+  toTheEnd(): Outcome {
+    const world = this.#world;
+    const { actions, uids, healMs, endMs } = this.#schedule;
+    for (const uid of uids) world.machine(uid).start();
+    for (const action of actions) world.later(action.atMs, () => this.#do(action));
+    world.later(healMs, () => this.#heal());
+    while (this.#violation === null && world.step(endMs));
+    if (this.#violation === null) this.#checkHealed();
+    return { violation: this.#violation, events: this.#events };
+  }
+
+  #observe(event: TraceEvent): void {
+    this.#events += 1;
+    this.#lastEvent = event;
+    const violation = this.#invariants.observe(event);
+    if (violation !== null) this.#found(violation);
+    if (event.event !== 'crash' && event.event !== 'fail') return;
+    const machine = this.#world.machine(event.server);
+    const downMs = this.#downMs.get(event.server) ?? DEFAULT_DOWN_MS;
+    this.#world.later(downMs, () => machine.start());
+  }
+
+  #found(violation: Violation): void {
+    this.#violation ??= violation;
+  }
+
+  #do(action: Action): void {
+    const world = this.#world;
+    if (action.do === 'submit') return world.submit(action.to, action.value);
+    if (action.do === 'weather') {
+      return this.#forAWhile(this.#weather, action.conditions, action.forMs);
+    }
+    if (action.do === 'cut') return this.#forAWhile(this.#cuts, action.links, action.forMs);
+
+    const machine = world.machine(action.uid);
+    switch (action.do) {
+      case 'crash':
+        this.#downMs.set(action.uid, action.downMs);
+        return machine.crash(action.point, action.power);
+      case 'fail save':
+        this.#downMs.set(action.uid, action.downMs);
+        return machine.failNextSave();
+      case 'stop':
+        machine.retire();
+        world.later(action.downMs, () => machine.start());
+        return;
+      case 'pause':
+        machine.pause();
+        world.later(action.forMs, () => machine.resume());
+        return;
+      case 'sleep':
+        machine.sleep();
+        world.later(action.forMs, () => machine.wake());
+        return;
+      case 'set clock':
+        return machine.clock.setWallBy(action.byMs);
+    }
+  }
+
+  #forAWhile<T>(active: Set<T>, one: T, forMs: number): void {
+    active.add(one);
+    this.#renewNetwork();
+    this.#world.later(forMs, () => {
+      active.delete(one);
+      this.#renewNetwork();
+    });
+  }
+
+  #renewNetwork(): void {
+    const { network } = this.#world;
+    network.conditions = Object.assign({}, FAIR_WEATHER, ...this.#weather);
+    network.cut([...this.#cuts].flat());
+  }
+
+  /** Ends all faults: whoever is down comes back, whoever stands still goes on. */
+  #heal(): void {
+    this.#weather.clear();
+    this.#cuts.clear();
+    this.#renewNetwork();
+    for (const machine of this.#world.machines.values()) {
+      machine.calmDown();
+      machine.start();
+    }
+  }
+
+  /** Invariant 10, and that no value which a server can get chosen still waits there. */
+  #checkHealed(): void {
+    const violation = this.#invariants.end(true);
+    if (violation !== null) this.#found(violation);
+    for (const { uid, replica } of this.#world.machines.values()) {
+      const mayPropose = !(replica !== null && 'isMaster' in replica) || replica.isMaster;
+      const waiting = replica !== null && 'waiting' in replica ? replica.waiting : 0;
+      if (mayPropose && waiting !== 0) {
+        const why = `server ${uid} still has ${waiting} values waiting`;
+        this.#found({ invariant: 10, sentence: why, event: this.#lastEvent, why });
+      }
+    }
+  }
+}

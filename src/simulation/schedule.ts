@@ -1,0 +1,225 @@
+/**
+ * Schedules: what is done to a cluster, and when, as a list of plain actions. A schedule is drawn
+ * from a seed before the run begins, and a list can be cut down: what is left of a failing
+ * one when nothing more can be taken away is the story of the failure.
+ *
+ * Every seed draws its own mix of faults ("swarm testing", Groce et al., 2012): a run in which
+ * everything happens at once hides the failures that need one kind of fault to be absent.
+ */
+import type { Uid } from '../composable-paxos.ts';
+import { CRASH_POINTS, type CrashPoint } from './machine.ts';
+import type { Conditions } from './network.ts';
+import { Random } from './random.ts';
+
+export type Action = { readonly atMs: number } & (
+  | { readonly do: 'submit'; readonly to: Uid; readonly value: string }
+  | {
+      readonly do: 'crash';
+      readonly uid: Uid;
+      readonly point: CrashPoint;
+      readonly power: boolean;
+      readonly downMs: number;
+    }
+  | { readonly do: 'fail save'; readonly uid: Uid; readonly downMs: number }
+  | { readonly do: 'stop'; readonly uid: Uid; readonly downMs: number }
+  | { readonly do: 'pause'; readonly uid: Uid; readonly forMs: number }
+  | { readonly do: 'sleep'; readonly uid: Uid; readonly forMs: number }
+  | { readonly do: 'set clock'; readonly uid: Uid; readonly byMs: number }
+  | { readonly do: 'cut'; readonly links: readonly (readonly [Uid, Uid])[]; readonly forMs: number }
+  | { readonly do: 'weather'; readonly conditions: Partial<Conditions>; readonly forMs: number }
+);
+
+/** Kinds of fault, each of which a seed may or may not have in its mix. */
+export const FAULTS = [
+  'loss',
+  'duplication',
+  'delay',
+  'lateness',
+  'cuts',
+  'crashes',
+  'power',
+  'saves',
+  'stops',
+  'pauses',
+  'sleeps',
+  'clocks',
+  'drift',
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export interface Schedule {
+  readonly seed: number;
+  readonly uids: readonly Uid[];
+  readonly clockRates: Readonly<Record<Uid, number>>;
+  readonly faults: readonly Fault[];
+  readonly actions: readonly Action[];
+  /** From here on nothing goes wrong any more … */
+  readonly healMs: number;
+  /** … and by then everything must be level. */
+  readonly endMs: number;
+}
+
+/** How far a clock may be off the true rate: DESIGN's promise about leases holds up to this. */
+export const MAX_DRIFT = 0.05;
+
+/** Faults end after this share of the run; the rest is for healing. */
+const FAULTY_SHARE = 0.55;
+
+/**
+ * Draws a schedule: `servers` servers for `seconds` virtual seconds. `faults` null: the mix, too,
+ * is drawn from the seed.
+ */
+export function drawSchedule(
+  seed: number,
+  servers: number,
+  seconds: number,
+  faults: readonly Fault[] | null,
+): Schedule {
+  const uids = [...'ABCDEFGHI'].slice(0, servers);
+  const mix = new Random(seed, 'mix');
+  const drawn = faults ?? withoutContradiction(FAULTS.filter(() => mix.chance(0.45)));
+  const endMs = seconds * 1_000;
+  const healMs = endMs * FAULTY_SHARE;
+  const drift = new Random(seed, 'drift');
+  const rate = () => (drawn.includes('drift') ? drift.between(1 - MAX_DRIFT, 1 + MAX_DRIFT) : 1);
+  const clockRates = Object.fromEntries(uids.map((uid) => [uid, rate()]));
+  const actions = [
+    ...drawLoad(seed, uids, healMs, endMs),
+    ...drawn.flatMap((fault) => drawFaults[fault](new Random(seed, fault), uids, healMs)),
+  ].sort((a, b) => a.atMs - b.atMs);
+  return { seed, uids, clockRates, faults: drawn, actions, healMs, endMs };
+}
+
+/**
+ * A machine that sleeps while its wall clock is set back has no clock left that tells how long:
+ * no lease survives that, and none is promised to.
+ */
+function withoutContradiction(faults: readonly Fault[]): readonly Fault[] {
+  return faults.includes('sleeps') ? faults.filter((fault) => fault !== 'clocks') : faults;
+}
+
+/** Values from clients: in bursts and singly, most while faults rage, some when all is healed. */
+function drawLoad(seed: number, uids: readonly Uid[], healMs: number, endMs: number): Action[] {
+  const random = new Random(seed, 'load');
+  const favourite = random.chance(0.5) ? random.pick(uids) : null;
+  const count = 10 + random.below(40);
+  const actions: Action[] = [];
+  let atMs = 0;
+  for (let n = 1; n <= count; n += 1) {
+    if (!random.chance(0.4)) atMs = random.between(0, healMs);
+    const to = favourite !== null && random.chance(0.8) ? favourite : random.pick(uids);
+    actions.push({ atMs, do: 'submit', to, value: `v${n}` });
+  }
+  // The healed cluster hears of something new, so that everybody notices who is behind.
+  const probeMs = healMs + 0.5 * (endMs - healMs);
+  for (const to of uids) actions.push({ atMs: probeMs, do: 'submit', to, value: `healed-${to}` });
+  return actions;
+}
+
+type Draw = (random: Random, uids: readonly Uid[], healMs: number) => Action[];
+
+/** `count` to `2 * count` actions, at random times while faults rage. */
+function several(count: number, random: Random, healMs: number, draw: (atMs: number) => Action) {
+  const times = Array.from({ length: count + random.below(count + 1) }, () =>
+    random.between(0, healMs),
+  );
+  return times.map(draw);
+}
+
+/** Weather for a while; of what it does not speak it changes nothing. */
+function weather(random: Random, healMs: number, draw: () => Partial<Conditions>): Action[] {
+  return several(2, random, healMs, (atMs) => ({
+    atMs,
+    do: 'weather',
+    conditions: draw(),
+    forMs: random.between(1_000, healMs - atMs + 1_000),
+  }));
+}
+
+const drawFaults: Readonly<Record<Fault, Draw>> = {
+  loss: (random, _, healMs) =>
+    weather(random, healMs, () => ({ drop: random.between(0.02, random.chance(0.3) ? 0.6 : 0.3) })),
+  duplication: (random, _, healMs) =>
+    weather(random, healMs, () => ({ duplicate: random.between(0.05, 0.5) })),
+  delay: (random, _, healMs) =>
+    weather(random, healMs, () => ({ maxDelayMs: 10 ** random.between(0.5, 2.8) })),
+  lateness: (random, _, healMs) =>
+    weather(random, healMs, () => ({
+      late: random.between(0.01, 0.2),
+      lateMs: 10 ** random.between(2, 4.2),
+    })),
+  cuts: (random, uids, healMs) =>
+    several(3, random, healMs, (atMs) => ({
+      atMs,
+      do: 'cut',
+      links: drawCut(random, uids),
+      forMs: 10 ** random.between(2, 4.3),
+    })),
+  crashes: (random, uids, healMs) =>
+    several(4, random, healMs, (atMs) => drawCrash(random, uids, atMs, false)),
+  power: (random, uids, healMs) =>
+    several(4, random, healMs, (atMs) => drawCrash(random, uids, atMs, true)),
+  saves: (random, uids, healMs) =>
+    several(1, random, healMs, (atMs) => ({
+      atMs,
+      do: 'fail save',
+      uid: random.pick(uids),
+      downMs: drawDownMs(random),
+    })),
+  stops: (random, uids, healMs) =>
+    several(2, random, healMs, (atMs) => ({
+      atMs,
+      do: 'stop',
+      uid: random.pick(uids),
+      downMs: 2_500 + drawDownMs(random),
+    })),
+  pauses: (random, uids, healMs) =>
+    several(2, random, healMs, (atMs) => ({
+      atMs,
+      do: 'pause',
+      uid: random.pick(uids),
+      forMs: 10 ** random.between(1.5, 4.2),
+    })),
+  sleeps: (random, uids, healMs) =>
+    several(1, random, healMs, (atMs) => ({
+      atMs,
+      do: 'sleep',
+      uid: random.pick(uids),
+      forMs: 10 ** random.between(2, 4.3),
+    })),
+  clocks: (random, uids, healMs) =>
+    several(3, random, healMs, (atMs) => ({
+      atMs,
+      do: 'set clock',
+      uid: random.pick(uids),
+      byMs: random.between(-1, 1) * 10 ** random.between(1, 5),
+    })),
+  drift: () => [],
+};
+
+function drawCrash(random: Random, uids: readonly Uid[], atMs: number, mayCut: boolean): Action {
+  return {
+    atMs,
+    do: 'crash',
+    uid: random.pick(uids),
+    point: random.pick(CRASH_POINTS),
+    power: mayCut && random.chance(0.7),
+    downMs: drawDownMs(random),
+  };
+}
+
+/** Some come back before anybody notices, some only after a lease has run out. */
+function drawDownMs(random: Random): number {
+  return 10 ** random.between(0.5, 4.2);
+}
+
+/** One direction of one link, one server from all others, or a partition into two. */
+function drawCut(random: Random, uids: readonly Uid[]): [Uid, Uid][] {
+  const isLeft = new Map(uids.map((uid) => [uid, random.chance(0.5)]));
+  const loner = random.pick(uids);
+  const kind = random.below(3);
+  const pairs = uids.flatMap((a) => uids.filter((b) => b !== a).map((b): [Uid, Uid] => [a, b]));
+  if (kind === 0) return pairs.length === 0 ? [] : [random.pick(pairs)];
+  if (kind === 1) return pairs.filter(([a, b]) => a === loner || b === loner);
+  return pairs.filter(([a, b]) => isLeft.get(a) !== isLeft.get(b));
+}

@@ -1,0 +1,321 @@
+/**
+ * Situations: what a run has been through, by name and number. A simulation that finds nothing
+ * wrong says little unless one knows that it has been where things go wrong.
+ */
+import { askerOf, isUpdate, type LinkId } from '../chain.ts';
+import type { ProposalId, Uid } from '../composable-paxos.ts';
+import type { TraceEvent } from '../trace/events.ts';
+import { CRASH_POINTS } from './machine.ts';
+
+/** Situations that any run may get into. */
+export const SITUATIONS = [
+  'a value chosen',
+  'a value chosen at the first attempt',
+  'a duel of two',
+  'a duel of three',
+  'a nack to a prepare',
+  'a nack at quorum',
+  'a nack to the reserved number',
+  'a stale nack',
+  'a backoff of more than 100 ms',
+  'a question asked again',
+  'a silence that somebody ends',
+  'a value finished by another server',
+  'a value of our own found again',
+  'two values accepted in one instance',
+  'a chosen value that nobody has learned',
+  'nothing to propose at quorum',
+  'a catch-up',
+  'a catch-up over ten links and more',
+  'a datagram from an earlier run of its sender',
+  'a restart',
+  'a restart with a promise only',
+  'a restart with an open accepted value',
+  'no quorum running',
+  'nobody running',
+  'a failed save',
+  ...CRASH_POINTS.map((point) => `a crash: ${point}` as const),
+  'a clean stop',
+  'a value lost by a stop',
+  'five values waiting at once',
+  'a datagram lost',
+] as const;
+
+/** Situations that need master leases. */
+export const LEASE_SITUATIONS = [
+  'a master',
+  'a lease renewed',
+  'another master than before',
+  'a master that is one again after a restart',
+  'a lease handed back',
+  'a lease that runs out at its holder',
+  'a master that learns of another',
+  'a master that sleeps beyond its lease',
+  'a lease of unknown age',
+  'a promise withheld because of a lease',
+  'a value refused by a server that is not master',
+  'an update in one round trip',
+  'a reserved number that did not win',
+] as const;
+
+export type Situation = (typeof SITUATIONS)[number] | (typeof LEASE_SITUATIONS)[number];
+
+/** What is remembered of an instance while it is young. */
+interface Young {
+  readonly preparers: Set<Uid>;
+  /** By proposal: who has accepted it. */
+  readonly accepters: Map<string, Set<Uid>>;
+  readonly values: Set<LinkId>;
+  isLearned: boolean;
+  isChosen: boolean;
+}
+
+/** What is remembered of a server. */
+interface Known {
+  isRunning: boolean;
+  hasRun: boolean;
+  seq: number;
+  seqAtStart: number;
+  leads: ProposalId | null;
+  lastEventAt: number;
+  reignsUntil: number;
+  instanceNumber: number;
+}
+
+export class Situations {
+  readonly counts = new Map<Situation, number>();
+  readonly #quorum: number;
+  readonly #known: Map<Uid, Known>;
+  readonly #young = new Map<number, Young>();
+  #lastMaster: Uid | null = null;
+
+  constructor(uids: readonly Uid[]) {
+    this.#quorum = Math.floor(uids.length / 2) + 1;
+    const stranger = (): Known => ({
+      isRunning: false,
+      hasRun: false,
+      seq: 0,
+      seqAtStart: 0,
+      leads: null,
+      lastEventAt: 0,
+      reignsUntil: 0,
+      instanceNumber: 1,
+    });
+    this.#known = new Map(uids.map((uid) => [uid, stranger()]));
+  }
+
+  count(situation: Situation): number {
+    return this.counts.get(situation) ?? 0;
+  }
+
+  observe(event: TraceEvent): void {
+    const server = this.#known.get(event.server) as Known;
+    this.#noticeSleep(event, server);
+    server.lastEventAt = event.at;
+    switch (event.event) {
+      case 'send':
+        return this.#send(event, server);
+      case 'receive':
+        return this.#receive(event);
+      case 'accept':
+        return this.#accept(event);
+      case 'lead':
+        return this.#lead(event, server);
+      case 'refused':
+        return this.#refused(event, server);
+      case 'chosen':
+        return this.#chosen(event);
+      case 'advance':
+        return this.#advance(event, server);
+      case 'start':
+        return this.#start(event, server);
+      case 'stop':
+      case 'crash':
+      case 'fail':
+        return this.#end(event, server);
+      case 'lease':
+        return this.#lease(event, server);
+      default:
+        return this.#others(event);
+    }
+  }
+
+  #others(event: TraceEvent): void {
+    switch (event.event) {
+      case 'lost':
+        return this.#reached('a datagram lost');
+      case 'rest':
+        return this.#reached('nothing to propose at quorum');
+      case 'backoff':
+        if (event.delayMs > 100) this.#reached('a backoff of more than 100 ms');
+        return;
+      case 'timer':
+        if (event.why.includes('again')) this.#reached('a question asked again');
+        if (event.why.includes('silent')) this.#reached('a silence that somebody ends');
+        return;
+      case 'ignore':
+        if (event.why.includes('lease')) this.#reached('a promise withheld because of a lease');
+        return;
+      case 'update':
+        if (event.what === 'lost') this.#reached('a value lost by a stop');
+        if (event.what === 'queued' && event.waiting >= 5) {
+          this.#reached('five values waiting at once');
+        }
+        if (event.what === 'refused' && event.why.includes('master')) {
+          this.#reached('a value refused by a server that is not master');
+        }
+    }
+  }
+
+  #reached(situation: Situation): void {
+    this.counts.set(situation, this.count(situation) + 1);
+  }
+
+  #instance(instanceNumber: number): Young {
+    const known = this.#young.get(instanceNumber);
+    if (known !== undefined) return known;
+    const young: Young = {
+      preparers: new Set(),
+      accepters: new Map(),
+      values: new Set(),
+      isLearned: false,
+      isChosen: false,
+    };
+    this.#young.set(instanceNumber, young);
+    return young;
+  }
+
+  #send(event: TraceEvent & { event: 'send' }, server: Known): void {
+    server.seq = event.seq;
+    const { message } = event;
+    if (message.type !== 'prepare') return;
+    const { preparers } = this.#instance(message.instanceNumber);
+    if (preparers.has(event.server)) return;
+    preparers.add(event.server);
+    if (preparers.size === 2) this.#reached('a duel of two');
+    if (preparers.size === 3) this.#reached('a duel of three');
+  }
+
+  #receive(event: TraceEvent & { event: 'receive' }): void {
+    if (event.from === null) return;
+    const sender = this.#known.get(event.from) as Known;
+    if (event.seq <= sender.seqAtStart) {
+      this.#reached('a datagram from an earlier run of its sender');
+    }
+    const { message } = event;
+    if (message.type !== 'nack') return;
+    const { leads } = this.#known.get(event.server) as Known;
+    if (leads !== null && leads.number !== message.proposalId.number) this.#reached('a stale nack');
+  }
+
+  #accept(event: TraceEvent & { event: 'accept' }): void {
+    const { proposalId, value } = event;
+    const instance = this.#instance(event.instanceNumber);
+    const id = `${proposalId.number}${proposalId.uid}`;
+    const accepters = instance.accepters.get(id) ?? new Set();
+    instance.accepters.set(id, accepters.add(event.server));
+    if (!instance.values.has(value.id) && instance.values.size === 1) {
+      this.#reached('two values accepted in one instance');
+    }
+    instance.values.add(value.id);
+    if (accepters.size >= this.#quorum) instance.isChosen = true;
+  }
+
+  #lead(event: TraceEvent & { event: 'lead' }, server: Known): void {
+    server.leads = event.proposalId;
+    const { bound } = event;
+    if (bound === null) return;
+    const isOurs = askerOf(bound) === event.server;
+    this.#reached(isOurs ? 'a value of our own found again' : 'a value finished by another server');
+    const { isChosen, isLearned } = this.#instance(event.instanceNumber);
+    if (isChosen && !isLearned) this.#reached('a chosen value that nobody has learned');
+  }
+
+  #refused(event: TraceEvent & { event: 'refused' }, server: Known): void {
+    const { leads } = server;
+    const { number, uid } = event.proposalId;
+    const didLead = leads !== null && leads.number === number && leads.uid === uid;
+    this.#reached(didLead ? 'a nack at quorum' : 'a nack to a prepare');
+    if (number === 1) this.#reached('a nack to the reserved number');
+  }
+
+  #chosen(event: TraceEvent & { event: 'chosen' }): void {
+    const instance = this.#instance(event.instanceNumber);
+    if (instance.isLearned) return;
+    instance.isLearned = true;
+    const { number } = event.proposalId;
+    this.#reached('a value chosen');
+    if (number === 2) this.#reached('a value chosen at the first attempt');
+    if (number === 1 && isUpdate(event.value)) this.#reached('an update in one round trip');
+    const usedReserved = [...instance.accepters.keys()].some((id) => /^1[A-Z]/.test(id));
+    if (number > 1 && usedReserved) this.#reached('a reserved number that did not win');
+  }
+
+  #advance(event: TraceEvent & { event: 'advance' }, server: Known): void {
+    const links = event.instanceNumber - server.instanceNumber;
+    server.instanceNumber = event.instanceNumber;
+    server.leads = null;
+    if (event.link !== null) return;
+    this.#reached('a catch-up');
+    if (links >= 10) this.#reached('a catch-up over ten links and more');
+  }
+
+  #start(event: TraceEvent & { event: 'start' }, server: Known): void {
+    server.isRunning = true;
+    server.instanceNumber = event.state.instanceNumber;
+    server.seqAtStart = server.seq;
+    if (!server.hasRun) {
+      server.hasRun = true;
+      return;
+    }
+    this.#reached('a restart');
+    const { promisedId, acceptedId } = event.state;
+    if (acceptedId !== null) this.#reached('a restart with an open accepted value');
+    else if (promisedId !== null) this.#reached('a restart with a promise only');
+  }
+
+  #end(event: TraceEvent, server: Known): void {
+    server.isRunning = false;
+    server.leads = null;
+    server.reignsUntil = 0;
+    if (event.event === 'stop') this.#reached('a clean stop');
+    if (event.event === 'fail') this.#reached('a failed save');
+    if (event.event === 'crash') this.#reached(`a crash: ${event.where}` as Situation);
+    const running = [...this.#known.values()].filter(({ isRunning }) => isRunning).length;
+    if (running === this.#quorum - 1) this.#reached('no quorum running');
+    if (running === 0) this.#reached('nobody running');
+  }
+
+  #lease(event: TraceEvent & { event: 'lease' }, server: Known): void {
+    const { what, holder } = event;
+    const didReign = server.reignsUntil > 0;
+    if (what === 'ours') {
+      this.#reached(didReign ? 'a lease renewed' : 'a master');
+      if (this.#lastMaster !== null && this.#lastMaster !== event.server) {
+        this.#reached('another master than before');
+      }
+      if (this.#lastMaster === event.server && !didReign) {
+        this.#reached('a master that is one again after a restart');
+      }
+      this.#lastMaster = event.server;
+      server.reignsUntil = event.at + event.lastsMs;
+      return;
+    }
+    if (what === 'wanted') return;
+    if (what === 'unknown') this.#reached('a lease of unknown age');
+    if (what === 'over' && holder === null) this.#reached('a lease handed back');
+    if (what === 'over' && holder === event.server) {
+      this.#reached('a lease that runs out at its holder');
+    }
+    if (didReign && holder !== event.server) this.#reached('a master that learns of another');
+    if (holder !== event.server) server.reignsUntil = 0;
+  }
+
+  #noticeSleep(event: TraceEvent, server: Known): void {
+    const { reignsUntil, lastEventAt } = server;
+    if (reignsUntil === 0 || event.at <= reignsUntil || lastEventAt > reignsUntil) return;
+    // A master that is awake says something several times a second, or at its lease's end.
+    if (event.at - lastEventAt > 6_000) this.#reached('a master that sleeps beyond its lease');
+    if (event.at > reignsUntil + 500) server.reignsUntil = 0;
+  }
+}

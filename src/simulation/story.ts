@@ -1,0 +1,234 @@
+/**
+ * Stories: schedules written out step by step, with what the cluster then says.
+ *
+ * A story is a text of blocks. Lines that begin with `#` tell the reader what is going on. Then
+ * comes a command, a line `----`, and every line that the servers print because of it:
+ *
+ *     # A asks all for a promise.
+ *     submit A hello
+ *     ----
+ *     00:00.000 A →BC prepare …
+ *
+ * The network is driven by hand: what is sent stays in flight until the story delivers or drops
+ * it. Time stands still until the story says `wait`. So a story is the same on every machine, and
+ * a test runs its commands again and compares.
+ *
+ * Commands (`A->BC accept` stands for all datagrams in flight from A to B or C of that type; each
+ * part may be left out, `all` stands for everything):
+ *
+ *     cluster A B C [with leases]    the servers of this story, none of them running yet
+ *     start A B C                    starts servers; a crashed one goes on from its disk
+ *     submit A hello                 a client's value arrives at A
+ *     deliver A->BC accept           what matches arrives, oldest first
+ *     deliver all                    everything arrives, and what is sent in answer, until silence
+ *     drop …                         what matches is lost
+ *     keep …                         a copy of what matches is put aside …
+ *     bring back …                   … and is in flight again: a duplicate, or very late
+ *     wait 1000                      so many milliseconds pass
+ *     crash A [at POINT] [with power cut]   kills A now, or at that point of its next turn
+ *     stop A                         a clean stop: queue and lease are brought in order first
+ *     pause A / resume A             the process stands still, as by Ctrl-Z
+ *     set clock A by -5000           somebody sets A's wall clock, in milliseconds
+ *     in flight                      lists what is under way
+ *     show                           what every server has
+ */
+import type { Uid } from '../composable-paxos.ts';
+import { ConsoleLines, plainPaint } from '../trace/console.ts';
+import { Invariants, type Violation } from '../trace/invariants.ts';
+import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
+import type { Datagram } from './network.ts';
+import { MasterReplica, PlainReplica } from './replicas.ts';
+import { World } from './world.ts';
+
+/** What a run of a story gave. */
+export interface Told {
+  /** The story again, with what the servers say now. */
+  readonly text: string;
+  /** Which invariants were violated, in order. */
+  readonly violations: readonly Violation[];
+}
+
+/**
+ * Runs the commands of a story. `broken` makes another replica class of the right one, to see
+ * whether the story notices. Throws, naming the line, if the story cannot be understood.
+ */
+export function tellStory(
+  story: string,
+  broken: (right: ReplicaClass) => ReplicaClass = (right) => right,
+): Told {
+  const teller = new StoryTeller(broken);
+  const lines: string[] = [];
+  let isOutput = false;
+  for (const [index, line] of story.trimEnd().split('\n').entries()) {
+    if (isOutput) {
+      isOutput = line !== '';
+      continue;
+    }
+    if (line === '----') {
+      isOutput = true;
+      continue;
+    }
+    if (line === '' || line.startsWith('#')) {
+      lines.push(line);
+      continue;
+    }
+    lines.push(line, '----', ...teller.obey(line, index + 1), '');
+  }
+  return { text: `${lines.join('\n').trimEnd()}\n`, violations: teller.violations };
+}
+
+class StoryTeller {
+  readonly violations: Violation[] = [];
+  readonly #broken: (right: ReplicaClass) => ReplicaClass;
+  #world: World | null = null;
+  #kept: Datagram[] = [];
+  #said: string[] = [];
+
+  constructor(broken: (right: ReplicaClass) => ReplicaClass) {
+    this.#broken = broken;
+  }
+
+  /** Carries out one command, and returns what was printed meanwhile. */
+  obey(command: string, lineNumber: number): string[] {
+    this.#said = [];
+    for (const [pattern, act] of this.#commands) {
+      const match = pattern.exec(command);
+      if (match === null) continue;
+      act(match[1] ?? '', match[2] ?? '', match[3] ?? '');
+      return this.#said.map((line) => line.trimEnd());
+    }
+    throw new Error(`line ${lineNumber}: "${command}" is not a command of stories`);
+  }
+
+  readonly #commands: readonly [RegExp, (a: string, b: string, c: string) => void][] = [
+    [/^cluster ([A-Z](?: [A-Z])*)( with leases)?$/, (uids, leases) => this.#build(uids, leases)],
+    [/^start ([A-Z](?: [A-Z])*)$/, (uids) => this.#each(uids, (uid) => this.#at(uid).start())],
+    [/^submit ([A-Z]) (.+)$/, (uid, value) => this.#submit(uid, value)],
+    [/^deliver all$/, () => this.#deliverAll()],
+    [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#the.deliver(it))],
+    [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'lost on the way'))],
+    [/^keep (.+)$/, (what) => this.#keep(what)],
+    [/^bring back (.+)$/, (what) => this.#bringBack(what)],
+    [/^wait ([0-9]+)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
+    [/^crash ([A-Z])(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
+    [/^stop ([A-Z])$/, (uid) => this.#stop(uid)],
+    [/^pause ([A-Z])$/, (uid) => this.#at(uid).pause()],
+    [/^resume ([A-Z])$/, (uid) => this.#at(uid).resume()],
+    [/^set clock ([A-Z]) by (-?[0-9]+)$/, (a, ms) => this.#at(a).clock.setWallBy(Number(ms))],
+    [/^in flight$/, () => this.#listInFlight()],
+    [/^show$/, () => this.#show()],
+  ];
+
+  #build(uids: string, leases: string): void {
+    const cluster = uids.split(' ');
+    const write = (line: string) => this.#said.push(line);
+    const console = new ConsoleLines({ uids: cluster, verbose: false, paint: plainPaint, write });
+    const invariants = new Invariants(cluster);
+    const found = (violation: Violation) => {
+      if (!this.violations.some(({ invariant }) => invariant === violation.invariant)) {
+        this.violations.push(violation);
+      }
+    };
+    this.#world = new World({
+      uids: cluster,
+      replicaClass: this.#broken(leases === '' ? PlainReplica : MasterReplica),
+      seed: 'story',
+      byHand: true,
+      trace: (event) => {
+        console.show(event);
+        const violation = invariants.observe(event);
+        if (violation !== null) found(violation);
+      },
+      wrong: (invariant, why) => found({ invariant, sentence: why, event: null, why }),
+      turnEnded: () => console.endTurn(),
+    });
+  }
+
+  get #the(): World {
+    if (this.#world === null) throw new Error('a story begins with `cluster`');
+    return this.#world;
+  }
+
+  #at(uid: Uid) {
+    return this.#the.machine(uid);
+  }
+
+  #each(uids: string, act: (uid: Uid) => void): void {
+    for (const uid of uids.split(' ')) act(uid);
+  }
+
+  #submit(uid: Uid, value: string): void {
+    this.#at(uid).receive(null, 0, { type: 'propose', value });
+  }
+
+  #deliverAll(): void {
+    while (this.#the.inFlight.length > 0) this.#take('all', (it) => this.#the.deliver(it));
+  }
+
+  /** Takes all that matches out of what is in flight now. */
+  #take(what: string, act: (datagram: Datagram) => void): void {
+    const matches = matcher(what);
+    const taken = this.#the.inFlight.filter(matches);
+    const left = this.#the.inFlight.filter((datagram) => !matches(datagram));
+    this.#the.inFlight.splice(0, Number.POSITIVE_INFINITY, ...left);
+    if (taken.length === 0) this.#said.push('(nothing like that is in flight)');
+    for (const datagram of taken) act(datagram);
+  }
+
+  #keep(what: string): void {
+    this.#kept.push(...this.#the.inFlight.filter(matcher(what)));
+  }
+
+  #bringBack(what: string): void {
+    const back = this.#kept.filter(matcher(what));
+    if (back.length === 0) this.#said.push('(nothing like that was put aside)');
+    this.#the.inFlight.push(...back);
+    this.#kept = this.#kept.filter((datagram) => !back.includes(datagram));
+  }
+
+  #crash(uid: Uid, at: string, powerCut: string): void {
+    const point = CRASH_POINTS.find((known) => known === (at === '' ? 'now' : at));
+    if (point === undefined) {
+      throw new Error(`a crash may be at: ${CRASH_POINTS.join(', ')}; not at "${at}"`);
+    }
+    this.#at(uid).crash(point as CrashPoint, powerCut !== '');
+  }
+
+  #stop(uid: Uid): void {
+    this.#at(uid).retire();
+    this.#the.runUntil(this.#the.nowMs);
+  }
+
+  #listInFlight(): void {
+    for (const { from, to, message } of this.#the.inFlight) {
+      const id = 'proposalId' in message ? message.proposalId : null;
+      const words = id === null ? [message.type] : [message.type, `${id.number}.${id.uid}`];
+      this.#said.push(`${from ?? 'client'}->${to} ${words.join(' ')}`);
+    }
+    if (this.#the.inFlight.length === 0) this.#said.push('nothing');
+  }
+
+  #show(): void {
+    for (const { uid, replica } of this.#the.machines.values()) {
+      if (replica === null) {
+        this.#said.push(`${uid} is down`);
+        continue;
+      }
+      const { instanceNumber, chain } = replica;
+      const value = JSON.stringify(chain.currentValue);
+      const isMaster = 'isMaster' in replica && replica.isMaster === true;
+      this.#said.push(`${uid} #${instanceNumber} ${value}${isMaster ? ' master' : ''}`);
+    }
+  }
+}
+
+/** `A->BC accept`, `A->B`, `->C`, `accept`, `all`: a question to ask of a datagram. */
+function matcher(what: string): (datagram: Datagram) => boolean {
+  const match = /^(?:all|(?:([A-Z]*)->([A-Z]*))?(?:^| |$)([a-z_]*))$/.exec(what);
+  if (match === null) throw new Error(`"${what}" does not say which datagrams`);
+  const [, from = '', to = '', type = ''] = match;
+  return (datagram) =>
+    (from === '' || (datagram.from !== null && from.includes(datagram.from))) &&
+    (to === '' || to.includes(datagram.to)) &&
+    (type === '' || datagram.message.type === type);
+}
