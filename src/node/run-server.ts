@@ -1,0 +1,86 @@
+/** The life of one real server: from its port and its files to the signal that ends it. */
+import type { Uid } from '../composable-paxos.ts';
+import type { Environment } from '../environment.ts';
+import type { ReplicatedValue } from '../replicated-value.ts';
+import { addressOf, formatAddress } from './cluster-file.ts';
+import { complain, describe, Failure } from './failure.ts';
+import { JsonStateFile } from './json-state-file.ts';
+import type { ServerOptions } from './server-options.ts';
+import { SystemEnvironment } from './system-environment.ts';
+import { terminal } from './terminal.ts';
+import { TraceFile } from './trace-file.ts';
+import { Turns } from './turns.ts';
+import { UdpMessenger } from './udp-messenger.ts';
+
+/** How long a server that was asked to stop may take to bring its affairs in order. */
+const RETIRE_WITHIN_MS = 2_000;
+const EXIT_CODE_OF_SIGNAL = 128;
+const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
+
+export type ReplicaClass = new (
+  uid: Uid,
+  uids: readonly Uid[],
+  environment: Environment,
+) => ReplicatedValue;
+
+/**
+ * Starts a replica of this class as server `options.uid`, and returns when it runs. It ends the
+ * process by itself: after a signal, or when something fails. Throws a `Failure` if the server
+ * cannot even begin. The port comes first: whoever has it is the only one at the state file.
+ */
+export async function runServer(options: ServerOptions, Replica: ReplicaClass): Promise<void> {
+  const { uid, cluster } = options;
+  const uids = [...cluster.keys()];
+  const sinks = [terminal(uids, options)];
+  if (options.traceFile !== null) sinks.push(new TraceFile(options.traceFile));
+
+  let messenger: UdpMessenger | null = null;
+  const turns = new Turns(uid, sinks, (error) => {
+    messenger?.close();
+    if (options.isVerbose && !(error instanceof Failure)) console.error(error);
+    process.exit(complain(new Failure(`server ${uid} stops: ${describe(error)}`)));
+  });
+  process.on('uncaughtException', (error) => turns.fail(error));
+
+  messenger = await UdpMessenger.open(uid, cluster, options.faults, turns);
+  const file = new JsonStateFile(options.stateDirectory, uid);
+  const replica = new Replica(uid, uids, new SystemEnvironment(turns, messenger, file));
+  console.log(
+    `server ${uid} listens on ${formatAddress(addressOf(cluster, uid))}, keeps ${file.path}`,
+  );
+  turns.run(() => startFrom(file, replica));
+  messenger.deliverTo(replica);
+  stopOnSignal(turns, replica, messenger);
+}
+
+function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
+  try {
+    replica.start();
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    const advice = 'it was left as it is; put back a good copy, since a server must not forget';
+    throw new Failure(`its state file ${file.path} cannot be used: ${describe(error)}; ${advice}`);
+  }
+}
+
+/** The first signal, or a reader of our lines that goes away, stops in order; the second at once. */
+function stopOnSignal(turns: Turns, replica: ReplicatedValue, messenger: UdpMessenger): void {
+  let isStopping = false;
+  const stop = () => {
+    turns.run(() => replica.stop());
+    turns.end();
+    messenger.close();
+    process.exit(0);
+  };
+  const retire = () => {
+    isStopping = true;
+    turns.after(RETIRE_WITHIN_MS, () => setImmediate(stop));
+    turns.run(() => replica.retire(() => setImmediate(stop)));
+  };
+  for (const [signal, number] of Object.entries(SIGNALS)) {
+    process.on(signal, () => (isStopping ? process.exit(EXIT_CODE_OF_SIGNAL + number) : retire()));
+  }
+  process.stdout.on('error', () => {
+    if (!isStopping) retire();
+  });
+}

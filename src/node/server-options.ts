@@ -1,0 +1,80 @@
+/** The command line of `server.ts`. */
+import { Command } from 'commander';
+import { DEFAULT_STATE_DIR } from '../../config.ts';
+import type { Uid } from '../composable-paxos.ts';
+import { addressOf, type Cluster } from './cluster-file.ts';
+import { UsageError } from './failure.ts';
+import { chosenCluster, parseArguments } from './program.ts';
+import type { NetworkFaults } from './udp-messenger.ts';
+
+export interface ServerOptions {
+  readonly uid: Uid;
+  readonly isMaster: boolean;
+  readonly cluster: Cluster;
+  readonly stateDirectory: string;
+  readonly traceFile: string | null;
+  readonly faults: NetworkFaults;
+  readonly isVerbose: boolean;
+  readonly isColoured: boolean;
+}
+
+const LONGEST_DELAY_MS = 60_000;
+
+const EXAMPLES = `
+Examples:
+  node --import tsx server.ts A
+  node --import tsx server.ts B --master --state-dir /var/lib/paxos
+  node --import tsx server.ts C --drop 0.2 --duplicate 0.1 --delay 0-50 --trace c.ndjson
+
+Ctrl-C stops the server in order, a second one at once.`;
+
+/** Reads the arguments after the program's name. Throws a `UsageError`. */
+export function readServerOptions(args: readonly string[]): ServerOptions {
+  const command = new Command('server.ts')
+    .description('One server of the cluster. Start each in a terminal of its own.')
+    .argument('<uid>', 'which server this is: one capital letter')
+    .option('--master', 'elect a master, and let only it propose (all servers or none)')
+    .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
+    .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
+    .option('--trace <FILE>', 'append every event to this file, one line of JSON each')
+    .option('--drop <P>', 'lose a datagram to a peer with this probability', '0')
+    .option('--duplicate <P>', 'send a datagram to a peer twice with this probability', '0')
+    .option('--delay <MIN-MAX>', 'hold datagrams to peers back, in milliseconds', '0-0')
+    .option('-v, --verbose', 'show all events, not only those that tell the story')
+    .option('--no-color', 'plain text (also: environment variable NO_COLOR)')
+    .addHelpText('after', EXAMPLES);
+  const [uid = ''] = parseArguments(command, args);
+  const options = command.opts();
+
+  const cluster = chosenCluster(options['cluster']);
+  addressOf(cluster, uid);
+  const [minDelayMs, maxDelayMs] = delayOf(options['delay']);
+  return {
+    uid,
+    isMaster: options['master'] === true,
+    cluster,
+    stateDirectory: options['stateDir'],
+    traceFile: options['trace'] ?? null,
+    faults: {
+      drop: probabilityOf('--drop', options['drop']),
+      duplicate: probabilityOf('--duplicate', options['duplicate']),
+      minDelayMs,
+      maxDelayMs,
+    },
+    isVerbose: options['verbose'] === true,
+    isColoured: options['color'] === true,
+  };
+}
+
+function probabilityOf(option: string, text: string): number {
+  if (/^(0|1|[01]?\.[0-9]+)$/.test(text) && Number(text) <= 1) return Number(text);
+  throw new UsageError(`${option} must be a number from 0 to 1, not ${JSON.stringify(text)}`);
+}
+
+function delayOf(text: string): [number, number] {
+  const [, from, to] = /^([0-9]{1,6})-([0-9]{1,6})$/.exec(text) ?? [];
+  const [minMs, maxMs] = [Number(from), Number(to)];
+  if (minMs <= maxMs && maxMs <= LONGEST_DELAY_MS) return [minMs, maxMs];
+  const wanted = `two whole numbers of milliseconds like 0-50, up to ${LONGEST_DELAY_MS}`;
+  throw new UsageError(`--delay must be ${wanted}, not ${JSON.stringify(text)}`);
+}

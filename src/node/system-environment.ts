@@ -1,0 +1,38 @@
+/** The world of a real server: system clocks, chance, a UDP socket, a file. */
+import { performance } from 'node:perf_hooks';
+import type { Clock, Environment, Messenger, Storage } from '../environment.ts';
+import type { Decision } from '../trace/events.ts';
+import type { JsonStateFile } from './json-state-file.ts';
+import type { Turns } from './turns.ts';
+
+export class SystemEnvironment implements Environment {
+  readonly clock: Clock;
+  readonly messenger: Messenger;
+  readonly storage: Storage;
+  readonly #turns: Turns;
+
+  constructor(turns: Turns, messenger: Messenger, file: JsonStateFile) {
+    this.clock = {
+      now: () => performance.now(),
+      wallNow: () => Date.now(),
+      after: (delayMs, act) => turns.after(delayMs, act),
+    };
+    this.messenger = messenger;
+    this.storage = {
+      load: () => file.load(),
+      save: (state) => {
+        file.save(state);
+        turns.trace({ event: 'save', state });
+      },
+    };
+    this.#turns = turns;
+  }
+
+  random(): number {
+    return Math.random();
+  }
+
+  trace(decision: Decision): void {
+    this.#turns.trace(decision);
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Turns and trace: every datagram, timer and call from outside is one turn of the server; its
+ * events carry the number of the turn. The first turn that fails is the last one (fail-stop).
+ */
+import { performance } from 'node:perf_hooks';
+import type { Uid } from '../composable-paxos.ts';
+import type { Timer } from '../environment.ts';
+import type { Decision, TraceEvent, WorldEvent } from '../trace/events.ts';
+import { describe } from './failure.ts';
+
+/** Something that shows or keeps events. */
+export interface Sink {
+  show(event: TraceEvent): void;
+  /** The turn of the events shown last is over. */
+  endTurn(): void;
+}
+
+export class Turns {
+  readonly #server: Uid;
+  readonly #sinks: readonly Sink[];
+  readonly #failed: (error: unknown) => void;
+  #number = 0;
+  #isOver = false;
+
+  /** `failed` is called at most once, when no turn will run any more. */
+  constructor(server: Uid, sinks: readonly Sink[], failed: (error: unknown) => void) {
+    this.#server = server;
+    this.#sinks = sinks;
+    this.#failed = failed;
+  }
+
+  /** Runs `act` as one turn. An exception out of it ends the server. */
+  run(act: () => void): void {
+    if (this.#isOver) return;
+    this.#number += 1;
+    try {
+      act();
+      this.#endTurn();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Runs `act` as a turn of its own, `delayMs` milliseconds from now or later. */
+  after(delayMs: number, act: () => void): Timer {
+    const dueMs = performance.now() + delayMs;
+    let timeout: NodeJS.Timeout;
+    const wake = () => {
+      // Node's timers may be early by a fraction of a millisecond. A lease would not be over yet.
+      const earlyMs = dueMs - performance.now();
+      if (earlyMs > 0) sleep(earlyMs);
+      else this.run(act);
+    };
+    const sleep = (ms: number) => {
+      timeout = setTimeout(wake, Math.ceil(ms));
+    };
+    sleep(delayMs);
+    return { cancel: () => clearTimeout(timeout) };
+  }
+
+  trace(event: Decision | WorldEvent): void {
+    if (this.#isOver) return;
+    const atUs = (performance.timeOrigin + performance.now()) * 1_000;
+    const stamp = { at: Math.round(atUs) / 1_000, server: this.#server, turn: this.#number };
+    for (const sink of this.#sinks) sink.show({ ...stamp, ...event });
+  }
+
+  /** Something went wrong that nobody foresaw. Nothing more happens in this server. */
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    try {
+      this.trace({ event: 'fail', why: describe(error) });
+      this.#endTurn();
+    } catch {
+      // It may be the trace itself that failed. The error is told on stderr in any case.
+    }
+    this.end();
+    this.#failed(error);
+  }
+
+  /** No turn runs any more, and nothing is traced. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  #endTurn(): void {
+    for (const sink of this.#sinks) sink.endTurn();
+  }
+}
