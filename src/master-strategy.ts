@@ -84,7 +84,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     override start(): void {
       super.start();
-      this.#bind();
+      this.bind(null);
       if (this.chain.lease !== null) this.#say('unknown');
       this.#standLater();
     }
@@ -156,8 +156,11 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
       return holder === null || holder === uid;
     }
 
-    /** Whatever lease the chain names, it may have been granted just now. */
-    #bind(): void {
+    /**
+     * The lease that the chain names binds us from now on. `link` is what named it, or null if
+     * we do not know when it was named: it may have been just now.
+     */
+    protected bind(_link: Link | null): void {
       this.#boundUntilMs = this.environment.clock.now() + LEASE_WINDOW_MS;
     }
 
@@ -172,7 +175,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     /** The chain may name another lease than before: by a link, or by a jump over many. */
     #learnLease(link: Link | null): void {
       const { lease } = this.chain;
-      this.#bind();
+      this.bind(link);
       if (lease !== null && lease.id === this.#ours?.id) return; // a jump within our own lease
 
       this.#ours = lease !== null && lease.id === this.#sent?.id ? this.#sent : null;

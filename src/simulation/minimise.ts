@@ -1,0 +1,88 @@
+/**
+ * Minimising: what is left of a failing schedule when nothing more can be taken out of it.
+ *
+ * The list of actions is cut into parts, and each part is left out in turn; what is not needed
+ * for the failure stays out, and the parts get smaller until they are single actions (after
+ * "delta debugging", Zeller and Hildebrandt, 2002). A failure is the same if it violates the same
+ * invariant.
+ */
+import { type Outcome, run, type Variant } from './run.ts';
+import type { Action, Schedule } from './schedule.ts';
+
+/** More runs than this are not spent on it. */
+const MAX_RUNS = 2_000;
+
+/** The smallest schedule found that still violates `invariant`. `progress` hears of every run. */
+export function minimise(
+  schedule: Schedule,
+  variant: Variant,
+  invariant: number,
+  progress: (runs: number, actions: number) => void = () => {},
+): Schedule {
+  let best = schedule;
+  let runs = 0;
+  const fails = (candidate: Schedule): boolean => {
+    runs += 1;
+    progress(runs, candidate.actions.length);
+    const outcome: Outcome = run(candidate, variant);
+    return outcome.violation?.invariant === invariant;
+  };
+  const attempt = (candidate: Schedule): boolean => {
+    if (runs >= MAX_RUNS || !fails(candidate)) return false;
+    best = candidate;
+    return true;
+  };
+
+  const evenClocks = Object.fromEntries(schedule.uids.map((uid) => [uid, 1]));
+  attempt({ ...best, clockRates: evenClocks });
+  let partLength = Math.ceil(best.actions.length / 2);
+  while (partLength >= 1) {
+    const hasShrunk = leaveOutParts(partLength, () => best, attempt);
+    if (partLength === 1 && !hasShrunk) break;
+    if (!hasShrunk || partLength > best.actions.length) partLength = Math.floor(partLength / 2);
+    partLength = Math.min(partLength, Math.max(1, best.actions.length));
+    if (best.actions.length === 0 || runs >= MAX_RUNS) break;
+  }
+  return best;
+}
+
+/** Leaves out one part after the other; true if anything could stay out. */
+function leaveOutParts(
+  length: number,
+  best: () => Schedule,
+  attempt: (candidate: Schedule) => boolean,
+): boolean {
+  let hasShrunk = false;
+  for (let start = best().actions.length - length; start > -length; start -= length) {
+    const { actions } = best();
+    const from = Math.max(0, start);
+    const rest: readonly Action[] = [...actions.slice(0, from), ...actions.slice(start + length)];
+    if (rest.length < actions.length && attempt({ ...best(), actions: rest })) hasShrunk = true;
+  }
+  return hasShrunk;
+}
+
+/** One line about an action, for people. */
+export function describeAction(action: Action): string {
+  const at = `${(action.atMs / 1_000).toFixed(3)} s`.padStart(9);
+  switch (action.do) {
+    case 'submit':
+      return `${at}  a client fires "${action.value}" at ${action.to}`;
+    case 'crash':
+      return `${at}  ${action.uid} is killed (${action.point})${action.power ? ', power cut' : ''}`;
+    case 'fail save':
+      return `${at}  the next save of ${action.uid} fails`;
+    case 'stop':
+      return `${at}  ${action.uid} is stopped cleanly`;
+    case 'pause':
+      return `${at}  ${action.uid} stands still for ${Math.round(action.forMs)} ms`;
+    case 'sleep':
+      return `${at}  the machine of ${action.uid} sleeps for ${Math.round(action.forMs)} ms`;
+    case 'set clock':
+      return `${at}  the wall clock of ${action.uid} is set by ${Math.round(action.byMs)} ms`;
+    case 'cut':
+      return `${at}  cut for ${Math.round(action.forMs)} ms: ${action.links.map(([a, b]) => `${a}->${b}`).join(' ')}`;
+    case 'weather':
+      return `${at}  for ${Math.round(action.forMs)} ms: ${JSON.stringify(action.conditions)}`;
+  }
+}
