@@ -41,8 +41,9 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       if (this.#waiting.length >= MAX_WAITING) {
         return this.refuse(value, `${MAX_WAITING} values wait already`);
       }
-      this.#waiting.push({ update: value, id: this.newLinkId() });
-      this.#say('queued', value, 'it waits for its instance');
+      const entry = { update: value, id: this.newLinkId() };
+      this.#waiting.push(entry);
+      this.#say('queued', entry, 'it waits for its instance');
       this.pursue();
     }
 
@@ -53,8 +54,8 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     }
 
     override stop(): void {
-      for (const { update } of this.#waiting.splice(0)) {
-        this.#say('lost', update, 'the server stops before it is chosen');
+      for (const entry of this.#waiting.splice(0)) {
+        this.#say('lost', entry, 'the server stops before it is chosen');
       }
       super.stop();
     }
@@ -69,21 +70,25 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       const head = this.#waiting[0];
       if (head === undefined || this.chain.latestUpdateIds[this.uid] !== head.id) return;
       this.#waiting.shift();
-      this.#say('chosen', head.update, 'it is in the chain');
+      this.#say('chosen', head, 'it is in the chain');
       this.#endIfEmpty();
     }
 
     protected refuse(value: string, why: string): void {
-      this.#say('refused', value, why);
+      this.#say('refused', { update: value, id: null }, why);
     }
 
     #endIfEmpty(): void {
       if (this.#waiting.length === 0) this.#whenEmpty?.();
     }
 
-    #say(what: 'queued' | 'refused' | 'chosen' | 'lost', value: string, why: string): void {
+    #say(
+      what: 'queued' | 'refused' | 'chosen' | 'lost',
+      { update: value, id }: { readonly update: string; readonly id: LinkId | null },
+      why: string,
+    ): void {
       const waiting = this.#waiting.length;
-      this.environment.trace({ event: 'update', what, value, waiting, why });
+      this.environment.trace({ event: 'update', what, value, id, waiting, why });
     }
   };
 }

@@ -3,7 +3,7 @@
  * invariants are functions of these events and of nothing else, so they work on a simulated run
  * and on a real one alike. In a file, an event is one line of JSON.
  */
-import type { ChainState, Link } from '../chain.ts';
+import type { ChainState, Link, LinkId } from '../chain.ts';
 import type { ProposalId, Uid } from '../composable-paxos.ts';
 import type { Message, PeerMessage } from '../messages.ts';
 import type { ServerState } from '../state.ts';
@@ -98,6 +98,8 @@ export type Decision =
       readonly event: 'update';
       readonly what: 'queued' | 'refused' | 'chosen' | 'lost';
       readonly value: string;
+      /** The id under which it is proposed; null if it never is. */
+      readonly id: LinkId | null;
       readonly waiting: number;
       readonly why: string;
     }
