@@ -45,12 +45,11 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   messenger = await UdpMessenger.open(uid, cluster, options.faults, turns);
   const file = new JsonStateFile(options.stateDirectory, uid);
   const replica = new Replica(uid, uids, new SystemEnvironment(turns, messenger, file));
-  console.log(
-    `server ${uid} listens on ${formatAddress(addressOf(cluster, uid))}, keeps ${file.path}`,
-  );
-  turns.run(() => startFrom(file, replica));
+  const address = formatAddress(addressOf(cluster, uid));
+  process.stdout.write(`server ${uid} listens on ${address} and keeps ${file.path}\n`);
   messenger.deliverTo(replica);
   stopOnSignal(turns, replica, messenger);
+  turns.run(() => startFrom(file, replica));
 }
 
 function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {

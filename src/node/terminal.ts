@@ -5,7 +5,7 @@ import type { Sink } from './turns.ts';
 
 export function terminal(_uids: readonly Uid[], _options: { readonly isVerbose: boolean }): Sink {
   return {
-    show: (event: TraceEvent) => console.log(JSON.stringify(event)),
+    show: (event: TraceEvent) => process.stdout.write(`${JSON.stringify(event)}\n`),
     endTurn: () => {},
   };
 }

@@ -110,7 +110,7 @@ export class UdpMessenger implements Messenger {
   /** From now on every datagram is a turn of `receiver`. */
   deliverTo(receiver: Receiver): void {
     this.#socket.on('message', (bytes, { address: host, port }) => {
-      const source = formatAddress({ host: canonicalHost(host), port });
+      const source = formatAddress({ host, port });
       this.#turns.run(() => this.#receive(receiver, bytes, source));
     });
     // The system's word that an earlier datagram found nobody: a datagram may be lost.

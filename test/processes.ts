@@ -1,0 +1,418 @@
+/**
+ * A small vocabulary for tests with real processes: a cluster on free ports of this machine, its
+ * servers as processes that can be killed and started again, and what they trace.
+ *
+ *     const cluster = await startCluster(t, { master: true, flags: ['--drop', '0.1'] });
+ *     await cluster.propose('A', 'hello');
+ *     await cluster.waitFor('all to have it', () => cluster.agreesOn('hello'));
+ *     await cluster.server('B').kill();
+ *     await cluster.server('B').start();
+ *
+ * All of it goes away when the test `t` ends. Nothing here sleeps and hopes: whoever waits looks
+ * again whenever a server has written something.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { Uid } from '../src/composable-paxos.ts';
+import { encodeDatagram, type Message } from '../src/messages.ts';
+import type { ServerState } from '../src/state.ts';
+import type { TraceEvent } from '../src/trace/events.ts';
+
+const PROJECT = join(import.meta.dirname, '..');
+const HOST = '127.0.0.1';
+const PATIENCE_MS = 15_000;
+/** Watching files is a hint only: at the latest after so long, whoever waits looks again. */
+const LOOK_AGAIN_MS = 200;
+/** Below the ports that systems hand out by themselves: nobody gets one while it is free. */
+const FIRST_PORT = 10_000;
+const LAST_PORT = 32_000;
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ClusterOptions {
+  /** Three servers, A, B and C, unless said otherwise. */
+  readonly uids?: readonly Uid[];
+  readonly master?: boolean;
+  /** Further flags of every server. */
+  readonly flags?: readonly string[];
+}
+
+/** A program of this project that runs, and what it has written so far. */
+export class Program {
+  stdout = '';
+  stderr = '';
+  /** Settled when it has ended and all that it wrote is here. */
+  readonly exited: Promise<Exit>;
+  readonly #child: ChildProcess;
+
+  /** Runs `file`, for example `server.ts`. `node` is the command that stands for `node`. */
+  constructor(file: string, args: readonly string[], node: readonly string[] = [process.execPath]) {
+    const [command = '', ...first] = node;
+    const { NO_COLOR: _no, FORCE_COLOR: _force, ...env } = process.env;
+    this.#child = spawn(command, [...first, '--import', 'tsx', file, ...args], {
+      cwd: PROJECT,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.onText((text, from) => {
+      this[from] += text;
+    });
+    this.exited = once(this.#child, 'close').then(([code, signal]) => {
+      return { code, signal, stdout: this.stdout, stderr: this.stderr };
+    });
+  }
+
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  onText(listener: (text: string, from: 'stdout' | 'stderr') => void): void {
+    for (const from of ['stdout', 'stderr'] as const) {
+      this.#child[from]?.setEncoding('utf8').on('data', (text: string) => listener(text, from));
+    }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Goes away from the end of the pipe at which its lines are read. */
+  closeStdout(): void {
+    this.#child.stdout?.destroy();
+  }
+}
+
+/** Runs a program of this project to its end. */
+export function run(file: string, ...args: readonly string[]): Promise<Exit> {
+  return new Program(file, args).exited;
+}
+
+/** A directory that goes away when the test ends. */
+export function temporaryDirectory(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'paxos-'));
+  t.after(() => removeDirectory(directory));
+  return directory;
+}
+
+function removeDirectory(directory: string): void {
+  rmSync(directory, { recursive: true, force: true });
+}
+
+/** A UDP port of this machine that nobody uses. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+    const socket = createSocket('udp4');
+    const isFree = await new Promise<boolean>((answer) => {
+      socket.once('error', () => answer(false));
+      socket.bind(port, HOST, () => answer(true));
+    });
+    socket.close();
+    if (isFree) return port;
+  }
+}
+
+/** Sends these very bytes to a port of this machine, from a port of its own. */
+export async function sendBytes(port: number, bytes: Uint8Array | string): Promise<void> {
+  const socket = createSocket('udp4');
+  await new Promise((sent) => socket.send(bytes, port, HOST, sent));
+  socket.close();
+}
+
+/** Prepares a cluster, and starts all of its servers. */
+export async function startCluster(t: TestContext, options: ClusterOptions = {}): Promise<Cluster> {
+  const cluster = await prepareCluster(t, options);
+  await Promise.all(cluster.servers.map((server) => server.start()));
+  return cluster;
+}
+
+/** A cluster of which no server has been started. */
+export async function prepareCluster(
+  t: TestContext,
+  { uids = ['A', 'B', 'C'], master = false, flags = [] }: ClusterOptions = {},
+): Promise<Cluster> {
+  const ports = new Map<Uid, number>();
+  for (const uid of uids) {
+    let port = await freePort();
+    while ([...ports.values()].includes(port)) port = await freePort();
+    ports.set(uid, port);
+  }
+  const allFlags = master ? ['--master', ...flags] : flags;
+  const cluster = new Cluster(mkdtempSync(join(tmpdir(), 'paxos-')), ports, allFlags);
+  t.after(() => cluster.remove());
+  return cluster;
+}
+
+export class Cluster {
+  readonly directory: string;
+  readonly stateDirectory: string;
+  readonly clusterFile: string;
+  readonly servers: readonly Server[];
+  readonly #bell = new Bell();
+
+  constructor(directory: string, ports: ReadonlyMap<Uid, number>, flags: readonly string[]) {
+    this.directory = directory;
+    this.stateDirectory = join(directory, 'state');
+    this.clusterFile = join(directory, 'cluster.json');
+    const addresses = [...ports].map(([uid, port]) => [uid, `${HOST}:${port}`]);
+    writeFileSync(this.clusterFile, JSON.stringify(Object.fromEntries(addresses)));
+    mkdirSync(join(directory, 'traces'));
+    this.#bell.watch(join(directory, 'traces'));
+    this.servers = [...ports].map(([uid, port]) => {
+      return new Server(this, uid, port, flags, this.#bell);
+    });
+  }
+
+  get uids(): readonly Uid[] {
+    return this.servers.map(({ uid }) => uid);
+  }
+
+  server(uid: Uid): Server {
+    const server = this.servers.find((candidate) => candidate.uid === uid);
+    if (server === undefined) throw new Error(`this cluster has no ${uid}`);
+    return server;
+  }
+
+  /** What stands in the state files, in the order of the servers; null where there is none. */
+  states(): (ServerState | null)[] {
+    return this.servers.map((server) => server.state);
+  }
+
+  /** True if the state files of all servers are equally far and hold this value. */
+  agreesOn(value: string): boolean {
+    const [first, ...others] = this.states();
+    return (
+      first?.currentValue === value &&
+      others.every((state) => state?.instanceNumber === first.instanceNumber) &&
+      others.every((state) => state?.currentValue === value)
+    );
+  }
+
+  /** Fires a value at a server as a client does, but without the time that a process takes. */
+  propose(uid: Uid, value: string): Promise<void> {
+    return this.send(uid, { type: 'propose', value });
+  }
+
+  /** Sends a message, whatever it is, from an address that is not of the cluster. */
+  send(uid: Uid, message: Message): Promise<void> {
+    return sendBytes(this.server(uid).port, encodeDatagram(0, message));
+  }
+
+  /** Runs `client.ts`. */
+  client(uid: Uid, value: string): Promise<Exit> {
+    return run('client.ts', uid, '--cluster', this.clusterFile, '--', value);
+  }
+
+  /** Waits until `condition` gives something, and gives it back. Throws after a while. */
+  waitFor<T>(what: string, condition: () => T | false | null | undefined): Promise<T> {
+    return this.#bell.waitFor(what, condition, () => this.servers.map(lastWords).join('\n'));
+  }
+
+  /** Kills all servers, and removes all that they have written. */
+  async remove(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.kill()));
+    this.#bell.close();
+    removeDirectory(this.directory);
+  }
+}
+
+export class Server {
+  readonly uid: Uid;
+  readonly port: number;
+  readonly stateFile: string;
+  readonly traceFile: string;
+  readonly #cluster: Cluster;
+  readonly #flags: readonly string[];
+  readonly #bell: Bell;
+  readonly #trace: TraceReader;
+  #program: Program | null = null;
+
+  constructor(cluster: Cluster, uid: Uid, port: number, flags: readonly string[], bell: Bell) {
+    this.uid = uid;
+    this.port = port;
+    this.stateFile = join(cluster.stateDirectory, `${uid}.json`);
+    this.traceFile = join(cluster.directory, 'traces', `${uid}.ndjson`);
+    this.#cluster = cluster;
+    this.#flags = flags;
+    this.#bell = bell;
+    this.#trace = new TraceReader(this.traceFile);
+  }
+
+  get wasStarted(): boolean {
+    return this.#program !== null;
+  }
+
+  /** The process of its latest life. */
+  get program(): Program {
+    if (this.#program === null) throw new Error(`${this.uid} was never started`);
+    return this.#program;
+  }
+
+  /** What it has traced in all its lives. */
+  get events(): readonly TraceEvent[] {
+    return this.#trace.read();
+  }
+
+  get state(): ServerState | null {
+    return existsSync(this.stateFile) ? JSON.parse(readFileSync(this.stateFile, 'utf8')) : null;
+  }
+
+  /** The command line that `start` uses; a test of bad starts runs it by itself. */
+  commandLine(...flags: readonly string[]): string[] {
+    const { clusterFile, stateDirectory } = this.#cluster;
+    const own = ['--cluster', clusterFile, '--state-dir', stateDirectory];
+    return [this.uid, ...own, '--trace', this.traceFile, ...this.#flags, ...flags];
+  }
+
+  /** Starts it, or starts it again, and waits until it runs. Throws what it says if it ends. */
+  async start(...flags: readonly string[]): Promise<void> {
+    if (this.#program?.hasEnded === false) throw new Error(`${this.uid} runs already`);
+    const before = this.#starts();
+    const program = new Program('server.ts', this.commandLine(...flags));
+    this.#program = program;
+    program.onText(() => this.#bell.ring());
+    program.exited.then(() => this.#bell.ring());
+    await this.waitFor('start', () => program.hasEnded || this.#starts() > before);
+    if (!program.hasEnded) return;
+    const { code, stderr } = await program.exited;
+    throw new Error(`${this.uid} ended with ${code}: ${stderr}`);
+  }
+
+  /** Ends it at once, as a crash would, and waits until it is gone. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  /** Presses Ctrl-C, and waits until it has ended. */
+  async interrupt(): Promise<Exit> {
+    const exit = await this.#end('SIGINT');
+    if (exit === null) throw new Error(`${this.uid} was never started`);
+    return exit;
+  }
+
+  /** Waits until `condition` gives something, and gives it back. Throws after a while. */
+  waitFor<T>(what: string, condition: () => T | false | null | undefined): Promise<T> {
+    return this.#bell.waitFor(`${this.uid}: ${what}`, condition, () => lastWords(this));
+  }
+
+  /** Waits for the first event that `matches`, among those after the first `from`. */
+  waitForEvent(
+    what: string,
+    matches: (event: TraceEvent) => boolean,
+    from = 0,
+  ): Promise<TraceEvent> {
+    return this.waitFor(what, () => this.events.slice(from).find(matches));
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<Exit | null> {
+    this.#program?.signal(signal);
+    return this.#program?.exited ?? null;
+  }
+
+  #starts(): number {
+    return this.events.filter(({ event }) => event === 'start').length;
+  }
+}
+
+/** Reads a trace file as it grows. */
+class TraceReader {
+  readonly #path: string;
+  #events: TraceEvent[] = [];
+  #bytesRead = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  read(): readonly TraceEvent[] {
+    const fresh = this.#readOn();
+    const whole = fresh.subarray(0, fresh.lastIndexOf('\n') + 1); // the last line may be half done
+    this.#bytesRead += whole.length;
+    for (const line of whole.toString().split('\n')) {
+      if (line !== '') this.#events.push(JSON.parse(line));
+    }
+    return this.#events;
+  }
+
+  #readOn(): Buffer {
+    if (!existsSync(this.#path)) return Buffer.alloc(0);
+    const file = openSync(this.#path, 'r');
+    try {
+      const bytes = Buffer.alloc(fstatSync(file).size - this.#bytesRead);
+      return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, this.#bytesRead));
+    } finally {
+      closeSync(file);
+    }
+  }
+}
+
+/** Rings when something may have changed, for those who wait. */
+class Bell {
+  #waiting: (() => void)[] = [];
+  #watchers: { close(): void }[] = [];
+
+  watch(directory: string): void {
+    this.#watchers.push(watch(directory, () => this.ring()));
+  }
+
+  ring(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  async waitFor<T>(
+    what: string,
+    condition: () => T | false | null | undefined,
+    hint: () => string,
+  ): Promise<T> {
+    const untilMs = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const found = condition();
+      if (found !== false && found !== null && found !== undefined) return found;
+      if (performance.now() > untilMs) throw new Error(`waited in vain for ${what}\n${hint()}`);
+      await this.#rung();
+    }
+  }
+
+  close(): void {
+    for (const watcher of this.#watchers) watcher.close();
+  }
+
+  async #rung(): Promise<void> {
+    await new Promise<void>((wake) => {
+      const timeout = setTimeout(wake, LOOK_AGAIN_MS);
+      this.#waiting.push(() => {
+        clearTimeout(timeout);
+        wake();
+      });
+    });
+  }
+}
+
+/** The end of what a server wrote, for whoever has to find out why a test failed. */
+function lastWords(server: Server): string {
+  if (!server.wasStarted) return `${server.uid} was never started`;
+  const { stdout, stderr } = server.program;
+  return `${server.uid}:\n${stdout.split('\n').slice(-15).join('\n')}${stderr}`;
+}
