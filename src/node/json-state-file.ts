@@ -13,18 +13,21 @@ import type { ServerState } from '../state.ts';
 import { codeOf, describe, Failure } from './failure.ts';
 
 /** What is needed of `node:fs`; a test puts a disk in its place that is full. */
-export type FileSystem = Pick<
-  typeof nodeFs,
-  | 'openSync'
-  | 'closeSync'
-  | 'fstatSync'
-  | 'readFileSync'
-  | 'writeSync'
-  | 'fsyncSync'
-  | 'renameSync'
-  | 'mkdirSync'
-  | 'rmSync'
->;
+export interface FileSystem
+  extends Pick<
+    typeof nodeFs,
+    | 'openSync'
+    | 'closeSync'
+    | 'fstatSync'
+    | 'readFileSync'
+    | 'fsyncSync'
+    | 'renameSync'
+    | 'mkdirSync'
+    | 'rmSync'
+  > {
+  /** Writes the bytes from there on, or only some of them, and says how many. */
+  writeSync(file: number, bytes: Uint8Array, from: number): number;
+}
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
 const DIRECTORY_MODE = 0o700;
