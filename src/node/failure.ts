@@ -3,6 +3,7 @@
  * a wrong usage, 1 for everything else.
  */
 import { getSystemErrorMap } from 'node:util';
+import { printable } from '../trace/printable.ts';
 
 /** Something went wrong, and its message is all that a person needs to read about it. */
 export class Failure extends Error {
@@ -29,6 +30,6 @@ export function codeOf(error: unknown): string | null {
 
 /** Says on stderr what went wrong, in one line, and returns the exit code that goes with it. */
 export function complain(error: unknown): number {
-  console.error(`error: ${describe(error)}`);
+  console.error(`error: ${printable(describe(error))}`);
   return error instanceof Failure ? error.exitCode : 1;
 }

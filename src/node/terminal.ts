@@ -1,11 +1,14 @@
 /** Where the lines of a server go: its standard output, in colour if a person looks at it. */
 import type { Uid } from '../composable-paxos.ts';
-import type { TraceEvent } from '../trace/events.ts';
+import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { Sink } from './turns.ts';
 
-export function terminal(_uids: readonly Uid[], _options: { readonly isVerbose: boolean }): Sink {
-  return {
-    show: (event: TraceEvent) => process.stdout.write(`${JSON.stringify(event)}\n`),
-    endTurn: () => {},
-  };
+export interface TerminalOptions {
+  readonly isVerbose: boolean;
+  readonly isColoured: boolean;
+}
+
+export function terminal(uids: readonly Uid[], { isVerbose }: TerminalOptions): Sink {
+  const write = (line: string) => process.stdout.write(`${line}\n`);
+  return new ConsoleLines({ uids, verbose: isVerbose, paint: plainPaint, write });
 }

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { EventEmitter, once } from 'node:events';
+import { suite, type TestContext, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { encodeDatagram, type PeerMessage } from '../src/messages.ts';
+import { parseCluster } from '../src/node/cluster-file.ts';
+import { Throttle } from '../src/node/throttle.ts';
+import { Turns } from '../src/node/turns.ts';
+import { type NetworkFaults, UdpMessenger } from '../src/node/udp-messenger.ts';
+import type { TraceEvent } from '../src/trace/events.ts';
+import { freePort, sendBytes } from './processes.ts';
+
+const HOST = '127.0.0.1';
+const NOBODY = `${HOST}:9`;
+const NO_FAULTS: NetworkFaults = { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 };
+const HELLO: PeerMessage = { type: 'sync_request', instanceNumber: 3 };
+
+suite('The UDP messenger', () => {
+  test('sends before it returns, so that no fsync can hold a datagram up', async (t) => {
+    const port = await freePort();
+    const flag = new Int32Array(new SharedArrayBuffer(4));
+    const ear = new Worker(EAR, { eval: true, workerData: { port, flag } });
+    t.after(() => ear.terminate());
+    await once(ear, 'message'); // it listens
+    const { messenger } = await openA(t, `${HOST}:${port}`);
+
+    messenger.send(['B'], HELLO);
+    // This thread stands still from here on, as it would during an fsync.
+    assert.equal(Atomics.wait(flag, 0, 0, 10_000), 'ok');
+  });
+
+  test('counts one datagram for a broadcast, and traces it once', async (t) => {
+    const peer = await openPeer(t);
+    const { messenger, events } = await openA(t, `${HOST}:${peer.port}`);
+    messenger.send(['B'], HELLO);
+    messenger.send(['B'], HELLO);
+    const arrived = await peer.arrivals(2);
+    assert.deepEqual(
+      arrived.map((text) => JSON.parse(text).seq),
+      [1, 2],
+    );
+    assert.deepEqual(
+      events.map((event) => event.event === 'send' && [event.to, event.seq]),
+      [
+        [['B'], 1],
+        [['B'], 2],
+      ],
+    );
+  });
+
+  test('knows peers by their address, and lets everybody else only propose', async (t) => {
+    const peer = await openPeer(t);
+    const { port, events, received, seen } = await openA(t, `${HOST}:${peer.port}`);
+    await sendBytes(port, encodeDatagram(1, HELLO));
+    await seen('reject', 1);
+    peer.send(port, encodeDatagram(2, { type: 'propose', value: 'x' }));
+    await seen('reject', 2);
+    await sendBytes(port, encodeDatagram(3, { type: 'propose', value: 'from a client' }));
+    peer.send(port, encodeDatagram(4, HELLO));
+    await seen('receive', 2);
+
+    assert.deepEqual(received.sort(), ['B: sync_request', 'client: from a client']);
+    const rejects = events.flatMap((event) => (event.event === 'reject' ? [event.why] : []));
+    assert.deepEqual(rejects, [
+      'only a server of this cluster may say sync_request',
+      'servers do not propose to each other',
+    ]);
+  });
+
+  test('traces what it drops on purpose', async (t) => {
+    const faults = { ...NO_FAULTS, drop: 1 };
+    const { messenger, events } = await openA(t, NOBODY, faults);
+    messenger.send(['B'], HELLO);
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      ['send', 'lost'],
+    );
+  });
+
+  test('sends copies, each with a delay of its own, as the faults say', async (t) => {
+    const faults = { drop: 0, duplicate: 1, minDelayMs: 10, maxDelayMs: 20 };
+    const peer = await openPeer(t);
+    const { messenger } = await openA(t, `${HOST}:${peer.port}`, faults);
+    messenger.send(['B'], HELLO);
+    const [first, second] = await peer.arrivals(2);
+    assert.deepEqual(first, second);
+  });
+
+  test('sends nothing that was delayed once it is closed', async (t) => {
+    const faults = { ...NO_FAULTS, minDelayMs: 20, maxDelayMs: 20 };
+    const peer = await openPeer(t);
+    const { messenger } = await openA(t, `${HOST}:${peer.port}`, faults);
+    messenger.send(['B'], HELLO);
+    messenger.close();
+    messenger.send(['B'], HELLO);
+    // What leaves after 20 ms does not arrive later than what leaves after 60.
+    setTimeout(() => peer.send(peer.port, 'the end'), 60);
+    assert.deepEqual(await peer.arrivals(1), ['the end']);
+  });
+
+  test('survives a datagram that the system will not send', async (t) => {
+    // A broadcast needs a permission that nobody asked for.
+    const { messenger, events, seen } = await openA(t, '255.255.255.255:1');
+    messenger.send(['B'], HELLO);
+    await seen('lost', 1);
+    const lost = events.find(({ event }) => event === 'lost');
+    assert.deepEqual(lost?.event === 'lost' && [lost.to, lost.seq], [['B'], 1]);
+  });
+});
+
+suite('A throttle', () => {
+  test('lets a few reports through, and counts the rest', () => {
+    const told: string[] = [];
+    let endOfWindow = () => {};
+    const after = (_delayMs: number, act: () => void) => {
+      endOfWindow = act;
+      return { cancel: () => {} };
+    };
+    const throttle = new Throttle<{ why: string }>(2, after, ({ why }) => told.push(why));
+    for (const why of ['1', '2', '3', '4', '5']) throttle.report({ why });
+    assert.deepEqual(told, ['1', '2']);
+    endOfWindow();
+    assert.deepEqual(told, ['1', '2', '5 (and 2 more)']);
+    throttle.report({ why: '6' });
+    assert.equal(told.at(-1), '6');
+    endOfWindow();
+    assert.equal(told.length, 4);
+  });
+});
+
+/** A thread that says when it listens, and raises the flag when something arrives. */
+const EAR = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const socket = require('node:dgram').createSocket('udp4');
+  socket.on('message', () => {
+    Atomics.store(workerData.flag, 0, 1);
+    Atomics.notify(workerData.flag, 0);
+  });
+  socket.bind(workerData.port, '127.0.0.1', () => parentPort.postMessage('listening'));
+`;
+
+/** A plain socket in the place of server B. */
+async function openPeer(t: TestContext) {
+  const socket = createSocket('udp4');
+  t.after(() => socket.close());
+  socket.bind(0, HOST);
+  await once(socket, 'listening');
+  const arrived: string[] = [];
+  socket.on('message', (bytes) => arrived.push(bytes.toString()));
+  return {
+    port: socket.address().port,
+    send: (port: number, bytes: Uint8Array | string) => socket.send(bytes, port, HOST),
+    arrivals: async (count: number) => {
+      while (arrived.length < count) await once(socket, 'message');
+      return arrived;
+    },
+  };
+}
+
+/** The messenger of a server A whose peer B is at this address, and what comes of it. */
+async function openA(t: TestContext, addressOfB: string, faults: NetworkFaults = NO_FAULTS) {
+  const port = await freePort();
+  const events: TraceEvent[] = [];
+  const news = new EventEmitter();
+  const show = (event: TraceEvent) => {
+    events.push(event);
+    news.emit('event');
+  };
+  const turns = new Turns('A', [{ show, endTurn: () => {} }], assert.ifError);
+  const cluster = parseCluster({ A: `${HOST}:${port}`, B: addressOfB });
+  const messenger = await UdpMessenger.open('A', cluster, faults, turns);
+  t.after(() => messenger.close());
+
+  const received: string[] = [];
+  messenger.deliverTo({
+    receive: (from, message) => received.push(`${from}: ${message.type}`),
+    submit: (value) => received.push(`client: ${value}`),
+  });
+  const seen = async (kind: TraceEvent['event'], count: number) => {
+    while (events.filter(({ event }) => event === kind).length < count) await once(news, 'event');
+  };
+  return { messenger, port, events, received, seen };
+}
