@@ -1,0 +1,366 @@
+/**
+ * Trace events in words: what a terminal line says of an event, before it is laid out.
+ */
+import { isUpdate, type Link } from '../chain.ts';
+import { type ProposalId, quorumOf } from '../composable-paxos.ts';
+import type { Message, PeerMessage } from '../messages.ts';
+import type { TraceEvent } from './events.ts';
+
+/** `quorum`: something is reached. `dim`: it came too late to matter. */
+export type Mood = 'plain' | 'trouble' | 'quorum' | 'dim';
+
+/** Words, a value among them that may be shortened as far as the line needs it, and more words. */
+export interface Words {
+  readonly before?: string;
+  readonly value?: Link | string;
+  readonly after?: string;
+}
+
+/** What a line says, but for its time, server and direction. */
+export interface Saying {
+  readonly verb: string;
+  readonly proposalId: ProposalId | null;
+  readonly instanceNumber: number | null;
+  readonly words: Words;
+  readonly mood: Mood;
+  /** Worth a line only for those who want to see everything. */
+  readonly isChatter: boolean;
+}
+
+/** What a decision is about: a message, or the answer that a server gives to itself. */
+export type Occasion = Message | 'own answer' | null;
+
+type Event<Name extends TraceEvent['event']> = Extract<TraceEvent, { event: Name }>;
+
+/** `3.A` */
+export function formatId({ number, uid }: ProposalId): string {
+  return `${number}.${uid}`;
+}
+
+/** What a message is called on both of its ends, and what it is about. */
+export function sayMessage(message: Message): Saying {
+  return saying(verbOf(message), {
+    proposalId: 'proposalId' in message ? message.proposalId : null,
+    instanceNumber: 'instanceNumber' in message ? message.instanceNumber : null,
+    words: message.type === 'propose' ? { value: message.value } : {},
+    isChatter: message.type === 'sync_request' || message.type === 'catchup',
+  });
+}
+
+/** What a server says with a message. `isBound`: the value is not its own to choose. */
+export function saySent(message: PeerMessage, isBound: boolean): Saying {
+  const { words, mood = 'plain' } = sentWords(message, isBound);
+  const isChatter = message.type === 'sync_request';
+  return { ...sayMessage(message), words, mood, isChatter };
+}
+
+/** What is said of a datagram that certainly did not arrive; what was in it may be forgotten. */
+export function sayLost(message: Message | undefined, seq: number, why: string): Saying {
+  if (message === undefined) {
+    return saying('lost', { words: { before: `datagram ${seq}: ${why}` }, mood: 'trouble' });
+  }
+  return { ...sayMessage(message), words: { before: `lost: ${why}` }, mood: 'trouble' };
+}
+
+/** What a server says of anything but its messages; null: nothing that other lines do not say. */
+export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
+  switch (event.event) {
+    case 'start':
+      return sayStart(event);
+    case 'stop':
+      return saying('stop', { words: { before: 'in good order' } });
+    case 'promise':
+      return about('promise', event, {
+        before: `yes: I promise to ignore all below ${formatId(event.proposalId)}`,
+      });
+    case 'refuse':
+      return sayRefuse(event);
+    case 'accept':
+      return about('accept', event, {
+        before: 'yes: ',
+        value: event.value,
+        after: ' is on my disk',
+      });
+    case 'count':
+      return sayCount(event, occasion);
+    case 'lead':
+      return sayLead(event);
+    case 'rest':
+      return about('rest', event, { before: 'nothing to finish, nothing to propose' });
+    case 'chosen':
+      return sayChosen(event);
+    case 'advance':
+      return sayAdvance(event);
+    case 'refused':
+      return sayRefused(event);
+    case 'backoff':
+      return sayBackoff(event);
+    case 'ignore':
+      return sayIgnore(event, occasion);
+    case 'timer':
+      return about('timer', event, { before: event.why });
+    case 'update':
+      return sayUpdate(event, occasion);
+    case 'lease':
+      return sayLease(event);
+    case 'reject':
+      return sayReject(event);
+    case 'save':
+      return saySave(event);
+    case 'fail':
+      return saying('FAIL', { words: { before: event.why }, mood: 'trouble' });
+    case 'crash':
+      return sayCrash(event);
+    default:
+      return null;
+  }
+}
+
+/** The chain of classes as the line of code that weaves it. */
+export function formatLayers(layers: readonly string[]): string {
+  // The outermost class only gives the weave a name.
+  const names = layers[0]?.endsWith('Replica') ? layers.slice(1) : layers;
+  return names.join('(') + ')'.repeat(Math.max(0, names.length - 1));
+}
+
+function verbOf({ type }: Message): string {
+  if (type === 'catchup') return 'catch-up';
+  return type === 'sync_request' ? 'sync' : type;
+}
+
+function saying(verb: string, about: Partial<Omit<Saying, 'verb'>>): Saying {
+  return {
+    verb,
+    proposalId: null,
+    instanceNumber: null,
+    words: {},
+    mood: 'plain',
+    isChatter: false,
+    ...about,
+  };
+}
+
+function about(
+  verb: string,
+  event: { readonly instanceNumber: number; readonly proposalId?: ProposalId },
+  words: Words,
+  mood: Mood = 'plain',
+): Saying {
+  const { instanceNumber, proposalId = null } = event;
+  return saying(verb, { instanceNumber, proposalId, words, mood });
+}
+
+function sentWords(message: PeerMessage, isBound: boolean): { words: Words; mood?: Mood } {
+  switch (message.type) {
+    case 'prepare':
+      return {
+        words: { before: `will you promise to ignore all below ${formatId(message.proposalId)}?` },
+      };
+    case 'promise':
+      return { words: acceptedBefore('I have accepted', message) };
+    case 'nack':
+      return {
+        words: { before: `refused: I promised ${formatId(message.promisedProposalId)}` },
+        mood: 'trouble',
+      };
+    case 'accept':
+      return {
+        words: isBound
+          ? { value: message.proposalValue, after: ' may be chosen already: finish it' }
+          : { before: 'please accept ', value: message.proposalValue },
+      };
+    case 'accepted':
+      return { words: { before: 'I accepted ', value: message.proposalValue } };
+    case 'sync_request':
+      return { words: { before: 'have I missed anything?' } };
+    case 'catchup':
+      return { words: { before: 'it is behind: ', ...currentValue(message.currentValue) } };
+  }
+}
+
+function acceptedBefore(who: string, message: Extract<Message, { type: 'promise' }>): Words {
+  const { lastAcceptedId, lastAcceptedValue } = message;
+  if (lastAcceptedId === null || lastAcceptedValue === null) {
+    return { before: `${who} nothing here yet` };
+  }
+  return {
+    before: `${who} `,
+    value: lastAcceptedValue,
+    after: ` under ${formatId(lastAcceptedId)}`,
+  };
+}
+
+function currentValue(value: string | null): Words {
+  return value === null ? { after: 'there is no value yet' } : { value, after: ' is the value' };
+}
+
+function sayStart({ restored, state }: Event<'start'>): Saying {
+  const { instanceNumber } = state;
+  if (!restored) {
+    return about('start', { instanceNumber }, { before: 'with a new state: nothing promised yet' });
+  }
+  const { promisedId, acceptedId } = state;
+  if (promisedId === null) {
+    const value = currentValue(state.currentValue);
+    return about('start', { instanceNumber }, { before: 'from disk: ', ...value });
+  }
+  const accepted = acceptedId === null ? 'nothing accepted' : `accepted ${formatId(acceptedId)}`;
+  const before = `from disk: promised ${formatId(promisedId)}, ${accepted}`;
+  return about('start', { instanceNumber }, { before });
+}
+
+function sayRefuse(event: Event<'refuse'>): Saying {
+  const { to, server, promisedId } = event;
+  const promised = formatId(promisedId);
+  if (to === server) {
+    return about('nack', event, { before: `my own promise ${promised} forbids it` }, 'trouble');
+  }
+  return about('refuse', event, { before: `no: older than my promise ${promised}` });
+}
+
+function sayCount(event: Event<'count'>, occasion: Occasion): Saying {
+  const { of, proposalId, count, servers } = event;
+  const counted = `${count} of ${servers}`;
+  if (occasion === 'own answer') {
+    const own = of === 'promise' ? 'on disk before I ask' : 'on disk before I say it';
+    return about(of, event, { before: `${counted}: my own, ${own}` });
+  }
+  if (of === 'promise') {
+    if (count >= quorumOf(servers))
+      return about(of, event, { before: 'late: I lead already' }, 'dim');
+    if (occasion?.type !== 'promise') return about(of, event, { before: counted });
+    return about(of, event, acceptedBefore(`${counted}: it has accepted`, occasion));
+  }
+  if (count === 0) {
+    const before = `late: nobody stands by ${formatId(proposalId)} any more`;
+    return about(of, event, { before }, 'dim');
+  }
+  return about(of, event, { before: `${counted} have accepted it` });
+}
+
+function sayLead(event: Event<'lead'>): Saying {
+  const { count, servers, bound } = event;
+  if (count === 0) {
+    return about('lead', event, { before: 'the lease is mine: no need to ask first' }, 'quorum');
+  }
+  const before = `${count} of ${servers}: I LEAD`;
+  if (bound === null) return about('lead', event, { before }, 'quorum');
+  return about('lead', event, { before: `${before}, bound to `, value: bound }, 'quorum');
+}
+
+function sayChosen(event: Event<'chosen'>): Saying {
+  const before = `${event.count} of ${event.servers}: ★ `;
+  return about('chosen', event, { before, value: event.value, after: ' is CHOSEN' }, 'quorum');
+}
+
+/** By a link the chain moves on whenever one is chosen, and that has been said. */
+function sayAdvance({ instanceNumber, link, chain }: Event<'advance'>): Saying | null {
+  if (link !== null) return null;
+  const words = { before: `I jump to #${instanceNumber}: `, ...currentValue(chain.currentValue) };
+  return about('catch-up', { instanceNumber }, words, 'quorum');
+}
+
+/** When it refuses itself, the refusal has said so. */
+function sayRefused(event: Event<'refused'>): Saying | null {
+  if (event.from === event.server) return null;
+  const before = `refused, they promised ${formatId(event.promisedId)}: I step down`;
+  return about('nack', event, { before }, 'trouble');
+}
+
+function sayBackoff(event: Event<'backoff'>): Saying {
+  const waitMs = event.delayMs.toFixed(event.delayMs < 10 ? 1 : 0);
+  return about(
+    'back-off',
+    event,
+    { before: `wait ${waitMs} ms (random), then try again` },
+    'trouble',
+  );
+}
+
+function sayIgnore(event: Event<'ignore'>, occasion: Occasion): Saying {
+  if (occasion === null || occasion === 'own answer') {
+    return about('quiet', event, { before: `not now: ${event.why}` });
+  }
+  const message = sayMessage(occasion);
+  return { ...message, words: { before: whyIgnored(event, message) }, mood: 'dim' };
+}
+
+/** `event.instanceNumber` is the instance that is open here. */
+function whyIgnored({ instanceNumber: open, why }: Event<'ignore'>, message: Saying): string {
+  const instanceNumber = message.instanceNumber ?? open;
+  if (message.isChatter) return why;
+  if (instanceNumber > open) return `I am behind: my open instance is #${open}`;
+  const isAnswer = message.verb === 'promise' || message.verb === 'nack';
+  return instanceNumber < open || isAnswer ? `late: ${why}` : `no answer: ${why}`;
+}
+
+function sayUpdate(event: Event<'update'>, occasion: Occasion): Saying {
+  const { what, value, waiting, why } = event;
+  const verb = 'update';
+  switch (what) {
+    case 'queued': {
+      const after = waiting > 1 ? ` waits, number ${waiting} in line` : '';
+      return saying(verb, { words: { value, after }, isChatter: occasion === null });
+    }
+    case 'refused':
+      return saying(verb, { words: { before: `no, ${why}: `, value }, mood: 'trouble' });
+    case 'chosen':
+      return saying(verb, { words: { before: 'done: ', value, after: ' is in the chain' } });
+    case 'lost':
+      return saying(verb, { words: { value, after: ` is lost: ${why}` }, mood: 'trouble' });
+  }
+}
+
+function sayLease(event: Event<'lease'>): Saying {
+  const before = leaseWords(event);
+  return about('lease', event, { before }, event.what === 'ours' ? 'quorum' : 'plain');
+}
+
+function leaseWords({ server, what, holder, lastsMs }: Event<'lease'>): string {
+  const isMine = holder === server;
+  switch (what) {
+    case 'wanted':
+      if (holder === null) return 'nobody is master: stand for it';
+      return isMine
+        ? 'put my lease to the vote'
+        : `the lease of ${holder} is over: stand for master`;
+    case 'ours':
+      return `I am MASTER for ${(lastsMs / 1_000).toFixed(1)} s`;
+    case 'theirs':
+      return `${holder} holds the lease`;
+    case 'unknown':
+      return isMine
+        ? 'I was master, and may be no more: ask anew'
+        : `${holder} may hold a lease: wait it out`;
+    case 'over':
+      if (holder === null) return 'nobody holds the lease any more';
+      return isMine ? 'my lease is over: I am not master' : `the lease of ${holder} is over`;
+  }
+}
+
+function saySave({ state }: Event<'save'>): Saying {
+  const { instanceNumber, promisedId, acceptedId } = state;
+  const promised = `promised ${promisedId === null ? 'nothing' : formatId(promisedId)}`;
+  const accepted = `accepted ${acceptedId === null ? 'nothing' : formatId(acceptedId)}`;
+  const words = { before: `on disk: ${promised}, ${accepted}` };
+  return saying('save', { instanceNumber, words, isChatter: true });
+}
+
+/** A peer is named beside the line already, an address is not. */
+function sayReject({ from, why }: Event<'reject'>): Saying {
+  const before = from.length === 1 ? why : `${from}: ${why}`;
+  return saying('reject', { words: { before }, mood: 'trouble' });
+}
+
+function sayCrash({ where }: Event<'crash'>): Saying {
+  const before = where === 'now' ? '' : `at ${where}: `;
+  const words = { before: `${before}memory is lost, the disk is kept` };
+  return saying('CRASH', { words, mood: 'trouble' });
+}
+
+/** What a value of the chain is called: a text in quotes, or what happens to the lease. */
+export function formatValue(value: Link | string, quoted: (text: string) => string): string {
+  if (typeof value === 'string') return quoted(value);
+  if (isUpdate(value)) return quoted(value.update);
+  return value.lease === null ? 'lease handed back' : `lease for ${value.lease}`;
+}
