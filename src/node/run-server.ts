@@ -73,6 +73,7 @@ function stopOnSignal(turns: Turns, replica: ReplicatedValue, messenger: UdpMess
   };
   const retire = () => {
     isStopping = true;
+    process.stdout.write('stopping in good order; Ctrl-C again stops at once\n');
     turns.after(RETIRE_WITHIN_MS, () => setImmediate(stop));
     turns.run(() => replica.retire(() => setImmediate(stop)));
   };
