@@ -141,12 +141,8 @@ export class Machine {
     this.wake();
   }
 
-  /** A datagram arrives; it is lost if nobody runs here. */
+  /** A datagram arrives. */
   receive(from: Uid | null, seq: number, message: Message): void {
-    if (this.#replica === null) {
-      this.trace({ event: 'lost', to: [this.uid], seq, why: 'nobody listens' });
-      return;
-    }
     this.turn(() => {
       this.trace({ event: 'receive', from, seq, message });
       if (!isPeerMessage(message)) this.#replica?.submit(message.value);

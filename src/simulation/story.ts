@@ -24,8 +24,12 @@
  *     drop …                         what matches is lost
  *     keep …                         a copy of what matches is put aside …
  *     bring back …                   … and is in flight again: a duplicate, or very late
+ *     cut A                          from now on nothing gets to A or away from it …
+ *     mend                           … and now it does again
  *     wait 1000                      so many milliseconds pass
  *     crash A [at POINT] [with power cut]   kills A now, or at that point of its next turn
+ *     fail save A                    the next save at A fails
+ *     switch to leases / plain       servers that start from now on have, or do not have, leases
  *     stop A                         a clean stop: queue and lease are brought in order first
  *     pause A / resume A             the process stands still, as by Ctrl-Z
  *     set clock A by -5000           somebody sets A's wall clock, in milliseconds
@@ -58,21 +62,14 @@ export function tellStory(
 ): Told {
   const teller = new StoryTeller(broken);
   const lines: string[] = [];
-  let isOutput = false;
+  let isTold = false; // what follows a command is what it printed last time, up to an empty line
   for (const [index, line] of story.trimEnd().split('\n').entries()) {
-    if (isOutput) {
-      isOutput = line !== '';
-      continue;
-    }
-    if (line === '----') {
-      isOutput = true;
-      continue;
-    }
-    if (line === '' || line.startsWith('#')) {
-      lines.push(line);
-      continue;
-    }
-    lines.push(line, '----', ...teller.obey(line, index + 1), '');
+    if (line === '') isTold = false;
+    if (isTold) continue;
+    lines.push(line);
+    if (line === '' || line.startsWith('#')) continue;
+    lines.push('----', ...teller.obey(line, index + 1));
+    isTold = true;
   }
   return { text: `${lines.join('\n').trimEnd()}\n`, violations: teller.violations };
 }
@@ -83,6 +80,7 @@ class StoryTeller {
   #world: World | null = null;
   #kept: Datagram[] = [];
   #said: string[] = [];
+  #endTurn = () => {};
 
   constructor(broken: (right: ReplicaClass) => ReplicaClass) {
     this.#broken = broken;
@@ -95,6 +93,7 @@ class StoryTeller {
       const match = pattern.exec(command);
       if (match === null) continue;
       act(match[1] ?? '', match[2] ?? '', match[3] ?? '');
+      this.#endTurn();
       return this.#said.map((line) => line.trimEnd());
     }
     throw new Error(`line ${lineNumber}: "${command}" is not a command of stories`);
@@ -106,11 +105,15 @@ class StoryTeller {
     [/^submit ([A-Z]) (.+)$/, (uid, value) => this.#submit(uid, value)],
     [/^deliver all$/, () => this.#deliverAll()],
     [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#the.deliver(it))],
-    [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'lost on the way'))],
+    [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'on the way'))],
     [/^keep (.+)$/, (what) => this.#keep(what)],
     [/^bring back (.+)$/, (what) => this.#bringBack(what)],
+    [/^cut ([A-Z])$/, (uid) => this.#cut(uid)],
+    [/^mend$/, () => this.#the.network.cut([])],
     [/^wait ([0-9]+)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
     [/^crash ([A-Z])(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
+    [/^fail save ([A-Z])$/, (uid) => this.#at(uid).failNextSave()],
+    [/^switch to (leases|plain)$/, (layers) => this.#switchTo(layers)],
     [/^stop ([A-Z])$/, (uid) => this.#stop(uid)],
     [/^pause ([A-Z])$/, (uid) => this.#at(uid).pause()],
     [/^resume ([A-Z])$/, (uid) => this.#at(uid).resume()],
@@ -123,6 +126,7 @@ class StoryTeller {
     const cluster = uids.split(' ');
     const write = (line: string) => this.#said.push(line);
     const console = new ConsoleLines({ uids: cluster, verbose: false, paint: plainPaint, write });
+    this.#endTurn = () => console.endTurn();
     const invariants = new Invariants(cluster);
     const found = (violation: Violation) => {
       if (!this.violations.some(({ invariant }) => invariant === violation.invariant)) {
@@ -131,7 +135,7 @@ class StoryTeller {
     };
     this.#world = new World({
       uids: cluster,
-      replicaClass: this.#broken(leases === '' ? PlainReplica : MasterReplica),
+      replicaClass: this.#replicaClass(leases !== ''),
       seed: 'story',
       byHand: true,
       trace: (event) => {
@@ -140,8 +144,16 @@ class StoryTeller {
         if (violation !== null) found(violation);
       },
       wrong: (invariant, why) => found({ invariant, sentence: why, event: null, why }),
-      turnEnded: () => console.endTurn(),
+      turnEnded: this.#endTurn,
     });
+  }
+
+  #replicaClass(hasLeases: boolean): ReplicaClass {
+    return this.#broken(hasLeases ? MasterReplica : PlainReplica);
+  }
+
+  #switchTo(layers: string): void {
+    this.#the.replicaClass = this.#replicaClass(layers === 'leases');
   }
 
   get #the(): World {
@@ -158,7 +170,8 @@ class StoryTeller {
   }
 
   #submit(uid: Uid, value: string): void {
-    this.#at(uid).receive(null, 0, { type: 'propose', value });
+    if (this.#at(uid).replica === null) this.#said.push('(nobody listens)');
+    this.#the.deliver({ from: null, to: uid, seq: 0, message: { type: 'propose', value } });
   }
 
   #deliverAll(): void {
@@ -173,6 +186,15 @@ class StoryTeller {
     this.#the.inFlight.splice(0, Number.POSITIVE_INFINITY, ...left);
     if (taken.length === 0) this.#said.push('(nothing like that is in flight)');
     for (const datagram of taken) act(datagram);
+  }
+
+  #cut(uid: Uid): void {
+    const others = this.#the.uids.filter((other) => other !== uid);
+    const links = others.flatMap((other): [Uid, Uid][] => [
+      [uid, other],
+      [other, uid],
+    ]);
+    this.#the.network.cut(links);
   }
 
   #keep(what: string): void {

@@ -36,7 +36,8 @@ export interface WorldOptions {
 export class World {
   readonly seed: string | number;
   readonly uids: readonly Uid[];
-  readonly replicaClass: ReplicaClass;
+  /** What a server that starts is made of. */
+  replicaClass: ReplicaClass;
   readonly skippedSaveSteps: readonly SaveStep[];
   readonly network: Network;
   readonly machines: ReadonlyMap<Uid, Machine>;
@@ -107,16 +108,21 @@ export class World {
   /** The network takes a datagram. */
   carry(datagram: Datagram): void {
     if (this.#byHand) {
-      this.inFlight.push(datagram);
+      if (this.network.isCut(datagram.from, datagram.to)) this.lose(datagram, 'the link is cut');
+      else this.inFlight.push(datagram);
       return;
     }
     const delays = this.network.delays(datagram);
-    if (delays.length === 0) this.lose(datagram, 'the network lost it');
+    if (delays.length === 0) this.lose(datagram, 'on the way');
     for (const delayMs of delays) this.later(delayMs, () => this.deliver(datagram));
   }
 
-  deliver({ from, to, seq, message }: Datagram): void {
-    this.machine(to).receive(from, seq, message);
+  /** A datagram arrives; it is lost if nobody runs there. */
+  deliver(datagram: Datagram): void {
+    const { from, to, seq, message } = datagram;
+    const machine = this.machine(to);
+    if (machine.replica === null) return this.lose(datagram, 'nobody listens');
+    machine.receive(from, seq, message);
   }
 
   lose({ from, to, seq }: Datagram, why: string): void {

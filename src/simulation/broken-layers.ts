@@ -1,0 +1,219 @@
+/**
+ * Broken on purpose, one level up: layers that each break one rule of a whole replica. Compare
+ * `broken-roles.ts`, where the rules of a single instance are broken.
+ */
+import type { ChainState, Link } from '../chain.ts';
+import type { AcceptorState, Uid } from '../composable-paxos.ts';
+import type { Environment, Timer } from '../environment.ts';
+import { HOLDER_WINDOW_MS, type MasterLeases } from '../master-strategy.ts';
+import type { Question } from '../messages.ts';
+import { type Constructor, ReplicatedValue } from '../replicated-value.ts';
+import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../resolution-strategy.ts';
+import { CatchUp } from '../sync-strategy.ts';
+import { BROKEN_RULES, type Rules } from './broken-roles.ts';
+import type { SaveStep } from './disk.ts';
+import type { ReplicaClass } from './machine.ts';
+import { MasterReplica, PlainReplica } from './replicas.ts';
+
+/** A rule that is broken, and what must be noticed. */
+export interface Break {
+  readonly name: string;
+  /** What is wrong, in one sentence. */
+  readonly breaks: string;
+  /** The invariants of which one falls first. */
+  readonly invariants: readonly number[];
+  /** Where the break shows: in a cluster of this kind. */
+  readonly leases: boolean;
+  readonly servers: number;
+  readonly replicaClass: ReplicaClass;
+  readonly skippedSaveSteps: readonly SaveStep[];
+}
+
+/** The right replica with other roles, or in another world. */
+export function withRules(Right: ReplicaClass, rules: Rules): ReplicaClass {
+  return class BrokenRules extends Right {
+    constructor(uid: Uid, uids: readonly Uid[], environment: Environment) {
+      super(uid, uids, rules.environment(environment));
+    }
+
+    protected override createInstance(restored: AcceptorState<Link>) {
+      return rules.createInstance(this.uid, this.quorum, restored);
+    }
+  };
+}
+
+/** Everybody takes number 1, whether the chain names it as lease holder or not. */
+function NumberOneForAll<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class NumberOneForAll extends Base {
+    protected override drive(): void {
+      if (this.acceptorState.promisedId === null) return this.assumeLeadership();
+      super.drive();
+    }
+  };
+}
+
+/** Believes in its lease from the moment at which it last *asked* for it. */
+function LeaseFromTheAttempt<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class LeaseFromTheAttempt extends Base {
+    #askedAtMs = Number.NEGATIVE_INFINITY;
+
+    override get isMaster(): boolean {
+      const isOurs = this.chain.lease?.holder === this.uid;
+      return isOurs && this.environment.clock.now() < this.#askedAtMs + HOLDER_WINDOW_MS;
+    }
+
+    protected override ask(question: Question): void {
+      const link = question.type === 'accept' ? question.proposalValue : this.nextLink();
+      if (link !== null && 'lease' in link) this.#askedAtMs = this.environment.clock.now();
+      super.ask(question);
+    }
+  };
+}
+
+/** Takes a lease of which it does not know the age for no lease at all. */
+function UnknownLeaseIsFree<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class UnknownLeaseIsFree extends Base {
+    protected override bind(link: Link | null): void {
+      if (link !== null) super.bind(link);
+    }
+  };
+}
+
+/** Remains master after a catch-up, whomever the chain names by now. */
+function JumpKeepsTheLease<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class JumpKeepsTheLease extends Base {
+    protected override jump(instanceNumber: number, chain: ChainState): void {
+      const lease = this.isMaster ? this.chain.lease : chain.lease;
+      super.jump(instanceNumber, { ...chain, lease });
+    }
+  };
+}
+
+/** Repeats its accepts for ever, each time for whatever instance is open by then. */
+function RebuiltRetransmission<TBase extends Constructor<BackoffResolution>>(Base: TBase) {
+  return class RebuiltRetransmission extends Base {
+    #loops: Timer[] = [];
+
+    override stop(): void {
+      for (const loop of this.#loops) loop.cancel();
+      super.stop();
+    }
+
+    protected override ask(question: Question): void {
+      if (question.type === 'accept') this.#repeat(question, this.#loops.length);
+      super.ask(question);
+    }
+
+    #repeat(question: Question, index: number): void {
+      this.#loops[index] = this.environment.clock.after(RETRANSMIT_INTERVAL_MS, () => {
+        this.#repeat(question, index);
+        this.sendToPeers({ ...question, instanceNumber: this.instanceNumber });
+      });
+    }
+  };
+}
+
+/** Says that a value is in the chain as soon as the instance for which it waited is over. */
+function ForgetfulQueue<TBase extends Constructor<BackoffResolution>>(Base: TBase) {
+  return class ForgetfulQueue extends Base {
+    #next: Link | null = null;
+
+    override submit(value: string): void {
+      super.submit(value);
+      this.#next = { update: value, id: this.newLinkId() };
+      this.#say('queued', value);
+      this.pursue();
+    }
+
+    protected override nextLink(): Link | null {
+      return this.#next ?? super.nextLink();
+    }
+
+    protected override advanced(link: Link | null): void {
+      super.advanced(link);
+      if (this.#next !== null && 'update' in this.#next) this.#say('chosen', this.#next.update);
+      this.#next = null;
+    }
+
+    #say(what: 'queued' | 'chosen', value: string): void {
+      const id = this.#next?.id ?? '';
+      this.environment.trace({ event: 'update', what, value, id, waiting: 0, why: 'forgetful' });
+    }
+  };
+}
+
+const SOUND_REST = {
+  leases: false,
+  servers: 3,
+  replicaClass: PlainReplica as ReplicaClass,
+  skippedSaveSteps: [],
+};
+
+const LAYER_BREAKS: readonly Break[] = [
+  {
+    ...SOUND_REST,
+    name: 'number-one-for-all',
+    breaks: 'every server takes the reserved number 1, not only the holder of a lease',
+    invariants: [1, 2],
+    replicaClass: class BrokenReplica extends NumberOneForAll(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'lease-from-attempt',
+    breaks: 'a lease counts from the last attempt to renew it, chosen or not',
+    invariants: [8],
+    leases: true,
+    replicaClass: class BrokenReplica extends LeaseFromTheAttempt(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'unknown-lease-is-free',
+    breaks: 'after a restart or a catch-up a lease of unknown age binds nobody',
+    invariants: [8],
+    leases: true,
+    replicaClass: class BrokenReplica extends UnknownLeaseIsFree(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'jump-keeps-lease',
+    breaks: 'a master that catches up remains master, whomever the chain names by now',
+    invariants: [1, 2, 8],
+    leases: true,
+    replicaClass: class BrokenReplica extends JumpKeepsTheLease(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'rebuilt-retransmission',
+    breaks: 'a retransmission is rebuilt from what is current when its timer runs out',
+    invariants: [1, 2, 4],
+    replicaClass: class BrokenReplica extends RebuiltRetransmission(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'forgetful-queue',
+    breaks: 'a value is forgotten when its instance chooses another one',
+    invariants: [9],
+    replicaClass: class BrokenReplica extends ForgetfulQueue(
+      BackoffResolution(CatchUp(ReplicatedValue)),
+    ) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'no-directory-sync',
+    breaks: 'the directory is not fsynced after the rename, so that a power cut undoes it',
+    invariants: [6],
+    skippedSaveSteps: ['sync directory'],
+  },
+];
+
+/** All breaks that a simulated cluster can be given, by name. */
+export const BREAKS: readonly Break[] = [
+  ...BROKEN_RULES.map((rules) => ({
+    ...SOUND_REST,
+    name: rules.name,
+    breaks: rules.breaks,
+    invariants: [rules.invariant],
+    replicaClass: withRules(PlainReplica, rules),
+  })),
+  ...LAYER_BREAKS,
+];
