@@ -6,6 +6,7 @@ import { DEFAULT_CLUSTER } from '../config.ts';
 import { addressOf, parseCluster, readClusterFile } from '../src/node/cluster-file.ts';
 import { UsageError } from '../src/node/failure.ts';
 import { readServerOptions } from '../src/node/server-options.ts';
+import { wantsColour } from '../src/node/terminal.ts';
 import { temporaryDirectory } from './processes.ts';
 
 suite('A cluster', () => {
@@ -91,6 +92,14 @@ suite('The options of a server', () => {
       [options.isMaster, options.isVerbose, options.isColoured],
       [true, true, false],
     );
+  });
+
+  test('ask for colour only where it is wanted, and only on a terminal', () => {
+    const options = readServerOptions(['A']);
+    assert.equal(wantsColour(options, true, ''), true);
+    assert.equal(wantsColour(options, false, ''), false);
+    assert.equal(wantsColour(options, true, '1'), false);
+    assert.equal(wantsColour(readServerOptions(['A', '--no-color']), true, ''), false);
   });
 
   const bad: [string[], RegExp][] = [
