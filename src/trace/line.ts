@@ -66,7 +66,7 @@ export function formatLine(
   // Long words of a line without id and instance get the room of the two empty columns.
   const isLong = leastColumnsOf(said.words) > LINE_COLUMNS - wordsAt;
   const start = startOf(isAlone && isLong ? idAt : wordsAt, head.columns);
-  const words = formatWords(said.words, LINE_COLUMNS - start);
+  const words = formatWords(said.words, LINE_COLUMNS - start).trimEnd();
   if (words === '') return head.text;
   const gap = ' '.repeat(start - head.columns);
   return `${head.text}${gap}${mood === 'plain' ? words : paint[mood](words)}`;
