@@ -60,11 +60,6 @@ const MAIN_COUNTS: readonly Situation[] = [
   'a datagram lost',
 ];
 
-await runProgram(async (args) => {
-  const options = readOptions(args);
-  process.exitCode = new Simulation(options).toTheEnd() ? 0 : 1;
-});
-
 class Simulation {
   readonly #options: Options;
   readonly #situations = new Map<Situation, number>();
@@ -298,3 +293,8 @@ function breakOf(name: string | undefined): Break | null {
   const names = BREAKS.map((known) => known.name).join(', ');
   throw new UsageError(`--break knows ${names}; not ${JSON.stringify(name)}`);
 }
+
+await runProgram(async (args) => {
+  const options = readOptions(args);
+  process.exitCode = new Simulation(options).toTheEnd() ? 0 : 1;
+});
