@@ -21,6 +21,7 @@ import {
   type LinkId,
 } from '../chain.ts';
 import { compareProposalIds, type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
+import { HOLDER_WINDOW_MS } from '../master-strategy.ts';
 import type { Accepted, PeerMessage, Prepare, Promised } from '../messages.ts';
 import type { ServerState } from '../state.ts';
 import type { TraceEvent } from './events.ts';
@@ -128,10 +129,7 @@ interface Wish {
   answered: number;
 }
 
-/**
- * A server's clock may run slow by this factor, as far as the promise about leases goes. So by
- * true time its lease may last that much longer than it says.
- */
+/** A clock may run slow by this factor, as far as the promise about leases goes. */
 const SLOWEST_CLOCK = 0.95;
 
 const NEVER = Number.NEGATIVE_INFINITY;
@@ -151,13 +149,12 @@ class Server {
   chain: ChainState = EMPTY_CHAIN;
   /** The instance that the latest catch-up told it of. */
   caughtUpTo = 0;
-  /** The round in which it was free to propose what it wanted, and when that began. */
-  freeRound: ProposalId | null = null;
-  freeSinceMs = NEVER;
+  /** The round in which it is free to propose what it wants, and not master. */
+  unentitledRound: ProposalId | null = null;
   /** From when until when it believes itself master, by its own word. */
   masterFromMs = NEVER;
   masterUntilMs = NEVER;
-  /** The latest that may become of `masterUntilMs` if its clock is slow. */
+  /** It may go on longer than it said: if its clock is slow, or set. But not longer than this. */
   masterAtMostUntilMs = NEVER;
   readonly wishes = new Map<string, Wish>();
   leasesWanted = 0;
@@ -283,7 +280,7 @@ export class Invariants {
     server.hasStarted = server.isRunning = true;
     server.hasLeases = layers.includes('MasterLeases');
     server.waiting = 0;
-    server.freeRound = null;
+    server.unentitledRound = null;
     server.durable = state;
     server.instanceNumber = state.instanceNumber;
     server.chain = state;
@@ -578,14 +575,16 @@ export class Invariants {
   // Masters.
 
   #lead(server: Server, event: EventOf<'lead'>): null {
-    server.freeRound = event.bound === null ? event.proposalId : null;
-    server.freeSinceMs = event.at;
+    const isEntitled =
+      !server.hasLeases || event.bound !== null || event.at <= server.masterAtMostUntilMs;
+    server.unentitledRound = isEntitled ? null : event.proposalId;
     return null;
   }
 
   /**
-   * What a server with leases proposes of its own free will is its lease, or it is master. It asks
-   * the clock after it has begun to lead; so it was master when it began.
+   * What a server with leases proposes of its own free will is its lease, or it is master. What
+   * counts is the moment at which its round began: it asks its clocks right after that, and may send
+   * the same again when it is master no longer.
    */
   #checkProposed(server: Server, id: ProposalId, link: Link, event: TraceEvent): Violation | null {
     if (!server.hasLeases) return null;
@@ -594,8 +593,8 @@ export class Invariants {
       if (link.lease === null && askerOf(link) === server.uid) server.endReign();
       return null;
     }
-    if (server.freeRound === null || compareProposalIds(server.freeRound, id) !== 0) return null;
-    if (server.freeSinceMs <= server.masterAtMostUntilMs) return null;
+    if (server.unentitledRound === null) return null;
+    if (compareProposalIds(server.unentitledRound, id) !== 0) return null;
     return violated(8, event, `${server.uid} proposes ${describe(link)} and is not master`);
   }
 
@@ -606,10 +605,10 @@ export class Invariants {
       return null;
     }
     server.endReign();
-    if (what !== 'ours' || lastsMs <= 0) return null;
+    if (what !== 'ours') return null;
     server.masterFromMs = at;
     server.masterUntilMs = at + lastsMs;
-    server.masterAtMostUntilMs = at + lastsMs / SLOWEST_CLOCK;
+    server.masterAtMostUntilMs = at + HOLDER_WINDOW_MS / SLOWEST_CLOCK;
     for (const other of this.#servers.values()) {
       if (other === server || other.masterUntilMs <= at) continue;
       if (other.masterFromMs >= server.masterUntilMs) continue;
