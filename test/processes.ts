@@ -226,8 +226,13 @@ export class Cluster {
   }
 
   /** Waits until `condition` gives something, and gives it back. Throws after a while. */
-  waitFor<T>(what: string, condition: () => T | false | null | undefined): Promise<T> {
-    return this.#bell.waitFor(what, condition, () => this.servers.map(lastWords).join('\n'));
+  waitFor<T>(
+    what: string,
+    condition: () => T | false | null | undefined,
+    patienceMs = PATIENCE_MS,
+  ): Promise<T> {
+    const hint = () => this.servers.map(lastWords).join('\n');
+    return this.#bell.waitFor(what, condition, hint, patienceMs);
   }
 
   /** Kills all servers, and removes all that they have written. */
@@ -313,8 +318,13 @@ export class Server {
   }
 
   /** Waits until `condition` gives something, and gives it back. Throws after a while. */
-  waitFor<T>(what: string, condition: () => T | false | null | undefined): Promise<T> {
-    return this.#bell.waitFor(`${this.uid}: ${what}`, condition, () => lastWords(this));
+  waitFor<T>(
+    what: string,
+    condition: () => T | false | null | undefined,
+    patienceMs = PATIENCE_MS,
+  ): Promise<T> {
+    const hint = () => lastWords(this);
+    return this.#bell.waitFor(`${this.uid}: ${what}`, condition, hint, patienceMs);
   }
 
   /** Waits for the first event that `matches`, among those after the first `from`. */
@@ -385,8 +395,9 @@ class Bell {
     what: string,
     condition: () => T | false | null | undefined,
     hint: () => string,
+    patienceMs: number,
   ): Promise<T> {
-    const untilMs = performance.now() + PATIENCE_MS;
+    const untilMs = performance.now() + patienceMs;
     for (;;) {
       const found = condition();
       if (found !== false && found !== null && found !== undefined) return found;
