@@ -1,0 +1,473 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Link } from '../src/chain.ts';
+import type { ProposalId, Uid } from '../src/composable-paxos.ts';
+import {
+  type Decoded,
+  decodeDatagram,
+  encodeDatagram,
+  encodedBytes,
+  isInstanceMessage,
+  isPeerMessage,
+  isQuestion,
+  MAX_DATAGRAM_BYTES,
+  MAX_NUMBER,
+  MAX_VALUE_BYTES,
+  type Message,
+} from '../src/messages.ts';
+import { printable } from '../src/trace/printable.ts';
+
+const UIDS = ['A', 'B', 'C'];
+const id = (number: number, uid: Uid): ProposalId => ({ number, uid });
+const update: Link = { update: 'hello', id: 'A-0123abcd-1' };
+const lease: Link = { lease: 'B', id: 'B-0123abcd-2' };
+const handedBack: Link = { lease: null, id: 'B-0123abcd-3' };
+const round = { instanceNumber: 3, proposalId: id(2, 'A') };
+
+/** One of each type, with nothing null that may be something else. */
+const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Type }> } = {
+  propose: { type: 'propose', value: 'hello' },
+  prepare: { type: 'prepare', ...round },
+  promise: {
+    type: 'promise',
+    ...round,
+    lastAcceptedId: id(1, 'C'),
+    lastAcceptedValue: update,
+  },
+  nack: { type: 'nack', ...round, promisedProposalId: id(3, 'B') },
+  accept: { type: 'accept', ...round, proposalValue: update },
+  accepted: { type: 'accepted', ...round, proposalValue: update },
+  sync_request: { type: 'sync_request', instanceNumber: 3 },
+  catchup: {
+    type: 'catchup',
+    instanceNumber: 3,
+    currentValue: 'hello',
+    lease: { holder: 'B', id: 'B-0123abcd-2' },
+    latestUpdateIds: { A: 'A-0123abcd-1', C: 'C-0123abcd-9' },
+  },
+};
+const EVERY_SAMPLE: readonly Message[] = Object.values(SAMPLES);
+
+const encode = (text: string) => new TextEncoder().encode(text);
+const decodeText = (text: string) => decodeDatagram(encode(text), UIDS);
+
+/** Checks that a datagram is refused, with a sentence that may stand in a terminal. */
+function assertRejected(decoded: Decoded, hint: string): void {
+  assert.ok('rejected' in decoded, `believed: ${hint}`);
+  assert.match(decoded.rejected, /^(it|its) /, hint);
+  assert.ok(decoded.rejected.length <= 60, decoded.rejected);
+  assert.equal(decoded.rejected, printable(decoded.rejected), hint);
+}
+
+function rejects(text: string): void {
+  assertRejected(decodeText(text), text.slice(0, 200));
+}
+
+/** The JSON text of a message in which one field, `path`, holds this raw text. */
+function withField(message: Message, path: readonly string[], raw: string): string {
+  const marker = '@@@';
+  const changed = structuredClone({ seq: 1, ...message }) as Record<string, unknown>;
+  let record = changed;
+  for (const name of path.slice(0, -1)) record = record[name] as Record<string, unknown>;
+  record[path.at(-1) ?? ''] = marker;
+  return JSON.stringify(changed).replace(`"${marker}"`, raw);
+}
+
+/** Every field of a message, and every field within those. */
+function pathsOf(record: object, prefix: readonly string[] = []): string[][] {
+  return Object.entries(record).flatMap(([name, value]) => {
+    const path = [...prefix, name];
+    if (typeof value !== 'object' || value === null) return [path];
+    return [path, ...pathsOf(value, path)];
+  });
+}
+
+test('every sample goes over the wire and comes back', () => {
+  for (const message of EVERY_SAMPLE) {
+    assert.deepEqual(decodeDatagram(encodeDatagram(7, message), UIDS), { seq: 7, message });
+  }
+});
+
+test('a field that holds what it held is believed: the tests below change one thing only', () => {
+  for (const message of EVERY_SAMPLE) {
+    for (const path of pathsOf({ seq: 1, ...message })) {
+      let value: unknown = { seq: 1, ...message };
+      for (const name of path) value = (value as Record<string, unknown>)[name];
+      const text = withField(message, path, JSON.stringify(value));
+      assert.deepEqual(decodeText(text), { seq: 1, message }, text);
+    }
+  }
+});
+
+test('what may be null is believed as null', () => {
+  const { promise, accept, catchup } = SAMPLES;
+  const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+  for (const message of [
+    { ...promise, ...nothing },
+    { ...accept, proposalValue: lease },
+    { ...accept, proposalValue: handedBack },
+    { ...catchup, currentValue: null, lease: null, latestUpdateIds: {} },
+  ]) {
+    assert.deepEqual(decodeDatagram(encodeDatagram(0, message), UIDS), { seq: 0, message });
+  }
+});
+
+test('the three questions about a message', () => {
+  const types = (is: (message: Message) => boolean) =>
+    EVERY_SAMPLE.filter(is).map(({ type }) => type);
+  assert.deepEqual(
+    types((message) => !isPeerMessage(message)),
+    ['propose'],
+  );
+  assert.deepEqual(
+    types((message) => isPeerMessage(message) && isInstanceMessage(message)),
+    ['prepare', 'promise', 'nack', 'accept', 'accepted'],
+  );
+  assert.deepEqual(
+    types((message) => isPeerMessage(message) && isQuestion(message)),
+    ['prepare', 'accept'],
+  );
+});
+
+test('a field that is missing, at any depth', () => {
+  for (const message of EVERY_SAMPLE) {
+    for (const path of pathsOf({ seq: 1, ...message })) {
+      if (path[0] === 'latestUpdateIds' && path.length > 1) continue; // it may hold fewer servers
+      rejects(JSON.stringify(without({ seq: 1, ...message }, path)));
+    }
+  }
+});
+
+function without(record: object, [name = '', ...rest]: readonly string[]): object {
+  const entries = Object.entries(record).flatMap(([field, value]) => {
+    if (field !== name) return [[field, value]];
+    return rest.length === 0 ? [] : [[field, without(value, rest)]];
+  });
+  return Object.fromEntries(entries);
+}
+
+test('a field too many, at any depth, whatever it is called', () => {
+  const names = ['extra', '__proto__', 'constructor', 'toString', 'hasOwnProperty', '', 'seq '];
+  for (const message of EVERY_SAMPLE) {
+    const text = JSON.stringify({ seq: 1, ...message });
+    for (const at of [...text.matchAll(/\{/g)].map(({ index }) => index + 1)) {
+      for (const field of names.flatMap((name) => [`"${name}":null,`, `"${name}":{},`])) {
+        const more = text.slice(0, at) + field + text.slice(at);
+        assert.doesNotThrow(() => JSON.parse(more));
+        rejects(more);
+      }
+    }
+  }
+});
+
+test('the fields of another type', () => {
+  for (const message of EVERY_SAMPLE) {
+    for (const other of EVERY_SAMPLE) {
+      const isSame =
+        Object.keys(message).join() === Object.keys(other).join() &&
+        ('proposalValue' in message || message.type === other.type);
+      const text = JSON.stringify({ seq: 1, ...message, type: other.type });
+      assert.equal('rejected' in decodeText(text), !isSame, text);
+    }
+  }
+});
+
+const WRONG_NUMBERS = [
+  'null',
+  'true',
+  '"1"',
+  '""',
+  '-1',
+  '-0.5',
+  '1.5',
+  '1e-7',
+  '1e999',
+  '-1e999',
+  '9007199254740992',
+  '9007199254740993',
+  '281474976710657',
+  '1e20',
+  '[]',
+  '[1]',
+  '{}',
+  '{"valueOf":1}',
+];
+const WRONG_TEXTS = ['true', '0', '1', '[]', '["A"]', '{}', '{"0":"A"}', '{"length":1}'];
+const WRONG_UIDS = [
+  ...WRONG_TEXTS,
+  '""',
+  '"D"',
+  '"a"',
+  '"AB"',
+  '"A "',
+  '"\\u0000"',
+  '"__proto__"',
+  '"constructor"',
+  '"toString"',
+  '"\\ud800"',
+];
+const WRONG_LINK_IDS = [
+  ...WRONG_UIDS,
+  'null',
+  '"A"',
+  '"A-0123abcd"',
+  '"A-0123abcd-0"',
+  '"A-0123abcd-01"',
+  '"A-0123ABCD-1"',
+  '"A-0123abc-1"',
+  '"D-0123abcd-1"',
+  '"A-0123abcd-12345678901234567"',
+  '"A-0123abcd-1\\n"',
+  '" A-0123abcd-1"',
+];
+
+test('a number that is none, or none to be believed', () => {
+  for (const message of EVERY_SAMPLE) {
+    for (const path of pathsOf({ seq: 1, ...message })) {
+      const name = path.at(-1);
+      if (name !== 'seq' && name !== 'number' && name !== 'instanceNumber') continue;
+      for (const raw of WRONG_NUMBERS) rejects(withField(message, path, raw));
+      if (name !== 'seq') rejects(withField(message, path, '0'));
+    }
+  }
+});
+
+test('the largest and the smallest numbers', () => {
+  const largest = withField(SAMPLES.prepare, ['instanceNumber'], String(2 ** 48));
+  assert.ok('message' in decodeText(largest));
+  assert.equal(MAX_NUMBER, 2 ** 48);
+  for (const seq of [0, MAX_NUMBER]) {
+    assert.ok('message' in decodeText(withField(SAMPLES.prepare, ['seq'], String(seq))));
+  }
+  rejects(withField(SAMPLES.prepare, ['seq'], '-1'));
+});
+
+test('a uid that is none, or that of a server of some other cluster', () => {
+  for (const message of EVERY_SAMPLE) {
+    for (const path of pathsOf(message)) {
+      const name = path.at(-1);
+      if (name !== 'uid' && name !== 'holder') continue;
+      for (const raw of [...WRONG_UIDS, 'null']) rejects(withField(message, path, raw));
+    }
+  }
+  for (const raw of WRONG_UIDS) rejects(acceptOf(`{"lease":${raw},"id":"A-0123abcd-1"}`));
+});
+
+test('a link id that nobody can have made', () => {
+  for (const raw of WRONG_LINK_IDS) {
+    rejects(acceptOf(`{"update":"x","id":${raw}}`));
+    rejects(acceptOf(`{"lease":"A","id":${raw}}`));
+    rejects(withField(SAMPLES.catchup, ['lease', 'id'], raw));
+    rejects(withField(SAMPLES.catchup, ['latestUpdateIds', 'A'], raw));
+  }
+});
+
+test('the latest update of a server carries the name of that server', () => {
+  rejects(withField(SAMPLES.catchup, ['latestUpdateIds', 'A'], '"B-0123abcd-1"'));
+  for (const name of ['D', '', '__proto__', 'constructor', 'toString', 'AB']) {
+    rejects(
+      withField(SAMPLES.catchup, ['latestUpdateIds'], `{${JSON.stringify(name)}:"A-0123abcd-1"}`),
+    );
+  }
+});
+
+test('a value of the chain that is no link', () => {
+  const links = [
+    ...['null', 'true', '1', '"hello"', '[]', '{}', '{"id":"A-0123abcd-1"}'],
+    '{"update":"x"}',
+    '{"lease":"A"}',
+    '{"update":null,"id":"A-0123abcd-1"}',
+    '{"update":1,"id":"A-0123abcd-1"}',
+    '{"update":{"update":"x"},"id":"A-0123abcd-1"}',
+    '{"update":"x","lease":"A","id":"A-0123abcd-1"}',
+    '{"value":"x","id":"A-0123abcd-1"}',
+    '{"__proto__":{"update":"x"},"id":"A-0123abcd-1"}',
+  ];
+  for (const raw of links) rejects(acceptOf(raw));
+});
+
+test('a client value that is no text', () => {
+  for (const raw of [...WRONG_TEXTS, 'null', '"\\ud800"', '"\\udc00\\ud800"', '"a\\udfff"']) {
+    rejects(withField(SAMPLES.propose, ['value'], raw));
+  }
+});
+
+test('a field with something of the wrong kind, whatever the field', () => {
+  const kinds = ['true', '-1.5', '[]', '[null]', '{}', '{"__proto__":null}', '{"a":{"a":{}}}'];
+  for (const message of EVERY_SAMPLE) {
+    for (const path of pathsOf({ seq: 1, ...message })) {
+      for (const raw of kinds) {
+        if (path.join() === 'latestUpdateIds' && raw === '{}') continue; // nobody updated yet
+        rejects(withField(message, path, raw));
+      }
+    }
+  }
+});
+
+test('a type that is none', () => {
+  const types = ['null', '1', '[]', '["prepare"]', '{}', '""', '"Prepare"', '"prepare "'];
+  const names = ['"__proto__"', '"constructor"', '"toString"', '"hasOwnProperty"', '"size"'];
+  for (const raw of [...types, ...names, '"\\u001b[2J"', `"${'x'.repeat(9_999)}"`]) {
+    rejects(`{"type":${raw},"seq":1}`);
+    rejects(withField(SAMPLES.prepare, ['type'], raw));
+  }
+});
+
+test('what is not a JSON object at all', () => {
+  const json = ['null', 'true', '1', '"prepare"', '[]', '[{"type":"prepare"}]', '{}', '{"seq":1}'];
+  const others = [
+    '',
+    ' ',
+    'hello',
+    '{',
+    '{"type":',
+    "{'type':'prepare'}",
+    '{"seq":1,}',
+    'NaN',
+    '\0',
+  ];
+  const good = JSON.stringify({ seq: 1, ...SAMPLES.prepare });
+  for (const text of [...json, ...others, `${good}${good}`, `${good},`, good.slice(0, -1)]) {
+    rejects(text);
+  }
+});
+
+test('60 KB of brackets', () => {
+  const depth = 60_000;
+  rejects('['.repeat(depth));
+  rejects('{"a":'.repeat(depth / 5));
+  rejects(`${'['.repeat(depth / 2)}${']'.repeat(depth / 2)}`);
+  const nested = `${'['.repeat(depth / 2)}${']'.repeat(depth / 2)}`;
+  rejects(withField(SAMPLES.prepare, ['instanceNumber'], nested));
+  rejects(acceptOf(nested));
+  rejects(withField(SAMPLES.catchup, ['latestUpdateIds'], nested));
+});
+
+test('bytes that are not UTF-8', () => {
+  const good = encode(JSON.stringify({ seq: 1, ...SAMPLES.propose }));
+  const at = new TextDecoder().decode(good).indexOf('hello');
+  for (const bytes of [
+    [0xff],
+    [0xc0, 0xaf],
+    [0xed, 0xa0, 0x80],
+    [0xf4, 0x90, 0x80, 0x80],
+    [0x80],
+  ]) {
+    const bad = new Uint8Array([...good.subarray(0, at), ...bytes, ...good.subarray(at)]);
+    assertRejected(decodeDatagram(bad, UIDS), `${bytes}`);
+  }
+  const utf16 = new Uint8Array([...good].flatMap((byte) => [byte, 0]));
+  assertRejected(decodeDatagram(utf16, UIDS), 'UTF-16');
+  assertRejected(decodeDatagram(good.subarray(0, good.length - 3), UIDS), 'cut off');
+  assertRejected(decodeDatagram(new Uint8Array(), UIDS), 'empty');
+});
+
+test('a byte order mark is no content in front of a datagram, and content within a value', () => {
+  const message: Message = { type: 'propose', value: '\ufeffhello' };
+  const text = JSON.stringify({ seq: 1, ...message });
+  for (const both of [text, `\ufeff${text}`]) {
+    assert.deepEqual(decodeText(both), { seq: 1, message });
+  }
+  rejects(`\ufeff\ufeff${text}`);
+});
+
+test('a repeated field counts as its last, as in every JSON reader of this language', () => {
+  const text = '{"type":"sync_request","seq":1,"instanceNumber":-1,"instanceNumber":2}';
+  const message = { type: 'sync_request', instanceNumber: 2 };
+  assert.deepEqual(decodeText(text), { seq: 1, message });
+});
+
+test('a datagram that no UDP could carry', () => {
+  const padding = ' '.repeat(MAX_DATAGRAM_BYTES);
+  const good = JSON.stringify({ seq: 1, ...SAMPLES.prepare });
+  const fits = good + padding.slice(0, MAX_DATAGRAM_BYTES - good.length);
+  assert.ok('message' in decodeText(fits));
+  rejects(`${fits} `);
+});
+
+// Values made of what takes most room, as JSON text or as UTF-8.
+const WORST_CHARACTERS = [
+  'x',
+  '"',
+  '\\',
+  '\n',
+  '\0',
+  '\u001f',
+  '\u007f',
+  'ü',
+  '\u2028',
+  '漢',
+  '😀',
+];
+
+/** The longest value of this character alone, filled up with plain ones to the very limit. */
+function largestValue(character: string): string {
+  const each = encodedBytes(character) - 2;
+  const value = character.repeat(Math.floor((MAX_VALUE_BYTES - 2) / each));
+  return value + 'x'.repeat(MAX_VALUE_BYTES - encodedBytes(value));
+}
+
+test('a value may take the limit, and not a byte more', () => {
+  for (const character of WORST_CHARACTERS) {
+    const value = largestValue(character);
+    assert.equal(encodedBytes(value), MAX_VALUE_BYTES);
+    for (const [size, isBelieved] of [
+      [value, true],
+      [`${value}x`, false],
+    ] as const) {
+      const messages: readonly Message[] = [
+        { type: 'propose', value: size },
+        { ...SAMPLES.accept, proposalValue: { update: size, id: 'A-0123abcd-1' } },
+        { ...SAMPLES.catchup, currentValue: size },
+      ];
+      for (const message of messages) {
+        const decoded = decodeDatagram(encodeDatagram(1, message), UIDS);
+        assert.equal('message' in decoded, isBelieved, `${message.type} of ${character}`);
+      }
+    }
+  }
+});
+
+test('every message with the largest content fits into a datagram, and comes back', () => {
+  const uids = [...'ABCDEFGHI'];
+  const linkId = (uid: Uid) => `${uid}-ffffffff-9999999999999999`;
+  const proposalId = id(MAX_NUMBER, 'I');
+  const large = { instanceNumber: MAX_NUMBER, proposalId };
+  const latestUpdateIds = Object.fromEntries(uids.map((uid) => [uid, linkId(uid)]));
+  for (const character of WORST_CHARACTERS) {
+    const value = largestValue(character);
+    const link = { update: value, id: linkId('I') };
+    const messages: { readonly [Type in Message['type']]: Extract<Message, { type: Type }> } = {
+      propose: { type: 'propose', value },
+      prepare: { type: 'prepare', ...large },
+      promise: { type: 'promise', ...large, lastAcceptedId: proposalId, lastAcceptedValue: link },
+      nack: { type: 'nack', ...large, promisedProposalId: proposalId },
+      accept: { type: 'accept', ...large, proposalValue: link },
+      accepted: { type: 'accepted', ...large, proposalValue: link },
+      sync_request: { type: 'sync_request', instanceNumber: MAX_NUMBER },
+      catchup: {
+        type: 'catchup',
+        instanceNumber: MAX_NUMBER,
+        currentValue: value,
+        lease: { holder: 'I', id: linkId('I') },
+        latestUpdateIds,
+      },
+    };
+    for (const message of Object.values(messages)) {
+      const bytes = encodeDatagram(MAX_NUMBER, message);
+      assert.ok(bytes.length <= MAX_DATAGRAM_BYTES, `${message.type} of ${character}`);
+      assert.deepEqual(decodeDatagram(bytes, uids), { seq: MAX_NUMBER, message });
+    }
+  }
+});
+
+test('what was refused leaves no trace on the objects of this language', () => {
+  rejects('{"__proto__":{"polluted":1},"type":"prepare","seq":1}');
+  rejects(withField(SAMPLES.catchup, ['latestUpdateIds'], '{"__proto__":{"polluted":1}}'));
+  rejects('{"constructor":{"prototype":{"polluted":1}},"type":"prepare","seq":1}');
+  assert.equal('polluted' in {}, false);
+});
+
+function acceptOf(rawLink: string): string {
+  return withField(SAMPLES.accept, ['proposalValue'], rawLink);
+}
