@@ -60,11 +60,16 @@ export class JsonStateFile {
     }
   }
 
-  /** What was saved last, or null if nothing ever was. Throws an `Error` with one sentence. */
+  /**
+   * What was saved last, or null if nothing ever was; a power cut after this cannot bring an
+   * older state back. Throws an `Error` with one sentence.
+   */
   load(): unknown {
     const bytes = this.#read();
     if (bytes === null) return null;
     if (bytes.length === 0) throw new Error('it is empty');
+    // Who saved it may have been killed after the rename and before this.
+    this.#fs.fsyncSync(this.#directory);
 
     const state = parse(bytes);
     // A file that says `null` is not the same as no file at all.
@@ -79,7 +84,10 @@ export class JsonStateFile {
       this.#fs.renameSync(this.#temporaryPath, this.path);
       this.#fs.fsyncSync(this.#directory);
     } catch (error) {
-      throw new Failure(`the state file ${this.path} cannot be written: ${describe(error)}`);
+      const why = describe(error);
+      throw new Failure(
+        `the state file ${this.path} cannot be written: ${why}; mend that, then start it again`,
+      );
     }
   }
 

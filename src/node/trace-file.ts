@@ -33,6 +33,9 @@ export class TraceFile implements Sink {
   endTurn(): void {}
 
   #failure(error: unknown): Failure {
-    return new Failure(`the trace file ${this.#path} cannot be written: ${describe(error)}`);
+    const why = describe(error);
+    return new Failure(
+      `the trace file ${this.#path} cannot be written: ${why}; mend that, or leave --trace out`,
+    );
   }
 }
