@@ -2,7 +2,7 @@
  * Broken on purpose, one level up: layers that each break one rule of a whole replica. Compare
  * `broken-roles.ts`, where the rules of a single instance are broken.
  */
-import type { ChainState, Link } from '../chain.ts';
+import { type ChainState, isUpdate, type Link } from '../chain.ts';
 import type { AcceptorState, Uid } from '../composable-paxos.ts';
 import type { Environment, Timer } from '../environment.ts';
 import { HOLDER_WINDOW_MS, type MasterLeases } from '../master-strategy.ts';
@@ -43,7 +43,7 @@ export function withRules(Right: ReplicaClass, rules: Rules): ReplicaClass {
 }
 
 /** Everybody takes number 1, whether the chain names it as lease holder or not. */
-function NumberOneForAll<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+export function NumberOneForAll<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
   return class NumberOneForAll extends Base {
     protected override drive(): void {
       if (this.acceptorState.promisedId === null) return this.assumeLeadership();
@@ -137,7 +137,35 @@ function ForgetfulQueue<TBase extends Constructor<BackoffResolution>>(Base: TBas
 
     #say(what: 'queued' | 'chosen', value: string): void {
       const id = this.#next?.id ?? '';
-      this.environment.trace({ event: 'update', what, value, id, waiting: 0, why: 'forgetful' });
+      const waiting = what === 'queued' ? 1 : 0;
+      this.environment.trace({ event: 'update', what, value, id, waiting, why: 'forgetful' });
+    }
+  };
+}
+
+/** Believes in its lease until a timer tells it otherwise. */
+function LeaseByTimer<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class LeaseByTimer extends Base {
+    #believes = false;
+    #timer: Timer | null = null;
+
+    override get isMaster(): boolean {
+      return this.#believes;
+    }
+
+    override stop(): void {
+      this.#timer?.cancel();
+      super.stop();
+    }
+
+    protected override advanced(link: Link | null): void {
+      super.advanced(link);
+      if (link === null || isUpdate(link)) return;
+      this.#timer?.cancel();
+      this.#believes = link.lease === this.uid;
+      this.#timer = this.environment.clock.after(HOLDER_WINDOW_MS, () => {
+        this.#believes = false;
+      });
     }
   };
 }
@@ -167,6 +195,14 @@ const LAYER_BREAKS: readonly Break[] = [
   },
   {
     ...SOUND_REST,
+    name: 'lease-by-timer',
+    breaks: 'a master believes in its lease until a timer fires, however late',
+    invariants: [8],
+    leases: true,
+    replicaClass: class BrokenReplica extends LeaseByTimer(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
     name: 'unknown-lease-is-free',
     breaks: 'after a restart or a catch-up a lease of unknown age binds nobody',
     invariants: [8],
@@ -185,7 +221,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'rebuilt-retransmission',
     breaks: 'a retransmission is rebuilt from what is current when its timer runs out',
-    invariants: [1, 2, 4],
+    invariants: [1, 2, 4, 9],
     replicaClass: class BrokenReplica extends RebuiltRetransmission(PlainReplica) {},
   },
   {
