@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type ChainState, EMPTY_CHAIN, type Link } from '../src/chain.ts';
+import { type ProposalId, type Uid, UNTOUCHED } from '../src/composable-paxos.ts';
+import { acceptorOf, readServerState, type ServerState } from '../src/state.ts';
+import { printable } from '../src/trace/printable.ts';
+
+const UIDS = ['A', 'B', 'C'];
+const id = (number: number, uid: Uid): ProposalId => ({ number, uid });
+const link: Link = { update: 'x', id: 'B-0123abcd-1' };
+const chain: ChainState = {
+  currentValue: 'hello',
+  lease: { holder: 'C', id: 'C-0123abcd-2' },
+  latestUpdateIds: { A: 'A-0123abcd-1' },
+};
+const FRESH: ServerState = { uid: 'A', instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
+const FULL: ServerState = {
+  uid: 'A',
+  instanceNumber: 7,
+  ...chain,
+  promisedId: id(5, 'C'),
+  acceptedId: id(4, 'B'),
+  acceptedValue: link,
+};
+
+/** Checks that this is refused for that reason, in a sentence that may stand in a terminal. */
+function refuses(stored: unknown, why: RegExp): void {
+  assert.throws(
+    () => readServerState(stored, 'A', UIDS),
+    (error) => {
+      assert.ok(error instanceof Error);
+      assert.match(error.message, why);
+      assert.match(error.message, /^(it|its) /);
+      assert.equal(error.message, printable(error.message));
+      return true;
+    },
+    JSON.stringify(stored),
+  );
+}
+
+test('what a server saves is what it reads', () => {
+  const promiseOnly = { ...FULL, acceptedId: null, acceptedValue: null };
+  const justAccepted = { ...FULL, promisedId: FULL.acceptedId };
+  const lease = { ...FULL, acceptedValue: { lease: null, id: link.id } };
+  for (const state of [FRESH, FULL, promiseOnly, justAccepted, lease]) {
+    assert.deepEqual(readServerState(JSON.parse(JSON.stringify(state)), 'A', UIDS), state);
+  }
+});
+
+test('the acceptor goes on from its part of the state', () => {
+  const { promisedId, acceptedId, acceptedValue } = FULL;
+  assert.deepEqual(acceptorOf(FULL), { promisedId, acceptedId, acceptedValue });
+  assert.deepEqual(acceptorOf(FRESH), UNTOUCHED);
+});
+
+test('the state of another server', () => {
+  refuses({ ...FULL, uid: 'B' }, /belongs to server "B"/);
+  refuses({ ...FULL, uid: '\u001b[2J' }, /belongs to server/);
+  refuses({ ...FULL, uid: 'x'.repeat(9_999) }, /^.{1,60}$/);
+});
+
+test('a server that is not of this cluster', () => {
+  assert.throws(() => readServerState({ ...FULL, uid: 'D' }, 'D', UIDS), /its uid/);
+});
+
+test('a state that is no object', () => {
+  for (const stored of [undefined, null, true, 1, 'A', [], [FULL]]) {
+    refuses(stored, /JSON object/);
+  }
+});
+
+test('a state that lacks a field, or has one too many', () => {
+  for (const name of Object.keys(FULL)) {
+    const rest = Object.fromEntries(Object.entries(FULL).filter(([field]) => field !== name));
+    refuses(rest, new RegExp(`${name} is missing`));
+  }
+  for (const name of ['extra', 'constructor', 'toString', '']) {
+    refuses({ ...FULL, [name]: null }, /more/);
+  }
+  refuses(JSON.parse(JSON.stringify(FULL).replace('{', '{"__proto__":{},')), /more/);
+});
+
+test('a state with something of the wrong kind', () => {
+  const kinds = [undefined, true, -1, 0, 1.5, 2 ** 48 + 1, '', '\ud800', [], { number: 1 }];
+  for (const name of Object.keys(FULL)) {
+    for (const kind of kinds) {
+      const isText = kind === '' && name === 'currentValue';
+      if (!isText) refuses({ ...FULL, [name]: kind }, /^its|belongs/);
+    }
+  }
+});
+
+test('a promise below what was accepted', () => {
+  for (const promisedId of [null, id(4, 'A'), id(3, 'C')]) {
+    refuses({ ...FULL, promisedId }, /promise is below/);
+  }
+});
+
+test('an accepted id without its value, or a value without its id', () => {
+  refuses({ ...FULL, acceptedId: null }, /without/);
+  refuses({ ...FULL, acceptedValue: null }, /without/);
+});
