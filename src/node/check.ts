@@ -1,0 +1,78 @@
+/** `npm run check`: recorded traces through the ten invariants. */
+import { Command } from 'commander';
+import type { TraceEvent } from '../trace/events.ts';
+import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
+import { printable } from '../trace/printable.ts';
+import { Failure } from './failure.ts';
+import { parseArguments, runProgram } from './program.ts';
+import { readTraces, type Traces } from './read-traces.ts';
+
+const HELP = `
+Give the traces of all servers of one run, each with all its restarts. Where some are missing, it
+is not checked that a quorum accepted what was announced, nor that anybody asked for it.
+
+The clocks of the machines must agree within half a second.
+
+The invariants:
+${INVARIANTS.map(({ number, name, sentence }) => `  ${number}. ${name}: ${sentence}`).join('\n')}
+
+Examples:
+  npm run check -- a.ndjson b.ndjson c.ndjson
+  npm run check -- --healed a.ndjson b.ndjson c.ndjson`;
+
+await runProgram(async (args) => {
+  const command = new Command('check')
+    .description('Checks the traces of a run (server.ts --trace FILE) against the invariants.')
+    .argument('<traces...>', 'files with one event of JSON in each line')
+    .option('--healed', 'the run ended in peace: the servers that still run must be level (10)')
+    .addHelpText('after', HELP);
+  const paths = parseArguments(command, args);
+  const isHealed = command.opts()['healed'] === true;
+
+  const traces = readTraces(paths);
+  for (const remark of traces.remarks) say(`note: ${remark}`);
+  const missing = traces.uids.filter((uid) => !traces.traced.includes(uid));
+  if (missing.length > 0) {
+    say(`note: there is no trace of ${missing.join(', ')}: 1, 2 and 3 are checked only in part`);
+  }
+  const violation = check(traces, isHealed);
+  if (violation !== null) {
+    tell(violation, traces);
+    process.exitCode = 1;
+    return;
+  }
+  const { events, traced } = traces;
+  const checked = isHealed ? 'all ten invariants hold' : 'invariants 1 to 9 hold';
+  say(`${events.length} events of ${traced.join(', ')}: ${checked}`);
+});
+
+function check(traces: Traces, isHealed: boolean): Violation | null {
+  const invariants = new Invariants(traces.uids, traces.traced);
+  for (const event of traces.events) {
+    const violation = observe(invariants, event, traces);
+    if (violation !== null) return violation;
+  }
+  return invariants.end(isHealed);
+}
+
+/** An event that lacks what its kind must have would otherwise end us without its place. */
+function observe(invariants: Invariants, event: TraceEvent, traces: Traces): Violation | null {
+  try {
+    return invariants.observe(event);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new Failure(`${traces.placeOf(event)} is not what an event "${event.event}" must be`);
+  }
+}
+
+function tell({ invariant, sentence, event, why }: Violation, traces: Traces): void {
+  const name = INVARIANTS[invariant - 1]?.name;
+  say(`invariant ${invariant} is violated. ${name}: ${sentence}`);
+  if (event === null) return say(`  ${why}`);
+  say(`  ${traces.placeOf(event)}: ${why}`);
+  say(`  ${JSON.stringify(event)}`);
+}
+
+function say(line: string): void {
+  console.log(printable(line));
+}

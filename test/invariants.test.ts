@@ -1,0 +1,461 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { EMPTY_CHAIN } from '../src/chain.ts';
+import { UNTOUCHED } from '../src/composable-paxos.ts';
+import { INVARIANTS, Invariants, type Violation } from '../src/trace/invariants.ts';
+import { HandMadeRun, id, LEASES, lease, UIDS, update } from './hand-made-run.ts';
+
+const X = update('x', 'A', 1);
+const Y = update('y', 'B', 1);
+const Z = update('z', 'A', 2);
+
+function violationsOf(run: HandMadeRun, invariants = new Invariants(run.uids)): Violation[] {
+  return run.events.flatMap((event) => invariants.observe(event) ?? []);
+}
+
+function holds(run: HandMadeRun): void {
+  assert.deepEqual(violationsOf(run), []);
+}
+
+/** The last event of the run, and nothing else, violates this invariant, and no other. */
+function breaks(invariant: number, run: HandMadeRun, why: RegExp): void {
+  const violations = violationsOf(run);
+  assert.deepEqual(
+    violations.map((violation) => [violation.invariant, violation.event]),
+    [[invariant, run.last]],
+    violations.map((violation) => violation.why).join('; '),
+  );
+  assert.match(violations[0]?.why ?? '', why);
+  assert.equal(violations[0]?.sentence, INVARIANTS[invariant - 1]?.sentence);
+}
+
+/** A run in which x was chosen in instance 1 and learned by all. */
+function afterX(): HandMadeRun {
+  return new HandMadeRun().startAll().ask('A', X).round(id(2, 'A'), X);
+}
+
+/** A run with leases in which A holds the first one, for 9,000 ms. */
+function underA(): HandMadeRun {
+  const run = new HandMadeRun().startAll(LEASES).ask('A', lease('A'));
+  return run.round(id(2, 'A'), lease('A')).sayLease('A', 'ours', 9_000);
+}
+
+test('The invariants are numbered from 1 to 10, as everywhere else', () => {
+  const numbers = INVARIANTS.map(({ number }) => number);
+  assert.deepEqual(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+});
+
+suite('A run that keeps all rules has no violation', () => {
+  test('with one round', () => holds(afterX().sayUpdate('A', 'chosen', X, -1)));
+
+  test('with a crash, a value finished by another, and a catch-up over two links', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).prepare('A', id(2, 'A'));
+    run.promise('B', id(2, 'A')).lead('A', id(2, 'A')).sendAccept('A', id(2, 'A'), X);
+    run.accept('A', id(2, 'A'), X).crash('A').crash('C');
+    // A has the only copy of x. It restarts, and C with it; B finishes x.
+    run.start('A').start('C').prepare('B', id(3, 'B')).promise('A', id(3, 'B'));
+    run.lead('B', id(3, 'B'), X).sendAccept('B', id(3, 'B'), X);
+    run.accept('A', id(3, 'B'), X).accept('B', id(3, 'B'), X);
+    run.learn('A', id(3, 'B'), X).learn('B', id(3, 'B'), X);
+    run.ask('B', Y).round(id(2, 'B'), Y, ['A', 'B']).catchUp('C', 'B');
+    holds(run);
+    assert.equal(run.state('C').instanceNumber, 3);
+  });
+
+  test('with two servers that both ask for the same value', () => {
+    const again = update('x', 'B', 1);
+    holds(afterX().ask('B', again).round(id(2, 'B'), again));
+  });
+
+  test('with a past that was not traced', () => {
+    const run = new HandMadeRun();
+    const before = { currentValue: 'old', latestUpdateIds: { B: 'B-00000000-9' } };
+    const accepted = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: X };
+    for (const uid of UIDS) run.start(uid, [], { ...before, instanceNumber: 7, ...accepted });
+    holds(run.learn('A', id(2, 'A'), X).catchUp('C', 'A'));
+  });
+
+  test('with one that was not traced on only some of the servers', () => {
+    const run = new HandMadeRun().start('A').start('B').ask('A', X);
+    run.round(id(2, 'A'), X, ['A', 'C']).catchUp('B', 'C').ask('B', Y);
+    const seen = run.events.filter(({ server }) => server === 'B');
+    const invariants = new Invariants(UIDS, ['B']);
+    assert.deepEqual(
+      seen.map((event) => invariants.observe(event)).filter((violation) => violation !== null),
+      [],
+    );
+  });
+
+  test('with a lease that is renewed, handed back, and goes to another', () => {
+    const run = underA()
+      .ask('A', X)
+      .wait(4_000)
+      .lead('A', id(1, 'A'))
+      .sendAccept('A', id(1, 'A'), X);
+    for (const uid of UIDS) run.accept(uid, id(1, 'A'), X);
+    for (const uid of UIDS) run.learn(uid, id(1, 'A'), X);
+    const renewed = lease('A', 2);
+    run.ask('A', renewed).round(id(1, 'A'), renewed).sayLease('A', 'ours', 8_990).wait(7_000);
+    // Those who know that the lease is free need not wait until A knows it, too.
+    const back = lease('A', 3, null);
+    run.ask('A', back).sendAccept('A', id(1, 'A'), back);
+    for (const uid of UIDS) run.accept(uid, id(1, 'A'), back);
+    run.learn('B', id(1, 'A'), back).learn('C', id(1, 'A'), back);
+    const next = lease('B');
+    run.ask('B', next).round(id(2, 'B'), next, ['B', 'C']);
+    holds(run.sayLease('B', 'ours', 9_000).sayLease('C', 'theirs', 0));
+  });
+});
+
+suite('1 Agreement', () => {
+  test('a second value accepted by a quorum', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).ask('B', Y);
+    run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X);
+    run.accept('C', id(3, 'B'), Y);
+    holds(run);
+    const saved = { promisedId: id(3, 'B'), acceptedId: id(3, 'B'), acceptedValue: Y };
+    breaks(1, run.save('B', saved).sayAccept('B', id(3, 'B'), Y), /quorum accepted "x".*"y"/);
+  });
+
+  test('a second value of which a restarted disk completes the quorum', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).ask('B', Y);
+    run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X);
+    run.accept('C', id(3, 'B'), Y).crash('B');
+    const saved = { promisedId: id(3, 'B'), acceptedId: id(3, 'B'), acceptedValue: Y };
+    breaks(1, run.start('B', [], saved), /quorum/);
+  });
+
+  test('not broken by the same value under another id', () => {
+    const run = new HandMadeRun().startAll().ask('A', X);
+    for (const uid of UIDS) run.accept(uid, id(2, 'A'), X);
+    for (const uid of UIDS) run.accept(uid, id(3, 'B'), X);
+    holds(run);
+  });
+});
+
+suite('2 Stability', () => {
+  test('a value announced before a quorum has accepted it', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).accept('A', id(2, 'A'), X);
+    breaks(2, run.sayChosen('A', id(2, 'A'), X), /no quorum/);
+  });
+
+  test('a server that accepts twice is still one', () => {
+    const run = new HandMadeRun().startAll().ask('A', X);
+    run.accept('A', id(2, 'A'), X).accept('A', id(2, 'A'), X);
+    breaks(2, run.sayChosen('B', id(2, 'A'), X), /no quorum/);
+  });
+
+  test('another value announced than was chosen', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).ask('B', Y);
+    run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X);
+    breaks(2, run.sayChosen('C', id(2, 'A'), Y), /"x".* was chosen/);
+  });
+
+  test('another text under the id of the link that was chosen', () => {
+    const run = new HandMadeRun().startAll().ask('A', X);
+    run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X);
+    breaks(2, run.sayChosen('C', id(2, 'A'), update('y', 'A', 1)), /"x".* was chosen/);
+  });
+
+  test('a chain on disk that is not what was chosen', () => {
+    const run = new HandMadeRun().startAll().ask('A', X);
+    run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X).learn('B', id(2, 'A'), X);
+    const wrong = { instanceNumber: 2, ...EMPTY_CHAIN, ...UNTOUCHED };
+    breaks(2, run.save('A', wrong), /other links/);
+  });
+
+  test('a chain in memory that is not what was chosen', () => {
+    const run = new HandMadeRun().startAll().ask('A', X);
+    run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X).learn('A', id(2, 'A'), X);
+    const chain = { ...EMPTY_CHAIN, currentValue: 'x', latestUpdateIds: { A: 'A-00000001-7' } };
+    run.save('B', { ...run.state('A'), uid: 'B' });
+    breaks(
+      2,
+      run.tell('B', { event: 'advance', instanceNumber: 2, link: X, chain }),
+      /other links/,
+    );
+  });
+
+  test('a jump to where nobody is yet', () => {
+    const run = new HandMadeRun().startAll();
+    const message = { type: 'catchup', instanceNumber: 5, ...EMPTY_CHAIN } as const;
+    run.tell('C', { event: 'receive', from: 'A', seq: 1, message });
+    breaks(2, run.save('C', { instanceNumber: 5 }), /nothing is chosen yet in instance 4/);
+  });
+});
+
+suite('3 Validity', () => {
+  test('a value that no client asked for', () => {
+    const run = new HandMadeRun().startAll().accept('A', id(2, 'A'), X);
+    const saved = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: X };
+    breaks(3, run.save('B', saved).sayAccept('B', id(2, 'A'), X), /nobody asked for "x"/);
+  });
+
+  test('a value that was asked for at another server', () => {
+    const run = new HandMadeRun().startAll().ask('B', X).accept('A', id(2, 'A'), X);
+    const saved = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: X };
+    breaks(3, run.save('B', saved).sayAccept('B', id(2, 'A'), X), /nobody asked for "x"/);
+  });
+
+  test('a value that was refused', () => {
+    const run = new HandMadeRun().startAll();
+    const message = { type: 'propose', value: 'x' } as const;
+    run.tell('A', { event: 'receive', from: null, seq: 0, message });
+    run.sayUpdate('A', 'refused', X, 0).accept('A', id(2, 'A'), X);
+    const saved = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: X };
+    breaks(3, run.save('B', saved).sayAccept('B', id(2, 'A'), X), /nobody asked for "x"/);
+  });
+
+  test('a lease that nobody wanted', () => {
+    const link = lease('A');
+    const run = new HandMadeRun().startAll(LEASES).accept('A', id(2, 'A'), link);
+    const saved = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: link };
+    breaks(3, run.save('B', saved).sayAccept('B', id(2, 'A'), link), /nobody asked for lease/);
+  });
+});
+
+suite('4 One id, one value', () => {
+  test('an id sent with two values', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).ask('A', Z);
+    run.prepare('A', id(2, 'A')).sendAccept('A', id(2, 'A'), X);
+    breaks(4, run.sendAccept('A', id(2, 'A'), Z), /2\.A stands for "x".*"z"/);
+  });
+
+  test('an id accepted with another value than it was sent with', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).sendAccept('A', id(2, 'A'), X);
+    const saved = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: Z };
+    breaks(4, run.save('B', saved).sayAccept('B', id(2, 'A'), Z), /2\.A stands for "x".*"z"/);
+  });
+
+  test('not broken by another instance', () => {
+    holds(afterX().ask('A', Z).round(id(2, 'A'), Z));
+  });
+});
+
+suite('5 Promises only grow', () => {
+  test('a lower promise on disk', () => {
+    const run = new HandMadeRun().startAll().promise('A', id(3, 'B'));
+    breaks(5, run.save('A', { promisedId: id(2, 'C') }), /promised 2\.C.*3\.B/);
+  });
+
+  test('a promise forgotten in a crash', () => {
+    const run = new HandMadeRun().startAll().promise('A', id(3, 'B')).crash('A');
+    breaks(5, run.start('A', [], { promisedId: null }), /promised nothing.*3\.B/);
+  });
+
+  test('an accepted value forgotten in a crash', () => {
+    const run = new HandMadeRun().startAll().ask('B', Y).accept('A', id(3, 'B'), Y).crash('A');
+    const forgotten = { acceptedId: null, acceptedValue: null };
+    breaks(5, run.start('A', [], forgotten), /accepted nothing.*3\.B/);
+  });
+
+  test('an accepted id above the promise', () => {
+    const run = new HandMadeRun().startAll().promise('A', id(2, 'A'));
+    const saved = { acceptedId: id(3, 'B'), acceptedValue: Y };
+    breaks(5, run.save('A', saved), /accepted 3\.B, but promised 2\.A/);
+  });
+
+  test('a promise below one that was given', () => {
+    const run = new HandMadeRun().startAll().promise('A', id(3, 'B'));
+    const promise = { to: 'C', instanceNumber: 1, proposalId: id(2, 'C') };
+    breaks(5, run.tell('A', { event: 'promise', ...promise }), /promised 3\.B before/);
+  });
+
+  test('not broken by the next instance, which begins anew', () => {
+    holds(new HandMadeRun().startAll().ask('A', X).round(id(9, 'A'), X).promise('B', id(2, 'C')));
+  });
+});
+
+suite('6 Say it, save it', () => {
+  test('a promise sent before it is saved', () => {
+    const run = new HandMadeRun().startAll();
+    breaks(6, run.sendPromise('B', id(2, 'A')), /promised nothing/);
+  });
+
+  test('a prepare sent before the promise to oneself is saved', () => {
+    const run = new HandMadeRun().startAll().promise('A', id(2, 'A'));
+    breaks(6, run.sendPrepare('A', id(3, 'A')), /promised 2\.A/);
+  });
+
+  test('an accepted sent before it is saved', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).promise('B', id(2, 'A'));
+    breaks(6, run.sendAccepted('B', id(2, 'A'), X), /accepted nothing/);
+  });
+
+  test('a promise that names what is not saved', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).promise('B', id(3, 'C'));
+    const named = { lastAcceptedId: id(2, 'A'), lastAcceptedValue: X };
+    const promise = { instanceNumber: 1, proposalId: id(3, 'C'), ...named };
+    const message = { type: 'promise', ...promise } as const;
+    breaks(6, run.tell('B', { event: 'send', to: ['C'], seq: 99, message }), /accepted nothing/);
+  });
+
+  test('a promise in an instance that the disk has not reached', () => {
+    const run = new HandMadeRun().startAll();
+    const message = { type: 'prepare', instanceNumber: 2, proposalId: id(2, 'A') } as const;
+    breaks(6, run.tell('A', { event: 'send', to: ['B'], seq: 99, message }), /still at instance 1/);
+  });
+
+  test('not broken by what a restarted server finds on its disk', () => {
+    const run = new HandMadeRun().startAll().promise('B', id(2, 'A')).crash('B').start('B');
+    holds(run.sendPromise('B', id(2, 'A')));
+  });
+});
+
+suite('7 The chain only grows', () => {
+  test('a server that comes back in an earlier instance', () => {
+    const run = afterX().crash('B');
+    breaks(
+      7,
+      run.start('B', [], { instanceNumber: 1, ...EMPTY_CHAIN }),
+      /back from instance 2 to 1/,
+    );
+  });
+
+  test('a disk that goes back', () => {
+    const run = afterX();
+    breaks(7, run.save('B', { instanceNumber: 1, ...EMPTY_CHAIN }), /back from instance 2 to 1/);
+  });
+
+  test('a disk that skips a link', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).round(id(2, 'A'), X, ['A', 'B']);
+    run.ask('A', Z).round(id(2, 'A'), Z, ['A', 'B']);
+    breaks(7, run.save('C', { ...run.state('A'), uid: 'C' }), /skips from instance 1 to 3/);
+  });
+
+  test('a jump that no catch-up told of', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).round(id(2, 'A'), X, ['A', 'B']);
+    run.save('C', { ...run.state('A'), uid: 'C' });
+    breaks(7, run.sayAdvance('C', null), /no catch-up/);
+  });
+
+  test('an advance over two instances by one link', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).round(id(2, 'A'), X, ['A', 'B']);
+    run.ask('A', Z).round(id(2, 'A'), Z, ['A', 'B']).hearCatchUp('C', 'A');
+    run.save('C', { ...run.state('A'), uid: 'C' });
+    breaks(7, run.sayAdvance('C', Z), /skips from instance 1 to 3/);
+  });
+
+  test('an advance that does not advance', () => {
+    breaks(7, afterX().sayAdvance('A', X), /back from instance 2 to 2/);
+  });
+});
+
+suite('8 One master', () => {
+  test('two servers that believe in their leases', () => {
+    const next = lease('B');
+    const run = underA().ask('B', next).round(id(2, 'B'), next, ['B', 'C']);
+    breaks(8, run.sayLease('B', 'ours', 9_000), /A and B believe/);
+  });
+
+  for (const end of ['over', 'crash', 'stop', 'fail', 'restart', 'time'] as const) {
+    test(`a lease ends by ${end}`, () => {
+      const next = lease('B');
+      const run = underA().ask('B', next).round(id(2, 'B'), next, ['B', 'C']);
+      if (end === 'over') run.sayLease('A', 'over', 0);
+      if (end === 'crash') run.crash('A');
+      if (end === 'stop') run.tell('A', { event: 'stop', waiting: 0 });
+      if (end === 'fail') run.tell('A', { event: 'fail', why: 'the disk is full' });
+      if (end === 'restart') run.start('A', LEASES);
+      if (end === 'time') run.wait(9_000);
+      holds(run.sayLease('B', 'ours', 9_000));
+    });
+  }
+
+  test('an update proposed by a server that never was master', () => {
+    const run = underA().ask('B', Y).prepare('B', id(2, 'B')).lead('B', id(2, 'B'));
+    breaks(8, run.sendAccept('B', id(2, 'B'), Y), /B proposes "y".* not master/);
+  });
+
+  test('an update proposed long after the lease', () => {
+    const run = underA().ask('A', X).wait(9_500).lead('A', id(1, 'A'));
+    breaks(8, run.sendAccept('A', id(1, 'A'), X), /A proposes "x".* not master/);
+  });
+
+  test('not broken by sending again what was proposed as master', () => {
+    const run = underA().ask('A', X).lead('A', id(1, 'A')).sendAccept('A', id(1, 'A'), X);
+    holds(run.wait(9_500).sayLease('A', 'over', 0).sendAccept('A', id(1, 'A'), X));
+  });
+
+  test("not broken by finishing the master's update", () => {
+    const run = underA().ask('A', X).lead('A', id(1, 'A')).sendAccept('A', id(1, 'A'), X);
+    run.accept('C', id(1, 'A'), X).prepare('B', id(2, 'B')).promise('C', id(2, 'B'));
+    holds(run.lead('B', id(2, 'B'), X).sendAccept('B', id(2, 'B'), X));
+  });
+
+  test('not broken where there are no leases', () => {
+    const run = new HandMadeRun().startAll().ask('B', Y).prepare('B', id(2, 'B'));
+    holds(run.lead('B', id(2, 'B')).sendAccept('B', id(2, 'B'), Y));
+  });
+});
+
+suite('9 No answer is a lie', () => {
+  test('an update answered as chosen that is not', () => {
+    const run = afterX().ask('A', Z);
+    breaks(9, run.sayUpdate('A', 'chosen', Z, -1), /does not have it/);
+  });
+
+  test('an update answered as chosen twice', () => {
+    const run = afterX().ask('A', X).sayUpdate('A', 'chosen', X, -1);
+    holds(run);
+    breaks(9, run.sayUpdate('A', 'chosen', X, -1), /not that often/);
+  });
+
+  test('a link chosen in two instances', () => {
+    const run = afterX().accept('A', id(2, 'A'), X);
+    const saved = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: X };
+    breaks(9, run.save('B', saved).sayAccept('B', id(2, 'A'), X), /second time/);
+  });
+
+  test('a value chosen twice under two ids, and asked for once', () => {
+    const again = update('x', 'A', 2);
+    const run = afterX().accept('A', id(2, 'A'), again);
+    const saved = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: again };
+    breaks(9, run.save('B', saved).sayAccept('B', id(2, 'A'), again), /more often/);
+  });
+
+  test('a value that waits no more and was never answered', () => {
+    const run = afterX().ask('A', Z);
+    breaks(9, run.sayUpdate('A', 'chosen', X, -2), /0 wait, and 1 have had no answer/);
+  });
+});
+
+suite('10 Healing', () => {
+  function endOf(run: HandMadeRun, healed: boolean): Violation | null {
+    const invariants = new Invariants(run.uids);
+    assert.deepEqual(violationsOf(run, invariants), []);
+    return invariants.end(healed);
+  }
+
+  const behind = () => new HandMadeRun().startAll().ask('A', X).round(id(2, 'A'), X, ['A', 'B']);
+
+  test('holds when all who run are level', () => assert.equal(endOf(afterX(), true), null));
+
+  test('a server that is still behind', () => {
+    const violation = endOf(behind(), true);
+    assert.equal(violation?.invariant, 10);
+    assert.equal(violation.event, null);
+    assert.match(violation.why, /A at instance 2 and C at 1/);
+  });
+
+  test('is not asked of a server that is down, nor while faults go on', () => {
+    assert.equal(endOf(behind().crash('C'), true), null);
+    assert.equal(endOf(behind(), false), null);
+  });
+
+  test('a server that has another chain in the same instance', () => {
+    const run = afterX();
+    const invariants = new Invariants(run.uids);
+    violationsOf(run, invariants);
+    const other = { ...EMPTY_CHAIN, currentValue: 'y' };
+    run.tell('C', { event: 'advance', instanceNumber: 2, link: X, chain: other });
+    assert.notEqual(invariants.observe(run.last), null); // told already when it happens
+    assert.match(invariants.end(true)?.why ?? '', /A and C have different chains/);
+  });
+});
+
+test('An event of a server that is not in the cluster is a mistake of the caller', () => {
+  const run = new HandMadeRun(['A', 'B']).startAll();
+  const invariants = new Invariants(['A']);
+  assert.throws(() => violationsOf(run, invariants), /there is no server B/);
+});
