@@ -7,9 +7,10 @@
 /** Controls, DEL and C1; formats, bidi marks among them; lone surrogates; ends of lines. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** Takes two columns in a terminal: East Asian scripts and most pictures. */
-const WIDE =
-  /[\u1100-\u115f\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{18dff}\u{1aff0}-\u{1b2ff}\u{1f000}-\u{3ffff}]|\p{Emoji_Presentation}/u;
+/** What takes two columns in a terminal: East Asian scripts and forms, and most pictures. */
+const WIDE_SCRIPTS = /[\u1100-\u115f\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff]/u;
+const WIDE_FORMS = /[\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u;
+const WIDE_PICTURES = /[\u{16fe0}-\u{1b2ff}\u{1f000}-\u{3ffff}]|\p{Emoji_Presentation}/u;
 
 /** The text with everything that a terminal could obey written out, as `\x1b` or `\u202e`. */
 export function printable(text: string): string {
@@ -42,7 +43,9 @@ export function columnsOf(text: string): number {
 }
 
 function columnsOfCharacter(character: string): number {
-  return WIDE.test(character) ? 2 : 1;
+  if (character < '\u1100') return 1;
+  const isWide = [WIDE_SCRIPTS, WIDE_FORMS, WIDE_PICTURES].some((wide) => wide.test(character));
+  return isWide ? 2 : 1;
 }
 
 function withEllipsis(text: string, columns: number): string {
