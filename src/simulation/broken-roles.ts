@@ -84,7 +84,7 @@ function saveAfterSending(environment: Environment): Environment {
   const { messenger, storage } = environment;
   let unsaved: Parameters<typeof storage.save>[0] | null = null;
   return {
-    ...environment,
+    clock: environment.clock,
     random: () => environment.random(),
     trace: (decision) => environment.trace(decision),
     storage: {
