@@ -76,8 +76,10 @@ suite('A run that keeps all rules has no violation', () => {
   });
 
   test('with one that was not traced on only some of the servers', () => {
-    const run = new HandMadeRun().start('A').start('B').ask('A', X);
-    run.round(id(2, 'A'), X, ['A', 'C']).catchUp('B', 'C').ask('B', Y);
+    const run = new HandMadeRun().startAll();
+    run.ask('B', Y).promise('C', id(2, 'B')).accept('A', id(2, 'B'), Y).accept('C', id(2, 'B'), Y);
+    run.learn('A', id(2, 'B'), Y).learn('C', id(2, 'B'), Y);
+    run.catchUp('B', 'C').sayUpdate('B', 'chosen', Y, -1);
     const seen = run.events.filter(({ server }) => server === 'B');
     const invariants = new Invariants(UIDS, ['B']);
     assert.deepEqual(
@@ -399,6 +401,11 @@ suite('9 No answer is a lie', () => {
     const run = afterX().ask('A', X).sayUpdate('A', 'chosen', X, -1);
     holds(run);
     breaks(9, run.sayUpdate('A', 'chosen', X, -1), /not that often/);
+  });
+
+  test('an update answered as chosen under an id that is not', () => {
+    const run = afterX();
+    breaks(9, run.sayUpdate('A', 'chosen', update('x', 'A', 2), -1), /does not have it/);
   });
 
   test('a link chosen in two instances', () => {
