@@ -98,6 +98,14 @@ export class Program {
     this.#child.kill(signal);
   }
 
+  /** Waits until it has ended by itself. One that does not is killed, so that no test hangs. */
+  async end(): Promise<Exit> {
+    const timeout = setTimeout(() => this.signal('SIGKILL'), PATIENCE_MS);
+    const exit = await this.exited;
+    clearTimeout(timeout);
+    return exit;
+  }
+
   /** Goes away from the end of the pipe at which its lines are read. */
   closeStdout(): void {
     this.#child.stdout?.destroy();
@@ -106,7 +114,7 @@ export class Program {
 
 /** Runs a program of this project to its end. */
 export function run(file: string, ...args: readonly string[]): Promise<Exit> {
-  return new Program(file, args).exited;
+  return new Program(file, args).end();
 }
 
 /** A directory that goes away when the test ends. */
@@ -301,7 +309,7 @@ export class Server {
     program.exited.then(() => this.#bell.ring());
     await this.waitFor('start', () => program.hasEnded || this.#starts() > before);
     if (!program.hasEnded) return;
-    const { code, stderr } = await program.exited;
+    const { code, stderr } = await program.end();
     throw new Error(`${this.uid} ended with ${code}: ${stderr}`);
   }
 
@@ -338,7 +346,7 @@ export class Server {
 
   async #end(signal: NodeJS.Signals): Promise<Exit | null> {
     this.#program?.signal(signal);
-    return this.#program?.exited ?? null;
+    return this.#program?.end() ?? null;
   }
 
   #starts(): number {

@@ -185,7 +185,7 @@ suite('A disk that does not do its work stops the server:', () => {
 
   test('a trace file that may not grow', async (t) => {
     const cluster = await prepareCluster(t);
-    const exit = await onFullDisk(cluster.server('A').commandLine()).exited;
+    const exit = await onFullDisk(cluster.server('A').commandLine()).end();
     assertEnds(exit, 1, /trace file .*A\.ndjson cannot be written: file too large \(EFBIG\)/);
     assert.equal(cluster.server('A').state, null);
   });
@@ -195,9 +195,11 @@ suite('A disk that does not do its work stops the server:', () => {
     await Promise.all([cluster.server('B').start(), cluster.server('C').start()]);
     const flags = ['--cluster', cluster.clusterFile, '--state-dir', cluster.stateDirectory];
     const program = onFullDisk(['A', ...flags]);
-    await cluster.server('B').waitForEvent('A has started', ({ event }) => event === 'receive');
+    await cluster.server('B').waitForEvent('A has started', (event) => {
+      return event.event === 'receive' && event.from === 'A';
+    });
     await cluster.propose('A', 'hello');
-    const exit = await program.exited;
+    const exit = await program.end();
     assertEnds(exit, 1, /state file .*A\.json cannot be written: file too large \(EFBIG\)/);
     assert.doesNotMatch(exit.stdout, /prepare/);
     assert.deepEqual(cluster.states(), [null, null, null]);
@@ -291,7 +293,7 @@ suite('The end of a server', () => {
     const server = cluster.server('A');
     server.program.closeStdout();
     await cluster.propose('A', 'hello');
-    const exit = await server.program.exited;
+    const exit = await server.program.end();
     assert.deepEqual([exit.code, exit.stderr], [0, '']);
     assert.equal(server.state?.currentValue, 'hello');
   });
