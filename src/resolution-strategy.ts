@@ -128,7 +128,7 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
       const delayMs = SILENCE_MS * (1 + this.environment.random());
       this.#silence = this.environment.clock.after(delayMs, () => {
         this.#silence = null;
-        this.#say('the others have fallen silent: finish what they began');
+        this.#say('silence: finish what the others began');
         this.drive();
       });
     }

@@ -214,7 +214,7 @@ for (const { point, mistake, story, broken, isNoticed } of MISTAKES) {
 
 // Point 12, one limit for every message that carries a value: see messages.test.ts.
 
-test('point 15: a forged jump to instance 1,000,000 needs a peer, and a number within bounds', () => {
+test('point 15: a forged jump needs a number within bounds, and the address of a peer', () => {
   const forged = (instanceNumber: number) =>
     new TextEncoder().encode(
       JSON.stringify({

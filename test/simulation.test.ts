@@ -1,4 +1,4 @@
-/** The simulator: that it repeats itself, goes everywhere, finds what is broken, and nothing else. */
+/** The simulator repeats itself, goes everywhere, and finds what is broken and nothing else. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
@@ -12,7 +12,7 @@ import { LEASE_SITUATIONS, SITUATIONS, Situations } from '../src/simulation/situ
 import type { TraceEvent } from '../src/trace/events.ts';
 
 const SECONDS = 60;
-/** Of real time, for each kind of cluster: the part of the search that is done on every test run. */
+/** Real time for each kind of cluster: the part of the search that every test run does. */
 const SLICE_MS = 6_000;
 const MOST_SEEDS_FOR_A_BREAK = 1_000;
 

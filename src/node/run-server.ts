@@ -62,7 +62,7 @@ function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
   }
 }
 
-/** The first signal, or a reader of our lines that goes away, stops in order; the second at once. */
+/** The first signal, or a reader of our lines that goes away, stops in order; the second kills. */
 function stopOnSignal(turns: Turns, replica: ReplicatedValue, messenger: UdpMessenger): void {
   let isStopping = false;
   const stop = () => {

@@ -115,7 +115,8 @@ class Simulation {
     const { servers, seconds, variant, brokenBy, firstSeed } = this.#options;
     const layers = variant.leases ? 'with master leases' : 'without leases';
     const broken = brokenBy === null ? '' : `, broken on purpose: ${brokenBy.breaks}`;
-    return `${servers} servers ${layers}, ${seconds} virtual seconds a seed, from seed ${firstSeed}${broken}`;
+    const length = `${seconds} virtual seconds a seed`;
+    return `${servers} servers ${layers}, ${length}, from seed ${firstSeed}${broken}`;
   }
 
   #rate(): string {

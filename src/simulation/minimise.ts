@@ -6,6 +6,7 @@
  * "delta debugging", Zeller and Hildebrandt, 2002). A failure is the same if it violates the same
  * invariant.
  */
+import type { Uid } from '../composable-paxos.ts';
 import { type Outcome, run, type Variant } from './run.ts';
 import type { Action, Schedule } from './schedule.ts';
 
@@ -81,8 +82,12 @@ export function describeAction(action: Action): string {
     case 'set clock':
       return `${at}  the wall clock of ${action.uid} is set by ${Math.round(action.byMs)} ms`;
     case 'cut':
-      return `${at}  cut for ${Math.round(action.forMs)} ms: ${action.links.map(([a, b]) => `${a}->${b}`).join(' ')}`;
+      return `${at}  cut for ${Math.round(action.forMs)} ms: ${describeLinks(action.links)}`;
     case 'weather':
       return `${at}  for ${Math.round(action.forMs)} ms: ${JSON.stringify(action.conditions)}`;
   }
+}
+
+function describeLinks(links: readonly (readonly [Uid, Uid])[]): string {
+  return links.map(([from, to]) => `${from}->${to}`).join(' ');
 }

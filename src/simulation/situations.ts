@@ -151,7 +151,7 @@ export class Situations {
         return;
       case 'timer':
         if (event.why.includes('again')) this.#reached('a question asked again');
-        if (event.why.includes('silent')) this.#reached('a silence that somebody ends');
+        if (event.why.includes('silence')) this.#reached('a silence that somebody ends');
         return;
       case 'ignore':
         if (event.why.includes('lease')) this.#reached('a promise withheld because of a lease');

@@ -93,7 +93,7 @@ export type Decision =
   | { readonly event: 'ignore'; readonly instanceNumber: number; readonly why: string }
   /** A timer ran out. */
   | { readonly event: 'timer'; readonly instanceNumber: number; readonly why: string }
-  /** A client's value was taken, refused, found in the chain, or given up when the server stopped. */
+  /** A client's value was taken, refused, found in the chain, or given up by a stop. */
   | {
       readonly event: 'update';
       readonly what: 'queued' | 'refused' | 'chosen' | 'lost';
