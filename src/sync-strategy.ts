@@ -8,7 +8,7 @@
 import { chainOf, type Link } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { Timer } from './environment.ts';
-import { type CatchUpMessage, isQuestion, type PeerMessage } from './messages.ts';
+import { type CatchUpMessage, isQuestion, type PeerMessage, type Question } from './messages.ts';
 import type { Constructor, ReplicatedValue } from './replicated-value.ts';
 
 export const POLL_INTERVAL_MS = 10_000;
@@ -23,6 +23,8 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
   return class CatchUp extends Base {
     #poll: Timer | null = null;
     #askedAtMs = Number.NEGATIVE_INFINITY;
+    /** The latest question that came before its time. */
+    #early: { readonly from: Uid; readonly question: Question } | null = null;
 
     override start(): void {
       super.start();
@@ -49,7 +51,10 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     /** A later instance is news to us; a question about an earlier one shows who needs news. */
     protected override receiveFromOtherInstance(from: Uid, message: PeerMessage): void {
       super.receiveFromOtherInstance(from, message);
-      if (message.instanceNumber > this.instanceNumber) return this.#ask(from);
+      if (message.instanceNumber > this.instanceNumber) {
+        if (isQuestion(message)) this.#early = { from, question: message };
+        return this.#ask(from);
+      }
       // Late *answers* to a closed instance are the normal end of it, and nobody waits for us.
       if (isQuestion(message)) this.#tell(from);
     }
@@ -58,6 +63,20 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     protected override advanced(link: Link | null): void {
       this.#askedAtMs = Number.NEGATIVE_INFINITY;
       super.advanced(link);
+    }
+
+    /**
+     * Once we are there, an early question is answered, as if it had come later. Whoever asked
+     * may need our answer for its quorum, and would ask again only after a second, each time.
+     */
+    protected override pursue(): void {
+      super.pursue();
+      const early = this.#early;
+      if (early === null || early.question.instanceNumber > this.instanceNumber) return;
+      this.#early = null;
+      if (early.question.instanceNumber === this.instanceNumber) {
+        this.receive(early.from, early.question);
+      }
     }
 
     #receiveSyncRequest(from: Uid, instanceNumber: number): void {
