@@ -44,6 +44,8 @@ export const RENEW_AFTER_MS = LEASE_WINDOW_MS / 2;
 export const STAND_WITHIN_MS = 1_000;
 export const STAND_FIRST_WITHIN_MS = 500;
 
+type LeaseNews = 'wanted' | 'handing back' | 'ours' | 'theirs' | 'unknown' | 'over';
+
 /** A lease link of ours, and when it was first sent in an instance, by both clocks. */
 interface SentLease {
   readonly id: LinkId;
@@ -210,7 +212,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
       this.#timer = this.environment.clock.after(Math.max(0, delayMs), act);
     }
 
-    #say(what: 'wanted' | 'ours' | 'theirs' | 'unknown' | 'over', lastsMs = 0): void {
+    #say(what: LeaseNews, lastsMs = 0): void {
       const { instanceNumber } = this;
       const holder = this.chain.lease?.holder ?? null;
       this.environment.trace({ event: 'lease', what, holder, instanceNumber, lastsMs });
@@ -218,7 +220,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     #want(lease: Uid | null): void {
       this.#wish = { lease, id: this.newLinkId() };
-      this.#say('wanted');
+      this.#say(lease === null ? 'handing back' : 'wanted');
       this.pursue();
     }
   };

@@ -325,18 +325,22 @@ for (const [what, events, lines] of WORDS) {
   test(`words: ${what}`, () => assert.deepEqual(shown(...events), lines));
 }
 
-const LEASES: readonly (readonly ['wanted' | 'theirs' | 'unknown' | 'over', Uid | null, string])[] =
-  [
-    ['wanted', null, 'nobody is master: stand for it'],
-    ['wanted', 'A', 'put my lease to the vote'],
-    ['wanted', 'B', 'the lease of B is over: stand for master'],
-    ['theirs', 'B', 'B holds the lease'],
-    ['unknown', 'B', 'B may hold a lease: wait it out'],
-    ['unknown', 'A', 'I was master, and may be no more: ask anew'],
-    ['over', 'A', 'my lease is over: I am not master'],
-    ['over', 'B', 'the lease of B is over'],
-    ['over', null, 'nobody holds the lease any more'],
-  ];
+const LEASES: readonly (readonly [
+  'wanted' | 'handing back' | 'theirs' | 'unknown' | 'over',
+  Uid | null,
+  string,
+])[] = [
+  ['wanted', null, 'nobody is master: stand for it'],
+  ['wanted', 'A', 'put my lease to the vote'],
+  ['wanted', 'B', 'the lease of B is over: stand for master'],
+  ['handing back', 'A', 'hand my lease back'],
+  ['theirs', 'B', 'B holds the lease'],
+  ['unknown', 'B', 'B may hold a lease: wait it out'],
+  ['unknown', 'A', 'I was master, and may be no more: ask anew'],
+  ['over', 'A', 'my lease is over: I am not master'],
+  ['over', 'B', 'the lease of B is over'],
+  ['over', null, 'nobody holds the lease any more'],
+];
 
 test('words about leases', () => {
   for (const [what, holder, words] of LEASES) {

@@ -301,7 +301,7 @@ export class Situations {
       server.reignsUntil = event.at + event.lastsMs;
       return;
     }
-    if (what === 'wanted') return;
+    if (what === 'wanted' || what === 'handing back') return;
     if (what === 'unknown') this.#reached('a lease of unknown age');
     if (what === 'over' && holder === null) this.#reached('a lease handed back');
     if (what === 'over' && holder === event.server) {

@@ -103,10 +103,13 @@ export type Decision =
       readonly waiting: number;
       readonly why: string;
     }
-  /** `ours`: it is master for `lastsMs` from now. `theirs`: somebody else is. `over`: nobody is. */
+  /**
+   * `wanted`: it asks for a lease. `ours`: it is master for `lastsMs` from now. `theirs`: somebody
+   * else may be. `unknown`: somebody may be, since when it cannot tell. `over`: nobody is.
+   */
   | {
       readonly event: 'lease';
-      readonly what: 'wanted' | 'ours' | 'theirs' | 'unknown' | 'over';
+      readonly what: 'wanted' | 'handing back' | 'ours' | 'theirs' | 'unknown' | 'over';
       readonly holder: Uid | null;
       readonly instanceNumber: number;
       readonly lastsMs: number;

@@ -604,10 +604,8 @@ export class Invariants {
 
   #lease(server: Server, event: EventOf<'lease'>): Violation | null {
     const { what, at, lastsMs } = event;
-    if (what === 'wanted') {
-      server.leasesWanted += 1;
-      return null;
-    }
+    if (what === 'wanted' || what === 'handing back') server.leasesWanted += 1;
+    if (what === 'wanted') return null;
     server.endReign();
     if (what !== 'ours') return null;
     server.masterFromMs = at;

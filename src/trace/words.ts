@@ -324,6 +324,8 @@ function leaseWords({ server, what, holder, lastsMs }: Event<'lease'>): string {
       return isMine
         ? 'put my lease to the vote'
         : `the lease of ${holder} is over: stand for master`;
+    case 'handing back':
+      return 'hand my lease back';
     case 'ours':
       return `I am MASTER for ${(lastsMs / 1_000).toFixed(1)} s`;
     case 'theirs':
