@@ -14,35 +14,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  watch,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Uid } from '../src/composable-paxos.ts';
 import { encodeDatagram, type Message } from '../src/messages.ts';
+import { freePorts, LOOPBACK } from '../src/node/free-port.ts';
+import { Bell, TraceReader } from '../src/node/trace-reader.ts';
 import type { ServerState } from '../src/state.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
 
+export { freePort } from '../src/node/free-port.ts';
+
 const PROJECT = join(import.meta.dirname, '..');
-const HOST = '127.0.0.1';
 const PATIENCE_MS = 15_000;
-/** Watching files is a hint only: at the latest after so long, whoever waits looks again. */
-const LOOK_AGAIN_MS = 200;
-/** Below the ports that systems hand out by themselves: nobody gets one while it is free. */
-const FIRST_PORT = 10_000;
-const LAST_PORT = 32_000;
 
 export interface Exit {
   readonly code: number | null;
@@ -128,24 +114,10 @@ function removeDirectory(directory: string): void {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** A UDP port of this machine that nobody uses. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
-    const socket = createSocket('udp4');
-    const isFree = await new Promise<boolean>((answer) => {
-      socket.once('error', () => answer(false));
-      socket.bind(port, HOST, () => answer(true));
-    });
-    socket.close();
-    if (isFree) return port;
-  }
-}
-
 /** Sends these very bytes to a port of this machine, from a port of its own. */
 export async function sendBytes(port: number, bytes: Uint8Array | string): Promise<void> {
   const socket = createSocket('udp4');
-  await new Promise((sent) => socket.send(bytes, port, HOST, sent));
+  await new Promise((sent) => socket.send(bytes, port, LOOPBACK, sent));
   socket.close();
 }
 
@@ -161,14 +133,10 @@ export async function prepareCluster(
   t: TestContext,
   { uids = ['A', 'B', 'C'], master = false, flags = [] }: ClusterOptions = {},
 ): Promise<Cluster> {
-  const ports = new Map<Uid, number>();
-  for (const uid of uids) {
-    let port = await freePort();
-    while ([...ports.values()].includes(port)) port = await freePort();
-    ports.set(uid, port);
-  }
+  const ports = await freePorts(uids.length);
+  const portOf = new Map(uids.map((uid, index) => [uid, ports[index] ?? 0]));
   const allFlags = master ? ['--master', ...flags] : flags;
-  const cluster = new Cluster(mkdtempSync(join(tmpdir(), 'paxos-')), ports, allFlags);
+  const cluster = new Cluster(mkdtempSync(join(tmpdir(), 'paxos-')), portOf, allFlags);
   t.after(() => cluster.remove());
   return cluster;
 }
@@ -184,7 +152,7 @@ export class Cluster {
     this.directory = directory;
     this.stateDirectory = join(directory, 'state');
     this.clusterFile = join(directory, 'cluster.json');
-    const addresses = [...ports].map(([uid, port]) => [uid, `${HOST}:${port}`]);
+    const addresses = [...ports].map(([uid, port]) => [uid, `${LOOPBACK}:${port}`]);
     writeFileSync(this.clusterFile, JSON.stringify(Object.fromEntries(addresses)));
     mkdirSync(join(directory, 'traces'));
     this.#bell.watch(join(directory, 'traces'));
@@ -239,7 +207,7 @@ export class Cluster {
     condition: () => T | false | null | undefined,
     patienceMs = PATIENCE_MS,
   ): Promise<T> {
-    const hint = () => this.servers.map(lastWords).join('\n');
+    const hint = () => this.servers.map(lastWords).join('');
     return this.#bell.waitFor(what, condition, hint, patienceMs);
   }
 
@@ -354,84 +322,9 @@ export class Server {
   }
 }
 
-/** Reads a trace file as it grows. */
-class TraceReader {
-  readonly #path: string;
-  #events: TraceEvent[] = [];
-  #bytesRead = 0;
-
-  constructor(path: string) {
-    this.#path = path;
-  }
-
-  read(): readonly TraceEvent[] {
-    const fresh = this.#readOn();
-    const whole = fresh.subarray(0, fresh.lastIndexOf('\n') + 1); // the last line may be half done
-    this.#bytesRead += whole.length;
-    for (const line of whole.toString().split('\n')) {
-      if (line !== '') this.#events.push(JSON.parse(line));
-    }
-    return this.#events;
-  }
-
-  #readOn(): Buffer {
-    if (!existsSync(this.#path)) return Buffer.alloc(0);
-    const file = openSync(this.#path, 'r');
-    try {
-      const bytes = Buffer.alloc(fstatSync(file).size - this.#bytesRead);
-      return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, this.#bytesRead));
-    } finally {
-      closeSync(file);
-    }
-  }
-}
-
-/** Rings when something may have changed, for those who wait. */
-class Bell {
-  #waiting: (() => void)[] = [];
-  #watchers: { close(): void }[] = [];
-
-  watch(directory: string): void {
-    this.#watchers.push(watch(directory, () => this.ring()));
-  }
-
-  ring(): void {
-    for (const wake of this.#waiting.splice(0)) wake();
-  }
-
-  async waitFor<T>(
-    what: string,
-    condition: () => T | false | null | undefined,
-    hint: () => string,
-    patienceMs: number,
-  ): Promise<T> {
-    const untilMs = performance.now() + patienceMs;
-    for (;;) {
-      const found = condition();
-      if (found !== false && found !== null && found !== undefined) return found;
-      if (performance.now() > untilMs) throw new Error(`waited in vain for ${what}\n${hint()}`);
-      await this.#rung();
-    }
-  }
-
-  close(): void {
-    for (const watcher of this.#watchers) watcher.close();
-  }
-
-  async #rung(): Promise<void> {
-    await new Promise<void>((wake) => {
-      const timeout = setTimeout(wake, LOOK_AGAIN_MS);
-      this.#waiting.push(() => {
-        clearTimeout(timeout);
-        wake();
-      });
-    });
-  }
-}
-
 /** The end of what a server wrote, for whoever has to find out why a test failed. */
 function lastWords(server: Server): string {
-  if (!server.wasStarted) return `${server.uid} was never started`;
+  if (!server.wasStarted) return `\n${server.uid} was never started`;
   const { stdout, stderr } = server.program;
-  return `${server.uid}:\n${stdout.split('\n').slice(-15).join('\n')}${stderr}`;
+  return `\n${server.uid}:\n${stdout.split('\n').slice(-15).join('\n')}${stderr}`;
 }
