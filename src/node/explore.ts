@@ -11,8 +11,9 @@ import {
   type Violation,
 } from '../simulation/explorer.ts';
 import { INVARIANTS } from '../trace/invariants.ts';
+import { type DeviationOptions, searchDeviations } from './explore-deviations.ts';
 import { describe, UsageError } from './failure.ts';
-import { parseArguments, runProgram } from './program.ts';
+import { parseArguments, runProgram, wholeNumber } from './program.ts';
 
 const EXAMPLES = `
 Examples:
@@ -21,6 +22,8 @@ Examples:
   npm run explore -- --proposers 3 --crashes 2
   npm run explore -- --break first-value --proposals 2
   npm run explore -- --break save-after-sending --invariant 1
+  npm run explore -- --deviations 2
+  npm run explore -- --deviations 3 --max-runs 1000000 --master
 
 Breaks (each breaks one rule on purpose; the explorer shows the shortest way to a violation):
 ${BROKEN_RULES.map(({ name, breaks }) => `  ${name.padEnd(20)}${breaks}`).join('\n')}`;
@@ -105,7 +108,7 @@ function reportViolation({ invariant, why, schedule }: Violation): void {
   }
 }
 
-function readOptions(args: readonly string[]): ExplorerOptions {
+function readOptions(args: readonly string[]): ExplorerOptions | DeviationOptions {
   const command = new Command('npm run explore --')
     .description('Goes through every state that a small world can reach, one instance long.')
     .option('--servers <N>', 'how many servers, 2 to 9', '3')
@@ -115,9 +118,20 @@ function readOptions(args: readonly string[]): ExplorerOptions {
     .option('--max-states <N>', 'give up after so many states', `${MOST_STATES}`)
     .option('--break <NAME>', 'break a rule on purpose')
     .option('--invariant <N>', 'check only this one: 1, 2, 4, 5 or 6 (default: all of them)')
+    .option('--deviations <D>', 'whole replicas instead, under all schedules with D surprises')
+    .option('--max-runs <N>', 'with --deviations: give up after so many schedules', '200000')
+    .option('--master', 'with --deviations: with master leases')
     .addHelpText('after', EXAMPLES);
   parseArguments(command, args);
   const options = command.opts();
+  if (options['deviations'] !== undefined) {
+    return {
+      deviations: wholeNumber('--deviations', options['deviations'], 0, 9),
+      maxRuns: wholeNumber('--max-runs', options['maxRuns'], 1, 1e9),
+      leases: options['master'] === true,
+      breakName: options['break'] ?? null,
+    };
+  }
   const rules = rulesOf(options['break']);
   const { invariant } = options;
   return {
@@ -149,7 +163,12 @@ function count(number: number): string {
 }
 
 await runProgram(async (args) => {
-  const exploration = exploreAll(readOptions(args));
+  const options = readOptions(args);
+  if ('deviations' in options) {
+    process.exitCode = searchDeviations(options) ? 0 : 1;
+    return;
+  }
+  const exploration = exploreAll(options);
   report(exploration);
   process.exitCode = exploration.violation === null ? 0 : 1;
 });

@@ -36,3 +36,12 @@ export function chosenCluster(file: string | undefined): Cluster {
     throw new UsageError(`the cluster in config.ts cannot be used: ${describe(error)}`);
   }
 }
+
+/** The number that an option was given. Throws a `UsageError` unless it is within bounds. */
+export function wholeNumber(option: string, text: string, least: number, most: number): number {
+  const number = Number(text);
+  if (/^[0-9]+$/.test(text) && number >= least && number <= most) return number;
+  throw new UsageError(
+    `${option} must be a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`,
+  );
+}

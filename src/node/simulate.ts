@@ -16,7 +16,7 @@ import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import type { Violation } from '../trace/invariants.ts';
 import { UsageError } from './failure.ts';
-import { parseArguments, runProgram } from './program.ts';
+import { parseArguments, runProgram, wholeNumber } from './program.ts';
 
 interface Options {
   readonly firstSeed: number;
@@ -267,14 +267,6 @@ function seedsOf(options: Record<string, string | undefined>): [number, number] 
     throw new UsageError(`--seeds must be like 1-1000, not ${JSON.stringify(seeds)}`);
   }
   return [Number(from), Number(to)];
-}
-
-function wholeNumber(option: string, text: string, least: number, most: number): number {
-  const number = Number(text);
-  if (/^[0-9]+$/.test(text) && number >= least && number <= most) return number;
-  throw new UsageError(
-    `${option} must be a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`,
-  );
 }
 
 function faultsOf(list: string | undefined): readonly Fault[] | null {

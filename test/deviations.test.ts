@@ -1,0 +1,31 @@
+/** Whole replicas under all schedules with one surprise, and under some with two. */
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { scenarioOf } from '../src/node/explore-deviations.ts';
+import { search } from '../src/simulation/deviations.ts';
+
+suite('few deviations', () => {
+  for (const leases of [false, true]) {
+    test(`nothing goes wrong (leases: ${leases})`, () => {
+      const options = { leases, breakName: null, deviations: 2, maxRuns: 6_000 };
+      const found = search(scenarioOf(options), options.deviations, options.maxRuns);
+      assert.equal(found.violation, null);
+      assert.equal(found.completeUpTo, 1);
+      assert.ok(found.chosen > found.runs.reduce((sum, runs) => sum + runs, 0));
+    });
+  }
+
+  for (const [breakName, most] of [
+    ['save-after-sending', 0],
+    ['number-one-for-all', 0],
+    ['forgetful-queue', 0],
+    ['forgotten-promise', 1],
+  ] as const) {
+    test(`${breakName} is found with ${most} deviations`, () => {
+      const options = { leases: false, breakName, deviations: most, maxRuns: 100_000 };
+      const found = search(scenarioOf(options), most, options.maxRuns);
+      assert.ok(found.violation);
+      assert.equal(found.deviations.length, most);
+    });
+  }
+});
