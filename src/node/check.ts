@@ -1,11 +1,10 @@
 /** `npm run check`: recorded traces through the ten invariants. */
 import { Command } from 'commander';
-import type { TraceEvent } from '../trace/events.ts';
-import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
+import { INVARIANTS } from '../trace/invariants.ts';
 import { printable } from '../trace/printable.ts';
-import { Failure } from './failure.ts';
+import { checkTraces, describeViolation } from './check-traces.ts';
 import { parseArguments, runProgram } from './program.ts';
-import { readTraces, type Traces } from './read-traces.ts';
+import { readTraces } from './read-traces.ts';
 
 const HELP = `
 Give the traces of all servers of one run, each with all its restarts. Where some are missing, it
@@ -36,9 +35,9 @@ await runProgram(async (args) => {
   if (missing.length > 0) {
     say(`note: there is no trace of ${missing.join(', ')}: 1, 2, 3 and 9 are checked only in part`);
   }
-  const violation = check(traces, isHealed);
+  const violation = checkTraces(traces, isHealed);
   if (violation !== null) {
-    tell(violation, traces);
+    for (const line of describeViolation(violation, traces)) say(line);
     process.exitCode = 1;
     return;
   }
@@ -46,33 +45,6 @@ await runProgram(async (args) => {
   const checked = isHealed ? 'all ten invariants hold' : 'invariants 1 to 9 hold';
   say(`${events.length} events of ${traced.join(', ')}: ${checked}`);
 });
-
-function check(traces: Traces, isHealed: boolean): Violation | null {
-  const invariants = new Invariants(traces.uids, traces.traced);
-  for (const event of traces.events) {
-    const violation = observe(invariants, event, traces);
-    if (violation !== null) return violation;
-  }
-  return invariants.end(isHealed);
-}
-
-/** An event that lacks what its kind must have would otherwise end us without its place. */
-function observe(invariants: Invariants, event: TraceEvent, traces: Traces): Violation | null {
-  try {
-    return invariants.observe(event);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw new Failure(`${traces.placeOf(event)} is not what an event "${event.event}" must be`);
-  }
-}
-
-function tell({ invariant, sentence, event, why }: Violation, traces: Traces): void {
-  const name = INVARIANTS[invariant - 1]?.name;
-  say(`invariant ${invariant} is violated. ${name}: ${sentence}`);
-  if (event === null) return say(`  ${why}`);
-  say(`  ${traces.placeOf(event)}: ${why}`);
-  say(`  ${JSON.stringify(event)}`);
-}
 
 function say(line: string): void {
   console.log(printable(line));
