@@ -18,6 +18,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import { chainOf } from '../src/chain.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import { encodeDatagram, type Message } from '../src/messages.ts';
 import { freePorts, LOOPBACK } from '../src/node/free-port.ts';
@@ -124,7 +126,7 @@ export async function sendBytes(port: number, bytes: Uint8Array | string): Promi
 /** Prepares a cluster, and starts all of its servers. */
 export async function startCluster(t: TestContext, options: ClusterOptions = {}): Promise<Cluster> {
   const cluster = await prepareCluster(t, options);
-  await Promise.all(cluster.servers.map((server) => server.start()));
+  await cluster.start();
   return cluster;
 }
 
@@ -176,14 +178,25 @@ export class Cluster {
     return this.servers.map((server) => server.state);
   }
 
-  /** True if the state files of all servers are equally far and hold this value. */
+  /** True if the state files of all servers say the same of the chain. */
+  isLevel(): boolean {
+    return areLevel(this.states());
+  }
+
+  /** True if they do, and this is the value. */
   agreesOn(value: string): boolean {
-    const [first, ...others] = this.states();
-    return (
-      first?.currentValue === value &&
-      others.every((state) => state?.instanceNumber === first.instanceNumber) &&
-      others.every((state) => state?.currentValue === value)
-    );
+    const states = this.states();
+    return states[0]?.currentValue === value && areLevel(states);
+  }
+
+  /** Starts all servers, with these flags beside their own, and waits until they run. */
+  async start(...flags: readonly string[]): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.start(...flags)));
+  }
+
+  /** Ends all servers at once, as a power cut would. */
+  async kill(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.kill()));
   }
 
   /** Fires a value at a server as a client does, but without the time that a process takes. */
@@ -213,7 +226,7 @@ export class Cluster {
 
   /** Kills all servers, and removes all that they have written. */
   async remove(): Promise<void> {
-    await Promise.all(this.servers.map((server) => server.kill()));
+    await this.kill();
     this.#bell.close();
     removeDirectory(this.directory);
   }
@@ -320,6 +333,15 @@ export class Server {
   #starts(): number {
     return this.events.filter(({ event }) => event === 'start').length;
   }
+}
+
+/** What acceptors have promised may differ; what was chosen may not. */
+function areLevel([first, ...others]: readonly (ServerState | null)[]): boolean {
+  return others.every((other) => isDeepStrictEqual(chainPart(other), chainPart(first)));
+}
+
+function chainPart(state: ServerState | null | undefined) {
+  return state && { instanceNumber: state.instanceNumber, ...chainOf(state) };
 }
 
 /** The end of what a server wrote, for whoever has to find out why a test failed. */
