@@ -12,6 +12,7 @@
  *
  * No layer knows of sockets, files or clocks. `src/node/` brings them to the real ones.
  */
+import { ClientAnswers } from './src/client-answers.ts';
 import { MasterLeases } from './src/master-strategy.ts';
 import { runProgram } from './src/node/program.ts';
 import { runServer } from './src/node/run-server.ts';
@@ -21,10 +22,12 @@ import { BackoffResolution } from './src/resolution-strategy.ts';
 import { CatchUp } from './src/sync-strategy.ts';
 import { UpdateQueue } from './src/update-queue.ts';
 
-class PlainReplica extends UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))) {}
-
-class MasterReplica extends MasterLeases(
+class PlainReplica extends ClientAnswers(
   UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))),
+) {}
+
+class MasterReplica extends ClientAnswers(
+  MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue)))),
 ) {}
 
 await runProgram(async (args) => {

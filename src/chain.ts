@@ -13,9 +13,23 @@ import type { Uid } from './composable-paxos.ts';
  */
 export type LinkId = string;
 
+/** Which request of which client: `9f86d081884c7d65-7`. A client counts its requests from 1. */
+export type RequestId = string;
+
 /** "The value shall be this." */
 export interface UpdateLink {
   readonly update: string;
+  readonly id: LinkId;
+}
+
+/** The same, for a client that waits for an answer and may ask again and elsewhere. */
+export interface RequestedLink extends UpdateLink {
+  readonly request: RequestId;
+}
+
+/** "What is the value?" It changes nothing; but whoever sees it chosen knows all before it. */
+export interface ReadLink {
+  readonly read: null;
   readonly id: LinkId;
 }
 
@@ -25,7 +39,21 @@ export interface LeaseLink {
   readonly id: LinkId;
 }
 
-export type Link = UpdateLink | LeaseLink;
+export type Link = UpdateLink | RequestedLink | ReadLink | LeaseLink;
+
+/** The latest request of a client that has an effect in the chain, and in which instance. */
+export interface RememberedRequest {
+  readonly client: string;
+  readonly number: number;
+  readonly instanceNumber: number;
+}
+
+/**
+ * So many clients are remembered. A client that is forgotten, because so many others have had
+ * something chosen after it, could have an old request of its own take effect again if the
+ * network brought back a datagram from before.
+ */
+export const MAX_REMEMBERED_CLIENTS = 100;
 
 /** What is left of all links so far: the same on every replica that has come equally far. */
 export interface ChainState {
@@ -34,22 +62,34 @@ export interface ChainState {
   /** Whom the chain names as lease holder, and the link that did; it says nothing about *when*. */
   readonly lease: { readonly holder: Uid; readonly id: LinkId } | null;
   /**
-   * For each server the id of its latest update. A server proposes its updates one at a time, so
+   * For each server the id of its latest update or read. A server proposes them one at a time, so
    * this tells it after any move, even by catch-up, whether the one it proposed is in the chain.
    */
   readonly latestUpdateIds: Readonly<Record<Uid, LinkId>>;
+  /** What keeps a request from taking effect twice; latest last. */
+  readonly requests: readonly RememberedRequest[];
 }
 
 /** The chain before its first link. */
-export const EMPTY_CHAIN: ChainState = { currentValue: null, lease: null, latestUpdateIds: {} };
+export const EMPTY_CHAIN: ChainState = {
+  currentValue: null,
+  lease: null,
+  latestUpdateIds: {},
+  requests: [],
+};
 
 /** The chain, and nothing else, out of something that carries it. */
-export function chainOf({ currentValue, lease, latestUpdateIds }: ChainState): ChainState {
-  return { currentValue, lease, latestUpdateIds };
+export function chainOf(carrier: ChainState): ChainState {
+  const { currentValue, lease, latestUpdateIds, requests } = carrier;
+  return { currentValue, lease, latestUpdateIds, requests };
 }
 
-export function isUpdate(link: Link): link is UpdateLink {
+export function isUpdate(link: Link): link is UpdateLink | RequestedLink {
   return 'update' in link;
+}
+
+export function isLease(link: Link): link is LeaseLink {
+  return 'lease' in link;
 }
 
 /** The server that asked for the link. */
@@ -57,12 +97,44 @@ export function askerOf(link: Link): Uid {
   return link.id.slice(0, link.id.indexOf('-'));
 }
 
-/** The state after one more link. */
-export function applyLink(chain: ChainState, link: Link): ChainState {
-  if (isUpdate(link)) {
-    const latestUpdateIds = { ...chain.latestUpdateIds, [askerOf(link)]: link.id };
-    return { ...chain, currentValue: link.update, latestUpdateIds };
+/** The state after one more link, which `instanceNumber` has chosen. */
+export function applyLink(chain: ChainState, link: Link, instanceNumber: number): ChainState {
+  if (isLease(link)) {
+    const lease = link.lease === null ? null : { holder: link.lease, id: link.id };
+    return { ...chain, lease };
   }
-  const lease = link.lease === null ? null : { holder: link.lease, id: link.id };
-  return { ...chain, lease };
+  const latestUpdateIds = { ...chain.latestUpdateIds, [askerOf(link)]: link.id };
+  if (!isUpdate(link)) return { ...chain, latestUpdateIds };
+  if (!('request' in link)) return { ...chain, currentValue: link.update, latestUpdateIds };
+
+  // Asked for twice, by way of two servers or of one that forgot: it takes effect once.
+  if (standingOf(chain, link.request) !== 'new') return { ...chain, latestUpdateIds };
+  const requests = remember(chain.requests, link.request, instanceNumber);
+  return { ...chain, currentValue: link.update, latestUpdateIds, requests };
+}
+
+/**
+ * What the chain says of a request: the instance that chose it; `overtaken`, its client has had a
+ * later one chosen, so this one will never take effect again; or `new`.
+ */
+export function standingOf(chain: ChainState, request: RequestId): number | 'overtaken' | 'new' {
+  const { client, number } = partsOf(request);
+  const known = chain.requests.find((remembered) => remembered.client === client);
+  if (known === undefined || known.number < number) return 'new';
+  return known.number === number ? known.instanceNumber : 'overtaken';
+}
+
+function remember(
+  requests: readonly RememberedRequest[],
+  request: RequestId,
+  instanceNumber: number,
+): readonly RememberedRequest[] {
+  const { client, number } = partsOf(request);
+  const others = requests.filter((remembered) => remembered.client !== client);
+  return [...others, { client, number, instanceNumber }].slice(-MAX_REMEMBERED_CLIENTS);
+}
+
+function partsOf(request: RequestId): { client: string; number: number } {
+  const dash = request.indexOf('-');
+  return { client: request.slice(0, dash), number: Number(request.slice(dash + 1)) };
 }

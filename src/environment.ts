@@ -8,7 +8,7 @@
  * that depended on a failed save is sent.
  */
 import type { Uid } from './composable-paxos.ts';
-import type { PeerMessage } from './messages.ts';
+import type { PeerMessage, Reply } from './messages.ts';
 import type { ServerState } from './state.ts';
 import type { Decision } from './trace/events.ts';
 
@@ -26,9 +26,14 @@ export interface Clock {
   after(delayMs: number, act: () => void): Timer;
 }
 
+/** Where a client's message came from: whoever brought it can also bring back the answer. */
+export type ClientAddress = string;
+
 export interface Messenger {
   /** Sends one datagram to each of `to`. Each may be lost, delayed, repeated or overtaken. */
   send(to: readonly Uid[], message: PeerMessage): void;
+  /** Sends one datagram to a client, which may be gone by now. */
+  reply(to: ClientAddress, message: Reply): void;
 }
 
 export interface Storage {

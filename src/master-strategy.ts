@@ -27,12 +27,12 @@
  * fresh one, or after a master handed its lease back) binds nobody: were there a later lease, it
  * would stand in this or a later instance, and a quorum could not be had without being told.
  */
-import { isUpdate, type LeaseLink, type Link, type LinkId } from './chain.ts';
+import { isLease, type LeaseLink, type Link, type LinkId } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { Timer } from './environment.ts';
 import type { Prepare, Question } from './messages.ts';
 import type { Constructor } from './replicated-value.ts';
-import type { UpdateQueue } from './update-queue.ts';
+import type { Refusal, UpdateQueue } from './update-queue.ts';
 
 /** How long a lease binds the others. */
 export const LEASE_WINDOW_MS = 10_000;
@@ -74,11 +74,20 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     /** May this server act as master? A question to the clocks, asked anew at every use. */
     get isMaster(): boolean {
-      return this.#ours !== null && this.#whenHandedBack === null && this.#leftMs(this.#ours) > 0;
+      return this.#whenHandedBack === null && this.leaseLeftMs > 0;
+    }
+
+    /** What is left of our own lease, in milliseconds; 0 if we have none. */
+    override get leaseLeftMs(): number {
+      return this.#ours === null ? 0 : Math.max(0, this.#leftMs(this.#ours));
+    }
+
+    override get hasLeases(): boolean {
+      return true;
     }
 
     /** Who is master as far as this server knows; null if it knows of none. */
-    get master(): Uid | null {
+    override get master(): Uid | null {
       if (this.isMaster) return this.uid;
       const holder = this.#binding;
       return holder === this.uid ? null : holder;
@@ -105,11 +114,22 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
       });
     }
 
-    override submit(value: string): void {
-      if (this.isMaster) return super.submit(value);
-      // Not to the queue: a value that waits here would wait until this server is master.
+    /** A value that waited here would wait until this server is master. */
+    protected override whyNot(): Refusal | null {
+      if (this.isMaster) return super.whyNot();
       const { master } = this;
-      this.refuse(value, master === null ? 'there is no master yet' : `the master is ${master}`);
+      const why = master === null ? 'there is no master yet' : `the master is ${master}`;
+      return { why, master };
+    }
+
+    /** Only the master may say what is chosen: nobody else's word comes before its own. */
+    protected override get mayAnswer(): boolean {
+      return this.leaseLeftMs > 0;
+    }
+
+    /** A master has seen everything that a client was ever told, and needs no link to read. */
+    protected override get mayReadMemory(): boolean {
+      return this.isMaster;
     }
 
     protected override nextLink(): Link | null {
@@ -144,7 +164,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     protected override advanced(link: Link | null): void {
       super.advanced(link);
-      if (link === null || !isUpdate(link)) this.#learnLease(link);
+      if (link === null || isLease(link)) this.#learnLease(link);
     }
 
     /** The holder of the lease that binds us now; null if none does. */

@@ -6,13 +6,15 @@
  * fields of its type: nothing missing, nothing extra, every number a whole one that leaves room
  * to grow, every uid that of a known server.
  */
-import type { ChainState, Link } from './chain.ts';
+import type { ChainState, Link, RequestId } from './chain.ts';
+import { MAX_REMEMBERED_CLIENTS } from './chain.ts';
 import type {
   AcceptedMessage,
   AcceptMessage,
   NackMessage,
   PrepareMessage,
   PromiseMessage,
+  ProposalId,
   Uid,
 } from './composable-paxos.ts';
 
@@ -50,7 +52,75 @@ export interface ProposeMessage {
   readonly value: string;
 }
 
-export type Message = PeerMessage | ProposeMessage;
+/** A client to a server: the same, "and tell me when it is chosen". */
+export interface RequestMessage {
+  readonly type: 'request';
+  readonly requestId: RequestId;
+  readonly value: string;
+}
+
+/** A client to a server: "what is the value?" `isLocal`: "… as far as you know". */
+export interface ReadMessage {
+  readonly type: 'read';
+  readonly requestId: RequestId;
+  readonly isLocal: boolean;
+}
+
+/** A client to a server: "how are you?" */
+export interface StatusMessage {
+  readonly type: 'status';
+  readonly requestId: RequestId;
+}
+
+/** What clients say to servers. */
+export type ClientMessage = ProposeMessage | RequestMessage | ReadMessage | StatusMessage;
+
+/** A server to a client: "your value was chosen, in this instance". */
+export interface ChosenReply {
+  readonly type: 'chosen';
+  readonly requestId: RequestId;
+  readonly instanceNumber: number;
+}
+
+/** A server to a client: "this is the value"; `isCurrent`: "… and nothing newer was chosen". */
+export interface ValueReply {
+  readonly type: 'value';
+  readonly requestId: RequestId;
+  readonly instanceNumber: number;
+  readonly value: string | null;
+  readonly isCurrent: boolean;
+}
+
+/** A server to a client: "not here, or not now"; `master`: "but there", if it knows where. */
+export interface RefusedReply {
+  readonly type: 'refused';
+  readonly requestId: RequestId;
+  readonly master: Uid | null;
+  readonly why: string;
+}
+
+/** A server to a client: how it is. Durations in milliseconds. */
+export interface StatusReply {
+  readonly type: 'status_report';
+  readonly requestId: RequestId;
+  readonly instanceNumber: number;
+  readonly value: string | null;
+  readonly promisedId: ProposalId | null;
+  readonly acceptedId: ProposalId | null;
+  readonly hasLeases: boolean;
+  readonly master: Uid | null;
+  /** What is left of the server's own lease; 0 if it is not master. */
+  readonly leaseLeftMs: number;
+  readonly waiting: number;
+  readonly uptimeMs: number;
+  /** For each peer how long ago it was last heard; null: never. */
+  readonly heardMs: Readonly<Record<Uid, number | null>>;
+}
+
+/** What servers answer to clients. */
+export type Reply = ChosenReply | ValueReply | RefusedReply | StatusReply;
+
+export type Message = PeerMessage | ClientMessage | Reply;
 
 /** The largest payload that UDP over IPv4 carries. */
 export const MAX_DATAGRAM_BYTES = 65_507;
@@ -102,8 +172,29 @@ export function decodeDatagram(bytes: Uint8Array, uids: readonly Uid[]): Decoded
   return { seq, message: { type, ...fields } as unknown as Message };
 }
 
+const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
+  'propose',
+  'request',
+  'read',
+  'status',
+]);
+const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
+  'chosen',
+  'value',
+  'refused',
+  'status_report',
+]);
+
+export function isClientMessage(message: Message): message is ClientMessage {
+  return CLIENT_TYPES.has(message.type);
+}
+
+export function isReply(message: Message): message is Reply {
+  return REPLY_TYPES.has(message.type);
+}
+
 export function isPeerMessage(message: Message): message is PeerMessage {
-  return message.type !== 'propose';
+  return !isClientMessage(message) && !isReply(message);
 }
 
 export function isInstanceMessage(message: PeerMessage): message is InstanceMessage {
@@ -161,8 +252,15 @@ const either =
 
 const isProposalId = isObjectOf({ number: isNumber, uid: isUid });
 
+const REQUEST_ID = /^[0-9a-f]{16}-([1-9][0-9]{0,14})$/;
+
+const isRequestId: Check = (value) =>
+  typeof value === 'string' && isCount(Number(REQUEST_ID.exec(value)?.[1]));
+
 const isLink = either(
   isObjectOf({ update: isValue, id: isLinkId }),
+  isObjectOf({ update: isValue, id: isLinkId, request: isRequestId }),
+  isObjectOf({ read: (value) => value === null, id: isLinkId }),
   isObjectOf({ lease: orNull(isUid), id: isLinkId }),
 );
 
@@ -172,11 +270,36 @@ const isLatestUpdateIds: Check = (value, uids) =>
     ([uid, id]) => isUid(uid, uids) && isLinkId(id, uids) && (id as string).startsWith(`${uid}-`),
   );
 
+const isRememberedRequest = isObjectOf({
+  client: (value) => typeof value === 'string' && /^[0-9a-f]{16}$/.test(value),
+  number: isNumber,
+  instanceNumber: isNumber,
+});
+
+const isRequests: Check = (value, uids) =>
+  Array.isArray(value) &&
+  value.length <= MAX_REMEMBERED_CLIENTS &&
+  value.every((entry) => isRememberedRequest(entry, uids)) &&
+  new Set(value.map(({ client }) => client)).size === value.length;
+
+const isHeard: Check = (value, uids) =>
+  isRecord(value) &&
+  Object.entries(value).every(
+    ([uid, ms]) => isUid(uid, uids) && (ms === null || isDuration(ms, uids)),
+  );
+
+const isDuration: Check = (value) => typeof value === 'number' && value >= 0 && value <= MAX_NUMBER;
+
+const isBoolean: Check = (value) => typeof value === 'boolean';
+
+const isReason: Check = (value) => typeof value === 'string' && value.length <= 200;
+
 const CHAIN_FIELDS: Fields = {
   instanceNumber: isNumber,
   currentValue: orNull(isValue),
   lease: orNull(isObjectOf({ holder: isUid, id: isLinkId })),
   latestUpdateIds: isLatestUpdateIds,
+  requests: isRequests,
 };
 
 const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
@@ -199,6 +322,36 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ['accepted', { instanceNumber: isNumber, proposalId: isProposalId, proposalValue: isLink }],
   ['sync_request', { instanceNumber: isNumber }],
   ['catchup', CHAIN_FIELDS],
+  ['request', { requestId: isRequestId, value: isValue }],
+  ['read', { requestId: isRequestId, isLocal: isBoolean }],
+  ['status', { requestId: isRequestId }],
+  ['chosen', { requestId: isRequestId, instanceNumber: isNumber }],
+  [
+    'value',
+    {
+      requestId: isRequestId,
+      instanceNumber: isNumber,
+      value: orNull(isValue),
+      isCurrent: isBoolean,
+    },
+  ],
+  ['refused', { requestId: isRequestId, master: orNull(isUid), why: isReason }],
+  [
+    'status_report',
+    {
+      requestId: isRequestId,
+      instanceNumber: isNumber,
+      value: orNull(isValue),
+      promisedId: orNull(isProposalId),
+      acceptedId: orNull(isProposalId),
+      hasLeases: isBoolean,
+      master: orNull(isUid),
+      leaseLeftMs: isDuration,
+      waiting: isCount,
+      uptimeMs: isDuration,
+      heardMs: isHeard,
+    },
+  ],
 ]);
 
 /** What a state file holds: whose it is, the chain, and the acceptor of the open instance. */

@@ -35,10 +35,11 @@ import {
   type Uid,
   UNTOUCHED,
 } from './composable-paxos.ts';
-import type { Environment } from './environment.ts';
+import type { ClientAddress, Environment } from './environment.ts';
 import type {
   Accept,
   Accepted,
+  ClientMessage,
   Nack,
   PeerMessage,
   Prepare,
@@ -94,6 +95,30 @@ export class ReplicatedValue {
     return this.#instance.acceptor.state;
   }
 
+  /** Whether one server at a time is master; then `master` is who, if this one knows. */
+  get hasLeases(): boolean {
+    return false;
+  }
+
+  get master(): Uid | null {
+    return null;
+  }
+
+  /** What is left of this server's own lease, in milliseconds. */
+  get leaseLeftMs(): number {
+    return 0;
+  }
+
+  /** Whether this server may tell a client what is chosen. */
+  protected get mayAnswer(): boolean {
+    return true;
+  }
+
+  /** Whether what this server has in memory is certainly the newest value. */
+  protected get mayReadMemory(): boolean {
+    return false;
+  }
+
   // Life. A layer's `start` calls super first, its `stop` calls super last.
 
   /** Goes on from where the disk says. Throws, with one sentence, if that cannot be used. */
@@ -128,6 +153,12 @@ export class ReplicatedValue {
 
   /** A client asks for this value. It is up to a layer to do something about it. */
   submit(_value: string): void {}
+
+  /** A message of a client. One that wants an answer needs a layer that gives it. */
+  receiveFromClient(_client: ClientAddress, message: ClientMessage): void {
+    if (message.type === 'propose') return this.submit(message.value);
+    this.ignore(`no layer here answers ${message.type}`);
+  }
 
   /** A message of a peer, or of this server to itself. */
   receive(from: Uid, message: PeerMessage): void {
@@ -201,7 +232,7 @@ export class ReplicatedValue {
       return this.environment.trace({ event: 'count', of: 'accepted', ...counted });
     }
     this.environment.trace({ event: 'chosen', ...counted, value });
-    this.#moveTo(instanceNumber + 1, applyLink(this.#chain, value), value);
+    this.#moveTo(instanceNumber + 1, applyLink(this.#chain, value, instanceNumber), value);
   }
 
   /** A message of an instance that is closed here, or not yet open. */

@@ -5,17 +5,27 @@
  * would be gone in that case, or whenever it arrives while an instance is open. With it the value
  * is proposed in the next instance, and the next, until it is chosen, once.
  */
-import type { Link, LinkId } from './chain.ts';
+import {
+  isUpdate,
+  type Link,
+  type ReadLink,
+  type RequestedLink,
+  type UpdateLink,
+} from './chain.ts';
+import type { Uid } from './composable-paxos.ts';
 import type { Constructor } from './replicated-value.ts';
 import type { BackoffResolution } from './resolution-strategy.ts';
 
 /** More values than this may not wait in one server; the next one is refused. */
 export const MAX_WAITING = 10_000;
 
-/** A value that waits, under the link id that it keeps however often it is proposed. */
-interface Waiting {
-  readonly update: string;
-  readonly id: LinkId;
+/** What waits here: values of clients, and reads that need a place in the chain. */
+type Waiting = UpdateLink | RequestedLink | ReadLink;
+
+/** Why a server does not take what a client wants, and who is master, if that is known. */
+export interface Refusal {
+  readonly why: string;
+  readonly master: Uid | null;
 }
 
 /**
@@ -30,22 +40,34 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     #waiting: Waiting[] = [];
     #whenEmpty: (() => void) | null = null;
 
-    /** How many values wait. */
+    /** How many values wait; reads do not count. */
     get waiting(): number {
-      return this.#waiting.length;
+      return this.#waiting.filter(isUpdate).length;
     }
 
     override submit(value: string): void {
       super.submit(value);
-      if (this.#whenEmpty !== null) return this.refuse(value, 'this server is stopping');
-      if (this.#waiting.length >= MAX_WAITING) {
-        return this.refuse(value, `${MAX_WAITING} values wait already`);
-      }
-      const entry = { update: value, id: this.newLinkId() };
-      this.#waiting.push(entry);
-      this.#say('queued', entry, 'it waits for its instance');
+      const refusal = this.whyNot();
+      if (refusal !== null) return this.refuse(value, refusal.why);
+      this.enqueue({ update: value, id: this.newLinkId() });
+    }
+
+    /** Whether the queue takes anything now: null, or why it does not. */
+    protected whyNot(): Refusal | null {
+      if (this.#whenEmpty !== null) return { why: 'this server is stopping', master: null };
+      if (this.#waiting.length < MAX_WAITING) return null;
+      return { why: `${MAX_WAITING} values wait already`, master: null };
+    }
+
+    /** Puts a link at the end of the line. Ask `whyNot` first. */
+    protected enqueue(link: Waiting): void {
+      this.#waiting.push(link);
+      this.#say('queued', link, 'it waits for its instance');
       this.pursue();
     }
+
+    /** The link is in the chain, and the queue has let it go. */
+    protected done(_link: Waiting): void {}
 
     /** Takes no more values, and waits until those that it has are in the chain. */
     override retire(done: () => void): void {
@@ -71,23 +93,23 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       if (head === undefined || this.chain.latestUpdateIds[this.uid] !== head.id) return;
       this.#waiting.shift();
       this.#say('chosen', head, 'it is in the chain');
+      this.done(head);
       this.#endIfEmpty();
     }
 
     protected refuse(value: string, why: string): void {
-      this.#say('refused', { update: value, id: null }, why);
+      const { waiting } = this;
+      this.environment.trace({ event: 'update', what: 'refused', value, id: null, waiting, why });
     }
 
     #endIfEmpty(): void {
       if (this.#waiting.length === 0) this.#whenEmpty?.();
     }
 
-    #say(
-      what: 'queued' | 'refused' | 'chosen' | 'lost',
-      { update: value, id }: { readonly update: string; readonly id: LinkId | null },
-      why: string,
-    ): void {
-      const waiting = this.#waiting.length;
+    #say(what: 'queued' | 'chosen' | 'lost', link: Waiting, why: string): void {
+      if (!isUpdate(link)) return;
+      const { waiting } = this;
+      const { update: value, id } = link;
       this.environment.trace({ event: 'update', what, value, id, waiting, why });
     }
   };

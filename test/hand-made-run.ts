@@ -207,7 +207,7 @@ export class HandMadeRun {
 
   moveBy(server: Uid, link: Link): this {
     const { instanceNumber, ...state } = this.state(server);
-    const chain = applyLink(chainOf(state), link);
+    const chain = applyLink(chainOf(state), link, instanceNumber);
     this.save(server, { instanceNumber: instanceNumber + 1, ...chain, ...UNTOUCHED });
     return this.sayAdvance(server, link);
   }

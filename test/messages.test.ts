@@ -44,6 +44,7 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
     currentValue: 'hello',
     lease: { holder: 'B', id: 'B-0123abcd-2' },
     latestUpdateIds: { A: 'A-0123abcd-1', C: 'C-0123abcd-9' },
+    requests: [],
   },
 };
 const EVERY_SAMPLE: readonly Message[] = Object.values(SAMPLES);

@@ -12,6 +12,7 @@ const chain: ChainState = {
   currentValue: 'hello',
   lease: { holder: 'C', id: 'C-0123abcd-2' },
   latestUpdateIds: { A: 'A-0123abcd-1' },
+  requests: [],
 };
 const FRESH: ServerState = { uid: 'A', instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
 const FULL: ServerState = {

@@ -67,6 +67,13 @@ export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** The address that `formatAddress` wrote. */
+export function splitAddress(formatted: string): Address {
+  const colon = formatted.lastIndexOf(':');
+  const host = formatted.slice(0, colon).replace(/^\[|\]$/g, '');
+  return { host, port: Number(formatted.slice(colon + 1)) };
+}
+
 /** An IP address in the one form that the system itself would give it; a name as it is. */
 export function canonicalHost(host: string): string {
   const version = isIP(host);

@@ -2,18 +2,21 @@
  * The network of a real server: one UDP socket for everything that it sends and receives.
  *
  * Peers are known by the address that a datagram comes from. Whoever else sends something is a
- * client, and may only propose.
+ * client, and may say what clients say.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import type { Uid } from '../composable-paxos.ts';
-import type { Messenger } from '../environment.ts';
+import type { ClientAddress, Messenger } from '../environment.ts';
 import {
+  type ClientMessage,
   decodeDatagram,
   encodeDatagram,
+  isClientMessage,
   isPeerMessage,
   type Message,
   type PeerMessage,
+  type Reply,
 } from '../messages.ts';
 import type { WorldEvent } from '../trace/events.ts';
 import {
@@ -22,6 +25,7 @@ import {
   type Cluster,
   canonicalHost,
   formatAddress,
+  splitAddress,
 } from './cluster-file.ts';
 import { codeOf, describe, Failure } from './failure.ts';
 import { Throttle } from './throttle.ts';
@@ -40,7 +44,7 @@ export interface NetworkFaults {
 /** Whoever gets what arrives: a replica. */
 export interface Receiver {
   receive(from: Uid, message: PeerMessage): void;
-  submit(value: string): void;
+  receiveFromClient(client: ClientAddress, message: ClientMessage): void;
 }
 
 /** A burst of a few hundred datagrams must not be lost only because we are at the disk. */
@@ -135,6 +139,19 @@ export class UdpMessenger implements Messenger {
     }
   }
 
+  reply(to: ClientAddress, message: Reply): void {
+    if (this.#isClosed) return;
+    this.#seq += 1;
+    const seq = this.#seq;
+    this.#turns.trace({ event: 'reply', to, seq, message });
+    const { host, port } = splitAddress(to);
+    this.#socket.send(encodeDatagram(seq, message), port, host, (error) => {
+      if (error === null) return;
+      const why = `an answer to a client: ${describe(error)}`;
+      this.#turns.run(() => this.#losses.report({ event: 'lost', to: [], seq, why }));
+    });
+  }
+
   /** Nothing is sent or received any more, not even what was delayed on purpose. */
   close(): void {
     if (this.#isClosed) return;
@@ -179,17 +196,18 @@ export class UdpMessenger implements Messenger {
 
     const { seq, message } = decoded;
     if (from === null) return this.#receiveFromClient(receiver, source, seq, message);
-    if (!isPeerMessage(message)) return this.#reject(from, 'servers do not propose to each other');
+    if (!isPeerMessage(message))
+      return this.#reject(from, `servers do not say ${message.type} to each other`);
     this.#turns.trace({ event: 'receive', from, seq, message });
     receiver.receive(from, message);
   }
 
   #receiveFromClient(receiver: Receiver, source: string, seq: number, message: Message): void {
-    if (isPeerMessage(message)) {
+    if (!isClientMessage(message)) {
       return this.#reject(source, `only a server of this cluster may say ${message.type}`);
     }
     this.#turns.trace({ event: 'receive', from: null, seq, message });
-    receiver.submit(message.value);
+    receiver.receiveFromClient(source, message);
   }
 
   #reject(from: string, why: string): void {

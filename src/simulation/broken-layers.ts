@@ -2,7 +2,7 @@
  * Broken on purpose, one level up: layers that each break one rule of a whole replica. Compare
  * `broken-roles.ts`, where the rules of a single instance are broken.
  */
-import { type ChainState, isUpdate, type Link } from '../chain.ts';
+import { type ChainState, isLease, type Link } from '../chain.ts';
 import type { AcceptorState, Uid } from '../composable-paxos.ts';
 import type { Environment, Timer } from '../environment.ts';
 import { HOLDER_WINDOW_MS, type MasterLeases } from '../master-strategy.ts';
@@ -160,7 +160,7 @@ function LeaseByTimer<TBase extends Constructor<MasterLeases>>(Base: TBase) {
 
     protected override advanced(link: Link | null): void {
       super.advanced(link);
-      if (link === null || isUpdate(link)) return;
+      if (link === null || !isLease(link)) return;
       this.#timer?.cancel();
       this.#believes = link.lease === this.uid;
       this.#timer = this.environment.clock.after(HOLDER_WINDOW_MS, () => {

@@ -94,6 +94,7 @@ function saveAfterSending(environment: Environment): Environment {
       },
     },
     messenger: {
+      reply: (to, message) => messenger.reply(to, message),
       send: (to, message) => {
         messenger.send(to, message);
         if (unsaved !== null) storage.save(unsaved);

@@ -218,6 +218,7 @@ function recorder(stored: ServerState | null, effects: Effect[]): Environment {
       save: (state) => effects.push({ kind: 'save', state: acceptorOf(state) }),
     },
     messenger: {
+      reply: () => {},
       send: (to, message) => {
         if (!isInstanceMessage(message)) throw new Error(`the base does not send ${message.type}`);
         effects.push({ kind: 'send', to, message });

@@ -5,8 +5,14 @@
  * broadcast.
  */
 import type { Uid } from '../composable-paxos.ts';
-import type { Environment, Timer } from '../environment.ts';
-import { isPeerMessage, type Message, type PeerMessage } from '../messages.ts';
+import type { ClientAddress, Environment, Timer } from '../environment.ts';
+import {
+  isClientMessage,
+  isPeerMessage,
+  type Message,
+  type PeerMessage,
+  type Reply,
+} from '../messages.ts';
 import type { ReplicatedValue } from '../replicated-value.ts';
 import type { ServerState } from '../state.ts';
 import type { Decision, WorldEvent } from '../trace/events.ts';
@@ -141,12 +147,12 @@ export class Machine {
     this.wake();
   }
 
-  /** A datagram arrives. */
-  receive(from: Uid | null, seq: number, message: Message): void {
+  /** A datagram arrives. From a client (`from` null) comes also where it can be answered. */
+  receive(from: Uid | null, seq: number, message: Message, client: ClientAddress = ''): void {
     this.turn(() => {
       this.trace({ event: 'receive', from, seq, message });
-      if (!isPeerMessage(message)) this.#replica?.submit(message.value);
-      else if (from !== null) this.#replica?.receive(from, message);
+      if (isClientMessage(message)) this.#replica?.receiveFromClient(client, message);
+      else if (from !== null && isPeerMessage(message)) this.#replica?.receive(from, message);
     });
   }
 
@@ -207,7 +213,10 @@ export class Machine {
         after: (delayMs, act) => this.#after(delayMs, act),
       },
       random: () => chance.next(),
-      messenger: { send: (to, message) => this.#send(to, message) },
+      messenger: {
+        send: (to, message) => this.#send(to, message),
+        reply: (to, message) => this.#reply(to, message),
+      },
       storage: { load: () => this.#load(), save: (state) => this.#save(state) },
       trace: (decision) => this.trace(decision),
     };
@@ -255,6 +264,13 @@ export class Machine {
     // The process before us may have been killed between the rename and this.
     if (content !== null) this.#saveStep('sync directory', content);
     return content;
+  }
+
+  #reply(to: ClientAddress, message: Reply): void {
+    if (this.#hasSaved) this.#strike('save and send');
+    this.#seq += 1;
+    this.trace({ event: 'reply', to, seq: this.#seq, message });
+    this.#world.carryToClient(to, { from: this.uid, seq: this.#seq, message });
   }
 
   #save(state: ServerState): void {

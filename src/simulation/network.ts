@@ -8,6 +8,7 @@
  * datagrams as it was.
  */
 import type { Uid } from '../composable-paxos.ts';
+import type { ClientAddress } from '../environment.ts';
 import type { Message } from '../messages.ts';
 import { hashNumbers, hashText } from './random.ts';
 
@@ -17,6 +18,8 @@ export interface Datagram {
   readonly to: Uid;
   readonly seq: number;
   readonly message: Message;
+  /** Where a client can be answered. */
+  readonly client?: ClientAddress | undefined;
 }
 
 /** Probabilities from 0 to 1, delays in milliseconds. */

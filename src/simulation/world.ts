@@ -7,13 +7,24 @@
  * master at one and the same moment, and reports what is wrong there itself.
  */
 import { compareProposalIds, type Uid } from '../composable-paxos.ts';
-import type { PeerMessage } from '../messages.ts';
+import type { ClientAddress } from '../environment.ts';
+import type { ClientMessage, PeerMessage, Reply } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { Agenda, type Entry } from './agenda.ts';
 import { MachineClock } from './clock.ts';
 import type { SaveStep } from './disk.ts';
 import { Machine, type ReplicaClass } from './machine.ts';
 import { type Datagram, Network } from './network.ts';
+
+/** Where answers to clients go, as far as the network is concerned. */
+const CLIENT = '0';
+
+/** What a server sends to a client. */
+interface Answer {
+  readonly from: Uid;
+  readonly seq: number;
+  readonly message: Reply;
+}
 
 export interface WorldOptions {
   readonly uids: readonly Uid[];
@@ -49,6 +60,7 @@ export class World {
   readonly #byHand: boolean;
   readonly #agenda = new Agenda();
   #nowMs = 0;
+  readonly #clients = new Map<ClientAddress, (from: Uid, message: Reply) => void>();
   #clientSeq = 0;
 
   constructor(options: WorldOptions) {
@@ -99,6 +111,27 @@ export class World {
     this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 
+  /** From now on answers to this client are handed to `hear`. */
+  addClient(address: ClientAddress, hear: (from: Uid, message: Reply) => void): void {
+    this.#clients.set(address, hear);
+  }
+
+  /** A client sends something to a server, and can be answered at its address. */
+  ask(client: ClientAddress, to: Uid, message: ClientMessage): void {
+    this.#clientSeq += 1;
+    this.carry({ from: null, to, seq: this.#clientSeq, message, client });
+  }
+
+  /** The network takes an answer to a client. */
+  carryToClient(to: ClientAddress, { from, seq, message }: Answer): void {
+    const hear = this.#clients.get(to);
+    if (hear === undefined) return;
+    if (this.#byHand) return hear(from, message);
+    // Of all the luck of datagrams this has its own part: no server's uid is CLIENT.
+    const delays = this.network.delays({ from, to: CLIENT, seq, message });
+    for (const delayMs of delays) this.later(delayMs, () => hear(from, message));
+  }
+
   /** A client fires a value at a server. */
   submit(to: Uid, value: string): void {
     this.#clientSeq += 1;
@@ -119,10 +152,10 @@ export class World {
 
   /** A datagram arrives; it is lost if nobody runs there. */
   deliver(datagram: Datagram): void {
-    const { from, to, seq, message } = datagram;
+    const { from, to, seq, message, client } = datagram;
     const machine = this.machine(to);
     if (machine.replica === null) return this.lose(datagram, 'nobody listens');
-    machine.receive(from, seq, message);
+    machine.receive(from, seq, message, client);
   }
 
   lose({ from, to, seq }: Datagram, why: string): void {

@@ -13,7 +13,15 @@ import type { Uid } from '../composable-paxos.ts';
 import type { Message } from '../messages.ts';
 import type { Stamp, TraceEvent } from './events.ts';
 import { formatLine, formatLineOfLayers, type Paint } from './line.ts';
-import { type Occasion, type Saying, sayEvent, sayLost, sayMessage, saySent } from './words.ts';
+import {
+  type Occasion,
+  type Saying,
+  sayEvent,
+  sayLost,
+  sayMessage,
+  sayReply,
+  saySent,
+} from './words.ts';
 
 export { type Paint, plainPaint } from './line.ts';
 
@@ -39,6 +47,13 @@ const CONSEQUENCES: Readonly<Record<Message['type'], readonly TraceEvent['event'
   accepted: ['count', 'chosen', 'ignore'],
   sync_request: ['ignore'],
   catchup: ['advance', 'ignore'],
+  request: ['update', 'ignore'],
+  read: ['ignore'],
+  status: ['ignore'],
+  chosen: [],
+  value: [],
+  refused: [],
+  status_report: [],
 };
 
 /** A line that waits for the decision which says why. */
@@ -75,6 +90,8 @@ export class ConsoleLines {
         return this.#showReceive(event);
       case 'send':
         return this.#showSend(event);
+      case 'reply':
+        return this.#showReply(event);
       case 'lost':
         return this.#showLost(event);
       case 'save':
@@ -113,6 +130,11 @@ export class ConsoleLines {
     }
     this.#flush();
     this.#write(event, direction, saySent(message, this.#isBound));
+  }
+
+  #showReply(event: Extract<TraceEvent, { event: 'reply' }>): void {
+    this.#flush();
+    this.#write(event, '→cl', sayReply(event.message));
   }
 
   #showLost(event: Extract<TraceEvent, { event: 'lost' }>): void {

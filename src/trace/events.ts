@@ -5,7 +5,7 @@
  */
 import type { ChainState, Link, LinkId } from '../chain.ts';
 import type { ProposalId, Uid } from '../composable-paxos.ts';
-import type { Message, PeerMessage } from '../messages.ts';
+import type { Message, PeerMessage, Reply } from '../messages.ts';
 import type { ServerState } from '../state.ts';
 
 /** What a replica decides, traced by the replica and its layers. */
@@ -122,6 +122,13 @@ export type WorldEvent =
       readonly to: readonly Uid[];
       readonly seq: number;
       readonly message: PeerMessage;
+    }
+  /** An answer to a client. */
+  | {
+      readonly event: 'reply';
+      readonly to: string;
+      readonly seq: number;
+      readonly message: Reply;
     }
   /** `from` null: a client. */
   | {

@@ -16,9 +16,12 @@ import {
   type ChainState,
   chainOf,
   EMPTY_CHAIN,
+  isLease,
   isUpdate,
   type Link,
   type LinkId,
+  type RequestId,
+  standingOf,
 } from '../chain.ts';
 import { compareProposalIds, type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import { HOLDER_WINDOW_MS } from '../master-strategy.ts';
@@ -194,6 +197,8 @@ export class Invariants {
   readonly #quorum: number;
   readonly #isComplete: boolean;
   readonly #instances = new Map<number, Instance>();
+  /** In which instance a request of a client took effect. */
+  readonly #effects = new Map<RequestId, number>();
   readonly #linkIds = new Set<LinkId>();
   /** The instance asked for last, which most of the time is asked for next. */
   #latest: Instance = { number: 1, proposals: [], chosen: null, before: EMPTY_CHAIN };
@@ -241,6 +246,8 @@ export class Invariants {
         return this.#advance(server, event);
       case 'update':
         return this.#update(server, event);
+      case 'reply':
+        return this.#reply(event, event);
       case 'lease':
         return this.#lease(server, event);
       default:
@@ -301,7 +308,7 @@ export class Invariants {
     const asker = this.#servers.get(askerOf(link));
     if (asker === undefined) return;
     if (isUpdate(link)) asker.wish(link.update).asked += 1;
-    else asker.leasesWanted += 1;
+    if (isLease(link)) asker.leasesWanted += 1;
   }
 
   #end(server: Server): null {
@@ -392,7 +399,8 @@ export class Invariants {
   }
 
   #receive(server: Server, { message }: EventOf<'receive'>): null {
-    if (message.type === 'propose') server.wish(message.value).asked += 1;
+    if (message.type === 'propose' || message.type === 'request')
+      server.wish(message.value).asked += 1;
     if (message.type === 'catchup') server.caughtUpTo = message.instanceNumber;
     return null;
   }
@@ -480,7 +488,7 @@ export class Invariants {
   #choose(instance: Instance, link: Link, event: TraceEvent): Violation | null {
     instance.chosen = link;
     const next = this.#instance(instance.number + 1);
-    if (instance.before !== null) next.before ??= applyLink(instance.before, link);
+    if (instance.before !== null) next.before ??= applyLink(instance.before, link, instance.number);
 
     const isAgain = this.#linkIds.has(link.id);
     this.#linkIds.add(link.id);
@@ -488,13 +496,32 @@ export class Invariants {
       if (!isUpdate(link)) return null;
       return violated(9, event, `${describe(link)} is chosen for a second time`);
     }
-    return this.#checkAsked(link, event);
+    return this.#checkEffect(instance, link, event) ?? this.#checkAsked(link, event);
+  }
+
+  /** A request may be chosen more than once, but the chain must let it count only once. */
+  #checkEffect({ number, before }: Instance, link: Link, event: TraceEvent): Violation | null {
+    if (!('request' in link) || before === null) return null;
+    if (standingOf(before, link.request) !== 'new') return null;
+    const isAgain = this.#effects.has(link.request);
+    this.#effects.set(link.request, number);
+    if (!isAgain) return null;
+    return violated(9, event, `request ${link.request} takes effect for a second time`);
+  }
+
+  #reply({ message }: EventOf<'reply'>, event: TraceEvent): Violation | null {
+    if (message.type !== 'chosen' || !this.#isComplete) return null;
+    const { requestId, instanceNumber } = message;
+    const effect = this.#effects.get(requestId);
+    if (effect === instanceNumber || effect === undefined) return null;
+    return violated(9, event, `request ${requestId} took effect in instance ${effect}`);
   }
 
   #checkAsked(link: Link, event: TraceEvent): Violation | null {
     const asker = this.#servers.get(askerOf(link));
     if (asker !== undefined && !asker.isTraced) return null;
-    if (!isUpdate(link)) {
+    if ('read' in link) return null;
+    if (isLease(link)) {
       if (asker !== undefined && asker.leasesWanted > 0) {
         asker.leasesWanted -= 1;
         return null;
@@ -592,7 +619,7 @@ export class Invariants {
    */
   #checkProposed(server: Server, id: ProposalId, link: Link, event: TraceEvent): Violation | null {
     if (!server.hasLeases) return null;
-    if (!isUpdate(link)) {
+    if (isLease(link)) {
       // From here on the others may learn that the lease is free: its holder has resigned.
       if (link.lease === null && askerOf(link) === server.uid) server.endReign();
       return null;
@@ -660,7 +687,9 @@ function find(proposals: readonly Proposal[], id: ProposalId): Proposal | null {
 function isSameLink(a: Link, b: Link): boolean {
   if (a === b) return true;
   if (a.id !== b.id) return false;
-  return isUpdate(a) ? isUpdate(b) && a.update === b.update : !isUpdate(b) && a.lease === b.lease;
+  if (isUpdate(a)) return isUpdate(b) && a.update === b.update;
+  if (isLease(a)) return isLease(b) && a.lease === b.lease;
+  return 'read' in b;
 }
 
 function bitsIn(set: number): number {

@@ -3,7 +3,7 @@
  */
 import { isUpdate, type Link } from '../chain.ts';
 import { type ProposalId, quorumOf } from '../composable-paxos.ts';
-import type { Message, PeerMessage } from '../messages.ts';
+import type { Message, PeerMessage, Reply } from '../messages.ts';
 import type { TraceEvent } from './events.ts';
 
 /** `quorum`: something is reached. `dim`: it came too late to matter. */
@@ -42,8 +42,8 @@ export function sayMessage(message: Message): Saying {
   return saying(verbOf(message), {
     proposalId: 'proposalId' in message ? message.proposalId : null,
     instanceNumber: 'instanceNumber' in message ? message.instanceNumber : null,
-    words: message.type === 'propose' ? { value: message.value } : {},
-    isChatter: message.type === 'sync_request' || message.type === 'catchup',
+    words: 'value' in message && message.value !== null ? { value: message.value } : {},
+    isChatter: CHATTER.has(message.type),
   });
 }
 
@@ -123,9 +123,47 @@ export function formatLayers(layers: readonly string[]): string {
   return names.join('(') + ')'.repeat(Math.max(0, names.length - 1));
 }
 
+/** What is said so often, or means so little, that it is shown on demand only. */
+const CHATTER: ReadonlySet<Message['type']> = new Set([
+  'sync_request',
+  'catchup',
+  'status',
+  'status_report',
+]);
+
+const VERBS: Partial<Record<Message['type'], string>> = {
+  catchup: 'catch-up',
+  sync_request: 'sync',
+  chosen: 'answer',
+  value: 'answer',
+  refused: 'answer',
+  status_report: 'answer',
+};
+
 function verbOf({ type }: Message): string {
-  if (type === 'catchup') return 'catch-up';
-  return type === 'sync_request' ? 'sync' : type;
+  return VERBS[type] ?? type;
+}
+
+/** What a server answers to a client. */
+export function sayReply(message: Reply): Saying {
+  return { ...sayMessage(message), words: replyWords(message) };
+}
+
+function replyWords(message: Reply): Words {
+  switch (message.type) {
+    case 'chosen':
+      return { before: 'your value was chosen here' };
+    case 'value': {
+      const before = message.isCurrent ? 'the value is ' : 'the value may still be ';
+      return message.value === null
+        ? { before: `${before}none` }
+        : { before, value: message.value };
+    }
+    case 'refused':
+      return { before: `no: ${message.why}` };
+    case 'status_report':
+      return { before: 'how I am' };
+  }
 }
 
 function saying(verb: string, about: Partial<Omit<Saying, 'verb'>>): Saying {
@@ -364,5 +402,6 @@ function sayCrash({ where }: Event<'crash'>): Saying {
 export function formatValue(value: Link | string, quoted: (text: string) => string): string {
   if (typeof value === 'string') return quoted(value);
   if (isUpdate(value)) return quoted(value.update);
+  if ('read' in value) return 'a read';
   return value.lease === null ? 'lease handed back' : `lease for ${value.lease}`;
 }

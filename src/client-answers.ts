@@ -1,0 +1,154 @@
+/**
+ * Answers: what a client may ask, and what it may then rely on.
+ *
+ * A client that fires a value and goes away needs nothing of this. One that waits for an answer
+ * will ask again when none comes, and perhaps another server, since it cannot tell whether the
+ * question was lost, or the answer, or the server. So its request carries an id, and the chain
+ * remembers which requests had their effect: however often one is proposed, it happens once.
+ *
+ * A read must not miss anything that any client was told before. The holder of a lease knows
+ * all that, since only it answers while the lease lasts, and reads from memory. Without a
+ * lease a read goes through the chain: a link that changes nothing, but marks a moment.
+ */
+import { type Link, type LinkId, type ReadLink, type RequestId, standingOf } from './chain.ts';
+import type { Uid } from './composable-paxos.ts';
+import type { ClientAddress } from './environment.ts';
+import type { ClientMessage, PeerMessage, Reply, RequestMessage } from './messages.ts';
+import type { Constructor } from './replicated-value.ts';
+import type { UpdateQueue } from './update-queue.ts';
+
+/** Somebody who waits for an answer. */
+interface Asker {
+  readonly client: ClientAddress;
+  readonly requestId: RequestId;
+}
+
+/**
+ * Answers clients: `request` when its value is in the chain, `read` with the value, `status` at
+ * once. Sits above the queue, in which requests and reads wait, and above the leases, if there are any.
+ */
+export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
+  return class ClientAnswers extends Base {
+    /** Who waits for a request of the queue. Bounded as the queue is. */
+    #requests = new Map<RequestId, ClientAddress>();
+    /** Who waits for a read link of the queue. */
+    #reads = new Map<LinkId, Asker>();
+    #startedAtMs = 0;
+    #heardAtMs = new Map<Uid, number>();
+
+    override start(): void {
+      super.start();
+      this.#startedAtMs = this.environment.clock.now();
+    }
+
+    override receive(from: Uid, message: PeerMessage): void {
+      this.#heardAtMs.set(from, this.environment.clock.now());
+      super.receive(from, message);
+    }
+
+    override receiveFromClient(client: ClientAddress, message: ClientMessage): void {
+      switch (message.type) {
+        case 'request':
+          return this.#receiveRequest(client, message);
+        case 'read':
+          return this.#receiveRead({ client, requestId: message.requestId }, message.isLocal);
+        case 'status':
+          return this.#reportStatus({ client, requestId: message.requestId });
+        default:
+          return super.receiveFromClient(client, message);
+      }
+    }
+
+    protected override advanced(link: Link | null): void {
+      super.advanced(link);
+      if (link === null) for (const requestId of this.#requests.keys()) this.#settle(requestId);
+      else if ('request' in link) this.#settle(link.request);
+    }
+
+    protected override done(link: Parameters<UpdateQueue['done']>[0]): void {
+      super.done(link);
+      if ('read' in link) this.#answerRead(link);
+    }
+
+    #receiveRequest(client: ClientAddress, { requestId, value }: RequestMessage): void {
+      const refusal = this.whyNot();
+      const isSettled = standingOf(this.chain, requestId) !== 'new';
+      if (isSettled && this.mayAnswer) return this.#answerRequest(client, requestId);
+      if (refusal !== null) {
+        this.refuse(value, refusal.why);
+        return this.#reply(client, { type: 'refused', requestId, ...refusal });
+      }
+      const isWaiting = this.#requests.has(requestId);
+      this.#requests.set(requestId, client);
+      if (!isWaiting) this.enqueue({ update: value, id: this.newLinkId(), request: requestId });
+    }
+
+    #receiveRead({ client, requestId }: Asker, isLocal: boolean): void {
+      if (isLocal) return this.#replyValue({ client, requestId }, false);
+      if (this.mayReadMemory) return this.#replyValue({ client, requestId }, true);
+
+      const refusal = this.whyNot();
+      if (refusal !== null) return this.#reply(client, { type: 'refused', requestId, ...refusal });
+      const link: ReadLink = { read: null, id: this.newLinkId() };
+      this.#reads.set(link.id, { client, requestId });
+      this.enqueue(link);
+    }
+
+    /** If the chain has the request by now, whoever waits for it is answered. */
+    #settle(requestId: RequestId): void {
+      const client = this.#requests.get(requestId);
+      if (client === undefined || standingOf(this.chain, requestId) === 'new') return;
+      this.#requests.delete(requestId);
+      if (this.mayAnswer) this.#answerRequest(client, requestId);
+    }
+
+    #answerRequest(client: ClientAddress, requestId: RequestId): void {
+      const standing = standingOf(this.chain, requestId);
+      if (typeof standing !== 'number') return; // overtaken: its client waits for it no more
+      this.#reply(client, { type: 'chosen', requestId, instanceNumber: standing });
+    }
+
+    #answerRead(link: ReadLink): void {
+      const asker = this.#reads.get(link.id);
+      this.#reads.delete(link.id);
+      if (asker !== undefined && this.mayAnswer) this.#replyValue(asker, true);
+    }
+
+    #replyValue({ client, requestId }: Asker, isCurrent: boolean): void {
+      const { instanceNumber, chain } = this;
+      const value = chain.currentValue;
+      this.#reply(client, { type: 'value', requestId, instanceNumber, value, isCurrent });
+    }
+
+    #reportStatus({ client, requestId }: Asker): void {
+      const now = this.environment.clock.now();
+      const { promisedId, acceptedId } = this.acceptorState;
+      const heard = this.peers.map((peer) => {
+        const atMs = this.#heardAtMs.get(peer);
+        return [peer, atMs === undefined ? null : now - atMs] as const;
+      });
+      this.#reply(client, {
+        type: 'status_report',
+        requestId,
+        instanceNumber: this.instanceNumber,
+        value: this.chain.currentValue,
+        promisedId,
+        acceptedId,
+        hasLeases: this.hasLeases,
+        master: this.master,
+        leaseLeftMs: this.leaseLeftMs,
+        waiting: this.waiting,
+        uptimeMs: now - this.#startedAtMs,
+        heardMs: Object.fromEntries(heard),
+      });
+    }
+
+    #reply(client: ClientAddress, message: Reply): void {
+      this.environment.messenger.reply(client, message);
+    }
+  };
+}
+
+export type ClientAnswers = InstanceType<
+  ReturnType<typeof ClientAnswers<Constructor<UpdateQueue>>>
+>;

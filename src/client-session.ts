@@ -1,0 +1,166 @@
+/**
+ * A client that waits: it asks until it is answered, of whichever server will answer, and says
+ * honestly when it does not know.
+ *
+ * A datagram may be lost on the way there or back, and a server may be down, or not the master. A
+ * silent server is asked again, then the next one; a server that is not master says who is. All the
+ * time the request keeps its id, so asking again does no harm. When the time is up the outcome
+ * is *unknown*, not failed: the request may be in the chain, or get there later.
+ *
+ * Like a replica, a session touches the world only through what it is given.
+ */
+import type { RequestId } from './chain.ts';
+import type { Uid } from './composable-paxos.ts';
+import type { Timer } from './environment.ts';
+import type { ClientMessage, Reply } from './messages.ts';
+
+/** A server that has been silent for so long is asked again; and after that, another one. */
+export const ASK_AGAIN_MS = 300;
+const ASKED_BEFORE_NEXT = 2;
+
+export interface ClientWorld {
+  /** Calls `act` after so many milliseconds. */
+  after(delayMs: number, act: () => void): Timer;
+  send(to: Uid, message: ClientMessage): void;
+}
+
+/** How an operation ended. */
+export type Outcome =
+  | { readonly outcome: 'answered'; readonly server: Uid; readonly reply: Reply }
+  | { readonly outcome: 'unknown'; readonly lastWord: string };
+
+/** What can be asked, but for the id under which the session asks it. */
+export type Question =
+  | { readonly type: 'request'; readonly value: string }
+  | { readonly type: 'read'; readonly isLocal: boolean }
+  | { readonly type: 'status' };
+
+export interface Options {
+  readonly server: Uid;
+  readonly timeoutMs: number;
+  /** False: only this server is asked, again and again. */
+  readonly mayMove: boolean;
+}
+
+export class ClientSession {
+  readonly #client: string;
+  readonly #uids: readonly Uid[];
+  readonly #world: ClientWorld;
+  #number = 0;
+  #operation: Operation | null = null;
+
+  /** `client`: 16 hexadecimal digits, different for every session that there ever is. */
+  constructor(client: string, uids: readonly Uid[], world: ClientWorld) {
+    this.#client = client;
+    this.#uids = uids;
+    this.#world = world;
+  }
+
+  /** Asks, and calls `done` once. Throws if the last question is still open. */
+  ask(question: Question, options: Options, done: (outcome: Outcome) => void): void {
+    if (this.#operation !== null) throw new Error('a session asks one thing at a time');
+    this.#number += 1;
+    const message = { ...question, requestId: `${this.#client}-${this.#number}` };
+    this.#operation = new Operation(message, options, this.#uids, this.#world, (outcome) => {
+      this.#operation = null;
+      done(outcome);
+    });
+    this.#operation.begin();
+  }
+
+  /** An answer has come. One that nobody waits for is passed over. */
+  receive(from: Uid, reply: Reply): void {
+    this.#operation?.receive(from, reply);
+  }
+
+  /** Gives up at once; `done` of the open question is not called. */
+  stop(): void {
+    this.#operation?.stop();
+    this.#operation = null;
+  }
+}
+
+class Operation {
+  readonly #message: Exclude<ClientMessage, { type: 'propose' }>;
+  readonly #requestId: RequestId;
+  readonly #options: Options;
+  readonly #uids: readonly Uid[];
+  readonly #world: ClientWorld;
+  readonly #done: (outcome: Outcome) => void;
+  /** Whom we have asked: nobody else's answer counts. */
+  readonly #asked = new Set<Uid>();
+  #server: Uid;
+  #timesAsked = 0;
+  #askAgain: Timer | null = null;
+  #giveUp: Timer | null = null;
+  #lastWord = 'no server has answered';
+
+  constructor(
+    message: Exclude<ClientMessage, { type: 'propose' }>,
+    options: Options,
+    uids: readonly Uid[],
+    world: ClientWorld,
+    done: (outcome: Outcome) => void,
+  ) {
+    this.#message = message;
+    this.#requestId = message.requestId;
+    this.#options = options;
+    this.#uids = uids;
+    this.#world = world;
+    this.#done = done;
+    this.#server = options.server;
+  }
+
+  begin(): void {
+    this.#giveUp = this.#world.after(this.#options.timeoutMs, () => {
+      this.#end({ outcome: 'unknown', lastWord: this.#lastWord });
+    });
+    this.#askNow();
+  }
+
+  receive(from: Uid, reply: Reply): void {
+    if (reply.requestId !== this.#requestId || !this.#asked.has(from)) return;
+    if (reply.type !== 'refused') {
+      return this.#end({ outcome: 'answered', server: from, reply });
+    }
+    this.#lastWord = `${from} says: ${reply.why}`;
+    // Only the word of the one whom we ask now: an older one may send us in circles.
+    if (from !== this.#server || !this.#options.mayMove) return;
+    const { master } = reply;
+    const isNews = master !== null && master !== from && !this.#asked.has(master);
+    if (!isNews) return; // the next attempt comes by itself, a little later
+    this.#moveTo(master);
+    this.#askNow();
+  }
+
+  stop(): void {
+    this.#askAgain?.cancel();
+    this.#giveUp?.cancel();
+  }
+
+  #askNow(): void {
+    this.#askAgain?.cancel();
+    this.#timesAsked += 1;
+    this.#asked.add(this.#server);
+    this.#world.send(this.#server, this.#message);
+    this.#askAgain = this.#world.after(ASK_AGAIN_MS, () => {
+      if (this.#options.mayMove && this.#timesAsked >= ASKED_BEFORE_NEXT) this.#moveOn();
+      this.#askNow();
+    });
+  }
+
+  #moveOn(): void {
+    const next = (this.#uids.indexOf(this.#server) + 1) % this.#uids.length;
+    this.#moveTo(this.#uids[next] ?? this.#server);
+  }
+
+  #moveTo(server: Uid): void {
+    this.#server = server;
+    this.#timesAsked = 0;
+  }
+
+  #end(outcome: Outcome): void {
+    this.stop();
+    this.#done(outcome);
+  }
+}
