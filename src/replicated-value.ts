@@ -16,7 +16,11 @@
  *      own promise is durable before its prepare leaves: an id that may be known to others
  *      is never used again after a crash. An accept leaves before its own acceptance is
  *      saved, so that the disks of all servers work at the same time.
- *   3. *Memory follows the disk.* The chain moves on in memory once it has moved on disk.
+ *   3. *What is chosen need not be saved at once.* It is safe already: a quorum has it on disk as
+ *      accepted. So the chain moves on in memory, and its state goes to disk with the next promise or
+ *      acceptance, or a moment later. A server that crashes before that finds its last
+ *      instance open, with the value that it accepted, and finishes it once more; the protocol
+ *      can only choose the same value again.
  *   4. *Only the open instance is alive.* A message of another instance is not handled here.
  */
 import {
@@ -35,7 +39,7 @@ import {
   type Uid,
   UNTOUCHED,
 } from './composable-paxos.ts';
-import type { ClientAddress, Environment } from './environment.ts';
+import type { ClientAddress, Environment, Timer } from './environment.ts';
 import type {
   Accept,
   Accepted,
@@ -48,6 +52,9 @@ import type {
 } from './messages.ts';
 import { isInstanceMessage } from './messages.ts';
 import { acceptorOf, readServerState, type ServerState } from './state.ts';
+
+/** The chain is on disk so many milliseconds after it has moved on, if nothing is saved before. */
+const SAVE_WITHIN_MS = 100;
 
 /** What a mixin takes and gives back. The one `any`: TypeScript requires it of mixins. */
 // biome-ignore lint/suspicious/noExplicitAny: TypeScript requires it of mixins
@@ -65,6 +72,8 @@ export class ReplicatedValue {
   #instance!: PaxosInstance<Link>; // from `start` on
   #run = ''; // tells this run of the program from every other one
   #linksAsked = 0;
+  /** Runs while memory is ahead of the disk. */
+  #saveLater: Timer | null = null;
 
   /** Only stores. The first call that does anything, and that layers hear of, is `start`. */
   constructor(uid: Uid, uids: readonly Uid[], environment: Environment) {
@@ -139,8 +148,9 @@ export class ReplicatedValue {
     environment.trace({ event: 'start', layers, restored, state: this.#state() });
   }
 
-  /** Ends all activity at once; what is on disk is enough to go on later. */
+  /** Ends all activity at once, with all that is chosen on disk. */
   stop(): void {
+    if (this.#saveLater !== null) this.#save();
     this.environment.trace({ event: 'stop', waiting: 0 });
   }
 
@@ -341,7 +351,7 @@ export class ReplicatedValue {
   #durably<Answer>(answer: () => Answer): Answer {
     const before = this.acceptorState;
     const result = answer();
-    if (this.acceptorState !== before) this.environment.storage.save(this.#state());
+    if (this.acceptorState !== before) this.#save();
     return result;
   }
 
@@ -352,14 +362,19 @@ export class ReplicatedValue {
   }
 
   #moveTo(instanceNumber: number, chain: ChainState, link: Link | null): void {
-    const { uid } = this;
-    this.environment.storage.save({ uid, instanceNumber, ...chain, ...UNTOUCHED });
     this.#instanceNumber = instanceNumber;
     this.#chain = chain;
     this.#instance = this.createInstance(UNTOUCHED);
+    this.#saveLater ??= this.environment.clock.after(SAVE_WITHIN_MS, () => this.#save());
     this.environment.trace({ event: 'advance', instanceNumber, link, chain });
     this.advanced(link);
     this.pursue();
+  }
+
+  #save(): void {
+    this.#saveLater?.cancel();
+    this.#saveLater = null;
+    this.environment.storage.save(this.#state());
   }
 }
 
