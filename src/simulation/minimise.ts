@@ -7,6 +7,7 @@
  * invariant.
  */
 import type { Uid } from '../composable-paxos.ts';
+import type { Asking } from './clients.ts';
 import { type Outcome, run, type Variant } from './run.ts';
 import type { Action, Schedule } from './schedule.ts';
 
@@ -69,6 +70,8 @@ export function describeAction(action: Action): string {
   switch (action.do) {
     case 'submit':
       return `${at}  a client fires "${action.value}" at ${action.to}`;
+    case 'ask':
+      return `${at}  ${describeAsking(action)}`;
     case 'crash':
       return `${at}  ${action.uid} is killed (${action.point})${action.power ? ', power cut' : ''}`;
     case 'fail save':
@@ -86,6 +89,13 @@ export function describeAction(action: Action): string {
     case 'weather':
       return `${at}  for ${Math.round(action.forMs)} ms: ${JSON.stringify(action.conditions)}`;
   }
+}
+
+function describeAsking({ client, question, options }: Asking): string {
+  const isRead = question.type === 'read';
+  const what = isRead ? (question.isLocal ? 'a local read' : 'a read') : `"${question.value}"`;
+  const elsewhere = options.mayMove ? ', then others' : '';
+  return `${client} asks ${options.server}${elsewhere} for ${what}`;
 }
 
 function describeLinks(links: readonly (readonly [Uid, Uid])[]): string {

@@ -4,6 +4,8 @@
 import type { Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
+import type { Operation } from '../trace/linearizability.ts';
+import { Clients } from './clients.ts';
 import type { SaveStep } from './disk.ts';
 import type { ReplicaClass } from './machine.ts';
 import { type Conditions, FAIR_WEATHER } from './network.ts';
@@ -24,6 +26,8 @@ export interface Outcome {
   readonly violation: Violation | null;
   /** How many trace events the run had. */
   readonly events: number;
+  /** What clients asked and were told; nothing if the schedule has none. */
+  readonly history: readonly Operation[];
 }
 
 /** Runs a schedule to its end, or to the first violation. `listen` hears every event. */
@@ -45,6 +49,7 @@ class Run {
   readonly #schedule: Schedule;
   readonly #world: World;
   readonly #invariants: Invariants;
+  readonly #clients: Clients | null;
   readonly #downMs = new Map<Uid, number>();
   readonly #weather = new Set<Partial<Conditions>>();
   readonly #cuts = new Set<readonly (readonly [Uid, Uid])[]>();
@@ -57,7 +62,7 @@ class Run {
     variant: Variant,
     listen: (event: TraceEvent, world: World) => void,
   ) {
-    const { uids, seed, clockRates } = schedule;
+    const { uids, seed, clockRates, actions, healMs } = schedule;
     const right = variant.leases ? MasterReplica : PlainReplica;
     this.#schedule = schedule;
     this.#invariants = new Invariants(uids);
@@ -73,6 +78,9 @@ class Run {
       },
       wrong: (invariant, why) => this.#foundByLooking(invariant, why),
     });
+    this.#clients = actions.some((action) => action.do === 'ask')
+      ? new Clients(this.#world, healMs, (invariant, why) => this.#foundByLooking(invariant, why))
+      : null;
   }
 
   toTheEnd(): Outcome {
@@ -86,7 +94,9 @@ class Run {
     const atLastMs = endMs + LEVEL_WITHIN_MS;
     while (this.#violation === null && !this.#isLevel() && world.step(atLastMs));
     if (this.#violation === null) this.#checkHealed();
-    return { violation: this.#violation, events: this.#events };
+    if (this.#violation === null) this.#clients?.finish();
+    const history = this.#clients?.history ?? [];
+    return { violation: this.#violation, events: this.#events, history };
   }
 
   #isLevel(): boolean {
@@ -99,6 +109,7 @@ class Run {
     this.#lastEvent = event;
     const violation = this.#invariants.observe(event);
     if (violation !== null) this.#found(violation);
+    this.#clients?.observe(event);
     if (event.event !== 'crash' && event.event !== 'fail') return;
     const machine = this.#world.machine(event.server);
     const downMs = this.#downMs.get(event.server) ?? DEFAULT_DOWN_MS;
@@ -119,6 +130,7 @@ class Run {
   #do(action: Action): void {
     const world = this.#world;
     if (action.do === 'submit') return world.submit(action.to, action.value);
+    if (action.do === 'ask') return this.#clients?.ask(action);
     if (action.do === 'weather') {
       return this.#forAWhile(this.#weather, action.conditions, action.forMs);
     }

@@ -7,12 +7,14 @@
  * everything happens at once hides the failures that need one kind of fault to be absent.
  */
 import type { Uid } from '../composable-paxos.ts';
+import { type Asking, PATIENCE_MS } from './clients.ts';
 import { CRASH_POINTS, type CrashPoint } from './machine.ts';
 import type { Conditions } from './network.ts';
 import { Random } from './random.ts';
 
 export type Action = { readonly atMs: number } & (
   | { readonly do: 'submit'; readonly to: Uid; readonly value: string }
+  | ({ readonly do: 'ask' } & Asking)
   | {
       readonly do: 'crash';
       readonly uid: Uid;
@@ -85,6 +87,7 @@ export function drawSchedule(
   const clockRates = Object.fromEntries(uids.map((uid) => [uid, rate()]));
   const actions = [
     ...drawLoad(seed, uids, healMs, endMs),
+    ...drawClients(new Random(seed, 'clients'), uids, healMs, endMs),
     ...drawn.flatMap((fault) => drawFaults[fault](new Random(seed, fault), uids, healMs)),
   ].sort((a, b) => a.atMs - b.atMs);
   return { seed, uids, clockRates, faults: drawn, actions, healMs, endMs };
@@ -114,6 +117,49 @@ function drawLoad(seed: number, uids: readonly Uid[], healMs: number, endMs: num
   const probeMs = healMs + 0.5 * (endMs - healMs);
   for (const to of uids) actions.push({ atMs: probeMs, do: 'submit', to, value: `healed-${to}` });
   return actions;
+}
+
+/** Clients that wait for answers; some seeds have none. */
+function drawClients(
+  random: Random,
+  uids: readonly Uid[],
+  healMs: number,
+  endMs: number,
+): Action[] {
+  const count = random.chance(0.3) ? 0 : 1 + random.below(4);
+  const names = Array.from({ length: count }, (_, index) => `c${index + 1}`);
+  return names.flatMap((client): Action[] => {
+    const asked = drawClient(client, random, uids, healMs);
+    // A last read, long after all is healed, sees what has become of everything.
+    const atMs = healMs + 0.5 * (endMs - healMs);
+    const options = { server: random.pick(uids), timeoutMs: PATIENCE_MS, mayMove: true };
+    const question = { type: 'read', isLocal: false } as const;
+    return [...asked, { atMs, do: 'ask', client, question, options }];
+  });
+}
+
+/** What one client asks: at once after its last answer, or when it comes to think of it. */
+function drawClient(
+  client: string,
+  random: Random,
+  uids: readonly Uid[],
+  healMs: number,
+): Action[] {
+  const favourite = random.chance(0.5) ? random.pick(uids) : null;
+  const timeoutMs = 10 ** random.between(2.3, 3.9);
+  const mayMove = random.chance(0.8);
+  let atMs = random.between(0, healMs);
+  return Array.from({ length: 4 + random.below(12) }, (_, n): Action => {
+    if (!random.chance(0.4)) atMs = random.between(0, healMs);
+    const options = { server: favourite ?? random.pick(uids), timeoutMs, mayMove };
+    const question = drawQuestion(random, `${client}-${n + 1}`);
+    return { atMs, do: 'ask', client, question, options };
+  });
+}
+
+function drawQuestion(random: Random, value: string): Asking['question'] {
+  if (random.chance(0.5)) return { type: 'request', value };
+  return { type: 'read', isLocal: random.chance(0.2) };
 }
 
 type Draw = (random: Random, uids: readonly Uid[], healMs: number) => Action[];

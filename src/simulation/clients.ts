@@ -1,0 +1,207 @@
+/**
+ * Clients in the virtual world: sessions as `client-session.ts` has them, over the same bad network
+ * as the servers. They write values that nobody else writes, read, and remember what they were
+ * told and when: a history, which must be that of *one* register.
+ *
+ * Values that are fired and forgotten change the register, too. Each that arrives at a server may
+ * take effect, once for every datagram, so each arrival counts as a write of unknown outcome.
+ */
+import { ClientSession, type Options, type Outcome, type Question } from '../client-session.ts';
+import type { ChosenReply, ValueReply } from '../messages.ts';
+import type { TraceEvent } from '../trace/events.ts';
+import { findContradiction, type Operation } from '../trace/linearizability.ts';
+import type { World } from './world.ts';
+
+/** What a client of this name is to ask, as soon as all it was given before has come to an end. */
+export interface Asking {
+  readonly client: string;
+  readonly question: Exclude<Question, { type: 'status' }>;
+  readonly options: Options;
+}
+
+/** Once nothing goes wrong any more, whoever is as patient as this must be answered … */
+export const PATIENCE_MS = 10_000;
+/** … but for those who ask so soon after the last fault that a lost lease may not be over yet. */
+export const SETTLING_MS = 12_000;
+
+/** The session of the client with this name (hexadecimal digits), as request ids spell it. */
+export function sessionOf(client: string): string {
+  return client.padStart(16, '0');
+}
+
+/** All clients of one run. */
+export class Clients {
+  readonly #world: World;
+  readonly #peaceMs: number;
+  readonly #wrong: (invariant: number, why: string) => void;
+  readonly #clients = new Map<string, Client>();
+  readonly #history: Operation[] = [];
+  /** In which instance the value of a request took effect. */
+  readonly #effects = new Map<string, number>();
+  /** What the register held before each instance. */
+  readonly #values = new Map<number, string | null>([[1, null]]);
+
+  /** `healMs`: when the last fault ends. `wrong` hears which invariant is violated, and how. */
+  constructor(world: World, healMs: number, wrong: (invariant: number, why: string) => void) {
+    this.#world = world;
+    this.#peaceMs = healMs + SETTLING_MS;
+    this.#wrong = wrong;
+  }
+
+  /** All that was asked until now. What still waits for its answer has an unknown outcome. */
+  get history(): readonly Operation[] {
+    const open = [...this.#clients.values()].flatMap(({ open }) => (open === null ? [] : [open]));
+    return [...this.#history, ...open];
+  }
+
+  ask(asking: Asking): void {
+    let client = this.#clients.get(asking.client);
+    if (client === undefined) {
+      client = new Client(asking.client, this.#world, (...ended) => this.#ended(...ended));
+      this.#clients.set(asking.client, client);
+    }
+    client.ask(asking);
+  }
+
+  observe(event: TraceEvent): void {
+    if (event.event === 'advance') return this.#advance(event);
+    if (event.event !== 'receive' || event.message.type !== 'propose') return;
+    const { value } = event.message;
+    this.#history.push(writeOf('fired', value, event.at));
+  }
+
+  /** The run is over: do all answers fit together? */
+  finish(): void {
+    const contradiction = findContradiction(this.history);
+    if (contradiction !== null) this.#wrong(9, contradiction);
+  }
+
+  /** A link was applied, or many: by the chain itself, what took effect where? */
+  #advance({ instanceNumber, link, chain }: TraceEvent & { event: 'advance' }): void {
+    const isNews = !this.#values.has(instanceNumber);
+    if (!isNews) return;
+    this.#values.set(instanceNumber, chain.currentValue);
+    if (link === null || !('request' in link)) return;
+    const effectIn = chain.requests.at(-1)?.instanceNumber;
+    if (effectIn !== instanceNumber - 1) return;
+    const before = this.#effects.get(link.update);
+    if (before !== undefined) {
+      const both = `in instances ${before} and ${effectIn}`;
+      this.#wrong(9, `the request of ${JSON.stringify(link.update)} took effect twice, ${both}`);
+    }
+    this.#effects.set(link.update, effectIn);
+  }
+
+  #ended(asking: Asking, call: number, ended: Outcome): void {
+    const operation = operationOf(asking, call, this.#world.nowMs, ended);
+    if (operation !== null) this.#history.push(operation);
+    if (ended.outcome === 'unknown') return this.#checkPatience(asking, call, ended.lastWord);
+    const { reply } = ended;
+    if (reply.type === 'chosen') this.#checkChosen(asking, reply);
+    if (reply.type === 'value') this.#checkValue(reply);
+  }
+
+  #checkPatience({ client, options }: Asking, call: number, lastWord: string): void {
+    if (options.timeoutMs < PATIENCE_MS || call < this.#peaceMs) return;
+    this.#wrong(10, `${client} had no answer in ${options.timeoutMs} ms: ${lastWord}`);
+  }
+
+  #checkChosen({ question }: Asking, { instanceNumber }: ChosenReply): void {
+    if (question.type !== 'request') return;
+    const effectIn = this.#effects.get(question.value);
+    if (effectIn === instanceNumber) return;
+    const truth = effectIn === undefined ? 'nowhere' : `in instance ${effectIn}`;
+    const told = `was answered as chosen in instance ${instanceNumber}`;
+    this.#wrong(9, `${JSON.stringify(question.value)} ${told}, and took effect ${truth}`);
+  }
+
+  /** Even who tells an old value must tell the one that was there. */
+  #checkValue({ value, instanceNumber }: ValueReply): void {
+    const truth = this.#values.get(instanceNumber);
+    if (truth === value) return;
+    const told = `was told to be the value before instance ${instanceNumber}`;
+    this.#wrong(9, `${JSON.stringify(value)} ${told}, and that is ${JSON.stringify(truth)}`);
+  }
+}
+
+/** One client: asks one thing after the other. */
+class Client {
+  readonly #world: World;
+  readonly #session: ClientSession;
+  readonly #ended: (asking: Asking, call: number, outcome: Outcome) => void;
+  readonly #waiting: Asking[] = [];
+  #asked: { readonly asking: Asking; readonly call: number } | null = null;
+
+  constructor(
+    name: string,
+    world: World,
+    ended: (asking: Asking, call: number, outcome: Outcome) => void,
+  ) {
+    this.#world = world;
+    this.#ended = ended;
+    this.#session = new ClientSession(sessionOf(name), world.uids, {
+      after: (delayMs, act) => {
+        const entry = world.later(delayMs, act);
+        return {
+          cancel: () => {
+            entry.act = null;
+          },
+        };
+      },
+      send: (to, message) => world.ask(name, to, message),
+    });
+    world.addClient(name, (from, reply) => this.#session.receive(from, reply));
+  }
+
+  /** What it has asked and was not answered yet. */
+  get open(): Operation | null {
+    if (this.#asked === null) return null;
+    const { asking, call } = this.#asked;
+    return operationOf(asking, call, call, { outcome: 'unknown', lastWord: '' });
+  }
+
+  ask(asking: Asking): void {
+    this.#waiting.push(asking);
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#asked !== null) return;
+    const asking = this.#waiting.shift();
+    if (asking === undefined) return;
+    const call = this.#world.nowMs;
+    this.#asked = { asking, call };
+    this.#session.ask(asking.question, asking.options, (outcome) => {
+      this.#asked = null;
+      this.#ended(asking, call, outcome);
+      this.#next();
+    });
+  }
+}
+
+function writeOf(client: string, value: string, call: number): Operation {
+  return { client, op: 'write', value, call, return: null, outcome: 'unknown' };
+}
+
+/** As the history has it; null for what may be told from memory, however old that is. */
+function operationOf(
+  { client, question }: Asking,
+  call: number,
+  endMs: number,
+  { outcome, ...ended }: Outcome,
+): Operation | null {
+  if (question.type === 'read' && question.isLocal) return null;
+  const isOk = outcome === 'answered';
+  const answer = isOk ? ({ return: endMs, outcome: 'ok' } as const) : null;
+  if (question.type === 'request') return { ...writeOf(client, question.value, call), ...answer };
+  const told = 'reply' in ended && ended.reply.type === 'value' ? ended.reply.value : null;
+  const asked = {
+    client,
+    op: 'read',
+    value: told,
+    call,
+    return: null,
+    outcome: 'unknown',
+  } as const;
+  return { ...asked, ...answer };
+}
