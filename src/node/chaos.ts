@@ -413,7 +413,8 @@ class Chaos {
 function notLevel(servers: readonly ChaosServer[]): Violation {
   const sentence = INVARIANTS.find(({ number }) => number === 10)?.sentence ?? '';
   const places = servers.map(({ uid, state }) => {
-    return `${uid} at instance ${state?.instanceNumber} with ${JSON.stringify(state?.currentValue)}`;
+    const { instanceNumber, currentValue } = state ?? {};
+    return `${uid} at instance ${instanceNumber} with ${JSON.stringify(currentValue)}`;
   });
   const why = `long after all was mended they are not level: ${places.join(', ')}`;
   return { invariant: 10, sentence, event: null, why };
