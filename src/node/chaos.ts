@@ -122,7 +122,8 @@ class Chaos {
     await Promise.all(clients);
     const atTheEnd = await this.#heal();
     this.#progress('stop all servers');
-    await this.#ofAll((server) => (this.#failure === null ? server.stop() : server.kill()));
+    if (this.#failure === null) await this.#ofAll((server) => server.stop());
+    await this.#ofAll((server) => server.kill()); // whatever still runs
     clearInterval(watch);
     this.#cluster.relay.close();
     return this.#judge(atTheEnd);
@@ -357,7 +358,7 @@ class Chaos {
     const files = servers.map(({ traceFile }) => traceFile).filter((file) => existsSync(file));
     const traces = readTraces(files);
     // What went wrong first tells more than what came of it, or that a server failed over it.
-    const violation = checkTraces(traces, false) ?? (this.#failure === null ? atTheEnd : null);
+    const violation = checkTraces(traces, false) ?? atTheEnd;
     this.#countTraced(traces);
     this.#counts.set('datagrams lost by the relay', relay.lost);
     for (const [name, number] of this.#counts) say(`${String(number).padStart(8)}  ${name}`);
