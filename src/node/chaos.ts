@@ -14,7 +14,7 @@ import { checkTraces, describeViolation } from './check-traces.ts';
 import { complain, Failure, UsageError } from './failure.ts';
 import { fire } from './fire.ts';
 import { LOOPBACK } from './free-port.ts';
-import { parseArguments, runProgram } from './program.ts';
+import { parseArguments, runProgram, wholeNumber } from './program.ts';
 import { readTraces, type Traces } from './read-traces.ts';
 import { type Direction, FAIR_WEATHER } from './udp-relay.ts';
 
@@ -448,13 +448,6 @@ function readOptions(args: readonly string[]): Options {
     hasLeases: options['master'] === true,
     isVerbose: options['verbose'] === true,
   };
-}
-
-function wholeNumber(option: string, text: string, least: number, most: number): number {
-  const number = Number(text);
-  if (/^[0-9]+$/.test(text) && number >= least && number <= most) return number;
-  const wanted = `a whole number from ${least} to ${most}`;
-  throw new UsageError(`${option} must be ${wanted}, not ${JSON.stringify(text)}`);
 }
 
 await runProgram(async (args) => {
