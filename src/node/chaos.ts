@@ -11,7 +11,7 @@ import { printable } from '../trace/printable.ts';
 import { ChaosCluster, type ChaosServer, waitUntil } from './chaos-cluster.ts';
 import { drawPlan, type Plan, type PlannedFault, type Victim, type Way } from './chaos-plan.ts';
 import { checkTraces, describeViolation } from './check-traces.ts';
-import { complain, Failure, UsageError } from './failure.ts';
+import { complain, Failure } from './failure.ts';
 import { fire } from './fire.ts';
 import { LOOPBACK } from './free-port.ts';
 import { parseArguments, runProgram, wholeNumber } from './program.ts';
