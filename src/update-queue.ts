@@ -10,7 +10,7 @@ import type { Constructor } from './replicated-value.ts';
 import type { BackoffResolution } from './resolution-strategy.ts';
 
 /** More values than this may not wait in one server; the next one is refused. */
-export const MAX_WAITING = 10_000;
+const MAX_WAITING = 10_000;
 
 /** A value that waits, under the link id that it keeps however often it is proposed. */
 interface Waiting {
@@ -31,7 +31,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     #whenEmpty: (() => void) | null = null;
 
     /** How many values wait. */
-    get waiting(): number {
+    override get waiting(): number {
       return this.#waiting.length;
     }
 
@@ -54,9 +54,8 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     }
 
     override stop(): void {
-      for (const entry of this.#waiting.splice(0)) {
-        this.#say('lost', entry, 'the server stops before it is chosen');
-      }
+      this.#whenEmpty = null;
+      this.giveUp('the server stops before it is chosen');
       super.stop();
     }
 
@@ -71,6 +70,12 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       if (head === undefined || this.chain.latestUpdateIds[this.uid] !== head.id) return;
       this.#waiting.shift();
       this.#say('chosen', head, 'it is in the chain');
+      this.#endIfEmpty();
+    }
+
+    /** Lets go of all that waits, with a word about each. */
+    protected giveUp(why: string): void {
+      for (const entry of this.#waiting.splice(0)) this.#say('lost', entry, why);
       this.#endIfEmpty();
     }
 

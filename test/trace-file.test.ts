@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { TraceFile } from '../src/node/trace-file.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
 
-const EVENT: TraceEvent = { at: 1, server: 'A', turn: 1, event: 'stop', waiting: 0 };
+const EVENT: TraceEvent = { at: 1, server: 'A', turn: 1, event: 'stop' };
 const LINE = `${JSON.stringify(EVENT)}\n`;
 
 test('events are appended, and half a line that a killed server left stays by itself', (t) => {

@@ -54,6 +54,7 @@ const MAIN_COUNTS: readonly Situation[] = [
   'a value chosen',
   'a nack to a prepare',
   'a nack at quorum',
+  'a backoff',
   'a catch-up',
   'a restart',
   'another master than before',
