@@ -104,6 +104,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
         const isAsking = this.#wish !== null && this.#wish.id === this.#sent?.id;
         if (!this.isMaster && !isAsking) return done();
         this.#whenHandedBack = done;
+        this.#timer?.cancel(); // nothing is to be renewed any more
         this.#want(null);
       });
     }
@@ -183,7 +184,8 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
       this.bind(link);
       if (lease !== null && lease.id === this.#ours?.id) return; // a jump within our own lease
 
-      this.#ours = lease !== null && lease.id === this.#sent?.id ? this.#sent : null;
+      const sent = lease !== null && lease.id === this.#sent?.id ? this.#sent : null;
+      this.#ours = sent !== null && this.#leftMs(sent) > 0 ? sent : null; // it may come too late
       const isResigning = this.#whenHandedBack !== null;
       if (this.#ours !== null) return isResigning ? undefined : this.#reign(this.#ours);
       this.#wish = null;
@@ -198,8 +200,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     /** We are master. Half-way through the lease we ask for the next one. */
     #reign(ours: SentLease): void {
       if (this.#wish?.id === ours.id) this.#wish = null;
-      const leftMs = this.#leftMs(ours);
-      this.#say(leftMs > 0 ? 'ours' : 'over', Math.max(0, leftMs));
+      this.#say('ours', this.#leftMs(ours));
       const { clock } = this.environment;
       this.#wakeIn(ours.nowMs + RENEW_AFTER_MS - clock.now(), () => {
         this.#wakeIn(ours.nowMs + HOLDER_WINDOW_MS - clock.now(), () => this.#say('over'));

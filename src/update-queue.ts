@@ -28,6 +28,8 @@ interface Waiting {
 export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: TBase) {
   return class UpdateQueue extends Base {
     #waiting: Waiting[] = [];
+    #isRetiring = false;
+    /** To be called once, when nothing waits any more. */
     #whenEmpty: (() => void) | null = null;
 
     /** How many values wait. */
@@ -37,7 +39,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
 
     override submit(value: string): void {
       super.submit(value);
-      if (this.#whenEmpty !== null) return this.refuse(value, 'this server is stopping');
+      if (this.#isRetiring) return this.refuse(value, 'this server is stopping');
       if (this.#waiting.length >= MAX_WAITING) {
         return this.refuse(value, `${MAX_WAITING} values wait already`);
       }
@@ -49,6 +51,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
 
     /** Takes no more values, and waits until those that it has are in the chain. */
     override retire(done: () => void): void {
+      this.#isRetiring = true;
       this.#whenEmpty = () => super.retire(done);
       this.#endIfEmpty();
     }
@@ -84,7 +87,10 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     }
 
     #endIfEmpty(): void {
-      if (this.#waiting.length === 0) this.#whenEmpty?.();
+      if (this.#waiting.length > 0) return;
+      const whenEmpty = this.#whenEmpty;
+      this.#whenEmpty = null;
+      whenEmpty?.();
     }
 
     #say(

@@ -240,7 +240,7 @@ function readOptions(args: readonly string[]): Options {
     forSeconds: wholeNumber('--for', options['for'] ?? '86400', 1, 86_400),
     servers: wholeNumber('--servers', options['servers'] ?? `${brokenBy?.servers ?? 3}`, 1, 9),
     seconds: wholeNumber('--seconds', options['seconds'], 1, 3_600),
-    faults: faultsOf(options['faults']),
+    faults: faultsOf(options['faults']) ?? brokenBy?.faults ?? null,
     brokenBy,
     traceFile: options['trace'],
     isVerbose: options['verbose'] === true,
