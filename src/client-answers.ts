@@ -70,6 +70,27 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       if ('read' in link) this.#answerRead(link);
     }
 
+    protected override dropped(link: Parameters<UpdateQueue['dropped']>[0], why: string): void {
+      super.dropped(link, why);
+      const asker = this.#forget(link);
+      if (asker === null) return;
+      const { client, requestId } = asker;
+      this.#reply(client, { type: 'refused', requestId, why, master: this.master });
+    }
+
+    /** Who waits for this link, who from now on does so no more. */
+    #forget(link: Link): Asker | null {
+      if ('read' in link) {
+        const asker = this.#reads.get(link.id) ?? null;
+        this.#reads.delete(link.id);
+        return asker;
+      }
+      if (!('request' in link)) return null;
+      const client = this.#requests.get(link.request);
+      this.#requests.delete(link.request);
+      return client === undefined ? null : { client, requestId: link.request };
+    }
+
     #receiveRequest(client: ClientAddress, { requestId, value }: RequestMessage): void {
       const refusal = this.whyNot();
       const isSettled = standingOf(this.chain, requestId) !== 'new';
@@ -109,9 +130,8 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
     }
 
     #answerRead(link: ReadLink): void {
-      const asker = this.#reads.get(link.id);
-      this.#reads.delete(link.id);
-      if (asker !== undefined && this.mayAnswer) this.#replyValue(asker, true);
+      const asker = this.#forget(link);
+      if (asker !== null && this.mayAnswer) this.#replyValue(asker, true);
     }
 
     #replyValue({ client, requestId }: Asker, isCurrent: boolean): void {

@@ -194,8 +194,8 @@ export class Proposer<Value> {
 
   /**
    * `promisedId` is what the acceptor beside it has promised. An id that an earlier life of this
-   * server used was promised here before it was sent, so the next number is higher: no id is
-   * ever used twice, and the id itself needs no place on disk.
+   * server prepared was promised here before it was sent, so the next number is higher: no id
+   * is ever prepared twice, and the id itself needs no place on disk.
    */
   constructor(uid: Uid, quorum: number, promisedId: ProposalId | null) {
     this.uid = uid;

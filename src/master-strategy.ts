@@ -40,9 +40,10 @@ export const LEASE_WINDOW_MS = 10_000;
 export const HOLDER_WINDOW_MS = 0.9 * LEASE_WINDOW_MS;
 /** A master asks for its next lease when this much of the present one is over. */
 export const RENEW_AFTER_MS = LEASE_WINDOW_MS / 2;
-/** Whoever stands for master waits a random time up to this long first, against duels. */
+/** Whoever stands for master waits a random time up to this long first, against duels … */
 export const STAND_WITHIN_MS = 1_000;
-export const STAND_FIRST_WITHIN_MS = 500;
+/** … and less if there is no lease that all have waited for. */
+const STAND_FIRST_WITHIN_MS = 500;
 
 type LeaseNews = 'wanted' | 'handing back' | 'ours' | 'theirs' | 'unknown' | 'over';
 
@@ -73,7 +74,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     #timer: Timer | null = null;
 
     /** May this server act as master? A question to the clocks, asked anew at every use. */
-    get isMaster(): boolean {
+    override get isMaster(): boolean {
       return this.#whenHandedBack === null && this.leaseLeftMs > 0;
     }
 
@@ -108,8 +109,11 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     /** The queue runs empty first; then the lease goes back, so that nobody has to wait it out. */
     override retire(done: () => void): void {
       super.retire(() => {
-        if (!this.isMaster) return done();
+        // What we have asked for may still be granted, when we are gone.
+        const isAsking = this.#wish !== null && this.#wish.id === this.#sent?.id;
+        if (!this.isMaster && !isAsking) return done();
         this.#whenHandedBack = done;
+        this.#timer?.cancel(); // nothing is to be renewed any more
         this.#want(null);
       });
     }
@@ -200,11 +204,16 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
       this.bind(link);
       if (lease !== null && lease.id === this.#ours?.id) return; // a jump within our own lease
 
-      this.#ours = lease !== null && lease.id === this.#sent?.id ? this.#sent : null;
-      if (this.#ours !== null) return this.#reign(this.#ours);
+      const sent = lease !== null && lease.id === this.#sent?.id ? this.#sent : null;
+      this.#ours = sent !== null && this.#leftMs(sent) > 0 ? sent : null; // it may come too late
+      const isResigning = this.#whenHandedBack !== null;
+      if (this.#ours !== null) return isResigning ? undefined : this.#reign(this.#ours);
       this.#wish = null;
+      // Chosen much later, when we are master again, they would replace what is newer by then.
+      this.giveUp(lease === null ? 'we are not master' : `${lease.holder} is master now`);
       if (this.#whenHandedBack !== null) return this.#whenHandedBack();
-      this.#say(lease === null ? 'over' : link === null ? 'unknown' : 'theirs');
+      const isKnown = link !== null && lease?.holder !== this.uid;
+      this.#say(lease === null ? 'over' : isKnown ? 'theirs' : 'unknown');
       this.#standLater();
     }
 

@@ -19,7 +19,7 @@ import type {
 } from './composable-paxos.ts';
 
 /** What the roles say to each other speaks of one instance of the chain. */
-export type InInstance<Message> = Message & { readonly instanceNumber: number };
+type InInstance<Message> = Message & { readonly instanceNumber: number };
 
 export type Prepare = InInstance<PrepareMessage>;
 export type Promised = InInstance<PromiseMessage<Link>>;
@@ -131,8 +131,10 @@ export const MAX_DATAGRAM_BYTES = 65_507;
  */
 export const MAX_VALUE_BYTES = 32_768;
 
-/** Beyond this no number from the wire is believed: all could still grow for some centuries. */
+/** Beyond this no number from the wire is believed … */
 export const MAX_NUMBER = 2 ** 48;
+/** … while a disk may hold what has grown out of the largest that was believed. */
+const MAX_STORED_NUMBER = 2 ** 52;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -218,7 +220,12 @@ export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MAX_NUMBER;
 }
 
-const isNumber: Check = (value) => isCount(value) && value >= 1;
+const isNumberUpTo =
+  (most: number): Check =>
+  (value) =>
+    Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= most;
+
+const isNumber = isNumberUpTo(MAX_NUMBER);
 
 const isUid: Check = (value, uids) => typeof value === 'string' && uids.includes(value);
 
@@ -251,6 +258,9 @@ const either =
     checks.some((check) => check(value, uids));
 
 const isProposalId = isObjectOf({ number: isNumber, uid: isUid });
+
+const isStoredNumber = isNumberUpTo(MAX_STORED_NUMBER);
+const isStoredId = isObjectOf({ number: isStoredNumber, uid: isUid });
 
 const REQUEST_ID = /^[0-9a-f]{16}-([1-9][0-9]{0,14})$/;
 
@@ -358,8 +368,9 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
 const STATE_FIELDS: Fields = {
   uid: isUid,
   ...CHAIN_FIELDS,
-  promisedId: orNull(isProposalId),
-  acceptedId: orNull(isProposalId),
+  instanceNumber: isStoredNumber,
+  promisedId: orNull(isStoredId),
+  acceptedId: orNull(isStoredId),
   acceptedValue: orNull(isLink),
 };
 

@@ -128,6 +128,16 @@ export class ReplicatedValue {
     return false;
   }
 
+  /** Whether this server may act as master, if there are masters at all. */
+  get isMaster(): boolean {
+    return false;
+  }
+
+  /** How many values of clients wait here. */
+  get waiting(): number {
+    return 0;
+  }
+
   // Life. A layer's `start` calls super first, its `stop` calls super last.
 
   /** Goes on from where the disk says. Throws, with one sentence, if that cannot be used. */
@@ -151,7 +161,7 @@ export class ReplicatedValue {
   /** Ends all activity at once, with all that is chosen on disk. */
   stop(): void {
     if (this.#saveLater !== null) this.#save();
-    this.environment.trace({ event: 'stop', waiting: 0 });
+    this.environment.trace({ event: 'stop' });
   }
 
   /** Brings in order what others would have to wait for, then calls `done`; then comes `stop`. */
@@ -320,13 +330,13 @@ export class ReplicatedValue {
     this.#moveTo(instanceNumber, chain, null);
   }
 
-  /** A link id that nobody has used, nor will. */
+  /** A link id of our own that is new: its run was drawn out of four thousand million. */
   protected newLinkId(): LinkId {
     this.#linksAsked += 1;
     return `${this.uid}-${this.#run}-${this.#linksAsked}`;
   }
 
-  /** The roles for a fresh or a restored instance. */
+  /** The roles for a fresh or a restored instance; whoever wants others puts them here. */
   protected createInstance(restored: AcceptorState<Link>): PaxosInstance<Link> {
     return PaxosInstance.restore(this.uid, this.quorum, restored);
   }

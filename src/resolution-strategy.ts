@@ -15,10 +15,10 @@ import type { Accept, Accepted, Prepare, Question } from './messages.ts';
 import type { Constructor, ReplicatedValue } from './replicated-value.ts';
 
 export const RETRANSMIT_INTERVAL_MS = 1_000;
-export const FIRST_BACKOFF_MS = 5;
-export const MAX_BACKOFF_MS = 2_000;
+const FIRST_BACKOFF_MS = 5;
+const MAX_BACKOFF_MS = 2_000;
 /** After this much silence, plus a random share of it, a server finishes what others began. */
-export const SILENCE_MS = 3_000;
+const SILENCE_MS = 3_000;
 
 /**
  * Drives the open instance until it is resolved: retransmits, backs off when refused, and steps in

@@ -11,9 +11,9 @@ import type { Timer } from './environment.ts';
 import { type CatchUpMessage, isQuestion, type PeerMessage, type Question } from './messages.ts';
 import type { Constructor, ReplicatedValue } from './replicated-value.ts';
 
-export const POLL_INTERVAL_MS = 10_000;
+const POLL_INTERVAL_MS = 10_000;
 /** A burst of messages from a later instance is one piece of news: it is asked about once. */
-export const ASK_AGAIN_AFTER_MS = 50;
+const ASK_AGAIN_AFTER_MS = 50;
 
 /**
  * Asks whoever is ahead for the state of the chain, and tells those who are behind. Brings the
@@ -52,7 +52,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     protected override receiveFromOtherInstance(from: Uid, message: PeerMessage): void {
       super.receiveFromOtherInstance(from, message);
       if (message.instanceNumber > this.instanceNumber) {
-        if (isQuestion(message)) this.#early = { from, question: message };
+        this.#keep(from, message);
         return this.#ask(from);
       }
       // Late *answers* to a closed instance are the normal end of it, and nobody waits for us.
@@ -77,6 +77,12 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       if (early.question.instanceNumber === this.instanceNumber) {
         this.receive(early.from, early.question);
       }
+    }
+
+    #keep(from: Uid, message: PeerMessage): void {
+      if (!isQuestion(message)) return;
+      const latest = this.#early?.question.instanceNumber ?? 0;
+      if (message.instanceNumber >= latest) this.#early = { from, question: message };
     }
 
     #receiveSyncRequest(from: Uid, instanceNumber: number): void {

@@ -17,7 +17,7 @@ import type { Constructor } from './replicated-value.ts';
 import type { BackoffResolution } from './resolution-strategy.ts';
 
 /** More values than this may not wait in one server; the next one is refused. */
-export const MAX_WAITING = 10_000;
+const MAX_WAITING = 10_000;
 
 /** What waits here: values of clients, and reads that need a place in the chain. */
 type Waiting = UpdateLink | RequestedLink | ReadLink;
@@ -38,10 +38,12 @@ export interface Refusal {
 export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: TBase) {
   return class UpdateQueue extends Base {
     #waiting: Waiting[] = [];
+    #isRetiring = false;
+    /** To be called once, when nothing waits any more. */
     #whenEmpty: (() => void) | null = null;
 
     /** How many values wait; reads do not count. */
-    get waiting(): number {
+    override get waiting(): number {
       return this.#waiting.filter(isUpdate).length;
     }
 
@@ -54,7 +56,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
 
     /** Whether the queue takes anything now: null, or why it does not. */
     protected whyNot(): Refusal | null {
-      if (this.#whenEmpty !== null) return { why: 'this server is stopping', master: null };
+      if (this.#isRetiring) return { why: 'this server is stopping', master: null };
       if (this.#waiting.length < MAX_WAITING) return null;
       return { why: `${MAX_WAITING} values wait already`, master: null };
     }
@@ -71,14 +73,14 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
 
     /** Takes no more values, and waits until those that it has are in the chain. */
     override retire(done: () => void): void {
+      this.#isRetiring = true;
       this.#whenEmpty = () => super.retire(done);
       this.#endIfEmpty();
     }
 
     override stop(): void {
-      for (const entry of this.#waiting.splice(0)) {
-        this.#say('lost', entry, 'the server stops before it is chosen');
-      }
+      this.#whenEmpty = null;
+      this.giveUp('the server stops before it is chosen');
       super.stop();
     }
 
@@ -97,13 +99,28 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       this.#endIfEmpty();
     }
 
+    /** The queue has let go of a link that is not in the chain. */
+    protected dropped(_link: Waiting, _why: string): void {}
+
+    /** Lets go of all that waits, with a word about each. */
+    protected giveUp(why: string): void {
+      for (const link of this.#waiting.splice(0)) {
+        this.#say('lost', link, why);
+        this.dropped(link, why);
+      }
+      this.#endIfEmpty();
+    }
+
     protected refuse(value: string, why: string): void {
       const { waiting } = this;
       this.environment.trace({ event: 'update', what: 'refused', value, id: null, waiting, why });
     }
 
     #endIfEmpty(): void {
-      if (this.#waiting.length === 0) this.#whenEmpty?.();
+      if (this.#waiting.length > 0) return;
+      const whenEmpty = this.#whenEmpty;
+      this.#whenEmpty = null;
+      whenEmpty?.();
     }
 
     #say(what: 'queued' | 'chosen' | 'lost', link: Waiting, why: string): void {

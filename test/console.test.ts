@@ -379,7 +379,7 @@ test('the layers of a master fit into a line', () => {
 });
 
 test('a line begins with minutes, seconds, milliseconds and the server', () => {
-  const [line] = linesOf([{ event: 'stop', waiting: 0 }]);
+  const [line] = linesOf([{ event: 'stop' }]);
   assert.equal(line, '01:01.002 A ·   stop               in good order');
 });
 
@@ -390,7 +390,7 @@ test('a line that waits for its reason does not wait beyond its turn', () => {
   const prepare = receive('B', { type: 'prepare', ...their });
   console.show({ at: 0, server: 'A', turn: 1, ...prepare });
   assert.equal(lines.length, 0);
-  console.show({ at: 0, server: 'B', turn: 1, event: 'stop', waiting: 0 });
+  console.show({ at: 0, server: 'B', turn: 1, event: 'stop' });
   assert.deepEqual(
     lines.map((line) => line.slice(10, 24)),
     ['A ←B  prepare ', 'B ·   stop    '],
@@ -411,7 +411,7 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
       { event: 'start', layers: [value, value], restored: true, state: full },
       { event: 'start', layers: ['Base'], restored: false, state },
     ],
-    stop: [{ event: 'stop', waiting: number }],
+    stop: [{ event: 'stop' }],
     promise: [{ event: 'promise', to: 'B', ...round }],
     refuse: [{ event: 'refuse', to: 'B', ...round, promisedId }],
     accept: [{ event: 'accept', from: 'B', ...round, value: link }],

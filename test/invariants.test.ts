@@ -356,7 +356,7 @@ suite('8 One master', () => {
       const run = underA().ask('B', next).round(id(2, 'B'), next, ['B', 'C']);
       if (end === 'over') run.sayLease('A', 'over', 0);
       if (end === 'crash') run.crash('A');
-      if (end === 'stop') run.tell('A', { event: 'stop', waiting: 0 });
+      if (end === 'stop') run.tell('A', { event: 'stop' });
       if (end === 'fail') run.tell('A', { event: 'fail', why: 'the disk is full' });
       if (end === 'restart') run.start('A', LEASES);
       if (end === 'time') run.wait(9_000);

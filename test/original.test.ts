@@ -11,7 +11,7 @@ import type { AcceptorState, Uid } from '../src/composable-paxos.ts';
 import { PaxosInstance, Proposer } from '../src/composable-paxos.ts';
 import type { Environment } from '../src/environment.ts';
 import type { PeerMessage, Promised, Question } from '../src/messages.ts';
-import { decodeDatagram } from '../src/messages.ts';
+import { decodeDatagram, encodeDatagram, MAX_DATAGRAM_BYTES } from '../src/messages.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
 import { BREAKS, NumberOneForAll } from '../src/simulation/broken-layers.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
@@ -212,24 +212,28 @@ for (const { point, mistake, story, broken, isNoticed } of MISTAKES) {
   });
 }
 
-// Point 12, one limit for every message that carries a value: see messages.test.ts.
+test('point 12: what fits into an accept alone is refused before it can do harm', () => {
+  const update = 'x'.repeat(MAX_DATAGRAM_BYTES - 200);
+  const id = 'A-0123abcd-1';
+  const round = { instanceNumber: 1, proposalId: { number: 2 ** 47, uid: 'A' } };
+  const accept = encodeDatagram(1, { type: 'accept', ...round, proposalValue: { update, id } });
+  const lastAcceptedId = round.proposalId;
+  const lastAcceptedValue = { update, id };
+  const promise = { type: 'promise', ...round, lastAcceptedId, lastAcceptedValue } as const;
+  // The original accepts this and can never tell anybody again what it has accepted.
+  assert.ok(accept.length <= MAX_DATAGRAM_BYTES);
+  assert.ok(encodeDatagram(1, promise).length > MAX_DATAGRAM_BYTES);
+  assert.ok('rejected' in decodeDatagram(accept, ['A', 'B', 'C']));
+});
 
-test('point 15: a forged jump needs a number within bounds, and the address of a peer', () => {
-  const forged = (instanceNumber: number) =>
-    new TextEncoder().encode(
-      JSON.stringify({
-        type: 'catchup',
-        seq: 1,
-        instanceNumber,
-        currentValue: 'forged',
-        lease: null,
-        latestUpdateIds: {},
-      }),
-    );
-  // The guard alone lets a plausible one through; that it must come from a peer's address is
-  // what programs.test.ts checks on a real socket.
-  assert.ok('message' in decodeDatagram(forged(1_000_000), ['A', 'B', 'C']));
-  assert.ok('rejected' in decodeDatagram(forged(2 ** 53 - 1), ['A', 'B', 'C']));
+test('point 15: a message of a peer needs numbers within bounds', () => {
+  // That it must come from a peer's address is tested on a real socket: udp-messenger.test.ts.
+  const sync = (instanceNumber: number) =>
+    encodeDatagram(1, { type: 'sync_request', instanceNumber });
+  assert.ok('message' in decodeDatagram(sync(1_000_000), ['A', 'B', 'C']));
+  for (const forged of [2 ** 48 + 1, 2 ** 53 - 1, 2 ** 60, -1, 0.5]) {
+    assert.ok('rejected' in decodeDatagram(sync(forged), ['A', 'B', 'C']));
+  }
 });
 
 test('point 16: a constructor only stores', () => {

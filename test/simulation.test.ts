@@ -8,19 +8,43 @@ import { BREAKS } from '../src/simulation/broken-layers.ts';
 import { minimise } from '../src/simulation/minimise.ts';
 import { run, type Variant } from '../src/simulation/run.ts';
 import { drawSchedule } from '../src/simulation/schedule.ts';
-import { LEASE_SITUATIONS, SITUATIONS, Situations } from '../src/simulation/situations.ts';
+import {
+  LEASE_SITUATIONS,
+  SITUATIONS,
+  type Situation,
+  Situations,
+} from '../src/simulation/situations.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
 
 const SECONDS = 60;
 /** Real time for each kind of cluster: the part of the search that every test run does. */
 const SLICE_MS = 6_000;
-const MOST_SEEDS_FOR_A_BREAK = 1_000;
+const MOST_SEEDS_FOR_A_BREAK = 3_000;
 
 const CLUSTERS = [
   { servers: 3, leases: false },
   { servers: 5, leases: false },
   { servers: 3, leases: true },
   { servers: 5, leases: true },
+];
+
+/** With leases there is hardly ever a duel; without them number 1 is never used. */
+const RARE_WITH_LEASES: readonly Situation[] = [
+  'a backoff of more than 100 ms',
+  'a duel of three',
+  'a nack to the reserved number',
+  'a stale nack',
+  'a value lost by a stop',
+  'nobody running',
+  'nothing to propose at quorum',
+  'five values waiting at once',
+  'a master that learns of another',
+];
+const RARE_WITHOUT: readonly Situation[] = [
+  'nobody running',
+  'a nack to the reserved number',
+  'a backoff of more than 100 ms',
+  'a value lost by a stop',
 ];
 
 function eventsOf(seed: number, variant: Variant): TraceEvent[] {
@@ -73,19 +97,19 @@ for (const { servers, leases } of CLUSTERS) {
       run(schedule, { leases }, (event) => situations.observe(event));
       for (const situation of situations.counts.keys()) total.add(situation);
     }
-    // With leases there is hardly ever a duel; everything else must come up.
-    const rare = leases ? /nack|duel|stale|rest|nothing to propose|backoff|stop$/ : /reserved/;
     const wanted = [...SITUATIONS, ...(leases ? LEASE_SITUATIONS : [])];
-    const missed = wanted.filter((situation) => !total.has(situation) && !rare.test(situation));
+    const rare: readonly string[] = leases ? RARE_WITH_LEASES : RARE_WITHOUT;
+    const missed = wanted.filter((situation) => !total.has(situation) && !rare.includes(situation));
     assert.deepEqual(missed, []);
   });
 }
 
-for (const { name, breaks, invariants, leases, servers, replicaClass, ...more } of BREAKS) {
+for (const one of BREAKS) {
+  const { name, breaks, invariants, leases, servers, faults, replicaClass, ...more } = one;
   test(`broken on purpose is found: ${breaks} (${name})`, () => {
     const variant: Variant = { leases, broken: () => replicaClass, ...more };
     for (let seed = 1; seed <= MOST_SEEDS_FOR_A_BREAK; seed += 1) {
-      const schedule = drawSchedule(seed, servers, SECONDS, null);
+      const schedule = drawSchedule(seed, servers, SECONDS, faults);
       const { violation } = run(schedule, variant);
       if (violation === null) continue;
       assert.ok(invariants.includes(violation.invariant), `${violation.invariant}`);

@@ -10,10 +10,10 @@ suite('Turns', () => {
     const { turns, events } = recorded();
     const before = Date.now();
     turns.run(() => {
-      turns.trace({ event: 'stop', waiting: 0 });
-      turns.trace({ event: 'stop', waiting: 1 });
+      turns.trace({ event: 'stop' });
+      turns.trace({ event: 'stop' });
     });
-    turns.run(() => turns.trace({ event: 'stop', waiting: 2 }));
+    turns.run(() => turns.trace({ event: 'stop' }));
     assert.deepEqual(
       events.map(({ server, turn }) => [server, turn]),
       [
@@ -36,7 +36,7 @@ suite('Turns', () => {
     turns.after(2, () => assert.fail('a turn after the last one'));
     assert.equal((await failure).message, 'a bug');
     turns.run(() => assert.fail('a turn after the last one'));
-    turns.trace({ event: 'stop', waiting: 0 });
+    turns.trace({ event: 'stop' });
     turns.fail(new Error('another one'));
     assert.deepEqual(
       events.map((event) => event.event === 'fail' && event.why),
@@ -51,7 +51,7 @@ suite('Turns', () => {
     };
     const sink = { show, endTurn: () => {} };
     const turns = new Turns('A', [sink], (error) => failed.push(error));
-    turns.run(() => turns.trace({ event: 'stop', waiting: 0 }));
+    turns.run(() => turns.trace({ event: 'stop' }));
     assert.deepEqual(failed.map(String), ['Error: the disk is full']);
   });
 

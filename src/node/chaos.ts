@@ -11,10 +11,10 @@ import { printable } from '../trace/printable.ts';
 import { ChaosCluster, type ChaosServer, waitUntil } from './chaos-cluster.ts';
 import { drawPlan, type Plan, type PlannedFault, type Victim, type Way } from './chaos-plan.ts';
 import { checkTraces, describeViolation } from './check-traces.ts';
-import { complain, Failure, UsageError } from './failure.ts';
+import { complain, Failure } from './failure.ts';
 import { fire } from './fire.ts';
 import { LOOPBACK } from './free-port.ts';
-import { parseArguments, runProgram } from './program.ts';
+import { parseArguments, runProgram, wholeNumber } from './program.ts';
 import { readTraces, type Traces } from './read-traces.ts';
 import { type Direction, FAIR_WEATHER } from './udp-relay.ts';
 
@@ -122,7 +122,8 @@ class Chaos {
     await Promise.all(clients);
     const atTheEnd = await this.#heal();
     this.#progress('stop all servers');
-    await this.#ofAll((server) => (this.#failure === null ? server.stop() : server.kill()));
+    if (this.#failure === null) await this.#ofAll((server) => server.stop());
+    await this.#ofAll((server) => server.kill()); // whatever still runs
     clearInterval(watch);
     this.#cluster.relay.close();
     return this.#judge(atTheEnd);
@@ -357,7 +358,7 @@ class Chaos {
     const files = servers.map(({ traceFile }) => traceFile).filter((file) => existsSync(file));
     const traces = readTraces(files);
     // What went wrong first tells more than what came of it, or that a server failed over it.
-    const violation = checkTraces(traces, false) ?? (this.#failure === null ? atTheEnd : null);
+    const violation = checkTraces(traces, false) ?? atTheEnd;
     this.#countTraced(traces);
     this.#counts.set('datagrams lost by the relay', relay.lost);
     for (const [name, number] of this.#counts) say(`${String(number).padStart(8)}  ${name}`);
@@ -413,7 +414,8 @@ class Chaos {
 function notLevel(servers: readonly ChaosServer[]): Violation {
   const sentence = INVARIANTS.find(({ number }) => number === 10)?.sentence ?? '';
   const places = servers.map(({ uid, state }) => {
-    return `${uid} at instance ${state?.instanceNumber} with ${JSON.stringify(state?.currentValue)}`;
+    const { instanceNumber, currentValue } = state ?? {};
+    return `${uid} at instance ${instanceNumber} with ${JSON.stringify(currentValue)}`;
   });
   const why = `long after all was mended they are not level: ${places.join(', ')}`;
   return { invariant: 10, sentence, event: null, why };
@@ -446,13 +448,6 @@ function readOptions(args: readonly string[]): Options {
     hasLeases: options['master'] === true,
     isVerbose: options['verbose'] === true,
   };
-}
-
-function wholeNumber(option: string, text: string, least: number, most: number): number {
-  const number = Number(text);
-  if (/^[0-9]+$/.test(text) && number >= least && number <= most) return number;
-  const wanted = `a whole number from ${least} to ${most}`;
-  throw new UsageError(`${option} must be ${wanted}, not ${JSON.stringify(text)}`);
 }
 
 await runProgram(async (args) => {

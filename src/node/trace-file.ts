@@ -1,5 +1,5 @@
 /** `--trace FILE`: one line of JSON for each event, for the checker and for the diagram. */
-import { openSync, writeSync } from 'node:fs';
+import { fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import type { TraceEvent } from '../trace/events.ts';
 import { describe, Failure } from './failure.ts';
 import type { Sink } from './turns.ts';
@@ -12,7 +12,8 @@ export class TraceFile implements Sink {
   constructor(path: string) {
     this.#path = path;
     try {
-      this.#file = openSync(path, 'a');
+      this.#file = openSync(path, 'a+');
+      this.#endCutLine();
     } catch (error) {
       throw this.#failure(error);
     }
@@ -31,6 +32,14 @@ export class TraceFile implements Sink {
   }
 
   endTurn(): void {}
+
+  /** A server that was killed may have left half a line: ours must not become its other half. */
+  #endCutLine(): void {
+    const { size } = fstatSync(this.#file);
+    const last = Buffer.alloc(1);
+    if (size === 0 || readSync(this.#file, last, 0, 1, size - 1) === 0) return;
+    if (last.toString() !== '\n') writeSync(this.#file, '\n');
+  }
 
   #failure(error: unknown): Failure {
     const why = describe(error);

@@ -12,11 +12,9 @@ export class Agenda {
   #heap: Entry[] = [];
   #order = 0;
 
-  get isEmpty(): boolean {
-    return this.#heap.length === 0;
-  }
-
+  /** When the next thing happens that was not called off. */
   get nextAtMs(): number {
+    while (this.#heap[0]?.act === null) this.take();
     return this.#heap[0]?.atMs ?? Number.POSITIVE_INFINITY;
   }
 
@@ -27,7 +25,7 @@ export class Agenda {
     return entry;
   }
 
-  /** Takes out the next entry. Entries that were called off come out as well. */
+  /** Takes out the next entry. */
   take(): Entry | undefined {
     const first = this.#heap[0];
     const last = this.#heap.pop();

@@ -14,6 +14,7 @@ import { BROKEN_RULES, type Rules } from './broken-roles.ts';
 import type { SaveStep } from './disk.ts';
 import type { ReplicaClass } from './machine.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
+import type { Fault } from './schedule.ts';
 
 /** A rule that is broken, and what must be noticed. */
 export interface Break {
@@ -25,6 +26,8 @@ export interface Break {
   /** Where the break shows: in a cluster of this kind. */
   readonly leases: boolean;
   readonly servers: number;
+  /** The faults that bring it out; null: any mix does. */
+  readonly faults: readonly Fault[] | null;
   readonly replicaClass: ReplicaClass;
   readonly skippedSaveSteps: readonly SaveStep[];
 }
@@ -47,6 +50,16 @@ export function NumberOneForAll<TBase extends Constructor<ReplicatedValue>>(Base
   return class NumberOneForAll extends Base {
     protected override drive(): void {
       if (this.acceptorState.promisedId === null) return this.assumeLeadership();
+      super.drive();
+    }
+  };
+}
+
+/** As master it takes number 1 again and again, also where it has used it before. */
+function NumberOneAgain<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class NumberOneAgain extends Base {
+    protected override drive(): void {
+      if (this.isMaster) return this.assumeLeadership();
       super.drive();
     }
   };
@@ -173,6 +186,7 @@ function LeaseByTimer<TBase extends Constructor<MasterLeases>>(Base: TBase) {
 const SOUND_REST = {
   leases: false,
   servers: 3,
+  faults: null,
   replicaClass: PlainReplica as ReplicaClass,
   skippedSaveSteps: [],
 };
@@ -184,6 +198,15 @@ const LAYER_BREAKS: readonly Break[] = [
     breaks: 'every server takes the reserved number 1, not only the holder of a lease',
     invariants: [1, 2],
     replicaClass: class BrokenReplica extends NumberOneForAll(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'number-one-again',
+    breaks: 'a master takes the reserved number also where its acceptor has promised before',
+    invariants: [4],
+    leases: true,
+    faults: ['wild clocks', 'sleeps', 'clocks', 'loss', 'cuts'],
+    replicaClass: class BrokenReplica extends NumberOneAgain(MasterReplica) {},
   },
   {
     ...SOUND_REST,
@@ -239,6 +262,13 @@ const LAYER_BREAKS: readonly Break[] = [
     breaks: 'the directory is not fsynced after the rename, so that a power cut undoes it',
     invariants: [6],
     skippedSaveSteps: ['sync directory'],
+  },
+  {
+    ...SOUND_REST,
+    name: 'no-file-sync',
+    breaks: 'the new state file is not fsynced before it takes the place of the old one',
+    invariants: [6],
+    skippedSaveSteps: ['sync'],
   },
 ];
 

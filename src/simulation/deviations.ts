@@ -100,24 +100,26 @@ class DeviantRun {
   readonly #planned: ReadonlyMap<number, Deviation>;
   readonly #lastPlanned: number;
   readonly #world: World;
+  readonly #invariants: Invariants;
   readonly #further: Deviation[] = [];
   #violation: Violation | null = null;
   #chosen = 0;
+  #wasKilled = false;
 
   constructor(scenario: Scenario, deviations: readonly Deviation[]) {
     this.#scenario = scenario;
     this.#planned = new Map(deviations.map((one) => [one.step, one]));
     this.#lastPlanned = deviations.at(-1)?.step ?? -1;
-    const invariants = new Invariants(scenario.uids);
+    this.#invariants = new Invariants(scenario.uids);
     this.#world = new World({
       uids: scenario.uids,
       replicaClass: scenario.replicaClass,
       seed: 'deviations',
       byHand: true,
       trace: (event) => {
-        this.#violation ??= invariants.observe(event);
+        this.#violation ??= this.#invariants.observe(event);
         if (event.event === 'chosen') this.#chosen += 1;
-        if (event.event === 'crash') this.#world.later(1, () => this.#startAgain(event.server));
+        if (event.event === 'crash') this.#startAgain(event.server);
       },
       wrong: (invariant, why) => this.#found(invariant, why),
     });
@@ -171,8 +173,8 @@ class DeviantRun {
       const what = `${later.message.type} ${later.from}->${later.to} overtakes ${index}`;
       possible.push({ what, act: () => this.#deliverFromInside(index) });
     }
-    for (const uid of this.#scenario.uids) {
-      for (const point of KILLS) {
+    for (const { uid, replica } of world.machines.values()) {
+      for (const point of replica === null ? [] : KILLS) {
         const act = () => world.machine(uid).crash(point, true);
         possible.push({ what: `${uid} is killed: ${point}`, act });
       }
@@ -186,12 +188,13 @@ class DeviantRun {
   }
 
   #startAgain(uid: Uid): void {
-    this.#world.machine(uid).start();
+    this.#wasKilled = true;
+    this.#world.later(1, () => this.#world.machine(uid).start());
   }
 
   #master(): Uid {
     for (const { uid, replica } of this.#world.machines.values()) {
-      if (replica !== null && 'isMaster' in replica && replica.isMaster === true) return uid;
+      if (replica?.isMaster === true) return uid;
     }
     throw new Error('nobody became master while all was calm');
   }
@@ -204,6 +207,12 @@ class DeviantRun {
       if (this.#world.nowMs >= untilMs) this.#found(10, 'the servers do not get level');
       else this.#ordinary(untilMs);
     }
+    this.#violation ??= this.#invariants.end(true);
+    if (this.#wasKilled || this.#violation !== null) return;
+    const isAnyChosen = [...this.#world.machines.values()].every(
+      ({ replica }) => replica?.chain.currentValue !== null,
+    );
+    if (!isAnyChosen) this.#found(10, 'nobody was killed, and no value was chosen');
   }
 
   #isLevel(): boolean {
@@ -211,7 +220,8 @@ class DeviantRun {
     const replicas = [...this.#world.machines.values()].map(({ replica }) => replica);
     return (
       new Set(replicas.map((replica) => replica?.instanceNumber)).size === 1 &&
-      replicas.every((replica) => replica?.acceptorState.acceptedValue === null)
+      replicas.every((replica) => replica?.acceptorState.acceptedValue === null) &&
+      replicas.every((replica) => replica?.waiting === 0)
     );
   }
 

@@ -2,8 +2,9 @@
  * A virtual disk with one state file, as much of it as can go wrong.
  *
  * A real save has four steps: write a temporary file, fsync it, rename it, fsync the directory.
- * A *killed process* loses nothing that was renamed. A *power cut* may undo a rename whose
- * directory was not fsynced yet, and which of them it undoes is a matter of luck.
+ * A *killed process* loses nothing that was written. A *power cut* may undo a rename whose
+ * directory was not fsynced yet, and which of them it undoes is a matter of luck. A file that
+ * was renamed without having been fsynced may have its name after that, and nothing in it.
  */
 import type { ServerState } from '../state.ts';
 
@@ -11,33 +12,61 @@ import type { ServerState } from '../state.ts';
 export const SAVE_STEPS = ['write', 'sync', 'rename', 'sync directory'] as const;
 export type SaveStep = (typeof SAVE_STEPS)[number];
 
+/** What is left of a file that was never fsynced. */
+const TORN = {};
+
+/** A state file: what was written into it, and whether a power cut would leave it there. */
+interface StateFile {
+  readonly state: ServerState;
+  isSynced: boolean;
+}
+
 export class Disk {
-  /** What a power cut cannot take away. */
-  #synced: ServerState | null = null;
+  #temporary: StateFile | null = null;
+  /** What has its name for good. */
+  #named: StateFile | null = null;
   /** What was renamed since, latest last. */
-  #unsynced: ServerState[] = [];
+  #renamed: StateFile[] = [];
 
   /** What a process finds that is started now. */
-  get content(): ServerState | null {
-    return this.#unsynced.at(-1) ?? this.#synced;
+  get content(): unknown {
+    const file = this.#renamed.at(-1) ?? this.#named;
+    return file === null ? null : (this.#torn ?? file.state);
   }
 
-  /** What would be found after the unluckiest power cut. */
+  /** What would certainly be found after a power cut; null: perhaps nothing at all. */
   get synced(): ServerState | null {
-    return this.#synced;
+    return this.#named?.isSynced === true ? this.#named.state : null;
   }
 
-  step(step: SaveStep, state: ServerState): void {
-    if (step === 'rename') this.#unsynced.push(state);
-    if (step !== 'sync directory') return;
-    this.#synced = this.content;
-    this.#unsynced = [];
+  /** Set once a power cut has left a file with nothing in it. */
+  #torn: object | null = null;
+
+  /** One step of a save. `sync directory` stands for itself, too: nothing else need precede it. */
+  step(step: SaveStep, state: ServerState | null): void {
+    switch (step) {
+      case 'write':
+        if (state !== null) this.#temporary = { state, isSynced: false };
+        return;
+      case 'sync':
+        if (this.#temporary !== null) this.#temporary.isSynced = true;
+        return;
+      case 'rename':
+        if (this.#temporary !== null) this.#renamed.push(this.#temporary);
+        this.#temporary = null;
+        return;
+      case 'sync directory':
+        this.#named = this.#renamed.at(-1) ?? this.#named;
+        this.#renamed = [];
+    }
   }
 
   /** `luck` from 0 to 1 tells how many of the renames that were not yet synced survive. */
   powerCut(luck: number): void {
-    const survivors = Math.floor(luck * (this.#unsynced.length + 1));
-    this.#synced = this.#unsynced[survivors - 1] ?? this.#synced;
-    this.#unsynced = [];
+    const survivors = Math.floor(luck * (this.#renamed.length + 1));
+    this.#named = this.#renamed[survivors - 1] ?? this.#named;
+    this.#renamed = [];
+    this.#temporary = null;
+    if (this.#named?.isSynced === false) this.#torn = TORN;
   }
 }

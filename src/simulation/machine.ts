@@ -30,7 +30,7 @@ export type ReplicaClass = new (
 
 /**
  * Where a crash strikes: right before a step of the next save; after a save and before the first
- * message of that turn; when a broadcast has reached its first receiver only; at the end of a
+ * message of that turn; when a broadcast has reached some of its receivers; at the end of a
  * turn; or at once, between two turns.
  */
 export const CRASH_POINTS = [
@@ -41,6 +41,9 @@ export const CRASH_POINTS = [
   'end of turn',
 ] as const;
 export type CrashPoint = (typeof CRASH_POINTS)[number];
+
+/** As long as a real server is given to stop in order. */
+const RETIRE_WITHIN_MS = 2_000;
 
 /** Leaves a turn in the middle, as a crash does. */
 class Crash extends Error {}
@@ -58,10 +61,12 @@ export class Machine {
   #run = 0;
   #turn = 0;
   #seq = 0;
-  #isPaused = false;
+  /** How many pauses last, and whether the whole machine sleeps: the process stands still. */
+  #pauses = 0;
+  #isAsleep = false;
   /** What happens to a paused process waits until it goes on. */
   #held: (() => void)[] = [];
-  #armed: { readonly point: CrashPoint; readonly power: boolean } | null = null;
+  #armed: { readonly point: CrashPoint; readonly power: boolean; skip: number } | null = null;
   #failNextSave = false;
   #hasSaved = false;
 
@@ -77,13 +82,10 @@ export class Machine {
     return this.#replica;
   }
 
-  get isPaused(): boolean {
-    return this.#isPaused;
-  }
-
   /** Starts the process, unless it runs. */
   start(): void {
     if (this.#replica !== null) return;
+    this.wake(); // nobody starts a process on a machine that sleeps
     this.#run += 1;
     const { uids, replicaClass } = this.#world;
     const replica = new replicaClass(this.uid, uids, this.#environment());
@@ -95,19 +97,27 @@ export class Machine {
   retire(): void {
     const run = this.#run;
     const stop = () => {
-      if (run !== this.#run || this.#replica === null) return;
-      this.turn(() => this.#replica?.stop());
-      this.#end();
+      if (run !== this.#run) return;
+      this.turn(() => {
+        this.#replica?.stop();
+        this.#end();
+      });
     };
     this.turn(() => this.#replica?.retire(() => this.#world.later(0, stop)));
-    this.#world.later(2_000, stop);
+    this.#world.later(RETIRE_WITHIN_MS, stop);
   }
 
-  /** Kills the process at this point. A power cut takes what the disk had not synced, too. */
-  crash(point: CrashPoint, power: boolean): void {
-    if (this.#replica === null) return;
+  /**
+   * Kills the process at this point, after it has passed it `skip` times. A power cut takes what
+   * the disk had not synced, too, and also where no process runs.
+   */
+  crash(point: CrashPoint, power: boolean, skip = 0): void {
+    if (this.#replica === null) {
+      if (power) this.disk.powerCut(this.#luck.next());
+      return;
+    }
     if (point !== 'now') {
-      this.#armed = { point, power };
+      this.#armed = { point, power, skip };
       return;
     }
     this.#turn += 1;
@@ -121,30 +131,42 @@ export class Machine {
 
   /** The process stands still, as by SIGSTOP; both clocks go on. */
   pause(): void {
-    if (this.#replica !== null) this.#isPaused = true;
+    if (this.#replica !== null) this.#pauses += 1;
   }
 
   resume(): void {
-    this.#isPaused = false;
-    for (const act of this.#held.splice(0)) this.turn(act);
+    this.#pauses = Math.max(0, this.#pauses - 1);
+    this.#goOn();
   }
 
   /** The whole machine stands still, and its monotonic clock with it. */
   sleep(): void {
-    this.pause();
+    if (this.#replica === null) return;
+    this.#isAsleep = true;
     this.clock.sleep(this.#world.nowMs);
   }
 
   wake(): void {
+    this.#isAsleep = false;
     this.clock.wake(this.#world.nowMs);
-    this.resume();
+    this.#goOn();
   }
 
   /** Nothing more goes wrong here. */
   calmDown(): void {
     this.#armed = null;
     this.#failNextSave = false;
+    this.#pauses = 0;
     this.wake();
+  }
+
+  get #standsStill(): boolean {
+    return this.#pauses > 0 || this.#isAsleep;
+  }
+
+  #goOn(): void {
+    if (this.#standsStill) return;
+    for (const act of this.#held.splice(0)) this.turn(act);
   }
 
   /** A datagram arrives. From a client (`from` null) comes also where it can be answered. */
@@ -159,7 +181,7 @@ export class Machine {
   /** One turn of the process: it runs to its end, or the process dies in the middle of it. */
   turn(act: () => void): void {
     if (this.#replica === null) return;
-    if (this.#isPaused) {
+    if (this.#standsStill) {
       this.#held.push(act);
       return;
     }
@@ -196,11 +218,13 @@ export class Machine {
     this.#armed = null;
     this.#failNextSave = false;
     this.#held = [];
-    this.#isPaused = false;
+    this.#pauses = 0;
   }
 
   #strike(point: CrashPoint): void {
-    if (this.#armed?.point === point) throw new Crash(point);
+    if (this.#armed?.point !== point) return;
+    if (this.#armed.skip === 0) throw new Crash(point);
+    this.#armed.skip -= 1;
   }
 
   #environment(): Environment {
@@ -233,7 +257,7 @@ export class Machine {
       // A machine that has slept meanwhile is not there yet by its own clock.
       if (leftMs > 1e-6) {
         entry = world.later(leftMs / this.clock.rate, fire);
-      } else if (this.#isPaused) {
+      } else if (this.#standsStill) {
         this.#held.push(() => entry !== null && act());
       } else {
         this.turn(act);
@@ -254,16 +278,15 @@ export class Machine {
     this.#world.beforeSend(this, message);
     this.trace({ event: 'send', to, seq: this.#seq, message });
     for (const [index, uid] of to.entries()) {
-      if (index === 1) this.#strike('half a broadcast');
+      if (index > 0) this.#strike('half a broadcast');
       this.#world.carry({ from: this.uid, to: uid, seq: this.#seq, message });
     }
   }
 
   #load(): unknown {
-    const { content } = this.disk;
     // The process before us may have been killed between the rename and this.
-    if (content !== null) this.#saveStep('sync directory', content);
-    return content;
+    this.#saveStep('sync directory', null);
+    return this.disk.content;
   }
 
   #reply(to: ClientAddress, message: Reply): void {
@@ -280,7 +303,7 @@ export class Machine {
     this.trace({ event: 'save', state });
   }
 
-  #saveStep(step: SaveStep, state: ServerState): void {
+  #saveStep(step: SaveStep, state: ServerState | null): void {
     this.#strike(step);
     if (!this.#world.skippedSaveSteps.includes(step)) this.disk.step(step, state);
   }

@@ -10,7 +10,7 @@ import type { SaveStep } from './disk.ts';
 import type { ReplicaClass } from './machine.ts';
 import { type Conditions, FAIR_WEATHER } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
-import type { Action, Schedule } from './schedule.ts';
+import { type Action, isBeyondLeases, type Schedule } from './schedule.ts';
 import { World } from './world.ts';
 
 /** How a run differs from the plain one with the right rules. */
@@ -42,11 +42,12 @@ export function run(
 /** How long after the end the servers may take to be level in one and the same moment. */
 const LEVEL_WITHIN_MS = 2_000;
 
-/** Where a restart after a crash that a schedule does not explain comes from. */
+/** How long a server is down if its schedule does not say, since it was minimised, say. */
 const DEFAULT_DOWN_MS = 1_000;
 
 class Run {
   readonly #schedule: Schedule;
+  readonly #leases: boolean;
   readonly #world: World;
   readonly #invariants: Invariants;
   readonly #clients: Clients | null;
@@ -65,6 +66,7 @@ class Run {
     const { uids, seed, clockRates, actions, healMs } = schedule;
     const right = variant.leases ? MasterReplica : PlainReplica;
     this.#schedule = schedule;
+    this.#leases = variant.leases;
     this.#invariants = new Invariants(uids);
     this.#world = new World({
       uids,
@@ -85,10 +87,11 @@ class Run {
 
   toTheEnd(): Outcome {
     const world = this.#world;
-    const { actions, uids, healMs, endMs } = this.#schedule;
+    const { actions, uids, healMs, probeMs, endMs } = this.#schedule;
     for (const uid of uids) world.machine(uid).start();
     for (const action of actions) world.later(action.atMs, () => this.#do(action));
     world.later(healMs, () => this.#heal());
+    world.later(probeMs, () => this.#checkServed());
     while (this.#violation === null && world.step(endMs));
     // Masters renew their leases for ever: wait for a moment in which nothing is under way.
     const atLastMs = endMs + LEVEL_WITHIN_MS;
@@ -117,7 +120,11 @@ class Run {
   }
 
   #found(violation: Violation): void {
-    this.#violation ??= violation;
+    const { invariant } = violation;
+    // See `isBeyondLeases`: with such clocks these two are not promised.
+    const isExcused =
+      isBeyondLeases(this.#schedule.faults) && (invariant === 8 || invariant === 10);
+    if (!isExcused) this.#violation ??= violation;
   }
 
   /** The world itself shows what no trace can. */
@@ -140,7 +147,7 @@ class Run {
     switch (action.do) {
       case 'crash':
         this.#downMs.set(action.uid, action.downMs);
-        return machine.crash(action.point, action.power);
+        return machine.crash(action.point, action.power, action.skip);
       case 'fail save':
         this.#downMs.set(action.uid, action.downMs);
         return machine.failNextSave();
@@ -187,17 +194,26 @@ class Run {
     }
   }
 
-  /** Invariant 10, and that no value which a server can get chosen still waits there. */
+  /** All has been well for a while: whoever waited has been served, and there is a master. */
+  #checkServed(): void {
+    const machines = [...this.#world.machines.values()];
+    for (const { uid, replica } of machines) {
+      const waiting = replica?.waiting ?? 0;
+      if (waiting !== 0) this.#foundByLooking(10, `at server ${uid} ${waiting} values still wait`);
+    }
+    const hasMaster = machines.some(({ replica }) => replica?.isMaster === true);
+    if (this.#leases && !hasMaster) this.#foundByLooking(10, 'nobody is master');
+  }
+
+  /** Everybody is level, and the values that were fired last are chosen. */
   #checkHealed(): void {
     const violation = this.#invariants.end(true);
     if (violation !== null) this.#found(violation);
-    for (const { uid, replica } of this.#world.machines.values()) {
-      const mayPropose = !(replica !== null && 'isMaster' in replica) || replica.isMaster;
-      const waiting = replica !== null && 'waiting' in replica ? replica.waiting : 0;
-      if (mayPropose && waiting !== 0) {
-        const why = `server ${uid} still has ${waiting} values waiting`;
-        this.#foundByLooking(10, why);
-      }
+    this.#checkServed();
+    const [machine] = this.#world.machines.values();
+    const value = machine?.replica?.chain.currentValue ?? null;
+    if (value?.startsWith('healed-') !== true) {
+      this.#foundByLooking(10, `the value is ${JSON.stringify(value)}, and not one fired last`);
     }
   }
 }

@@ -20,6 +20,8 @@ export type Action = { readonly atMs: number } & (
       readonly uid: Uid;
       readonly point: CrashPoint;
       readonly power: boolean;
+      /** How many times the point is passed before. */
+      readonly skip: number;
       readonly downMs: number;
     }
   | { readonly do: 'fail save'; readonly uid: Uid; readonly downMs: number }
@@ -46,6 +48,7 @@ export const FAULTS = [
   'sleeps',
   'clocks',
   'drift',
+  'wild clocks',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -57,15 +60,21 @@ export interface Schedule {
   readonly actions: readonly Action[];
   /** From here on nothing goes wrong any more … */
   readonly healMs: number;
+  /** … by now whoever waited must have been served, and new values are fired … */
+  readonly probeMs: number;
   /** … and by then everything must be level. */
   readonly endMs: number;
 }
 
 /** How far a clock may be off the true rate: DESIGN's promise about leases holds up to this. */
-export const MAX_DRIFT = 0.05;
+const MAX_DRIFT = 0.05;
 
 /** Faults end after this share of the run; the rest is for healing. */
-const FAULTY_SHARE = 0.55;
+const FAULTY_SHARE = 0.5;
+/** New values come after this share of the time for healing. */
+const PROBE_SHARE = 0.75;
+/** A clean stop may take so long, and none begins later than this before the healing. */
+const STOP_MS = 2_500;
 
 /**
  * Draws a schedule: `servers` servers for `seconds` virtual seconds. `faults` null: the mix, too,
@@ -79,30 +88,47 @@ export function drawSchedule(
 ): Schedule {
   const uids = [...'ABCDEFGHI'].slice(0, servers);
   const mix = new Random(seed, 'mix');
-  const drawn = faults ?? withoutContradiction(FAULTS.filter(() => mix.chance(0.45)));
+  const drawn = faults ?? withoutContradiction(FAULTS.filter((fault) => mix.chance(oddsOf(fault))));
   const endMs = seconds * 1_000;
   const healMs = endMs * FAULTY_SHARE;
+  const probeMs = healMs + PROBE_SHARE * (endMs - healMs);
   const drift = new Random(seed, 'drift');
-  const rate = () => (drawn.includes('drift') ? drift.between(1 - MAX_DRIFT, 1 + MAX_DRIFT) : 1);
+  const rate = () => {
+    if (drawn.includes('wild clocks')) return 10 ** drift.between(-0.6, 0.6);
+    return drawn.includes('drift') ? drift.between(1 - MAX_DRIFT, 1 + MAX_DRIFT) : 1;
+  };
   const clockRates = Object.fromEntries(uids.map((uid) => [uid, rate()]));
   const actions = [
-    ...drawLoad(seed, uids, healMs, endMs),
+    ...drawLoad(seed, uids, healMs, probeMs),
     ...drawClients(new Random(seed, 'clients'), uids, healMs, endMs),
     ...drawn.flatMap((fault) => drawFaults[fault](new Random(seed, fault), uids, healMs)),
   ].sort((a, b) => a.atMs - b.atMs);
-  return { seed, uids, clockRates, faults: drawn, actions, healMs, endMs };
+  return { seed, uids, clockRates, faults: drawn, actions, healMs, probeMs, endMs };
 }
 
 /**
- * A machine that sleeps while its wall clock is set back has no clock left that tells how long:
- * no lease survives that, and none is promised to.
+ * Whether the clocks of this mix are beyond what leases can bear. A rate that is wrong by more than
+ * they allow for is; so is a machine that sleeps while its wall clock is set back, which has
+ * no clock left that tells how long. Then two may believe to be master at once, and nothing
+ * heals by a certain time; but still no two values may be chosen.
  */
+export function isBeyondLeases(faults: readonly Fault[]): boolean {
+  const isSetInSleep = faults.includes('sleeps') && faults.includes('clocks');
+  return isSetInSleep || faults.includes('wild clocks');
+}
+
+function oddsOf(fault: Fault): number {
+  return fault === 'wild clocks' ? 0.15 : 0.45;
+}
+
+/** Only a mix with wild clocks has everything. */
 function withoutContradiction(faults: readonly Fault[]): readonly Fault[] {
-  return faults.includes('sleeps') ? faults.filter((fault) => fault !== 'clocks') : faults;
+  if (faults.includes('wild clocks') || !faults.includes('sleeps')) return faults;
+  return faults.filter((fault) => fault !== 'clocks');
 }
 
 /** Values from clients: in bursts and singly, most while faults rage, some when all is healed. */
-function drawLoad(seed: number, uids: readonly Uid[], healMs: number, endMs: number): Action[] {
+function drawLoad(seed: number, uids: readonly Uid[], healMs: number, probeMs: number): Action[] {
   const random = new Random(seed, 'load');
   const favourite = random.chance(0.5) ? random.pick(uids) : null;
   const count = 10 + random.below(40);
@@ -114,7 +140,6 @@ function drawLoad(seed: number, uids: readonly Uid[], healMs: number, endMs: num
     actions.push({ atMs, do: 'submit', to, value: `v${n}` });
   }
   // The healed cluster hears of something new, so that everybody notices who is behind.
-  const probeMs = healMs + 0.5 * (endMs - healMs);
   for (const to of uids) actions.push({ atMs: probeMs, do: 'submit', to, value: `healed-${to}` });
   return actions;
 }
@@ -213,11 +238,11 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
       downMs: drawDownMs(random),
     })),
   stops: (random, uids, healMs) =>
-    several(2, random, healMs, (atMs) => ({
+    several(2, random, Math.max(0, healMs - STOP_MS), (atMs) => ({
       atMs,
       do: 'stop',
       uid: random.pick(uids),
-      downMs: 2_500 + drawDownMs(random),
+      downMs: STOP_MS + drawDownMs(random),
     })),
   pauses: (random, uids, healMs) =>
     several(2, random, healMs, (atMs) => ({
@@ -241,6 +266,7 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
       byMs: random.between(-1, 1) * 10 ** random.between(1, 5),
     })),
   drift: () => [],
+  'wild clocks': () => [],
 };
 
 function drawCrash(random: Random, uids: readonly Uid[], atMs: number, mayCut: boolean): Action {
@@ -250,6 +276,7 @@ function drawCrash(random: Random, uids: readonly Uid[], atMs: number, mayCut: b
     uid: random.pick(uids),
     point: random.pick(CRASH_POINTS),
     power: mayCut && random.chance(0.7),
+    skip: random.below(3),
     downMs: drawDownMs(random),
   };
 }

@@ -3,7 +3,7 @@
  * wrong says little unless one knows that it has been where things go wrong.
  */
 import { askerOf, isUpdate, type LinkId } from '../chain.ts';
-import type { ProposalId, Uid } from '../composable-paxos.ts';
+import { type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { CRASH_POINTS } from './machine.ts';
 
@@ -17,6 +17,7 @@ export const SITUATIONS = [
   'a nack at quorum',
   'a nack to the reserved number',
   'a stale nack',
+  'a backoff',
   'a backoff of more than 100 ms',
   'a question asked again',
   'a silence that somebody ends',
@@ -90,7 +91,7 @@ export class Situations {
   #lastMaster: Uid | null = null;
 
   constructor(uids: readonly Uid[]) {
-    this.#quorum = Math.floor(uids.length / 2) + 1;
+    this.#quorum = quorumOf(uids.length);
     const stranger = (): Known => ({
       isRunning: false,
       hasRun: false,
@@ -147,6 +148,7 @@ export class Situations {
       case 'rest':
         return this.#reached('nothing to propose at quorum');
       case 'backoff':
+        this.#reached('a backoff');
         if (event.delayMs > 100) this.#reached('a backoff of more than 100 ms');
         return;
       case 'timer':

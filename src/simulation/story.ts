@@ -38,6 +38,7 @@
  */
 import type { Uid } from '../composable-paxos.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
+import type { TraceEvent } from '../trace/events.ts';
 import { Invariants, type Violation } from '../trace/invariants.ts';
 import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
@@ -50,6 +51,8 @@ export interface Told {
   readonly text: string;
   /** Which invariants were violated, in order. */
   readonly violations: readonly Violation[];
+  /** All that the servers traced. */
+  readonly events: readonly TraceEvent[];
 }
 
 /**
@@ -71,11 +74,13 @@ export function tellStory(
     lines.push('----', ...teller.obey(line, index + 1));
     isTold = true;
   }
-  return { text: `${lines.join('\n').trimEnd()}\n`, violations: teller.violations };
+  const { violations, events } = teller;
+  return { text: `${lines.join('\n').trimEnd()}\n`, violations, events };
 }
 
 class StoryTeller {
   readonly violations: Violation[] = [];
+  readonly events: TraceEvent[] = [];
   readonly #broken: (right: ReplicaClass) => ReplicaClass;
   #world: World | null = null;
   #kept: Datagram[] = [];
@@ -139,6 +144,7 @@ class StoryTeller {
       seed: 'story',
       byHand: true,
       trace: (event) => {
+        this.events.push(event);
         console.show(event);
         const violation = invariants.observe(event);
         if (violation !== null) found(violation);
@@ -238,8 +244,7 @@ class StoryTeller {
       }
       const { instanceNumber, chain } = replica;
       const value = JSON.stringify(chain.currentValue);
-      const isMaster = 'isMaster' in replica && replica.isMaster === true;
-      this.#said.push(`${uid} #${instanceNumber} ${value}${isMaster ? ' master' : ''}`);
+      this.#said.push(`${uid} #${instanceNumber} ${value}${replica.isMaster ? ' master' : ''}`);
     }
   }
 }

@@ -98,8 +98,7 @@ export class World {
   step(untilMs: number): boolean {
     if (this.#agenda.nextAtMs > untilMs) return false;
     const entry = this.#agenda.take();
-    if (entry === undefined) return false;
-    if (entry.act === null) return true;
+    if (entry === undefined || entry.act === null) return false;
     this.#nowMs = entry.atMs;
     entry.act();
     return true;
@@ -189,15 +188,11 @@ export class World {
   /** No two at once may believe themselves master. Belief begins in a turn of the believer. */
   afterTurn(machine: Machine): void {
     this.#turnEnded(machine.uid);
-    if (!believesToBeMaster(machine)) return;
+    if (machine.replica?.isMaster !== true) return;
     for (const other of this.machines.values()) {
-      if (other !== machine && believesToBeMaster(other)) {
+      if (other !== machine && other.replica?.isMaster === true) {
         this.#wrong(8, `servers ${machine.uid} and ${other.uid} are both master`);
       }
     }
   }
-}
-
-function believesToBeMaster({ replica }: Machine): boolean {
-  return replica !== null && 'isMaster' in replica && replica.isMaster === true;
 }

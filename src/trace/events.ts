@@ -17,8 +17,8 @@ export type Decision =
       readonly restored: boolean;
       readonly state: ServerState;
     }
-  /** It stopped in good order; `waiting` values were never proposed to the end. */
-  | { readonly event: 'stop'; readonly waiting: number }
+  /** It stopped in good order. */
+  | { readonly event: 'stop' }
   /** Its acceptor promised. */
   | {
       readonly event: 'promise';

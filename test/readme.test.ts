@@ -1,0 +1,511 @@
+/**
+ * What README.adoc shows is true: its listings stand in the files that they name, its tables are
+ * those of the code, its commands are run, or at least known, and the layers that it invents work.
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import type { Link } from '../src/chain.ts';
+import {
+  Acceptor,
+  Learner,
+  PaxosInstance,
+  type PromiseMessage,
+  Proposer,
+  type Uid,
+} from '../src/composable-paxos.ts';
+import { MAX_VALUE_BYTES } from '../src/messages.ts';
+import { BREAKS, withRules } from '../src/simulation/broken-layers.ts';
+import { SOUND } from '../src/simulation/broken-roles.ts';
+import { PlainReplica } from '../src/simulation/replicas.ts';
+import { run as simulate } from '../src/simulation/run.ts';
+import { drawSchedule } from '../src/simulation/schedule.ts';
+import { World } from '../src/simulation/world.ts';
+import type { TraceEvent } from '../src/trace/events.ts';
+import { INVARIANTS } from '../src/trace/invariants.ts';
+import {
+  type Cluster,
+  type Exit,
+  Program,
+  prepareCluster,
+  run,
+  temporaryDirectory,
+} from './processes.ts';
+
+const PROJECT = join(import.meta.dirname, '..');
+const textOf = (path: string) => readFileSync(join(PROJECT, path), 'utf8');
+const README = textOf('README.adoc');
+const SCRIPTS: Readonly<Record<string, string>> = JSON.parse(textOf('package.json')).scripts;
+
+/** What stands for something that is left out. */
+const ELISION = '…';
+const TERMINAL_LINE = /^[0-9]{2}:[0-9]{2}\.[0-9]{3} [A-Z] /;
+
+/** A listing: its language, its title, the section in which it stands, and its text. */
+interface Listing {
+  readonly language: string;
+  readonly title: string;
+  readonly section: string;
+  readonly text: string;
+}
+
+const LISTINGS = listingsOf(README.split('\n'));
+const PROSE = proseOf(README.split('\n'));
+/** What the prose shows in the letters of code, without the marks of AsciiDoc. */
+const QUOTES = [...PROSE.matchAll(/`\+(.+?)\+`|`([^`]+)`/g)].map(([, a, b]) => a ?? b ?? '');
+
+function listingsOf(lines: readonly string[]): Listing[] {
+  const listings: Listing[] = [];
+  let [title, language, section] = ['', '', ''];
+  for (let index = 0; index < lines.length; index += 1) {
+    const line = lines[index] ?? '';
+    if (/^-{4,}$/.test(line)) {
+      const end = lines.indexOf(line, index + 1);
+      const text = lines.slice(index + 1, end).join('\n');
+      listings.push({ language, title, section, text });
+      index = end;
+    }
+    section = /^=+ (.+)/.exec(line)?.[1] ?? section;
+    title = /^\.([^. ].*)/.exec(line)?.[1] ?? (line === '' ? '' : title);
+    language = /^\[source,(\w+)\]/.exec(line)?.[1] ?? (line === '' ? '' : language);
+  }
+  return listings;
+}
+
+function proseOf(lines: readonly string[]): string {
+  let fence = '';
+  const prose = lines.filter((line) => {
+    const isFence = /^-{4,}$/.test(line) && (fence === '' || fence === line);
+    if (isFence) fence = fence === '' ? line : '';
+    return !isFence && fence === '';
+  });
+  return prose.join('\n');
+}
+
+/** The parts of a listing between elisions, each with its own indentation. */
+function partsOf({ text }: Pick<Listing, 'text'>): string[] {
+  const parts = text.split(new RegExp(`^ *${ELISION}$`, 'm'));
+  return parts.map((part) => part.replace(/^\n+/, '').trimEnd()).filter((part) => part !== '');
+}
+
+/** Asserts that the parts stand in the text, in this order, as whole lines. */
+function assertContains(text: string, parts: readonly string[], where: string): void {
+  let from = 0;
+  for (const part of parts) {
+    const at = `\n${text}\n`.indexOf(`\n${part}\n`, from);
+    assert.notEqual(at, -1, `${where} does not contain\n${part}`);
+    from = at + 1;
+  }
+}
+
+test('this test sees the listings of the README', () => {
+  const languages = new Map<string, number>();
+  for (const { language } of LISTINGS) {
+    languages.set(language, (languages.get(language) ?? 0) + 1);
+  }
+  assert.deepEqual([...languages.keys()].sort(), ['console', 'mermaid', 'text', 'ts']);
+  assert.ok((languages.get('ts') ?? 0) > 10 && (languages.get('console') ?? 0) > 10);
+  assert.ok(QUOTES.length > 100);
+});
+
+// Listings, tables and names.
+
+const OWN_FILES = LISTINGS.filter(({ title }) => title.startsWith('A new file: '));
+const OWN_TITLES = ['A change of server.ts', 'This does not compile'];
+
+function named(title: string): string {
+  const found = LISTINGS.find((listing) => listing.title === title);
+  if (found === undefined) throw new Error(`the README has no listing "${title}"`);
+  return found.text;
+}
+
+test('listings stand in the files that they name', () => {
+  for (const listing of LISTINGS) {
+    const { language, title } = listing;
+    if (existsSync(join(PROJECT, title)) && title !== '') {
+      assertContains(textOf(title), partsOf(listing), title);
+      continue;
+    }
+    const isOwn = OWN_FILES.includes(listing) || OWN_TITLES.includes(title);
+    assert.ok(language !== 'ts' || isOwn, `this listing names no file: ${title}`);
+  }
+});
+
+/** The rows of the table below this heading. */
+function tableBelow(heading: string): string[][] {
+  const [, rest = ''] = PROSE.split(`\n${heading}\n`);
+  const [, table = ''] = rest.split('\n|===\n');
+  const rows = table.split('\n').filter((line) => line.startsWith('| '));
+  return rows.slice(1).map((row) => row.slice(2).split(' | '));
+}
+
+test('the tables are those of the code', () => {
+  assert.deepEqual(
+    tableBelow('== The ten invariants'),
+    INVARIANTS.map(({ number, name, sentence }) => [`${number}`, name, sentence]),
+  );
+  assert.deepEqual(
+    tableBelow('=== Broken on purpose'),
+    BREAKS.map(({ name, breaks, invariants }) => [`\`${name}\``, breaks, invariants.join(', ')]),
+  );
+});
+
+test('files, names and references exist', () => {
+  const paths = PROSE.match(/\b(?:src|test)\/[\w./-]*[\w/]/g) ?? [];
+  for (const path of paths) assert.ok(existsSync(join(PROJECT, path)), path);
+  assert.ok(paths.length > 20);
+
+  const directories = ['.', 'src', 'src/node', 'src/simulation', 'src/trace'];
+  const sources = directories.flatMap((directory) => {
+    const names = readdirSync(join(PROJECT, directory)).filter((name) => name.endsWith('.ts'));
+    return names.map((name) => textOf(join(directory, name)));
+  });
+  const code = [...sources, ...OWN_FILES.map(({ text }) => text)].join('\n');
+  const names = QUOTES.filter((quote) => /^#?(?:[a-z]+[A-Z]\w*|[A-Z]+[a-z]\w*)$/.test(quote));
+  for (const name of names) assert.ok(code.includes(name), name);
+  assert.ok(names.length > 5);
+
+  const anchors = [...README.matchAll(/^\[(?:%collapsible)?#([\w-]+)\]/gm)].map(([, id]) => id);
+  const headings = [...README.matchAll(/^=+ (.+)/gm)].map(([, heading = '']) => {
+    return `_${heading.toLowerCase().replaceAll(/[^a-z0-9]+/g, '_')}`;
+  });
+  for (const [, target] of README.matchAll(/<<([\w-]+)/g)) {
+    assert.ok([...anchors, ...headings].includes(target), target);
+  }
+});
+
+test('numbers in the prose are those of the code', () => {
+  assert.ok(PROSE.includes(`at most ${MAX_VALUE_BYTES.toLocaleString('en')} bytes`));
+});
+
+test('no command turns into typography', () => {
+  for (const [, quote = ''] of PROSE.matchAll(/(?<!\+)`([^`+]+)`/g)) {
+    assert.doesNotMatch(quote, / -- |->/, `needs marks like this: \`+${quote}+\``);
+  }
+});
+
+test('the README speaks of no machine but its own', () => {
+  assert.doesNotMatch(README, /\/(?:work|root|tmp|home|Users)\//);
+});
+
+// Commands.
+
+interface Command {
+  /** A file of this project, or null for a command of npm or of the system. */
+  readonly file: string | null;
+  readonly args: readonly string[];
+}
+
+const SYSTEM_COMMANDS = ['npm ci', 'npm test', 'npm run', "pkill -9 -f 'server.ts B'"];
+
+/** The commands of a listing: the lines that begin with `$`. */
+function commandsIn({ text }: Listing): string[] {
+  return text.split('\n').flatMap((line) => (line.startsWith('$ ') ? [line.slice(2)] : []));
+}
+
+const CONSOLES = LISTINGS.filter(({ language }) => language === 'console');
+const COMMANDS = [
+  ...CONSOLES.flatMap(commandsIn),
+  ...QUOTES.filter((quote) => /^(?:npm|npx|node|pkill) /.test(quote)),
+];
+
+/** Understands a command line of the README. Throws if it is of no known kind. */
+function parse(line: string): Command {
+  if (SYSTEM_COMMANDS.includes(line)) return { file: null, args: [] };
+  const words = line.match(/"[^"]*"|\S+/g)?.map((word) => word.replaceAll('"', '')) ?? [];
+  const [first, second, third, ...rest] = words.filter((word) => !/^[A-Z]+=/.test(word));
+  if (first === 'npm' && second === 'run') {
+    const script = SCRIPTS[third ?? ''];
+    assert.ok(script !== undefined, `package.json has no script ${third}`);
+    assert.ok(rest.length === 0 || rest[0] === '--', `npm would swallow the options: ${line}`);
+    return { file: /[\w/.-]+\.ts$/.exec(script)?.[0] ?? null, args: rest.slice(1) };
+  }
+  if (first === 'npx' && second === 'tsx') return { file: third ?? '', args: rest };
+  if (first === 'node' && second === '--import' && third === 'tsx') {
+    const [option, ...others] = rest;
+    const [file = '', ...args] = option === '--test' ? others : rest;
+    return { file, args };
+  }
+  throw new Error(`what is this command? ${line}`);
+}
+
+/** The options that a program knows, by what its help says. */
+async function optionsOf(file: string): Promise<string[]> {
+  const { code, stdout } = await run(file, '--help');
+  assert.equal(code, 0, file);
+  const [, options = ''] = stdout.split('\nOptions:\n');
+  return options.match(/(?<=^ {2}.*)(?:--[\w-]+|-v\b)/gm) ?? [];
+}
+
+test('every command is known, and so are its options', async () => {
+  const commands = COMMANDS.map(parse);
+  const files = commands.flatMap(({ file }) => (file === null ? [] : [file]));
+  const programs = [...new Set(files)].filter((file) => !file.startsWith('test/'));
+  assert.ok(programs.includes('server.ts') && programs.includes('src/node/simulate.ts'));
+  const known = new Map(
+    await Promise.all(programs.map(async (file) => [file, await optionsOf(file)] as const)),
+  );
+  for (const { file, args } of commands) {
+    if (file === null) continue;
+    assert.ok(existsSync(join(PROJECT, file)), file);
+    for (const option of args.filter((arg) => arg.startsWith('-'))) {
+      assert.ok(known.get(file)?.includes(option), `${file} has no option ${option}`);
+    }
+  }
+
+  const options = [...known.values()].flat();
+  for (const quote of QUOTES.filter((text) => /^--?[a-z]/.test(text))) {
+    for (const option of quote.match(/(?<=^| )--?[a-z][\w-]*/g) ?? []) {
+      assert.ok(options.includes(option), `nothing has the option ${option}`);
+    }
+  }
+  const named = QUOTES.flatMap((quote) => /--break ([a-z-]+)/.exec(quote)?.[1] ?? []);
+  for (const name of named)
+    assert.ok(
+      BREAKS.some((known) => known.name === name),
+      name,
+    );
+});
+
+/** What the README shows below a command: its parts between elisions. */
+function shownBelow(command: string): string[] {
+  const listing = CONSOLES.find((candidate) => commandsIn(candidate).includes(command));
+  if (listing === undefined) throw new Error(`the README does not show ${command}`);
+  const [, text = ''] = `${listing.text}\n`.split(`$ ${command}\n`);
+  return partsOf({ text });
+}
+
+/** Two runs of the same command differ in these figures. */
+function withoutFigures(text: string): string {
+  return text.replaceAll(/[0-9][0-9,.]*/g, '0').replaceAll(/ +/g, ' ');
+}
+
+test('npm run simulate says so', async () => {
+  const command = 'npm run simulate -- --seeds 1-10000 --servers 3';
+  const fewer = parse(command.replace('10000', '50'));
+  const { code, stdout } = await run(fewer.file ?? '', ...fewer.args);
+  assert.equal(code, 0);
+  assert.deepEqual(shownBelow(command).map(withoutFigures), [withoutFigures(stdout.trimEnd())]);
+});
+
+test('npm run simulate -- --break says so', async (t) => {
+  const command = 'npm run simulate -- --break lease-from-attempt';
+  const { file, args } = parse(command);
+  const trace = join(temporaryDirectory(t), 'violation.ndjson');
+  const { code, stdout } = await run(file ?? '', ...args, '--trace', trace);
+  assert.equal(code, 1);
+  assertContains(stdout, shownBelow(command), command);
+});
+
+for (const command of ['npm run explore', 'npm run explore -- --deviations 1']) {
+  test(`${command} says so`, async () => {
+    const { file, args } = parse(command);
+    const { code, stdout } = await run(file ?? '', ...args);
+    assert.equal(code, 0);
+    const withoutTimes = (text: string) =>
+      text.replaceAll(/[0-9.]+ s\b|[0-9,]+(?= states\/s)/g, '0');
+    assert.deepEqual(shownBelow(command).map(withoutTimes), [withoutTimes(stdout.trimEnd())]);
+  });
+}
+
+test('the answers to the exercises are right', async () => {
+  const command = 'npm run explore -- --break save-after-sending --invariant 1';
+  assert.ok(QUOTES.includes(command));
+  const { file, args } = parse(command);
+  const { stdout } = await run(file ?? '', ...args);
+  assert.match(stdout, /violates invariant 1, .*a shortest schedule, 8 steps:/s);
+  assert.match(stdout, /C crashes and restarts/);
+
+  const seedOf = (servers: number) => firstSeedThatFails(servers, CountsCopies);
+  assert.equal(seedOf(3), null);
+  assert.notEqual(seedOf(5), null);
+});
+
+/** Takes the second copy of a promise for the promise of one more server. */
+class CountsCopies extends Proposer<Link> {
+  override receivePromise(from: Uid, message: PromiseMessage<Link>): boolean {
+    const isCopy = this.state.promisesFrom.includes(from);
+    return super.receivePromise(isCopy ? `copy of ${from}` : from, message);
+  }
+}
+
+/** Of the seeds that `npm run simulate` tries; null if all is well. */
+function firstSeedThatFails(servers: number, Wrong: typeof CountsCopies): number | null {
+  const broken = withRules(PlainReplica, {
+    ...SOUND,
+    createInstance: (uid, quorum, restored) =>
+      new PaxosInstance(
+        new Wrong(uid, quorum, restored.promisedId),
+        new Acceptor(restored),
+        new Learner(quorum),
+      ),
+  });
+  for (let seed = 1; seed <= 200; seed += 1) {
+    const schedule = drawSchedule(seed, servers, 60, null);
+    const { violation } = simulate(schedule, { leases: false, broken: () => broken });
+    if (violation !== null) return seed;
+  }
+  return null;
+}
+
+// The session in three terminals, and the lines that servers print.
+
+/** Does with a cluster what a command does with the servers of `config.ts`. */
+async function obey(cluster: Cluster, command: string): Promise<void> {
+  if (command.startsWith('pkill')) return cluster.server('B').kill();
+  const { file, args } = parse(command);
+  const [uid = '', value = ''] = args;
+  if (file === 'server.ts') return cluster.server(uid).start();
+
+  assert.equal((await cluster.client(uid, value)).code, 0);
+  const running = cluster.servers.filter(({ wasStarted, program }) => {
+    return wasStarted && !program.hasEnded;
+  });
+  await cluster.waitFor(`${value} everywhere`, () => {
+    return running.every(({ state }) => state?.currentValue === value);
+  });
+}
+
+test('the session in three terminals goes as told, and its traces pass the check', async (t) => {
+  const cluster = await prepareCluster(t);
+  const listings = CONSOLES.filter(({ section }) => section === 'In three terminals');
+  const commands = listings.flatMap(commandsIn);
+  assert.equal(commands.length, 7);
+  for (const command of commands) await obey(cluster, command);
+
+  await cluster.waitFor('B to catch up', () => cluster.agreesOn('without B'));
+  const [a, b, c] = await Promise.all(cluster.servers.map((server) => server.interrupt()));
+  assert.match(a?.stdout ?? '', /"hello" is CHOSEN/);
+  assert.match(b?.stdout ?? '', /catch-up .*#3 {3}I jump to #3: "without B" is the value/);
+  assert.match(c?.stdout ?? '', /"without B" is CHOSEN/);
+
+  const traces = cluster.servers.map(({ traceFile }) => traceFile);
+  const checked = await run(parse('npm run check').file ?? '', ...traces);
+  const shown = shownBelow('npm run check -- a.ndjson b.ndjson c.ndjson');
+  assert.deepEqual([withoutFigures(checked.stdout.trimEnd())], shown.map(withoutFigures));
+});
+
+/** A terminal line without what is different from run to run, and from server to server. */
+function wordingOf(line: string): string {
+  return line
+    .replace(/^[0-9:.]+ /, '')
+    .replaceAll(/"[^"]*"/g, 'VALUE')
+    .replaceAll(/\b[A-Z]{1,3}\b/g, 'UID')
+    .replaceAll(/[0-9]+/g, '0')
+    .replaceAll(/ +/g, ' ');
+}
+
+test('servers do print such lines', async (t) => {
+  const stories = readdirSync(join(PROJECT, 'test/stories')).map((name) => {
+    return textOf(`test/stories/${name}`);
+  });
+  const said = [...stories, (await runOwnServer(t)).stdout].join('\n').split('\n');
+  const wordings = new Set(said.filter((line) => TERMINAL_LINE.test(line)).map(wordingOf));
+  const shown = LISTINGS.flatMap(({ text }) => text.split('\n')).filter((line) =>
+    TERMINAL_LINE.test(line),
+  );
+  assert.ok(shown.length > 60);
+  for (const line of shown) assert.ok(wordings.has(wordingOf(line)), line);
+});
+
+test('the demo says so', () => {
+  const source = textOf('src/node/demo.ts').replaceAll(/\s+/g, ' ');
+  const shown = named('From the demo').split('\n');
+  const its = shown.filter((line) => /^(?:==|--|All)/.test(line));
+  assert.ok(its.length >= 4);
+  for (const phrase of its.flatMap((line) =>
+    line.split(/\b[A-C]\b|"[^"]*"|[0-9]+|\band\b|[;:,.=-]+/),
+  )) {
+    const words = phrase.trim();
+    if (words.length > 3) assert.ok(source.includes(words), words);
+  }
+});
+
+// The layers that the README invents.
+
+/** The project as it is after the reader has added what the README says. */
+function extendedProject(t: TestContext): string {
+  const directory = temporaryDirectory(t);
+  for (const name of ['src', 'node_modules']) {
+    symlinkSync(join(PROJECT, name), join(directory, name));
+  }
+  for (const name of ['config.ts', 'tsconfig.json', 'package.json']) {
+    writeFileSync(join(directory, name), textOf(name));
+  }
+  for (const { title, text } of OWN_FILES) {
+    writeFileSync(join(directory, title.replace('A new file: ', '')), `${text}\n`);
+  }
+  const [imports = '', line = ''] = named('A change of server.ts').split('\n\n');
+  const server = textOf('server.ts');
+  const changed = server.replace(/^class PlainReplica .*$/m, line);
+  assert.notEqual(changed, server);
+  writeFileSync(join(directory, 'server.ts'), changed.replace(/^import/m, `${imports}\nimport`));
+  return directory;
+}
+
+/** Runs the changed server, alone in its cluster, through what the README shows. */
+async function runOwnServer(t: TestContext): Promise<Exit> {
+  const cluster = await prepareCluster(t, { uids: ['A'] });
+  const server = cluster.server('A');
+  const program = new Program(join(extendedProject(t), 'server.ts'), server.commandLine());
+  t.after(() => program.signal('SIGKILL'));
+  await server.waitForEvent('its start', ({ event }) => event === 'start');
+  await cluster.client('A', 'HELLO');
+  await cluster.client('A', 'hello');
+  await server.waitForEvent('its tally', (event) => {
+    return event.event === 'timer' && event.why === 'updates so far: A 1';
+  });
+  program.signal('SIGINT');
+  return program.end();
+}
+
+test('the layers of the README compile, and in a wrong order they do not', async (t) => {
+  const directory = extendedProject(t);
+  const wrong = named('This does not compile');
+  const server = readFileSync(join(directory, 'server.ts'), 'utf8');
+  const imports = server.match(/^import .*$/gm) ?? [];
+  const needed = imports.filter((line) => wrong.includes(/\{ (\w+) \}/.exec(line)?.[1] ?? '?'));
+  const expectation = '// @ts-expect-error the layers are in a wrong order';
+  const lines = [...needed, '', expectation, wrong, 'export { Hasty };', ''];
+  writeFileSync(join(directory, 'hasty.ts'), lines.join('\n'));
+  const tsc = join(PROJECT, 'node_modules', '.bin', 'tsc');
+  await promisify(execFile)(tsc, ['--project', directory]);
+});
+
+test('the layers of the README do in the simulated world what they promise', async (t) => {
+  const directory = extendedProject(t);
+  const load = (name: string) => import(pathToFileURL(join(directory, name)).href);
+  const [{ Tally }, { NoShouting }] = [await load('tally.ts'), await load('no-shouting.ts')];
+  const events: TraceEvent[] = [];
+  const world = new World({
+    uids: ['A', 'B', 'C'],
+    replicaClass: Tally(NoShouting(PlainReplica)) as typeof PlainReplica,
+    seed: 1,
+    trace: (event) => events.push(event),
+    wrong: (_invariant, why) => assert.fail(why),
+  });
+  for (const machine of world.machines.values()) machine.start();
+  for (const value of ['one', 'TWO', 'three']) world.submit('A', value);
+  world.submit('B', 'four');
+  world.runUntil(6_000);
+
+  const refused = events.filter((event) => event.event === 'update' && event.what === 'refused');
+  assert.deepEqual(
+    refused.map((event) => 'value' in event && event.value),
+    ['TWO'],
+  );
+  const tallies = events.flatMap((event) => (event.event === 'timer' ? [event.why] : []));
+  assert.deepEqual(
+    tallies.filter((why) => why.startsWith('updates')),
+    Array(3).fill('updates so far: A 2, B 1, C 0'),
+  );
+
+  world.machine('A').retire();
+  world.runUntil(30_000);
+  const ofA = events.filter(({ server }) => server === 'A').map(({ event }) => event);
+  assert.equal(ofA.indexOf('stop'), ofA.length - 1);
+});
