@@ -11,11 +11,14 @@ import { chainOf } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import { LEASE_WINDOW_MS } from '../master-strategy.ts';
 import type { ServerState } from '../state.ts';
+import { diagramOf } from '../trace/diagram-model.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { mergeTraces } from '../trace/merge.ts';
 import { Stage } from './demo-stage.ts';
 import { Failure } from './failure.ts';
 import { parseArguments, runProgram } from './program.ts';
 import { wantsColour } from './terminal.ts';
+import { checkDiagramFile, writeDiagram } from './write-diagram.ts';
 
 const UIDS: readonly Uid[] = ['A', 'B', 'C'];
 const DEADLINE_MS = 60_000;
@@ -34,9 +37,12 @@ type Level = Pick<ServerState, 'instanceNumber' | 'currentValue' | 'lease' | 'la
 
 class Demo {
   readonly #stage: Stage;
+  readonly #diagramFile: string | null;
 
-  constructor(stage: Stage) {
+  /** `diagramFile`: where a picture of all that happened goes. */
+  constructor(stage: Stage, diagramFile: string | null) {
     this.#stage = stage;
+    this.#diagramFile = diagramFile;
   }
 
   async play(): Promise<void> {
@@ -97,9 +103,13 @@ class Demo {
   async #compare(): Promise<void> {
     await heading('What the three state files say of the chain');
     const levels = await this.#levels();
+    const traces = UIDS.map((uid) => this.#stage.eventsOf(uid));
     await this.#stage.clear(); // nothing is printed into what comes now
     for (const [index, level] of levels.entries()) show(`${UIDS[index]}.json`, level);
     const [{ instanceNumber, currentValue } = NOWHERE] = levels;
+    if (this.#diagramFile !== null) {
+      say(writeDiagram(this.#diagramFile, diagramOf(mergeTraces(traces), { uids: UIDS })));
+    }
     const where = `they are at instance ${instanceNumber}`;
     const what = `the value is ${JSON.stringify(currentValue)}`;
     console.log(bold(`All three servers agree: ${where}, and ${what}.`));
@@ -251,12 +261,15 @@ function bold(text: string): string {
 await runProgram(async (args) => {
   const command = new Command('demo')
     .description('Three servers, a client and two crashes, as real processes on this machine.')
+    .option('--diagram <FILE>', 'draw what happened: .html or .svg')
     .addHelpText('after', HELP);
   parseArguments(command, args);
+  const diagramFile: string | null = command.opts()['diagram'] ?? null;
+  if (diagramFile !== null) checkDiagramFile('--diagram', diagramFile);
 
   const stage = await Stage.set(UIDS);
   try {
-    await Promise.race([new Demo(stage).play(), trouble()]);
+    await Promise.race([new Demo(stage, diagramFile).play(), trouble()]);
   } finally {
     await stage.clear();
   }

@@ -13,10 +13,12 @@ import {
   Situations,
 } from '../simulation/situations.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
+import { diagramOf } from '../trace/diagram-model.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import type { Violation } from '../trace/invariants.ts';
 import { UsageError } from './failure.ts';
 import { parseArguments, runProgram, wholeNumber } from './program.ts';
+import { checkDiagramFile, writeDiagram } from './write-diagram.ts';
 
 interface Options {
   readonly firstSeed: number;
@@ -29,6 +31,8 @@ interface Options {
   readonly variant: Variant;
   readonly brokenBy: Break | null;
   readonly traceFile: string;
+  /** Where the picture of the run goes; null: none is drawn. */
+  readonly diagramFile: string | null;
   readonly isVerbose: boolean;
   readonly shows: boolean;
 }
@@ -39,6 +43,7 @@ Examples:
   npm run simulate -- --seeds 1-1000 --servers 5 --master
   npm run simulate -- --for 30 --master
   npm run simulate -- --seed 42 --show
+  npm run simulate -- --seed 42 --seconds 5 --master --diagram run.html
   npm run simulate -- --break first-value
 
 Breaks (each breaks one rule on purpose; the simulator shows what goes wrong):
@@ -100,16 +105,31 @@ class Simulation {
   }
 
   #run(schedule: Schedule): Violation | null {
+    const { variant, diagramFile, firstSeed, lastSeed } = this.#options;
+    const isDrawn = diagramFile !== null && firstSeed === lastSeed;
     const situations = new Situations(schedule.uids);
-    const { violation, events } = run(schedule, this.#options.variant, (event) =>
-      situations.observe(event),
-    );
+    const kept: TraceEvent[] = [];
+    const { violation, events } = run(schedule, variant, (event) => {
+      situations.observe(event);
+      if (isDrawn) kept.push(event);
+    });
+    if (isDrawn && violation === null) this.#draws(diagramFile, kept, schedule, null);
     this.#seeds += 1;
     this.#events += events;
     for (const [situation, count] of situations.counts) {
       this.#situations.set(situation, (this.#situations.get(situation) ?? 0) + count);
     }
     return violation;
+  }
+
+  #draws(
+    path: string,
+    events: readonly TraceEvent[],
+    { uids }: Schedule,
+    violation: Violation | null,
+  ): void {
+    const violations = violation === null ? [] : [violation];
+    console.log(writeDiagram(path, diagramOf(events, { uids, violations })));
   }
 
   #describeRun(): string {
@@ -160,7 +180,7 @@ class Simulation {
 
   /** What went wrong, and the least that has to happen for it to go wrong. */
   #report(schedule: Schedule, violation: Violation): void {
-    const { variant, traceFile } = this.#options;
+    const { variant, traceFile, diagramFile } = this.#options;
     const { invariant } = violation;
     const shorten = (runs: number, actions: number) => {
       if (process.stdout.isTTY)
@@ -186,6 +206,9 @@ class Simulation {
     writeFileSync(traceFile, events.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
     lines.push('', `its trace is in ${traceFile}; the same again: ${this.#command(schedule.seed)}`);
     console.log(lines.join('\n'));
+    if (diagramFile !== null) {
+      this.#draws(diagramFile, events, least, outcome.violation ?? violation);
+    }
   }
 
   #command(seed: number): string {
@@ -227,6 +250,7 @@ function readOptions(args: readonly string[]): Options {
     .option('--faults <LIST>', 'the faults, with commas between, or "none" (default: drawn)')
     .option('--break <NAME>', 'break a rule on purpose')
     .option('--trace <FILE>', 'where the trace of a violation goes', 'violation.ndjson')
+    .option('--diagram <FILE>', 'draw the run of --seed, or the violation: .html or .svg')
     .option('--show', 'print what the servers print')
     .option('-v, --verbose', 'count all situations')
     .addHelpText('after', EXAMPLES);
@@ -243,6 +267,7 @@ function readOptions(args: readonly string[]): Options {
     faults: faultsOf(options['faults']) ?? brokenBy?.faults ?? null,
     brokenBy,
     traceFile: options['trace'],
+    diagramFile: diagramFileOf(options['diagram']),
     isVerbose: options['verbose'] === true,
     shows: options['show'] === true,
     variant: {
@@ -251,6 +276,12 @@ function readOptions(args: readonly string[]): Options {
       ...(brokenBy === null ? {} : { skippedSaveSteps: brokenBy.skippedSaveSteps }),
     },
   };
+}
+
+function diagramFileOf(path: string | undefined): string | null {
+  if (path === undefined) return null;
+  checkDiagramFile('--diagram', path);
+  return path;
 }
 
 function seedsOf(options: Record<string, string | undefined>): [number, number] {

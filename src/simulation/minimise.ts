@@ -9,7 +9,7 @@
 import type { Uid } from '../composable-paxos.ts';
 import type { Asking } from './clients.ts';
 import { type Outcome, run, type Variant } from './run.ts';
-import type { Action, Schedule } from './schedule.ts';
+import { type Action, isProbe, type Schedule } from './schedule.ts';
 
 /** More runs than this are not spent on it. */
 const MAX_RUNS = 2_000;
@@ -30,7 +30,9 @@ export function minimise(
     return outcome.violation?.invariant === invariant;
   };
   const attempt = (candidate: Schedule): boolean => {
-    if (runs >= MAX_RUNS || !fails(candidate)) return false;
+    // Without the values that are fired last no run counts as healed, and all would look like it.
+    const isVoid = invariant === 10 && probesIn(candidate) < probesIn(schedule);
+    if (isVoid || runs >= MAX_RUNS || !fails(candidate)) return false;
     best = candidate;
     return true;
   };
@@ -100,4 +102,8 @@ function describeAsking({ client, question, options }: Asking): string {
 
 function describeLinks(links: readonly (readonly [Uid, Uid])[]): string {
   return links.map(([from, to]) => `${from}->${to}`).join(' ');
+}
+
+function probesIn({ actions }: Schedule): number {
+  return actions.filter((action) => action.do === 'submit' && isProbe(action.value)).length;
 }

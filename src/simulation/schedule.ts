@@ -127,6 +127,13 @@ function withoutContradiction(faults: readonly Fault[]): readonly Fault[] {
   return faults.filter((fault) => fault !== 'clocks');
 }
 
+const PROBE = 'healed-';
+
+/** True of the values that are fired last, when all has been well for a while. */
+export function isProbe(value: string): boolean {
+  return value.startsWith(PROBE);
+}
+
 /** Values from clients: in bursts and singly, most while faults rage, some when all is healed. */
 function drawLoad(seed: number, uids: readonly Uid[], healMs: number, probeMs: number): Action[] {
   const random = new Random(seed, 'load');
@@ -140,7 +147,7 @@ function drawLoad(seed: number, uids: readonly Uid[], healMs: number, probeMs: n
     actions.push({ atMs, do: 'submit', to, value: `v${n}` });
   }
   // The healed cluster hears of something new, so that everybody notices who is behind.
-  for (const to of uids) actions.push({ atMs: probeMs, do: 'submit', to, value: `healed-${to}` });
+  for (const to of uids) actions.push({ atMs: probeMs, do: 'submit', to, value: PROBE + to });
   return actions;
 }
 

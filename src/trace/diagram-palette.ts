@@ -1,0 +1,151 @@
+/**
+ * The colours of diagrams: one hue for each server, and a few that mean the same everywhere.
+ *
+ * The hue is the owner of a proposal, so hues must keep apart, for colour-blind eyes, too. Their
+ * distance is the Euclidean one in CIELAB (ΔE*ab of 1976), the least over normal sight and the
+ * three kinds of dichromacy as Machado, Oliveira and Fernandes simulate them (2009, severity 1).
+ * All have a contrast of at least 3:1 against the background. How far apart they are:
+ *
+ *     servers    3      4      5      6      7      8      9
+ *     light     47.5   43.6   33.5   30.5   29.2   24.6   22.5
+ *     dark      49.3   42.8   40.2   31.6   27.1   25.3   22.2
+ *
+ * 40 is what a glance needs; it is kept up to four servers in light and five in dark. Beyond that
+ * nobody could keep it: the best nine that a search for nine found are 27 and 28 apart. So hues
+ * never stand alone: an id names its owner, and every lane has its letter.
+ */
+import type { Uid } from '../composable-paxos.ts';
+
+/** All colours as `#rrggbb`. */
+export interface Theme {
+  readonly background: string;
+  /** Words. */
+  readonly ink: string;
+  /** Words that matter less, clients, and messages that belong to no proposal. */
+  readonly quiet: string;
+  /** Lines that only guide the eye. */
+  readonly guide: string;
+  readonly trouble: string;
+  /** The hatch of a server that is down, and what is below it. */
+  readonly down: string;
+  readonly paleDown: string;
+  /** By the place of the server among all, in the order of their names. */
+  readonly hues: readonly string[];
+  /** How much of a hue is in its pale form, from 0 to 1. */
+  readonly paleness: number;
+}
+
+export type ThemeName = 'light' | 'dark';
+
+export const THEMES: Readonly<Record<ThemeName, Theme>> = {
+  light: {
+    background: '#ffffff',
+    ink: '#1a1a1a',
+    quiet: '#6b6b6b',
+    guide: '#dcdcdc',
+    trouble: '#b00020',
+    down: '#b4b4b4',
+    paleDown: '#e6e6e6',
+    // biome-ignore format: three for the three servers of the default cluster, and six more
+    hues: [
+      '#1f6fd6', '#d06000', '#5f1c4b',
+      '#a5907e', '#7d00ff', '#281473', '#d273b9', '#69001e', '#6e468c',
+    ],
+    paleness: 0.18,
+  },
+  dark: {
+    background: '#14181b',
+    ink: '#eceff1',
+    quiet: '#9aa0a4',
+    guide: '#3a4146',
+    trouble: '#ff5c6c',
+    down: '#5c6165',
+    paleDown: '#2b3034',
+    // biome-ignore format: as above
+    hues: [
+      '#a9dff5', '#f0782a', '#b45cf0',
+      '#3c6e73', '#ffe6af', '#9b5a37', '#918cc8', '#e6a5a5', '#d2ff69',
+    ],
+    paleness: 0.3,
+  },
+};
+
+/** What things are painted with: a literal colour each, or the name of a variable of a page. */
+export interface Paints {
+  readonly background: string;
+  readonly ink: string;
+  readonly quiet: string;
+  readonly guide: string;
+  readonly trouble: string;
+  readonly down: string;
+  readonly paleDown: string;
+  /** The hue of a server, its pale form, and what is readable on it. */
+  hue(index: number): string;
+  pale(index: number): string;
+  onHue(index: number): string;
+}
+
+/** Literal colours: for pictures in documents. */
+export function literalPaints(theme: Theme): Paints {
+  const hue = (index: number) => theme.hues[index % theme.hues.length] ?? theme.quiet;
+  return {
+    ...theme,
+    hue,
+    pale: (index) => mix(hue(index), theme.background, theme.paleness),
+    onHue: (index) => {
+      const [bright, dark] = ['#ffffff', '#14181b'];
+      return luminance(hue(index)) > 0.3 ? dark : bright;
+    },
+  };
+}
+
+const PLAIN_NAMES = ['background', 'ink', 'quiet', 'guide', 'trouble', 'down', 'paleDown'] as const;
+
+/** Variables that a style sheet sets, so that a page can follow its reader from light to dark. */
+export function variablePaints(): Paints {
+  const plain = Object.fromEntries(PLAIN_NAMES.map((name) => [name, `var(--${name})`]));
+  return {
+    ...(plain as Record<(typeof PLAIN_NAMES)[number], string>),
+    hue: (index) => `var(--hue${index})`,
+    pale: (index) => `var(--pale${index})`,
+    onHue: (index) => `var(--onHue${index})`,
+  };
+}
+
+/** The variables for so many servers, as declarations of a style sheet. */
+export function declareVariables(theme: Theme, servers: number): string {
+  const paints = literalPaints(theme);
+  const lines = PLAIN_NAMES.map((name) => `--${name}: ${paints[name]};`);
+  for (let index = 0; index < servers; index += 1) {
+    lines.push(`--hue${index}: ${paints.hue(index)};`);
+    lines.push(`--pale${index}: ${paints.pale(index)};`);
+    lines.push(`--onHue${index}: ${paints.onHue(index)};`);
+  }
+  return lines.join(' ');
+}
+
+/** The place of a server among all, which gives it its hue; -1 if it is none of them. */
+export function hueIndexOf(uid: Uid | null, uids: readonly Uid[]): number {
+  return uid === null ? -1 : uids.indexOf(uid);
+}
+
+function channelsOf(colour: string): readonly number[] {
+  return [1, 3, 5].map((start) => Number.parseInt(colour.slice(start, start + 2), 16));
+}
+
+function mix(colour: string, background: string, share: number): string {
+  const below = channelsOf(background);
+  const mixed = channelsOf(colour).map((channel, index) =>
+    Math.round(channel * share + (below[index] ?? 0) * (1 - share)),
+  );
+  return `#${mixed.map((channel) => channel.toString(16).padStart(2, '0')).join('')}`;
+}
+
+/** Relative luminance as WCAG 2 defines it, from 0 to 1. */
+export function luminance(colour: string): number {
+  const [red = 0, green = 0, blue = 0] = channelsOf(colour).map((channel) => {
+    const part = channel / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
