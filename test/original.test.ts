@@ -224,6 +224,7 @@ test('point 15: a forged jump needs a number within bounds, and the address of a
         currentValue: 'forged',
         lease: null,
         latestUpdateIds: {},
+        requests: [],
       }),
     );
   // The guard alone lets a plausible one through; that it must come from a peer's address is
