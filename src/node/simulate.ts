@@ -58,6 +58,7 @@ const MAIN_COUNTS: readonly Situation[] = [
   'a restart',
   'another master than before',
   'a datagram lost',
+  'a request answered',
 ];
 
 class Simulation {
@@ -100,9 +101,10 @@ class Simulation {
 
   #run(schedule: Schedule): Violation | null {
     const situations = new Situations(schedule.uids);
-    const { violation, events } = run(schedule, this.#options.variant, (event) =>
+    const { violation, events, history } = run(schedule, this.#options.variant, (event) =>
       situations.observe(event),
     );
+    situations.end(history);
     this.#seeds += 1;
     this.#events += events;
     for (const [situation, count] of situations.counts) {
