@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { ClientAnswers } from '../src/client-answers.ts';
 import { MasterLeases } from '../src/master-strategy.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
 import { BackoffResolution } from '../src/resolution-strategy.ts';
@@ -20,6 +21,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'src/resolution-strategy.ts': [],
   'src/update-queue.ts': ['src/resolution-strategy.ts'],
   'src/master-strategy.ts': ['src/update-queue.ts'],
+  'src/client-answers.ts': ['src/update-queue.ts'],
 };
 const PROGRAMS = ['server.ts', 'client.ts'];
 
@@ -189,9 +191,12 @@ test('layers in a wrong order do not compile', () => {
     UpdateQueue(CatchUp(ReplicatedValue)),
     // @ts-expect-error a master holds back the head of a queue
     MasterLeases(Driven),
+    // @ts-expect-error what is answered has waited in a queue
+    ClientAnswers(Driven),
     // @ts-expect-error nothing is below the base
     CatchUp(class {}),
   ];
-  const right = [MasterLeases(UpdateQueue(Driven)), UpdateQueue(Driven)];
+  const Queued = UpdateQueue(Driven);
+  const right = [ClientAnswers(MasterLeases(Queued)), ClientAnswers(Queued), Queued];
   for (const layers of [...wrong, ...right]) assert.equal(typeof layers, 'function');
 });

@@ -104,6 +104,45 @@ suite('npm run check', () => {
     assert.equal(code, 0);
   });
 
+  test('checks what clients were told', async (t) => {
+    const schedule = drawSchedule(3, UIDS.length, 30, []);
+    const { history } = runSchedule(schedule, { leases: false });
+    const asLines = (lines: readonly unknown[]) =>
+      lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+    const [path = ''] = write(t, [`${asLines(history)}{"client":`]);
+    const right = await check('--history', path);
+    assert.equal(right.stderr, '');
+    assert.match(right.stdout, /^note: .*a\.ndjson:[0-9]+ is not a whole line: its client was/);
+    assert.match(
+      right.stdout,
+      /\n[0-9]+ operations of [0-9]+ clients: the answers are those of one register\n$/,
+    );
+    assert.equal(right.code, 0);
+
+    const atLastMs = 1 + Math.max(...history.map((one) => one.return ?? one.call));
+    const ok = { outcome: 'ok', call: atLastMs, return: atLastMs + 1 } as const;
+    const lie = { client: 'c\u202e', op: 'read', value: null, ...ok } as const;
+    const [wrongPath = '', more = ''] = write(t, [asLines(history), asLines([lie])]);
+    const wrong = await check('--history', wrongPath, more);
+    assert.match(wrong.stdout, /: the answers are not those of one register \(invariant 9\)\n/);
+    assert.match(wrong.stdout, /\n {2}the read of nothing by c\\u202e \[.* cannot come after the /);
+    assert.equal(wrong.code, 1);
+  });
+
+  test('ends with one sentence about a history that it cannot use', async (t) => {
+    const [notJson = '', noOperation = ''] = write(t, ['{"client":\n{}\n', '{"client":"c"}\n']);
+    const bad = await check('--history', notJson);
+    assert.equal(bad.stderr, `error: ${notJson}:1 is not JSON\n`);
+    assert.equal(bad.code, 1);
+    const worse = await check('--history', noOperation);
+    const why = 'op is neither "write" nor "read"';
+    assert.equal(
+      worse.stderr,
+      `error: ${noOperation}:1 is not an operation of a history: ${why}\n`,
+    );
+    assert.equal(worse.code, 1);
+  });
+
   test('ends with one sentence about what it cannot use', async (t) => {
     const [path = ''] = write(t, ['{"at":1\n{}\n']);
     const bad = await check(path);

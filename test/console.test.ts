@@ -7,10 +7,14 @@ import { type ProposalId, type Uid, UNTOUCHED } from '../src/composable-paxos.ts
 import {
   type Accepted,
   type CatchUpMessage,
+  type ChosenReply,
   MAX_NUMBER,
   type Message,
   type PeerMessage,
   type Promised,
+  type Reply,
+  type StatusReply,
+  type ValueReply,
 } from '../src/messages.ts';
 import { chalkPaint } from '../src/node/chalk-paint.ts';
 import type { ServerState } from '../src/state.ts';
@@ -349,6 +353,70 @@ test('words about leases', () => {
   }
 });
 
+const CLIENT = '127.0.0.1:5000';
+const requestId = '0123456789abcdef-1';
+const reply = (message: Reply): What => ({ event: 'reply', to: CLIENT, seq: 8, message });
+const chosen: ChosenReply = { type: 'chosen', requestId, instanceNumber: 3 };
+const report: StatusReply = {
+  ...{ type: 'status_report', requestId, instanceNumber: 3, value: null, promisedId: null },
+  ...{ acceptedId: null, hasLeases: true, master: 'B', leaseLeftMs: 0, waiting: 0, uptimeMs: 1 },
+  heardMs: { B: 1, C: null },
+};
+const valueReply = (value: string | null, isCurrent: boolean): ValueReply => {
+  return { type: 'value', requestId, instanceNumber: 3, value, isCurrent };
+};
+const refusal = (master: Uid | null, why: string): Reply => {
+  return { type: 'refused', requestId, master, why };
+};
+
+test('words about answers to clients', () => {
+  const table: readonly (readonly [Reply, string])[] = [
+    [chosen, '→cl answer        #3   your value was chosen here'],
+    [valueReply('hello', true), '→cl answer        #3   the value is "hello"'],
+    [valueReply(null, true), '→cl answer        #3   the value is none'],
+    [valueReply('hello', false), '→cl answer        #3   the value may still be "hello"'],
+    [valueReply(null, false), '→cl answer        #3   the value may still be none'],
+    [refusal('B', 'the master is B'), '→cl answer             no: the master is B'],
+  ];
+  for (const [message, line] of table) assert.deepEqual(shown(reply(message)), [line]);
+});
+
+test('a request is told with what became of it, then comes the answer', () => {
+  const request = receive(null, { type: 'request', requestId, value: 'hello' });
+  const update: What = {
+    ...{ event: 'update', value: 'hello', id: null, waiting: 2, why: 'the master is B' },
+    what: 'refused',
+  };
+  assert.deepEqual(shown(request, { ...update, what: 'queued' }), [
+    '←cl request            "hello" waits, number 2 in line',
+  ]);
+  assert.deepEqual(shown(request, update, reply(refusal('B', 'the master is B'))), [
+    '←cl request            no, the master is B: "hello"',
+    '→cl answer             no: the master is B',
+  ]);
+  assert.deepEqual(shown(request, reply(chosen)), [
+    '←cl request            "hello"',
+    '→cl answer        #3   your value was chosen here',
+  ]);
+});
+
+test('a read is told, and a question after the state only to who wants to see all', () => {
+  const read = receive(null, { type: 'read', requestId, isLocal: false });
+  assert.deepEqual(shown(read), ['←cl read']);
+  const asked = [receive(null, { type: 'status', requestId }), reply(report)];
+  assert.deepEqual(linesOf(asked), []);
+  assert.deepEqual(
+    linesOf(asked, { verbose: true }).map((line) => line.slice(12)),
+    ['←cl status', '→cl answer        #3   how I am'],
+  );
+});
+
+test('a read that goes through the chain is called by its name', () => {
+  const link: Link = { read: null, id: 'A-00000000-9' };
+  const accept = send(['B', 'C'], { type: 'accept', ...round, proposalValue: link });
+  assert.deepEqual(shown(accept), ['→BC accept   2.A  #3   please accept a read']);
+});
+
 test('a start shows what is restored, and below it the architecture', () => {
   const layers = ['PlainReplica', 'UpdateQueue', 'CatchUp', 'ReplicatedValue'];
   const restored = { ...state, promisedId: id(3, 'A') };
@@ -432,7 +500,17 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
       return { event: 'lease', what, holder: 'B', instanceNumber: number, lastsMs: number };
     }),
     send: [send(['B', 'C'], message), send(['B'], { ...catchUp, currentValue: value })],
-    receive: [receive('B', message), receive(null, { type: 'propose', value })],
+    receive: [
+      receive('B', message),
+      receive(null, { type: 'propose', value }),
+      receive(null, { type: 'request', requestId, value }),
+    ],
+    reply: [
+      reply({ ...chosen, instanceNumber: number }),
+      reply({ ...valueReply(value, true), instanceNumber: number }),
+      reply(refusal('B', value.slice(0, 200))),
+      reply({ ...report, instanceNumber: number, value }),
+    ],
     reject: [{ event: 'reject', from: value, why: value }],
     lost: [{ event: 'lost', to: ['B', 'C'], seq: number, why: value }],
     save: [{ event: 'save', state: full }],
@@ -445,7 +523,10 @@ test('every kind of event has a line, those of everyday only for who wants to se
   const quiet = new Set<string>(['save']);
   for (const [kind, events] of Object.entries(everyKind('x', 1))) {
     for (const event of events) {
-      const isQuiet = quiet.has(kind) || (event.event === 'update' && event.what === 'queued');
+      const isQuiet =
+        quiet.has(kind) ||
+        (event.event === 'update' && event.what === 'queued') ||
+        (event.event === 'reply' && event.message.type === 'status_report');
       assert.equal(linesOf([event]).length > 0, !isQuiet, kind);
       assert.ok(linesOf([event], { verbose: true }).length > 0, kind);
     }

@@ -5,7 +5,14 @@
  *     const run = new HandMadeRun().startAll();
  *     run.ask('A', X).round(id(2, 'A'), X);
  */
-import { applyLink, chainOf, EMPTY_CHAIN, isUpdate, type Link } from '../src/chain.ts';
+import {
+  applyLink,
+  type ChainState,
+  chainOf,
+  EMPTY_CHAIN,
+  isUpdate,
+  type Link,
+} from '../src/chain.ts';
 import { type ProposalId, type Uid, UNTOUCHED } from '../src/composable-paxos.ts';
 import type { ServerState } from '../src/state.ts';
 import type { Decision, TraceEvent, WorldEvent } from '../src/trace/events.ts';
@@ -25,6 +32,11 @@ export function update(value: string, uid: Uid = 'A', n = 1): Link {
 /** The n-th lease that server `uid` asked for; `holder` null: it hands it back. */
 export function lease(uid: Uid, n = 1, holder: Uid | null = uid): Link {
   return { lease: holder, id: `${uid}-0000000f-${n}` };
+}
+
+/** An open instance, and the chain before it. */
+interface Place extends ChainState {
+  readonly instanceNumber: number;
 }
 
 export class HandMadeRun {
@@ -208,15 +220,14 @@ export class HandMadeRun {
   moveBy(server: Uid, link: Link): this {
     const { instanceNumber, ...state } = this.state(server);
     const chain = applyLink(chainOf(state), link, instanceNumber);
-    this.save(server, { instanceNumber: instanceNumber + 1, ...chain, ...UNTOUCHED });
-    return this.sayAdvance(server, link);
+    const next = { instanceNumber: instanceNumber + 1, ...chain };
+    return this.sayAdvance(server, link, next).save(server, { ...next, ...UNTOUCHED });
   }
 
-  sayAdvance(server: Uid, link: Link | null, instanceNumber?: number): this {
-    const state = this.state(server);
-    const chain = chainOf(state);
-    const to = instanceNumber ?? state.instanceNumber;
-    return this.tell(server, { event: 'advance', instanceNumber: to, link, chain });
+  /** It moves on in memory, to what is on its disk unless said otherwise. */
+  sayAdvance(server: Uid, link: Link | null, to: Place = this.state(server)): this {
+    const { instanceNumber } = to;
+    return this.tell(server, { event: 'advance', instanceNumber, link, chain: chainOf(to) });
   }
 
   /** `server` catches up with what `peer` has on its disk. */
@@ -235,8 +246,8 @@ export class HandMadeRun {
 
   jump(server: Uid, peer: Uid): this {
     const { instanceNumber, ...state } = this.state(peer);
-    this.save(server, { instanceNumber, ...chainOf(state), ...UNTOUCHED });
-    return this.sayAdvance(server, null);
+    const next = { instanceNumber, ...chainOf(state) };
+    return this.sayAdvance(server, null, next).save(server, { ...next, ...UNTOUCHED });
   }
 
   /** A whole round of the server in `proposalId`, with these acceptors, who all learn. */

@@ -62,6 +62,14 @@ suite('A run that keeps all rules has no violation', () => {
     assert.equal(run.state('C').instanceNumber, 3);
   });
 
+  test('with a crash between moving on and saving that', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).prepare('A', id(2, 'A'));
+    run.promise('B', id(2, 'A')).lead('A', id(2, 'A')).sendAccept('A', id(2, 'A'), X);
+    run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X).learn('B', id(2, 'A'), X);
+    run.sayChosen('A', id(2, 'A'), X).sayAdvance('A', X, run.state('B')).crash('A');
+    holds(run.start('A').catchUp('A', 'B'));
+  });
+
   test('with two servers that both ask for the same value', () => {
     const again = update('x', 'B', 1);
     holds(afterX().ask('B', again).round(id(2, 'B'), again));
@@ -162,6 +170,7 @@ suite('2 Stability', () => {
   test('a chain on disk that is not what was chosen', () => {
     const run = new HandMadeRun().startAll().ask('A', X);
     run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X).learn('B', id(2, 'A'), X);
+    run.sayAdvance('A', X, run.state('B'));
     const wrong = { instanceNumber: 2, ...EMPTY_CHAIN, ...UNTOUCHED };
     breaks(2, run.save('A', wrong), /other links/);
   });
@@ -170,19 +179,15 @@ suite('2 Stability', () => {
     const run = new HandMadeRun().startAll().ask('A', X);
     run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X).learn('A', id(2, 'A'), X);
     const chain = { ...EMPTY_CHAIN, currentValue: 'x', latestUpdateIds: { A: 'A-00000001-7' } };
-    run.save('B', { ...run.state('A'), uid: 'B' });
-    breaks(
-      2,
-      run.tell('B', { event: 'advance', instanceNumber: 2, link: X, chain }),
-      /other links/,
-    );
+    breaks(2, run.sayAdvance('B', X, { instanceNumber: 2, ...chain }), /other links/);
   });
 
   test('a jump to where nobody is yet', () => {
     const run = new HandMadeRun().startAll();
-    const message = { type: 'catchup', instanceNumber: 5, ...EMPTY_CHAIN } as const;
+    const there = { instanceNumber: 5, ...EMPTY_CHAIN };
+    const message = { type: 'catchup', ...there } as const;
     run.tell('C', { event: 'receive', from: 'A', seq: 1, message });
-    breaks(2, run.save('C', { instanceNumber: 5 }), /nothing is chosen yet in instance 4/);
+    breaks(2, run.sayAdvance('C', null, there), /nothing is chosen yet in instance 4/);
   });
 });
 
@@ -316,26 +321,24 @@ suite('7 The chain only grows', () => {
 
   test('a disk that goes back', () => {
     const run = afterX();
-    breaks(7, run.save('B', { instanceNumber: 1, ...EMPTY_CHAIN }), /back from instance 2 to 1/);
+    breaks(7, run.save('B', { instanceNumber: 1, ...EMPTY_CHAIN }), /at instance 2.* says 1/);
   });
 
   test('a disk that skips a link', () => {
     const run = new HandMadeRun().startAll().ask('A', X).round(id(2, 'A'), X, ['A', 'B']);
     run.ask('A', Z).round(id(2, 'A'), Z, ['A', 'B']);
-    breaks(7, run.save('C', { ...run.state('A'), uid: 'C' }), /skips from instance 1 to 3/);
+    breaks(7, run.save('C', { ...run.state('A'), uid: 'C' }), /at instance 1.* says 3/);
   });
 
   test('a jump that no catch-up told of', () => {
     const run = new HandMadeRun().startAll().ask('A', X).round(id(2, 'A'), X, ['A', 'B']);
-    run.save('C', { ...run.state('A'), uid: 'C' });
-    breaks(7, run.sayAdvance('C', null), /no catch-up/);
+    breaks(7, run.sayAdvance('C', null, run.state('A')), /no catch-up/);
   });
 
   test('an advance over two instances by one link', () => {
     const run = new HandMadeRun().startAll().ask('A', X).round(id(2, 'A'), X, ['A', 'B']);
     run.ask('A', Z).round(id(2, 'A'), Z, ['A', 'B']).hearCatchUp('C', 'A');
-    run.save('C', { ...run.state('A'), uid: 'C' });
-    breaks(7, run.sayAdvance('C', Z), /skips from instance 1 to 3/);
+    breaks(7, run.sayAdvance('C', Z, run.state('A')), /skips from instance 1 to 3/);
   });
 
   test('an advance that does not advance', () => {
@@ -419,6 +422,18 @@ suite('9 No answer is a lie', () => {
     const run = afterX().accept('A', id(2, 'A'), again);
     const saved = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: again };
     breaks(9, run.save('B', saved).sayAccept('B', id(2, 'A'), again), /more often/);
+  });
+
+  test('a request answered with an instance in which it took no effect', () => {
+    const requestId = '0123456789abcdef-1';
+    const link = { update: 'x', id: 'A-00000001-1', request: requestId };
+    const run = new HandMadeRun().startAll().ask('A', link).round(id(2, 'A'), link);
+    const answer = (instanceNumber: number) => {
+      const message = { type: 'chosen', requestId, instanceNumber } as const;
+      return run.tell('B', { event: 'reply', to: 'a client', seq: 1, message });
+    };
+    holds(answer(1));
+    breaks(9, answer(2), /took effect in instance 1/);
   });
 
   test('a value that waits no more and was never answered', () => {

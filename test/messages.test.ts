@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Link } from '../src/chain.ts';
+import { type Link, MAX_REMEMBERED_CLIENTS } from '../src/chain.ts';
 import type { ProposalId, Uid } from '../src/composable-paxos.ts';
 import {
   type Decoded,
   decodeDatagram,
   encodeDatagram,
   encodedBytes,
+  isClientMessage,
   isInstanceMessage,
   isPeerMessage,
   isQuestion,
+  isReply,
   MAX_DATAGRAM_BYTES,
   MAX_NUMBER,
   MAX_VALUE_BYTES,
@@ -21,6 +23,10 @@ const UIDS = ['A', 'B', 'C'];
 const id = (number: number, uid: Uid): ProposalId => ({ number, uid });
 const update: Link = { update: 'hello', id: 'A-0123abcd-1' };
 const lease: Link = { lease: 'B', id: 'B-0123abcd-2' };
+const requestId = '0123456789abcdef-7';
+const requested: Link = { ...update, request: requestId };
+const read: Link = { read: null, id: 'A-0123abcd-4' };
+const remembered = { client: '0123456789abcdef', number: 7, instanceNumber: 2 };
 const handedBack: Link = { lease: null, id: 'B-0123abcd-3' };
 const round = { instanceNumber: 3, proposalId: id(2, 'A') };
 
@@ -44,7 +50,27 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
     currentValue: 'hello',
     lease: { holder: 'B', id: 'B-0123abcd-2' },
     latestUpdateIds: { A: 'A-0123abcd-1', C: 'C-0123abcd-9' },
-    requests: [],
+    requests: [remembered],
+  },
+  request: { type: 'request', requestId, value: 'hello' },
+  read: { type: 'read', requestId, isLocal: false },
+  status: { type: 'status', requestId },
+  chosen: { type: 'chosen', requestId, instanceNumber: 3 },
+  value: { type: 'value', requestId, instanceNumber: 3, value: 'hello', isCurrent: true },
+  refused: { type: 'refused', requestId, master: 'B', why: 'the master is B' },
+  status_report: {
+    type: 'status_report',
+    requestId,
+    instanceNumber: 3,
+    value: 'hello',
+    promisedId: id(2, 'A'),
+    acceptedId: id(1, 'C'),
+    hasLeases: true,
+    master: 'B',
+    leaseLeftMs: 1.5,
+    waiting: 0,
+    uptimeMs: 12_345.678,
+    heardMs: { B: 0, C: null },
   },
 };
 const EVERY_SAMPLE: readonly Message[] = Object.values(SAMPLES);
@@ -74,6 +100,9 @@ function withField(message: Message, path: readonly string[], raw: string): stri
   return JSON.stringify(changed).replace(`"${marker}"`, raw);
 }
 
+/** Fields that may name fewer servers than there are. */
+const TABLES_OF_SERVERS = ['latestUpdateIds', 'heardMs'];
+
 /** Every field of a message, and every field within those. */
 function pathsOf(record: object, prefix: readonly string[] = []): string[][] {
   return Object.entries(record).flatMap(([name, value]) => {
@@ -101,24 +130,31 @@ test('a field that holds what it held is believed: the tests below change one th
 });
 
 test('what may be null is believed as null', () => {
-  const { promise, accept, catchup } = SAMPLES;
+  const { promise, accept, catchup, value, refused, status_report } = SAMPLES;
   const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
   for (const message of [
     { ...promise, ...nothing },
     { ...accept, proposalValue: lease },
     { ...accept, proposalValue: handedBack },
-    { ...catchup, currentValue: null, lease: null, latestUpdateIds: {} },
+    { ...accept, proposalValue: requested },
+    { ...accept, proposalValue: read },
+    { ...catchup, currentValue: null, lease: null, latestUpdateIds: {}, requests: [] },
+    { ...value, value: null },
+    { ...refused, master: null },
+    { ...status_report, value: null, promisedId: null, acceptedId: null, master: null },
   ]) {
     assert.deepEqual(decodeDatagram(encodeDatagram(0, message), UIDS), { seq: 0, message });
   }
 });
 
-test('the three questions about a message', () => {
+test('the questions about a message', () => {
   const types = (is: (message: Message) => boolean) =>
     EVERY_SAMPLE.filter(is).map(({ type }) => type);
+  assert.deepEqual(types(isClientMessage), ['propose', 'request', 'read', 'status']);
+  assert.deepEqual(types(isReply), ['chosen', 'value', 'refused', 'status_report']);
   assert.deepEqual(
-    types((message) => !isPeerMessage(message)),
-    ['propose'],
+    types((message) => isPeerMessage(message)),
+    types((message) => !isClientMessage(message) && !isReply(message)),
   );
   assert.deepEqual(
     types((message) => isPeerMessage(message) && isInstanceMessage(message)),
@@ -133,7 +169,7 @@ test('the three questions about a message', () => {
 test('a field that is missing, at any depth', () => {
   for (const message of EVERY_SAMPLE) {
     for (const path of pathsOf({ seq: 1, ...message })) {
-      if (path[0] === 'latestUpdateIds' && path.length > 1) continue; // it may hold fewer servers
+      if (path.length > 1 && TABLES_OF_SERVERS.includes(path[0] ?? '')) continue;
       rejects(JSON.stringify(without({ seq: 1, ...message }, path)));
     }
   }
@@ -272,6 +308,78 @@ test('the latest update of a server carries the name of that server', () => {
   }
 });
 
+const WRONG_REQUEST_IDS = [
+  ...WRONG_TEXTS,
+  'null',
+  '""',
+  '"A-0123abcd-1"',
+  '"0123456789abcdef"',
+  '"0123456789abcdef-"',
+  '"0123456789abcdef-0"',
+  '"0123456789abcdef-01"',
+  '"0123456789abcdef--1"',
+  '"0123456789abcdef-1.5"',
+  '"0123456789abcdef-1e3"',
+  '"0123456789abcdef-1\\n"',
+  '" 0123456789abcdef-1"',
+  '"0123456789abcde-1"',
+  '"0123456789abcdef0-1"',
+  '"0123456789ABCDEF-1"',
+  '"0123456789abcdeg-1"',
+  '"__proto__-1"',
+  `"0123456789abcdef-${MAX_NUMBER + 1}"`,
+  '"0123456789abcdef-999999999999999"',
+  '"0123456789abcdef-9007199254740993"',
+  `"0123456789abcdef-${'1'.repeat(50_000)}"`,
+];
+
+test('a request id of the wrong form', () => {
+  const withId = EVERY_SAMPLE.filter((message) => 'requestId' in message);
+  assert.equal(withId.length, 7);
+  for (const raw of WRONG_REQUEST_IDS) {
+    for (const message of withId) rejects(withField(message, ['requestId'], raw));
+    rejects(acceptOf(`{"update":"x","id":"A-0123abcd-1","request":${raw}}`));
+  }
+});
+
+test('a table of requests that no chain can have', () => {
+  const { catchup } = SAMPLES;
+  const tableOf = (count: number) =>
+    Array.from({ length: count }, (_, index) => {
+      return { ...remembered, client: index.toString(16).padStart(16, '0') };
+    });
+  const decoded = (requests: typeof catchup.requests) =>
+    decodeDatagram(encodeDatagram(1, { ...catchup, requests }), UIDS);
+  assert.ok('message' in decoded(tableOf(MAX_REMEMBERED_CLIENTS)), 'as many as are remembered');
+  assertRejected(decoded(tableOf(MAX_REMEMBERED_CLIENTS + 1)), 'too many');
+  assertRejected(decoded([remembered, { ...remembered, number: 8 }]), 'a client twice');
+  for (const client of ['', '0123456789abcde', '0123456789abcdef0', '0123456789ABCDEF', 'A']) {
+    assertRejected(decoded([{ ...remembered, client }]), client);
+  }
+  const raws = ['null', '{}', '{"length":0}', '"[]"', '[null]', '[[]]', '["0123456789abcdef-1"]'];
+  for (const raw of raws) rejects(withField(catchup, ['requests'], raw));
+});
+
+test('what an answer says of times, of masters and of why', () => {
+  const { status_report: report, refused } = SAMPLES;
+  const wrongTimes = ['null', '"1"', 'true', '-1', '1e999', '281474976710657', '[]', '{}'];
+  for (const raw of wrongTimes) {
+    rejects(withField(report, ['leaseLeftMs'], raw));
+    rejects(withField(report, ['uptimeMs'], raw));
+    if (raw !== 'null') rejects(withField(report, ['heardMs', 'B'], raw));
+  }
+  for (const raw of WRONG_NUMBERS) rejects(withField(report, ['waiting'], raw));
+  for (const raw of ['{"D":1}', '{"__proto__":1}', '{"constructor":1}', '[1]']) {
+    rejects(withField(report, ['heardMs'], raw));
+  }
+  for (const raw of WRONG_UIDS) {
+    rejects(withField(report, ['master'], raw));
+    rejects(withField(refused, ['master'], raw));
+  }
+  for (const raw of ['null', '1', `"${'x'.repeat(201)}"`])
+    rejects(withField(refused, ['why'], raw));
+});
+
 test('a value of the chain that is no link', () => {
   const links = [
     ...['null', 'true', '1', '"hello"', '[]', '{}', '{"id":"A-0123abcd-1"}'],
@@ -281,6 +389,12 @@ test('a value of the chain that is no link', () => {
     '{"update":1,"id":"A-0123abcd-1"}',
     '{"update":{"update":"x"},"id":"A-0123abcd-1"}',
     '{"update":"x","lease":"A","id":"A-0123abcd-1"}',
+    '{"update":"x","read":null,"id":"A-0123abcd-1"}',
+    '{"lease":"A","request":"0123456789abcdef-1","id":"A-0123abcd-1"}',
+    '{"read":null,"request":"0123456789abcdef-1","id":"A-0123abcd-1"}',
+    '{"read":null}',
+    '{"read":"x","id":"A-0123abcd-1"}',
+    '{"read":false,"id":"A-0123abcd-1"}',
     '{"value":"x","id":"A-0123abcd-1"}',
     '{"__proto__":{"update":"x"},"id":"A-0123abcd-1"}',
   ];
@@ -290,6 +404,7 @@ test('a value of the chain that is no link', () => {
 test('a client value that is no text', () => {
   for (const raw of [...WRONG_TEXTS, 'null', '"\\ud800"', '"\\udc00\\ud800"', '"a\\udfff"']) {
     rejects(withField(SAMPLES.propose, ['value'], raw));
+    rejects(withField(SAMPLES.request, ['value'], raw));
   }
 });
 
@@ -298,12 +413,19 @@ test('a field with something of the wrong kind, whatever the field', () => {
   for (const message of EVERY_SAMPLE) {
     for (const path of pathsOf({ seq: 1, ...message })) {
       for (const raw of kinds) {
-        if (path.join() === 'latestUpdateIds' && raw === '{}') continue; // nobody updated yet
+        if (mayHold(path.join(), raw)) continue;
         rejects(withField(message, path, raw));
       }
     }
   }
 });
+
+/** What is of the wrong kind elsewhere, and all right here. */
+function mayHold(field: string, raw: string): boolean {
+  if (raw === '{}') return TABLES_OF_SERVERS.includes(field);
+  if (raw === '[]') return field === 'requests';
+  return raw === 'true' && ['isLocal', 'isCurrent', 'hasLeases'].includes(field);
+}
 
 test('a type that is none', () => {
   const types = ['null', '1', '[]', '["prepare"]', '{}', '""', '"Prepare"', '"prepare "'];
@@ -420,6 +542,10 @@ test('a value may take the limit, and not a byte more', () => {
         { type: 'propose', value: size },
         { ...SAMPLES.accept, proposalValue: { update: size, id: 'A-0123abcd-1' } },
         { ...SAMPLES.catchup, currentValue: size },
+        { ...SAMPLES.request, value: size },
+        { ...SAMPLES.value, value: size },
+        { ...SAMPLES.status_report, value: size },
+        { ...SAMPLES.accept, proposalValue: { ...requested, update: size } },
       ];
       for (const message of messages) {
         const decoded = decodeDatagram(encodeDatagram(1, message), UIDS);
@@ -429,38 +555,61 @@ test('a value may take the limit, and not a byte more', () => {
   }
 });
 
+const NINE = [...'ABCDEFGHI'];
+
 test('every message with the largest content fits into a datagram, and comes back', () => {
-  const uids = [...'ABCDEFGHI'];
-  const linkId = (uid: Uid) => `${uid}-ffffffff-9999999999999999`;
-  const proposalId = id(MAX_NUMBER, 'I');
-  const large = { instanceNumber: MAX_NUMBER, proposalId };
-  const latestUpdateIds = Object.fromEntries(uids.map((uid) => [uid, linkId(uid)]));
   for (const character of WORST_CHARACTERS) {
-    const value = largestValue(character);
-    const link = { update: value, id: linkId('I') };
-    const messages: { readonly [Type in Message['type']]: Extract<Message, { type: Type }> } = {
-      propose: { type: 'propose', value },
-      prepare: { type: 'prepare', ...large },
-      promise: { type: 'promise', ...large, lastAcceptedId: proposalId, lastAcceptedValue: link },
-      nack: { type: 'nack', ...large, promisedProposalId: proposalId },
-      accept: { type: 'accept', ...large, proposalValue: link },
-      accepted: { type: 'accepted', ...large, proposalValue: link },
-      sync_request: { type: 'sync_request', instanceNumber: MAX_NUMBER },
-      catchup: {
-        type: 'catchup',
-        instanceNumber: MAX_NUMBER,
-        currentValue: value,
-        lease: { holder: 'I', id: linkId('I') },
-        latestUpdateIds,
-      },
-    };
-    for (const message of Object.values(messages)) {
+    for (const message of largestMessages(largestValue(character))) {
       const bytes = encodeDatagram(MAX_NUMBER, message);
       assert.ok(bytes.length <= MAX_DATAGRAM_BYTES, `${message.type} of ${character}`);
-      assert.deepEqual(decodeDatagram(bytes, uids), { seq: MAX_NUMBER, message });
+      assert.deepEqual(decodeDatagram(bytes, NINE), { seq: MAX_NUMBER, message });
     }
   }
 });
+
+/** One of each type, as long as it can be with this value. */
+function largestMessages(value: string): readonly Message[] {
+  const linkId = (uid: Uid) => `${uid}-ffffffff-9999999999999999`;
+  const forAll = <T>(of: (uid: Uid) => T) => Object.fromEntries(NINE.map((uid) => [uid, of(uid)]));
+  const client = (index: number) => index.toString(16).padStart(16, 'f');
+  const requestId = `${client(0)}-${MAX_NUMBER}`;
+  const instanceNumber = MAX_NUMBER;
+  const proposalId = id(MAX_NUMBER, 'I');
+  const large = { instanceNumber, proposalId };
+  const link = { update: value, id: linkId('I'), request: requestId };
+  const longMs = 123_456_789_012_345.67;
+  const messages: { readonly [Type in Message['type']]: Extract<Message, { type: Type }> } = {
+    propose: { type: 'propose', value },
+    prepare: { type: 'prepare', ...large },
+    promise: { type: 'promise', ...large, lastAcceptedId: proposalId, lastAcceptedValue: link },
+    nack: { type: 'nack', ...large, promisedProposalId: proposalId },
+    accept: { type: 'accept', ...large, proposalValue: link },
+    accepted: { type: 'accepted', ...large, proposalValue: link },
+    sync_request: { type: 'sync_request', instanceNumber },
+    catchup: {
+      type: 'catchup',
+      instanceNumber,
+      currentValue: value,
+      lease: { holder: 'I', id: linkId('I') },
+      latestUpdateIds: forAll(linkId),
+      requests: Array.from({ length: MAX_REMEMBERED_CLIENTS }, (_, index) => {
+        return { client: client(index), number: MAX_NUMBER, instanceNumber };
+      }),
+    },
+    request: { type: 'request', requestId, value },
+    read: { type: 'read', requestId, isLocal: false },
+    status: { type: 'status', requestId },
+    chosen: { type: 'chosen', requestId, instanceNumber },
+    value: { type: 'value', requestId, instanceNumber, value, isCurrent: false },
+    refused: { type: 'refused', requestId, master: 'I', why: '\0'.repeat(200) },
+    status_report: {
+      ...{ type: 'status_report', requestId, instanceNumber, value, hasLeases: false },
+      ...{ promisedId: proposalId, acceptedId: proposalId, master: 'I', leaseLeftMs: longMs },
+      ...{ waiting: MAX_NUMBER, uptimeMs: longMs, heardMs: forAll(() => longMs) },
+    },
+  };
+  return Object.values(messages);
+}
 
 test('what was refused leaves no trace on the objects of this language', () => {
   rejects('{"__proto__":{"polluted":1},"type":"prepare","seq":1}');

@@ -94,7 +94,8 @@ for (const { servers, leases } of CLUSTERS) {
     for (let seed = 1; seed <= 400; seed += 1) {
       const schedule = drawSchedule(seed, servers, SECONDS, null);
       const situations = new Situations(schedule.uids);
-      run(schedule, { leases }, (event) => situations.observe(event));
+      const { history } = run(schedule, { leases }, (event) => situations.observe(event));
+      situations.end(history);
       for (const situation of situations.counts.keys()) total.add(situation);
     }
     const wanted = [...SITUATIONS, ...(leases ? LEASE_SITUATIONS : [])];

@@ -3,18 +3,20 @@ import { createSocket } from 'node:dgram';
 import { EventEmitter, once } from 'node:events';
 import { suite, type TestContext, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { encodeDatagram, type PeerMessage } from '../src/messages.ts';
+import { encodeDatagram, type PeerMessage, type Reply } from '../src/messages.ts';
 import { parseCluster } from '../src/node/cluster-file.ts';
 import { Throttle } from '../src/node/throttle.ts';
 import { Turns } from '../src/node/turns.ts';
 import { type NetworkFaults, UdpMessenger } from '../src/node/udp-messenger.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
-import { freePort, sendBytes } from './processes.ts';
+import { freePort } from './processes.ts';
 
 const HOST = '127.0.0.1';
 const NOBODY = `${HOST}:9`;
 const NO_FAULTS: NetworkFaults = { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 };
 const HELLO: PeerMessage = { type: 'sync_request', instanceNumber: 3 };
+const REQUEST_ID = '0123456789abcdef-1';
+const CHOSEN: Reply = { type: 'chosen', requestId: REQUEST_ID, instanceNumber: 3 };
 
 suite('The UDP messenger', () => {
   test('sends before it returns, so that no fsync can hold a datagram up', async (t) => {
@@ -49,23 +51,54 @@ suite('The UDP messenger', () => {
     );
   });
 
-  test('knows peers by their address, and lets everybody else only propose', async (t) => {
+  test('knows peers by their address; all others may say what clients say', async (t) => {
     const peer = await openPeer(t);
+    const client = await openPeer(t);
     const { port, events, received, seen } = await openA(t, `${HOST}:${peer.port}`);
-    await sendBytes(port, encodeDatagram(1, HELLO));
-    await seen('reject', 1);
-    peer.send(port, encodeDatagram(2, { type: 'propose', value: 'x' }));
+    client.send(port, encodeDatagram(1, HELLO));
+    client.send(port, encodeDatagram(2, CHOSEN));
     await seen('reject', 2);
-    await sendBytes(port, encodeDatagram(3, { type: 'propose', value: 'from a client' }));
-    peer.send(port, encodeDatagram(4, HELLO));
-    await seen('receive', 2);
+    peer.send(port, encodeDatagram(3, { type: 'propose', value: 'x' }));
+    peer.send(port, encodeDatagram(4, CHOSEN));
+    await seen('reject', 4);
+    client.send(port, encodeDatagram(5, { type: 'propose', value: 'x' }));
+    client.send(port, encodeDatagram(6, { type: 'status', requestId: REQUEST_ID }));
+    peer.send(port, encodeDatagram(7, HELLO));
+    await seen('receive', 3);
 
-    assert.deepEqual(received.sort(), ['B: sync_request', 'client: from a client']);
+    const from = `${HOST}:${client.port}`;
+    const expected = [`${from}: propose`, `${from}: status`, 'B: sync_request'];
+    assert.deepEqual(received.sort(), expected);
     const rejects = events.flatMap((event) => (event.event === 'reject' ? [event.why] : []));
     assert.deepEqual(rejects, [
       'only a server of this cluster may say sync_request',
-      'servers do not propose to each other',
+      'only a server of this cluster may say chosen',
+      'servers do not say propose to each other',
+      'servers do not say chosen to each other',
     ]);
+  });
+
+  test('answers a client where its question came from, and traces the answer', async (t) => {
+    const client = await openPeer(t);
+    const { messenger, events } = await openA(t, NOBODY);
+    messenger.reply(`${HOST}:${client.port}`, CHOSEN);
+    const [answer = ''] = await client.arrivals(1);
+    assert.deepEqual(JSON.parse(answer), { seq: 1, ...CHOSEN });
+    assert.deepEqual(
+      events.map((event) => event.event === 'reply' && [event.to, event.seq, event.message]),
+      [[`${HOST}:${client.port}`, 1, CHOSEN]],
+    );
+  });
+
+  test('survives a client that is gone', async (t) => {
+    const gone = await openPeer(t);
+    await gone.close();
+    const peer = await openPeer(t);
+    const { messenger } = await openA(t, `${HOST}:${peer.port}`);
+    messenger.reply(`${HOST}:${gone.port}`, CHOSEN);
+    messenger.reply('255.255.255.255:1', CHOSEN);
+    messenger.send(['B'], HELLO);
+    assert.equal((await peer.arrivals(1)).length, 1);
   });
 
   test('traces what it drops on purpose', async (t) => {
@@ -143,13 +176,21 @@ const EAR = `
 /** A plain socket in the place of server B. */
 async function openPeer(t: TestContext) {
   const socket = createSocket('udp4');
-  t.after(() => socket.close());
+  const closed = once(socket, 'close');
+  let isOpen = true;
+  const close = () => {
+    if (isOpen) socket.close();
+    isOpen = false;
+    return closed;
+  };
+  t.after(close);
   socket.bind(0, HOST);
   await once(socket, 'listening');
   const arrived: string[] = [];
   socket.on('message', (bytes) => arrived.push(bytes.toString()));
   return {
     port: socket.address().port,
+    close,
     send: (port: number, bytes: Uint8Array | string) => socket.send(bytes, port, HOST),
     arrivals: async (count: number) => {
       while (arrived.length < count) await once(socket, 'message');
@@ -175,7 +216,7 @@ async function openA(t: TestContext, addressOfB: string, faults: NetworkFaults =
   const received: string[] = [];
   messenger.deliverTo({
     receive: (from, message) => received.push(`${from}: ${message.type}`),
-    submit: (value) => received.push(`client: ${value}`),
+    receiveFromClient: (client, message) => received.push(`${client}: ${message.type}`),
   });
   const seen = async (kind: TraceEvent['event'], count: number) => {
     while (events.filter(({ event }) => event === kind).length < count) await once(news, 'event');

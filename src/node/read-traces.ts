@@ -49,7 +49,7 @@ function readTrace(
   places: Map<TraceEvent, string>,
   remarks: string[],
 ): readonly TraceEvent[] {
-  const lines = readLines(path);
+  const lines = readLines('the trace', path);
   const events: TraceEvent[] = [];
   for (const [index, line] of lines.entries()) {
     if (line === '') continue;
@@ -68,11 +68,12 @@ function readTrace(
   return events;
 }
 
-function readLines(path: string): readonly string[] {
+/** The lines of a file; `what` it is, if it cannot be read. Throws a `Failure`. */
+export function readLines(what: string, path: string): readonly string[] {
   try {
     return readFileSync(path, 'utf8').split('\n');
   } catch (error) {
-    throw new Failure(`the trace ${path} cannot be read: ${describe(error)}`);
+    throw new Failure(`${what} ${path} cannot be read: ${describe(error)}`);
   }
 }
 
@@ -85,7 +86,7 @@ function isCut(lines: readonly string[], index: number): boolean {
 }
 
 /** Undefined if the line is not JSON. */
-function parse(line: string): unknown {
+export function parse(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch {

@@ -64,6 +64,7 @@ const MAIN_COUNTS: readonly Situation[] = [
   'a restart',
   'another master than before',
   'a datagram lost',
+  'a request answered',
 ];
 
 class Simulation {
@@ -109,11 +110,12 @@ class Simulation {
     const isDrawn = diagramFile !== null && firstSeed === lastSeed;
     const situations = new Situations(schedule.uids);
     const kept: TraceEvent[] = [];
-    const { violation, events } = run(schedule, variant, (event) => {
+    const { violation, events, history } = run(schedule, variant, (event) => {
       situations.observe(event);
       if (isDrawn) kept.push(event);
     });
     if (isDrawn && violation === null) this.#draws(diagramFile, kept, schedule, null);
+    situations.end(history);
     this.#seeds += 1;
     this.#events += events;
     for (const [situation, count] of situations.counts) {

@@ -2,11 +2,11 @@
  * Broken on purpose, one level up: layers that each break one rule of a whole replica. Compare
  * `broken-roles.ts`, where the rules of a single instance are broken.
  */
-import { type ChainState, isLease, type Link } from '../chain.ts';
+import { type ChainState, isLease, type Link, type RequestId, standingOf } from '../chain.ts';
 import type { AcceptorState, Uid } from '../composable-paxos.ts';
-import type { Environment, Timer } from '../environment.ts';
+import type { ClientAddress, Environment, Timer } from '../environment.ts';
 import { HOLDER_WINDOW_MS, type MasterLeases } from '../master-strategy.ts';
-import type { Question } from '../messages.ts';
+import type { ClientMessage, Question, Reply } from '../messages.ts';
 import { type Constructor, ReplicatedValue } from '../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../resolution-strategy.ts';
 import { CatchUp } from '../sync-strategy.ts';
@@ -183,6 +183,72 @@ function LeaseByTimer<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   };
 }
 
+/** Takes every request that arrives for a new one, whatever its id says. */
+function DuplicatesTakeEffect(Base: ReplicaClass) {
+  return class DuplicatesTakeEffect extends Base {
+    readonly #realIds: Map<RequestId, RequestId>;
+
+    constructor(uid: Uid, uids: readonly Uid[], environment: Environment) {
+      const realIds = new Map<RequestId, RequestId>();
+      super(uid, uids, answeringAs(realIds, environment));
+      this.#realIds = realIds;
+    }
+
+    override receiveFromClient(client: ClientAddress, message: ClientMessage): void {
+      if (message.type !== 'request') return super.receiveFromClient(client, message);
+      const [, run = '', number] = this.newLinkId().split('-');
+      const requestId = `${run.padStart(16, '0')}-${number}`;
+      this.#realIds.set(requestId, message.requestId);
+      super.receiveFromClient(client, { ...message, requestId });
+    }
+  };
+}
+
+/** Answers under the ids by which the clients asked. */
+function answeringAs(
+  realIds: ReadonlyMap<RequestId, RequestId>,
+  environment: Environment,
+): Environment {
+  const { messenger } = environment;
+  const reply = (to: ClientAddress, message: Reply) => {
+    const requestId = realIds.get(message.requestId) ?? message.requestId;
+    messenger.reply(to, { ...message, requestId });
+  };
+  return { ...environment, messenger: { send: (...all) => messenger.send(...all), reply } };
+}
+
+/** Reads its memory, though others may have chosen something newer. */
+function StaleReads<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class StaleReads extends Base {
+    protected override get mayReadMemory(): boolean {
+      return true;
+    }
+  };
+}
+
+/** Says that a request is chosen as soon as it has been asked for. */
+function AnswersBeforeChosen<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class AnswersBeforeChosen extends Base {
+    override receiveFromClient(client: ClientAddress, message: ClientMessage): void {
+      super.receiveFromClient(client, message);
+      if (message.type !== 'request') return;
+      const { requestId } = message;
+      if (standingOf(this.chain, requestId) !== 'new') return;
+      const { instanceNumber } = this;
+      this.environment.messenger.reply(client, { type: 'chosen', requestId, instanceNumber });
+    }
+  };
+}
+
+/** Tells clients what it has learned to be chosen, though another server is master. */
+function AnybodyAnswers<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class AnybodyAnswers extends Base {
+    protected override get mayAnswer(): boolean {
+      return true;
+    }
+  };
+}
+
 const SOUND_REST = {
   leases: false,
   servers: 3,
@@ -255,6 +321,35 @@ const LAYER_BREAKS: readonly Break[] = [
     replicaClass: class BrokenReplica extends ForgetfulQueue(
       BackoffResolution(CatchUp(ReplicatedValue)),
     ) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'duplicates-take-effect',
+    breaks: 'a request that is asked twice takes effect twice',
+    invariants: [9],
+    replicaClass: class BrokenReplica extends DuplicatesTakeEffect(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'stale-reads',
+    breaks: 'a read is answered from memory without a lease',
+    invariants: [9],
+    replicaClass: class BrokenReplica extends StaleReads(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'answers-before-chosen',
+    breaks: 'a request is answered as chosen as soon as it waits in the queue',
+    invariants: [9],
+    replicaClass: class BrokenReplica extends AnswersBeforeChosen(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'anybody-answers',
+    breaks: 'a server that is not master tells clients what is chosen before the master knows it',
+    invariants: [9],
+    leases: true,
+    replicaClass: class BrokenReplica extends AnybodyAnswers(MasterReplica) {},
   },
   {
     ...SOUND_REST,

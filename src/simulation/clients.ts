@@ -24,6 +24,9 @@ export const PATIENCE_MS = 10_000;
 /** … but for those who ask so soon after the last fault that a lost lease may not be over yet. */
 export const SETTLING_MS = 12_000;
 
+/** Who wrote, in a history, what was fired and forgotten. */
+export const FIRED = 'fired';
+
 /** The session of the client with this name (hexadecimal digits), as request ids spell it. */
 export function sessionOf(client: string): string {
   return client.padStart(16, '0');
@@ -67,13 +70,12 @@ export class Clients {
     if (event.event === 'advance') return this.#advance(event);
     if (event.event !== 'receive' || event.message.type !== 'propose') return;
     const { value } = event.message;
-    this.#history.push(writeOf('fired', value, event.at));
+    this.#history.push(writeOf(FIRED, value, event.at));
   }
 
-  /** The run is over: do all answers fit together? */
-  finish(): void {
-    const contradiction = findContradiction(this.history);
-    if (contradiction !== null) this.#wrong(9, contradiction);
+  /** The run is over: do all answers fit together? Null, or which of them do not. */
+  finish(): string | null {
+    return findContradiction(this.history);
   }
 
   /** A link was applied, or many: by the chain itself, what took effect where? */

@@ -99,7 +99,7 @@ class Run {
     const atLastMs = endMs + LEVEL_WITHIN_MS;
     while (this.#violation === null && !this.#isLevel() && world.step(atLastMs));
     if (this.#violation === null) this.#checkHealed();
-    if (this.#violation === null) this.#clients?.finish();
+    if (this.#violation === null) this.#checkAnswers();
     const history = this.#clients?.history ?? [];
     return { violation: this.#violation, events: this.#events, history };
   }
@@ -133,10 +133,10 @@ class Run {
   }
 
   /** The world itself shows what no trace can. */
-  #foundByLooking(invariant: number, why: string): void {
+  #foundByLooking(invariant: number, why: string, event = this.#lastEvent): void {
     const known = INVARIANTS.find(({ number }) => number === invariant);
     const sentence = known?.sentence ?? 'a server stops only when its disk fails';
-    this.#found({ invariant, sentence, event: this.#lastEvent, why });
+    this.#found({ invariant, sentence, event, why });
   }
 
   #do(action: Action): void {
@@ -197,6 +197,12 @@ class Run {
       machine.calmDown();
       machine.start();
     }
+  }
+
+  /** Invariant 9, as far as only clients can see it. */
+  #checkAnswers(): void {
+    const contradiction = this.#clients?.finish() ?? null;
+    if (contradiction !== null) this.#foundByLooking(9, contradiction, null);
   }
 
   /** All has been well for a while: whoever waited has been served, and there is a master. */

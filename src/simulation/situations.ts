@@ -2,9 +2,11 @@
  * Situations: what a run has been through, by name and number. A simulation that finds nothing
  * wrong says little unless one knows that it has been where things go wrong.
  */
-import { askerOf, isUpdate, type LinkId } from '../chain.ts';
+import { askerOf, isUpdate, type Link, type LinkId, type RequestId } from '../chain.ts';
 import { type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import type { Operation } from '../trace/linearizability.ts';
+import { FIRED } from './clients.ts';
 import { CRASH_POINTS } from './machine.ts';
 
 /** Situations that any run may get into. */
@@ -40,6 +42,13 @@ export const SITUATIONS = [
   'a value lost by a stop',
   'five values waiting at once',
   'a datagram lost',
+  'a request answered',
+  'a request asked twice in the chain',
+  'a request found in the chain when asked again',
+  'a request of unknown outcome that took effect',
+  'a request of unknown outcome without effect',
+  'a read through the chain',
+  'a read of what may be old',
 ] as const;
 
 /** Situations that need master leases. */
@@ -57,6 +66,9 @@ export const LEASE_SITUATIONS = [
   'a value refused by a server that is not master',
   'an update in one round trip',
   'a reserved number that did not win',
+  'a client sent on to the master',
+  'a read from memory',
+  'an answer after a change of master',
 ] as const;
 
 export type Situation = (typeof SITUATIONS)[number] | (typeof LEASE_SITUATIONS)[number];
@@ -81,6 +93,8 @@ interface Known {
   lastEventAt: number;
   reignsUntil: number;
   instanceNumber: number;
+  /** In which of its turns a client asked it for something. */
+  askedIn: number;
 }
 
 export class Situations {
@@ -89,6 +103,10 @@ export class Situations {
   readonly #known: Map<Uid, Known>;
   readonly #young = new Map<number, Young>();
   #lastMaster: Uid | null = null;
+  /** Who was master when a request was first heard of. */
+  readonly #firstMasters = new Map<RequestId, Uid | null>();
+  /** The values of requests that took effect. */
+  readonly #effects = new Set<string>();
 
   constructor(uids: readonly Uid[]) {
     this.#quorum = quorumOf(uids.length);
@@ -101,12 +119,23 @@ export class Situations {
       lastEventAt: 0,
       reignsUntil: 0,
       instanceNumber: 1,
+      askedIn: 0,
     });
     this.#known = new Map(uids.map((uid) => [uid, stranger()]));
   }
 
   count(situation: Situation): number {
     return this.counts.get(situation) ?? 0;
+  }
+
+  /** The run is over: what clients know of it is not in the trace. */
+  end(history: readonly Operation[]): void {
+    for (const { client, op, outcome, value } of history) {
+      if (op !== 'write' || outcome !== 'unknown' || value === null) continue;
+      if (client === FIRED) continue;
+      if (this.#effects.has(value)) this.#reached('a request of unknown outcome that took effect');
+      else this.#reached('a request of unknown outcome without effect');
+    }
   }
 
   observe(event: TraceEvent): void {
@@ -117,7 +146,9 @@ export class Situations {
       case 'send':
         return this.#send(event, server);
       case 'receive':
-        return this.#receive(event);
+        return this.#receive(event, server);
+      case 'reply':
+        return this.#reply(event, server);
       case 'accept':
         return this.#accept(event);
       case 'lead':
@@ -198,8 +229,8 @@ export class Situations {
     if (preparers.size === 3) this.#reached('a duel of three');
   }
 
-  #receive(event: TraceEvent & { event: 'receive' }): void {
-    if (event.from === null) return;
+  #receive(event: TraceEvent & { event: 'receive' }, server: Known): void {
+    if (event.from === null) return this.#receiveFromClient(event, server);
     const sender = this.#known.get(event.from) as Known;
     if (event.seq <= sender.seqAtStart) {
       this.#reached('a datagram from an earlier run of its sender');
@@ -208,6 +239,30 @@ export class Situations {
     if (message.type !== 'nack') return;
     const { leads } = this.#known.get(event.server) as Known;
     if (leads !== null && leads.number !== message.proposalId.number) this.#reached('a stale nack');
+  }
+
+  #receiveFromClient({ turn, message }: TraceEvent & { event: 'receive' }, server: Known): void {
+    server.askedIn = turn;
+    if (message.type !== 'request' || this.#firstMasters.has(message.requestId)) return;
+    this.#firstMasters.set(message.requestId, this.#lastMaster);
+  }
+
+  #reply({ turn, message }: TraceEvent & { event: 'reply' }, server: Known): void {
+    const isAtOnce = turn === server.askedIn;
+    switch (message.type) {
+      case 'chosen': {
+        this.#reached('a request answered');
+        if (isAtOnce) this.#reached('a request found in the chain when asked again');
+        const first = this.#firstMasters.get(message.requestId) ?? this.#lastMaster;
+        if (first !== this.#lastMaster) this.#reached('an answer after a change of master');
+        return;
+      }
+      case 'value':
+        if (!message.isCurrent) return this.#reached('a read of what may be old');
+        return this.#reached(isAtOnce ? 'a read from memory' : 'a read through the chain');
+      case 'refused':
+        if (message.master !== null) this.#reached('a client sent on to the master');
+    }
   }
 
   #accept(event: TraceEvent & { event: 'accept' }): void {
@@ -257,9 +312,16 @@ export class Situations {
     const links = event.instanceNumber - server.instanceNumber;
     server.instanceNumber = event.instanceNumber;
     server.leads = null;
-    if (event.link !== null) return;
+    if (event.link !== null) return this.#applied(event.link, event);
     this.#reached('a catch-up');
     if (links >= 10) this.#reached('a catch-up over ten links and more');
+  }
+
+  #applied(link: Link, { instanceNumber, chain }: TraceEvent & { event: 'advance' }): void {
+    if (!('request' in link)) return;
+    const isEffect = chain.requests.at(-1)?.instanceNumber === instanceNumber - 1;
+    if (isEffect) this.#effects.add(link.update);
+    else this.#reached('a request asked twice in the chain');
   }
 
   #start(event: TraceEvent & { event: 'start' }, server: Known): void {

@@ -19,6 +19,9 @@
  *     cluster A B C [with leases]    the servers of this story, none of them running yet
  *     start A B C                    starts servers; a crashed one goes on from its disk
  *     submit A hello                 a client's value arrives at A
+ *     request A c1 hello             client c1 asks A, and waits for an answer; the same value once
+ *                                    more is the same request, asked again
+ *     read A c1 [locally]            client c1 asks A for the value
  *     deliver A->BC accept           what matches arrives, oldest first
  *     deliver all                    everything arrives, and what is sent in answer, until silence
  *     drop …                         what matches is lost
@@ -36,10 +39,13 @@
  *     in flight                      lists what is under way
  *     show                           what every server has
  */
+import type { RequestId } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
+import type { ClientMessage } from '../messages.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { Invariants, type Violation } from '../trace/invariants.ts';
+import { sessionOf } from './clients.ts';
 import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
@@ -78,6 +84,12 @@ export function tellStory(
   return { text: `${lines.join('\n').trimEnd()}\n`, violations, events };
 }
 
+interface Asked {
+  readonly requestId: RequestId;
+  readonly number: number;
+  readonly value: string | null;
+}
+
 class StoryTeller {
   readonly violations: Violation[] = [];
   readonly events: TraceEvent[] = [];
@@ -85,6 +97,8 @@ class StoryTeller {
   #world: World | null = null;
   #kept: Datagram[] = [];
   #said: string[] = [];
+  /** What each client asked last; `value` null: it read. */
+  readonly #asked = new Map<string, Asked>();
   #endTurn = () => {};
 
   constructor(broken: (right: ReplicaClass) => ReplicaClass) {
@@ -108,6 +122,8 @@ class StoryTeller {
     [/^cluster ([A-Z](?: [A-Z])*)( with leases)?$/, (uids, leases) => this.#build(uids, leases)],
     [/^start ([A-Z](?: [A-Z])*)$/, (uids) => this.#each(uids, (uid) => this.#at(uid).start())],
     [/^submit ([A-Z]) (.+)$/, (uid, value) => this.#submit(uid, value)],
+    [/^request ([A-Z]) (c[0-9]) (.+)$/, (uid, c, value) => this.#request(uid, c, value)],
+    [/^read ([A-Z]) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
     [/^deliver all$/, () => this.#deliverAll()],
     [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#the.deliver(it))],
     [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'on the way'))],
@@ -176,8 +192,32 @@ class StoryTeller {
   }
 
   #submit(uid: Uid, value: string): void {
+    this.#fromClient(uid, { type: 'propose', value });
+  }
+
+  #request(uid: Uid, client: string, value: string): void {
+    const again = this.#asked.get(client);
+    const isAgain = again?.value === value;
+    const requestId = isAgain ? again.requestId : this.#nextRequest(client, value);
+    this.#fromClient(uid, { type: 'request', requestId, value }, client);
+  }
+
+  #read(uid: Uid, client: string, locally: string): void {
+    const requestId = this.#nextRequest(client, null);
+    this.#fromClient(uid, { type: 'read', requestId, isLocal: locally !== '' }, client);
+  }
+
+  /** Like a session, a client of a story counts what it asks. */
+  #nextRequest(client: string, value: string | null): RequestId {
+    const number = (this.#asked.get(client)?.number ?? 0) + 1;
+    const requestId = `${sessionOf(client)}-${number}`;
+    this.#asked.set(client, { requestId, number, value });
+    return requestId;
+  }
+
+  #fromClient(uid: Uid, message: ClientMessage, client?: string): void {
     if (this.#at(uid).replica === null) this.#said.push('(nobody listens)');
-    this.#the.deliver({ from: null, to: uid, seq: 0, message: { type: 'propose', value } });
+    this.#the.deliver({ from: null, to: uid, seq: 0, message, client });
   }
 
   #deliverAll(): void {

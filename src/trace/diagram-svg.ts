@@ -172,6 +172,13 @@ export const LINES = {
   catchup: { width: 1.2, dash: '1.5 3', head: 'diamond' },
   sync_request: { width: 1.2, dash: '1.5 3', head: 'open' },
   propose: { width: 1.1, dash: '', head: 'full' },
+  request: { width: 1.1, dash: '', head: 'full' },
+  read: { width: 1.1, dash: '1.5 3', head: 'full' },
+  status: { width: 1.1, dash: '1.5 3', head: 'open' },
+  chosen: { width: 1.1, dash: '', head: 'full' },
+  value: { width: 1.1, dash: '1.5 3', head: 'full' },
+  refused: { width: 1.1, dash: '', head: 'bar' },
+  status_report: { width: 1.1, dash: '1.5 3', head: 'open' },
 } as const satisfies Record<Arrow['type'], { width: number; dash: string; head: string }>;
 
 type Head = (typeof LINES)[Arrow['type']]['head'];
