@@ -244,10 +244,9 @@ suite('A shared key', () => {
     const client = await openClient(t, cluster, KEY);
     await client.request('first');
     await cluster.waitFor('agreement', () => cluster.agreesOn('first'));
-    await cluster.server('A').kill();
-    await cluster.server('B').kill();
-    await cluster.server('A').start();
-    await cluster.server('B').start();
+    const restarted = [cluster.server('A'), cluster.server('B')];
+    await Promise.all(restarted.map((server) => server.kill()));
+    await Promise.all(restarted.map((server) => server.start()));
     await client.request('second');
     await cluster.waitFor('agreement', () => cluster.agreesOn('second'));
   });
