@@ -12,11 +12,18 @@
 import type { RequestId } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { Timer } from './environment.ts';
-import type { ClientMessage, Reply } from './messages.ts';
+import type { ClientMessage, RefusedReply, Reply } from './messages.ts';
 
 /** A server that has been silent for so long is asked again; and after that, another one. */
 export const ASK_AGAIN_MS = 300;
 const ASKED_BEFORE_NEXT = 2;
+
+/** Which reply answers which question. Any server may also refuse. */
+const ANSWERS: Readonly<Record<Question['type'], Reply['type']>> = {
+  request: 'chosen',
+  read: 'value',
+  status: 'status_report',
+};
 
 export interface ClientWorld {
   /** Calls `act` after so many milliseconds. */
@@ -68,9 +75,9 @@ export class ClientSession {
     this.#operation.begin();
   }
 
-  /** An answer has come. One that nobody waits for is passed over. */
-  receive(from: Uid, reply: Reply): void {
-    this.#operation?.receive(from, reply);
+  /** An answer has come. False: nobody waits for it, and it is passed over. */
+  receive(from: Uid, reply: Reply): boolean {
+    return this.#operation?.receive(from, reply) ?? false;
   }
 
   /** Gives up at once; `done` of the open question is not called. */
@@ -91,6 +98,8 @@ class Operation {
   readonly #asked = new Set<Uid>();
   #server: Uid;
   #timesAsked = 0;
+  /** How often we have gone where a server sent us, since we last waited in vain. */
+  #redirects = 0;
   #askAgain: Timer | null = null;
   #giveUp: Timer | null = null;
   #lastWord = 'no server has answered';
@@ -118,17 +127,33 @@ class Operation {
     this.#askNow();
   }
 
-  receive(from: Uid, reply: Reply): void {
-    if (reply.requestId !== this.#requestId || !this.#asked.has(from)) return;
-    if (reply.type !== 'refused') {
-      return this.#end({ outcome: 'answered', server: from, reply });
+  receive(from: Uid, reply: Reply): boolean {
+    if (reply.requestId !== this.#requestId || !this.#asked.has(from)) return false;
+    if (reply.type === 'refused') {
+      this.#refused(from, reply);
+      return true;
     }
-    this.#lastWord = `${from} says: ${reply.why}`;
-    // Only the word of the one whom we ask now: an older one may send us in circles.
+    if (!this.#isAnswer(reply)) return false;
+    this.#end({ outcome: 'answered', server: from, reply });
+    return true;
+  }
+
+  #isAnswer(reply: Reply): boolean {
+    const message = this.#message;
+    if (reply.type !== ANSWERS[message.type]) return false;
+    const isLocal = message.type === 'read' && message.isLocal;
+    // Who asked for the newest value is not content with one that may be old.
+    return reply.type !== 'value' || reply.isCurrent || isLocal;
+  }
+
+  #refused(from: Uid, { why, master }: RefusedReply): void {
+    this.#lastWord = `${from} says: ${why}`;
+    // Only the word of the one whom we ask now counts: we have left an older one behind.
     if (from !== this.#server || !this.#options.mayMove) return;
-    const { master } = reply;
-    const isNews = master !== null && master !== from && !this.#asked.has(master);
-    if (!isNews) return; // the next attempt comes by itself, a little later
+    if (master === null || master === from) return; // we ask again by ourselves, a little later
+    // Servers that are not level may send us to each other, in circles.
+    if (this.#redirects >= this.#uids.length) return;
+    this.#redirects += 1;
     this.#moveTo(master);
     this.#askNow();
   }
@@ -143,10 +168,16 @@ class Operation {
     this.#timesAsked += 1;
     this.#asked.add(this.#server);
     this.#world.send(this.#server, this.#message);
-    this.#askAgain = this.#world.after(ASK_AGAIN_MS, () => {
-      if (this.#options.mayMove && this.#timesAsked >= ASKED_BEFORE_NEXT) this.#moveOn();
-      this.#askNow();
-    });
+    this.#askAgain = this.#world.after(ASK_AGAIN_MS, () => this.#askAnew());
+  }
+
+  /** We have waited in vain. */
+  #askAnew(): void {
+    const wasInCircles = this.#redirects >= this.#uids.length;
+    const isEnough = this.#timesAsked >= ASKED_BEFORE_NEXT || wasInCircles;
+    if (this.#options.mayMove && isEnough) this.#moveOn();
+    this.#redirects = 0;
+    this.#askNow();
   }
 
   #moveOn(): void {

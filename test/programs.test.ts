@@ -120,6 +120,7 @@ suite('A state file that cannot be right stops the server and is left alone:', (
     currentValue: 'old',
     lease: null,
     latestUpdateIds: { A: 'A-00000000-4' },
+    requests: [],
     promisedId: { number: 7, uid: 'C' },
     acceptedId: { number: 7, uid: 'C' },
     acceptedValue: { update: 'x', id: 'C-00000000-1' },

@@ -42,7 +42,7 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   });
   process.on('uncaughtException', (error) => turns.fail(error));
 
-  messenger = await UdpMessenger.open(uid, cluster, options.faults, turns);
+  messenger = await UdpMessenger.open(uid, cluster, options.faults, turns, options.protection);
   const file = new JsonStateFile(options.stateDirectory, uid);
   const replica = new Replica(uid, uids, new SystemEnvironment(turns, messenger, file));
   const address = formatAddress(addressOf(cluster, uid));

@@ -5,7 +5,8 @@ import type { Uid } from '../composable-paxos.ts';
 import { addressOf, type Cluster } from './cluster-file.ts';
 import { UsageError } from './failure.ts';
 import { chosenCluster, parseArguments } from './program.ts';
-import type { NetworkFaults } from './udp-messenger.ts';
+import { chosenKey, KEY_FILE_HELP } from './shared-key.ts';
+import type { NetworkFaults, Protection } from './udp-messenger.ts';
 
 export interface ServerOptions {
   readonly uid: Uid;
@@ -14,6 +15,7 @@ export interface ServerOptions {
   readonly stateDirectory: string;
   readonly traceFile: string | null;
   readonly faults: NetworkFaults;
+  readonly protection: Protection;
   readonly isVerbose: boolean;
   readonly isColoured: boolean;
 }
@@ -40,6 +42,8 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--drop <P>', 'lose a datagram to a peer with this probability', '0')
     .option('--duplicate <P>', 'send a datagram to a peer twice with this probability', '0')
     .option('--delay <MIN-MAX>', 'hold datagrams to peers back, in milliseconds', '0-0')
+    .option('--key-file <FILE>', KEY_FILE_HELP)
+    .option('--trust-network', 'without a key: let other machines reach this server all the same')
     .option('-v, --verbose', 'show all events, not only those that tell the story')
     .option('--no-color', 'plain text (also: environment variable NO_COLOR)')
     .addHelpText('after', EXAMPLES);
@@ -60,6 +64,10 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
       duplicate: probabilityOf('--duplicate', options['duplicate']),
       minDelayMs,
       maxDelayMs,
+    },
+    protection: {
+      key: chosenKey(options['keyFile']),
+      trustsNetwork: options['trustNetwork'] === true,
     },
     isVerbose: options['verbose'] === true,
     isColoured: options['color'] === true,

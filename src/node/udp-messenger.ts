@@ -2,8 +2,9 @@
  * The network of a real server: one UDP socket for everything that it sends and receives.
  *
  * Peers are known by the address that a datagram comes from. Whoever else sends something is a
- * client, and may say what clients say.
+ * client, and may say what clients say. With a shared key, every datagram is sealed as well.
  */
+import type { KeyObject } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import type { Uid } from '../composable-paxos.ts';
@@ -27,7 +28,9 @@ import {
   formatAddress,
   splitAddress,
 } from './cluster-file.ts';
-import { codeOf, describe, Failure } from './failure.ts';
+import { codeOf, describe, Failure, UsageError } from './failure.ts';
+import { type Envelope, isClientName, sealer } from './sealed-datagrams.ts';
+import { isLoopback } from './shared-key.ts';
 import { Throttle } from './throttle.ts';
 import type { Turns } from './turns.ts';
 
@@ -40,6 +43,16 @@ export interface NetworkFaults {
   readonly minDelayMs: number;
   readonly maxDelayMs: number;
 }
+
+/** What keeps strangers out. */
+export interface Protection {
+  /** The key that servers and clients share; null: there is none. */
+  readonly key: KeyObject | null;
+  /** Without a key: may it listen where other machines can reach it? */
+  readonly trustsNetwork: boolean;
+}
+
+const NO_PROTECTION: Protection = { key: null, trustsNetwork: false };
 
 /** Whoever gets what arrives: a replica. */
 export interface Receiver {
@@ -60,6 +73,7 @@ export class UdpMessenger implements Messenger {
   readonly #addresses = new Map<Uid, Address>();
   readonly #peers = new Map<string, Uid>();
   readonly #socket: Socket;
+  readonly #envelope: Envelope;
   readonly #faults: NetworkFaults;
   readonly #turns: Turns;
   readonly #delayed = new Set<NodeJS.Timeout>();
@@ -72,6 +86,7 @@ export class UdpMessenger implements Messenger {
     uid: Uid,
     addresses: ReadonlyMap<Uid, Address>,
     socket: Socket,
+    envelope: Envelope,
     faults: NetworkFaults,
     turns: Turns,
   ) {
@@ -82,6 +97,7 @@ export class UdpMessenger implements Messenger {
       this.#peers.set(formatAddress(address), peer);
     }
     this.#socket = socket;
+    this.#envelope = envelope;
     this.#faults = faults;
     this.#turns = turns;
     const after = turns.after.bind(turns);
@@ -92,15 +108,18 @@ export class UdpMessenger implements Messenger {
 
   /**
    * Binds the port of server `uid`, so that no second server can run under this uid here. Host
-   * names are looked up now and never again. Throws a `Failure` with what to do next.
+   * names are looked up now and never again. Throws a `Failure` with what to do next; a
+   * `UsageError` if strangers could reach it and nothing would keep them out.
    */
   static async open(
     uid: Uid,
     cluster: Cluster,
     faults: NetworkFaults,
     turns: Turns,
+    protection: Protection = NO_PROTECTION,
   ): Promise<UdpMessenger> {
     const { addresses, family } = await resolveHosts(uid, cluster);
+    checkProtection(addressOf(addresses, uid), protection);
     // Node's own lookup answers on a later tick, and the fsync that may follow a `send` would
     // hold the datagram up. All hosts are addresses by now, so ours answers at once.
     const socket = createSocket({
@@ -108,14 +127,14 @@ export class UdpMessenger implements Messenger {
       lookup: (host, _options, answer) => answer(null, host, family),
     });
     await bind(socket, addressOf(addresses, uid));
-    return new UdpMessenger(uid, addresses, socket, faults, turns);
+    const envelope = sealer(protection.key, uid);
+    return new UdpMessenger(uid, addresses, socket, envelope, faults, turns);
   }
 
   /** From now on every datagram is a turn of `receiver`. */
   deliverTo(receiver: Receiver): void {
     this.#socket.on('message', (bytes, { address: host, port }) => {
-      const source = formatAddress({ host, port });
-      this.#turns.run(() => this.#receive(receiver, bytes, source));
+      this.#turns.run(() => this.#receive(receiver, bytes, { host, port }));
     });
     // The system's word that an earlier datagram found nobody: a datagram may be lost.
     this.#socket.on('error', (error) => {
@@ -144,8 +163,10 @@ export class UdpMessenger implements Messenger {
     this.#seq += 1;
     const seq = this.#seq;
     this.#turns.trace({ event: 'reply', to, seq, message });
-    const { host, port } = splitAddress(to);
-    this.#socket.send(encodeDatagram(seq, message), port, host, (error) => {
+    const [address = '', name = ''] = to.split('/');
+    const { host, port } = splitAddress(address);
+    const bytes = this.#envelope.seal(name, encodeDatagram(seq, message));
+    this.#socket.send(bytes, port, host, (error) => {
       if (error === null) return;
       const why = `an answer to a client: ${describe(error)}`;
       this.#turns.run(() => this.#losses.report({ event: 'lost', to: [], seq, why }));
@@ -182,37 +203,67 @@ export class UdpMessenger implements Messenger {
   #sendNow(peer: Uid, bytes: Uint8Array, seq: number): void {
     const address = this.#addresses.get(peer);
     if (address === undefined) throw new Error(`there is no peer ${peer}`);
-    this.#socket.send(bytes, address.port, address.host, (error) => {
+    // Sealed only now, and each copy by itself: a seal is believed once, and not for ever.
+    const sealed = this.#envelope.seal(peer, bytes);
+    this.#socket.send(sealed, address.port, address.host, (error) => {
       if (error === null) return;
       const lost: Lost = { event: 'lost', to: [peer], seq, why: describe(error) };
       this.#turns.run(() => this.#losses.report(lost));
     });
   }
 
-  #receive(receiver: Receiver, bytes: Uint8Array, source: string): void {
-    const from = this.#peers.get(source) ?? null;
-    const decoded = decodeDatagram(bytes, this.#uids);
-    if ('rejected' in decoded) return this.#reject(from ?? source, decoded.rejected);
+  #receive(receiver: Receiver, bytes: Uint8Array, source: Address): void {
+    const address = formatAddress(source);
+    const peer = this.#peers.get(address) ?? null;
+    // A forger can leave the port out, and the system refuses to send anything there.
+    if (source.port === 0) return this.#reject(address, 'nobody can be answered at port 0');
+    const opened = this.#envelope.open(bytes, (name) =>
+      peer === null ? isClientName(name) : name === peer,
+    );
+    if ('rejected' in opened) return this.#reject(peer ?? address, opened.rejected);
+    if ('answers' in opened) return this.#sendBack(source, opened.answers);
+    const decoded = decodeDatagram(opened.body, this.#uids);
+    if ('rejected' in decoded) return this.#reject(peer ?? address, decoded.rejected);
 
     const { seq, message } = decoded;
-    if (from === null) return this.#receiveFromClient(receiver, source, seq, message);
+    if (peer === null) {
+      const client = opened.from === null ? address : `${address}/${opened.from}`;
+      return this.#receiveFromClient(receiver, client, seq, message);
+    }
     if (!isPeerMessage(message))
-      return this.#reject(from, `servers do not say ${message.type} to each other`);
-    this.#turns.trace({ event: 'receive', from, seq, message });
-    receiver.receive(from, message);
+      return this.#reject(peer, `servers do not say ${message.type} to each other`);
+    this.#turns.trace({ event: 'receive', from: peer, seq, message });
+    receiver.receive(peer, message);
   }
 
-  #receiveFromClient(receiver: Receiver, source: string, seq: number, message: Message): void {
+  /** What the envelopes of both ends have to settle. If it gets lost, it comes up again. */
+  #sendBack({ host, port }: Address, answers: readonly Uint8Array[]): void {
+    for (const bytes of answers) this.#socket.send(bytes, port, host, () => {});
+  }
+
+  #receiveFromClient(
+    receiver: Receiver,
+    client: ClientAddress,
+    seq: number,
+    message: Message,
+  ): void {
     if (!isClientMessage(message)) {
-      return this.#reject(source, `only a server of this cluster may say ${message.type}`);
+      return this.#reject(client, `only a server of this cluster may say ${message.type}`);
     }
     this.#turns.trace({ event: 'receive', from: null, seq, message });
-    receiver.receiveFromClient(source, message);
+    receiver.receiveFromClient(client, message);
   }
 
   #reject(from: string, why: string): void {
     this.#rejects.report({ event: 'reject', from, why });
   }
+}
+
+function checkProtection(address: Address, { key, trustsNetwork }: Protection): void {
+  if (key !== null || trustsNetwork || isLoopback(address)) return;
+  const where = formatAddress(address);
+  const advice = 'give all servers and clients a key with --key-file, or say --trust-network';
+  throw new UsageError(`whoever reaches ${where} could change the value: ${advice}`);
 }
 
 /** The cluster with IP addresses for names, all of the family that the server itself has. */

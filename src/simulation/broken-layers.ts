@@ -278,7 +278,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'lease-from-attempt',
     breaks: 'a lease counts from the last attempt to renew it, chosen or not',
-    invariants: [8],
+    invariants: [4, 8],
     leases: true,
     replicaClass: class BrokenReplica extends LeaseFromTheAttempt(MasterReplica) {},
   },

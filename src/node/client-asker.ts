@@ -1,0 +1,29 @@
+/** A client session on the real network, for those who can `await`. */
+import { randomBytes } from 'node:crypto';
+import { ClientSession, type Options, type Outcome, type Question } from '../client-session.ts';
+import type { ClientNetwork } from './client-network.ts';
+
+/** Asks one thing at a time. */
+export class Asker {
+  readonly #session: ClientSession;
+
+  constructor(network: ClientNetwork) {
+    this.#session = new ClientSession(randomBytes(8).toString('hex'), network.uids, {
+      after: (delayMs, act) => {
+        const timeout = setTimeout(act, delayMs);
+        return { cancel: () => clearTimeout(timeout) };
+      },
+      send: (to, message) => network.send(to, message),
+    });
+    network.listen((from, reply) => this.#session.receive(from, reply));
+  }
+
+  ask(question: Question, options: Options): Promise<Outcome> {
+    return new Promise((done) => this.#session.ask(question, options, done));
+  }
+
+  /** Gives up: what was asked last is never answered. */
+  stop(): void {
+    this.#session.stop();
+  }
+}

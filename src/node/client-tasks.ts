@@ -1,0 +1,153 @@
+/** What `client.ts` can do: fire a value, wait for one, read, ask servers how they are. */
+import { randomInt } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Options, Question } from '../client-session.ts';
+import type { Uid } from '../composable-paxos.ts';
+import type { StatusReply } from '../messages.ts';
+import { printable } from '../trace/printable.ts';
+import { Asker } from './client-asker.ts';
+import { ClientNetwork } from './client-network.ts';
+import type { ClientOptions } from './client-options.ts';
+import { promptForValues } from './client-prompt.ts';
+import { watch } from './client-watch.ts';
+import { type Report, sayAnswer, sayStatus, sayUnknownFate, statusJson } from './client-words.ts';
+import { addressOf } from './cluster-file.ts';
+import { Failure } from './failure.ts';
+import { fire } from './fire.ts';
+import { sealer } from './sealed-datagrams.ts';
+
+/** So long `--any` looks for a server that is up. */
+const FIND_WITHIN_MS = 2_000;
+/** With a key the server may want the first datagram sealed anew: so long we are there for that. */
+const LINGER_MS = 300;
+
+/** Does what the command line says. Throws a `Failure` if it is not known to be done. */
+export async function runClient(options: ClientOptions): Promise<void> {
+  const { task, server, cluster, key } = options;
+  if (task.kind === 'fire' && server !== null && key === null) {
+    return fire(addressOf(cluster, server), { type: 'propose', value: task.value });
+  }
+  const note = (why: string) => {
+    if (options.isVerbose) console.error(printable(why));
+  };
+  const network = await ClientNetwork.open(cluster, sealer(key), note);
+  try {
+    await new Client(options, network).run();
+  } finally {
+    if (network.ignored > 0) note(`ignored ${network.ignored} datagrams in all`);
+    network.close();
+  }
+}
+
+class Client {
+  readonly #options: ClientOptions;
+  readonly #network: ClientNetwork;
+  readonly #asker: Asker;
+
+  constructor(options: ClientOptions, network: ClientNetwork) {
+    this.#options = options;
+    this.#network = network;
+    this.#asker = new Asker(network);
+  }
+
+  async run(): Promise<void> {
+    const { task } = this.#options;
+    switch (task.kind) {
+      case 'fire':
+        return this.#fire(task.value);
+      case 'set':
+        return console.log(await this.#set(task.value));
+      case 'read':
+        return console.log(await this.#read(task.isLocal));
+      case 'status':
+        return console.log(await this.#status());
+      case 'watch':
+        return this.#watch();
+      case 'prompt':
+        return this.#prompt();
+    }
+  }
+
+  async #fire(value: string): Promise<void> {
+    const { server, cluster, key } = this.#options;
+    const to = server ?? (await this.#findServer());
+    const message = { type: 'propose', value } as const;
+    if (key === null) return fire(addressOf(cluster, to), message);
+    this.#network.send(to, message);
+    await pause(LINGER_MS);
+  }
+
+  /** One that is up, and the master if there is one. */
+  async #findServer(): Promise<Uid> {
+    const [server, { master }] = await this.#askStatus(FIND_WITHIN_MS);
+    return master ?? server;
+  }
+
+  #set(value: string): Promise<string> {
+    return this.#ask({ type: 'request', value }, true, sayUnknownFate(value));
+  }
+
+  #read(isLocal: boolean): Promise<string> {
+    const mayMove = !isLocal || this.#options.server === null;
+    return this.#ask({ type: 'read', isLocal }, mayMove, 'the value is unknown');
+  }
+
+  async #ask(question: Question, mayMove: boolean, ifUnknown: string): Promise<string> {
+    const { timeoutMs } = this.#options;
+    const ended = await this.#asker.ask(question, this.#from(mayMove, timeoutMs));
+    if (ended.outcome === 'answered') return sayAnswer(ended.server, ended.reply);
+    throw new Failure(`after ${timeoutMs} ms ${ifUnknown} (${ended.lastWord})`);
+  }
+
+  async #status(): Promise<string> {
+    const [server, report] = await this.#askStatus(this.#options.timeoutMs);
+    return this.#options.isJson ? statusJson([server, report]) : sayStatus(server, report);
+  }
+
+  async #askStatus(timeoutMs: number): Promise<readonly [Uid, StatusReply]> {
+    const { server } = this.#options;
+    const options = this.#from(server === null, timeoutMs);
+    const [from, report] = await reportOf(this.#asker, options);
+    if (report !== null) return [from, report];
+    const who = server === null ? 'no server has' : `server ${server} has not`;
+    throw new Failure(`${who} answered within ${timeoutMs} ms: is it started?`);
+  }
+
+  async #watch(): Promise<void> {
+    const { cluster, timeoutMs, isJson } = this.#options;
+    const askers = [...cluster.keys()].map((uid) => [uid, new Asker(this.#network)] as const);
+    const ask = () => {
+      const options = { timeoutMs, mayMove: false };
+      const asked = askers.map(([server, asker]) => reportOf(asker, { ...options, server }));
+      return Promise.all(asked);
+    };
+    const end = new AbortController();
+    process.once('SIGINT', () => end.abort());
+    process.stdout.once('error', () => end.abort());
+    await watch(ask, process.stdout, isJson, end.signal);
+    for (const [, asker] of askers) asker.stop();
+  }
+
+  #prompt(): Promise<void> {
+    return promptForValues(process.stdin, process.stdout, (value) =>
+      this.#set(value).catch((error: unknown) => {
+        if (error instanceof Failure) return printable(error.message);
+        throw error;
+      }),
+    );
+  }
+
+  #from(mayMove: boolean, timeoutMs: number): Options {
+    const { cluster, server } = this.#options;
+    const uids = [...cluster.keys()];
+    const first = server ?? uids[randomInt(uids.length)] ?? '';
+    return { server: first, timeoutMs, mayMove };
+  }
+}
+
+async function reportOf(asker: Asker, options: Options): Promise<Report> {
+  const ended = await asker.ask({ type: 'status' }, options);
+  const reply = ended.outcome === 'answered' ? ended.reply : null;
+  if (ended.outcome === 'unknown' || reply?.type !== 'status_report') return [options.server, null];
+  return [ended.server, reply];
+}

@@ -1,0 +1,42 @@
+/** Where a program gets the key from that it shares with the servers. It is never printed. */
+import type { KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Address } from './cluster-file.ts';
+import { describe, UsageError } from './failure.ts';
+import { keyOf, MIN_KEY_BYTES } from './sealed-datagrams.ts';
+
+/** How the programs describe their option `--key-file <FILE>`. */
+export const KEY_FILE_HELP = `the shared key, ${MIN_KEY_BYTES} bytes or more (also: environment \
+variable PAXOS_KEY); let nobody else read the file`;
+
+/**
+ * The key in `file`, without the end of its line, or in the environment variable PAXOS_KEY; null
+ * if there is neither. Throws a `UsageError` if it cannot be had or is too short: an empty
+ * key may be a mishap, and is not the same as none.
+ */
+export function chosenKey(file: string | undefined, env = process.env): KeyObject | null {
+  const text = env['PAXOS_KEY'];
+  if (file !== undefined) return readKey(`the key file ${file}`, () => bytesOf(file));
+  if (text === undefined) return null;
+  return readKey('the key in PAXOS_KEY', () => Buffer.from(text));
+}
+
+/** Does this IP address belong to the machine alone? */
+export function isLoopback({ host }: Pick<Address, 'host'>): boolean {
+  return host === '::1' || /^127\.[0-9.]+$/.test(host);
+}
+
+function readKey(what: string, read: () => Uint8Array): KeyObject {
+  try {
+    return keyOf(read());
+  } catch (error) {
+    throw new UsageError(`${what} cannot be used: ${describe(error)}`);
+  }
+}
+
+/** An editor, or `echo`, ends the line; that is no part of the key. */
+function bytesOf(file: string): Uint8Array {
+  const bytes = readFileSync(file);
+  const end = bytes.at(-1) === 0x0a ? (bytes.at(-2) === 0x0d ? -2 : -1) : bytes.length;
+  return bytes.subarray(0, end);
+}
