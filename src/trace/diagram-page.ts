@@ -5,7 +5,7 @@
  */
 import type { Uid } from '../composable-paxos.ts';
 import { type Layout, layOut, type PlacedRow } from './diagram-layout.ts';
-import type { Standing } from './diagram-lives.ts';
+import { ABSENT, type Standing } from './diagram-lives.ts';
 import type { Diagram } from './diagram-model.ts';
 import { PAGE_SCRIPT } from './diagram-page-script.ts';
 import { pageStyle } from './diagram-page-style.ts';
@@ -124,7 +124,10 @@ function dataOf({ diagram, rows }: Layout) {
   const last = rows.at(-1)?.row.number ?? 0;
   return {
     rows: rows.map(dataOfRow),
-    standings: diagram.standings
+    standings: [
+      ...diagram.uids.map((uid) => ({ row: 0, uid, standing: ABSENT })),
+      ...diagram.standings,
+    ]
       .filter(({ row }) => row <= last)
       .map(({ row, uid, standing }) => ({ row, server: uid, ...describe(uid, standing) })),
     violations: diagram.violations.map(({ row, violation }) => {
@@ -158,12 +161,12 @@ function describe(uid: Uid, standing: Standing) {
 }
 
 function beliefOf(uid: Uid, { condition, holder, round, leads }: Standing): string {
-  if (condition === 'absent') return 'not started';
+  if (condition === 'absent') return 'nothing known yet';
   if (condition === 'down') return 'down';
   const about = round === null ? '' : `${leads ? 'leads' : 'asks with'} ${formatId(round)}`;
   if (holder === uid) return about === '' ? 'is master' : `is master, ${about}`;
   if (about !== '') return about;
-  return holder === null ? 'knows of no master' : `takes ${holder} for master`;
+  return holder === null ? 'idle' : `takes ${holder} for master`;
 }
 
 /** JSON that can stand within a script element. */

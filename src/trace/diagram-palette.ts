@@ -7,8 +7,8 @@
  * All have a contrast of at least 3:1 against the background. How far apart they are:
  *
  *     servers    3      4      5      6      7      8      9
- *     light     47.5   43.6   33.5   30.5   29.2   24.6   22.5
- *     dark      49.3   42.8   40.2   31.6   27.1   25.3   22.2
+ *     light     47.4   43.6   33.5   30.5   29.2   24.6   22.5
+ *     dark      49.3   42.8   40.1   31.6   27.0   25.2   22.2
  *
  * 40 is what a glance needs; it is kept up to four servers in light and five in dark. Beyond that
  * nobody could keep it: the best nine that a search for nine found are 27 and 28 apart. So hues

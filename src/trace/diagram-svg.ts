@@ -13,7 +13,7 @@ import {
 } from './diagram-layout.ts';
 import type { Arrow, Stretch } from './diagram-model.ts';
 import type { Paints } from './diagram-palette.ts';
-import { escapeXml, fitWords, isMeasured, widthOf } from './diagram-text.ts';
+import { escapeXml, fitLine, isMeasured, widthOf } from './diagram-text.ts';
 import type { Icon } from './diagram-words.ts';
 
 /** A part of a picture: its elements, and how high it is. */
@@ -266,10 +266,8 @@ function drawRow(placed: PlacedRow, layout: Layout, paints: Paints, isLinked: bo
 function drawAsked(placed: PlacedRow, asked: string, layout: Layout, paints: Paints): string {
   const x = layout.clientX ?? 0;
   const y = placed.y - 12;
-  const [text = ''] = fitWords({ value: asked, after: '?' }, layout.clientWordsTo - x - 8, {
-    sizePx: 11,
-    isBold: true,
-  });
+  const room = layout.clientWordsTo - x - 8;
+  const text = fitLine({ value: asked, after: '?' }, room, { sizePx: 11, isBold: true });
   const dot = `<circle cx="${px(x)}" cy="${px(y)}" r="3.5" fill="${paints.quiet}"/>`;
   const more = `${rim(paints)} data-lane="client"`;
   const options = { sizePx: 11, fill: paints.ink, isBold: true, more };

@@ -103,6 +103,15 @@ export function fitWords(words: Words, maxPx: number, style: TextStyle): readonl
   return [...kept.slice(0, -1), withEllipsis(kept.at(-1) ?? '', maxPx, style)];
 }
 
+/** Words in one line, as much of the value as fits; cut off with an ellipsis if nothing does. */
+export function fitLine(words: Words, maxPx: number, style: TextStyle): string {
+  for (let columns: number = VALUE_COLUMNS[0]; columns > 0; columns -= 1) {
+    const text = textOf(words, columns);
+    if (widthOf(text, style) <= maxPx) return text;
+  }
+  return withEllipsis(textOf(words, 1), maxPx, style);
+}
+
 /** As few lines as possible, and none of them much shorter than the others. */
 function balance(text: string, maxPx: number, style: TextStyle): readonly string[] {
   const few = wrap(text, maxPx, style);

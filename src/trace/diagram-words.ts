@@ -29,7 +29,7 @@ export class Narrator {
 
   tell(turn: Turn): readonly Phrase[] {
     if (turn.events.length === 0) {
-      const words = { before: 'KILLED: no word from here on' };
+      const words = { before: 'KILLED by now, without a last word' };
       return [{ icon: null, words, mood: 'alarm' }];
     }
     const phrases: Phrase[] = [];

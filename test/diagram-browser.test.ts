@@ -1,0 +1,307 @@
+/**
+ * The space-time diagram in a real browser: where its words stand, and what its page does. It needs
+ * Chromium, at /usr/bin/chromium or where the variable CHROMIUM says.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, suite, type TestContext, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { layOut } from '../src/trace/diagram-layout.ts';
+import { type Diagram, diagramOf } from '../src/trace/diagram-model.ts';
+import { pageOf } from '../src/trace/diagram-page.ts';
+import { THEMES } from '../src/trace/diagram-palette.ts';
+import { MOST_ROWS, svgOf } from '../src/trace/diagram-picture.ts';
+import type { TraceEvent } from '../src/trace/events.ts';
+import { eventsOfStory, STORY_NAMES, simulatedEvents } from './drawn-runs.ts';
+import { HandMadeRun } from './hand-made-run.ts';
+import { temporaryDirectory } from './processes.ts';
+
+const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+const skip = existsSync(CHROMIUM) ? false : `there is no Chromium at ${CHROMIUM}`;
+const WIDE = { width: 1_500, height: 900 };
+/** So much may two boxes share, in pixels: boxes of text reach beyond what is seen of them. */
+const TOUCH_PX = 1;
+const FIRST_DRAW_MS = 1_000;
+
+/** A text as the browser sets it, and the lane that its words belong to. */
+interface Box {
+  readonly text: string;
+  readonly lane: string | null;
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+let browser: Browser;
+
+async function openPage(
+  t: TestContext,
+  options: Parameters<Browser['newPage']>[0] = {},
+): Promise<Page> {
+  const page = await browser.newPage({ viewport: WIDE, ...options });
+  t.after(() => page.close());
+  return page;
+}
+
+/** Opens a page from disk, as a reader does. */
+async function openDiagram(
+  t: TestContext,
+  diagram: Diagram,
+  { hash = '', ...options }: { hash?: string; colorScheme?: 'light' | 'dark' } = {},
+): Promise<Page> {
+  const page = await openPage(t, options);
+  await load(t, page, pageOf(diagram), hash);
+  return page;
+}
+
+async function load(t: TestContext, page: Page, html: string, hash = ''): Promise<void> {
+  const file = join(temporaryDirectory(t), 'diagram.html');
+  writeFileSync(file, html);
+  await page.goto(`${pathToFileURL(file)}${hash}`);
+}
+
+/** All texts of the pictures on the page, relative to the left edge of the picture. */
+function boxesOf(page: Page): Promise<Box[]> {
+  // This runs in the browser: as text, since the types of a browser are not those of a server.
+  return page.evaluate(`[...document.querySelectorAll('svg text')].map((element) => {
+    const { left, right, top, bottom } = element.getBoundingClientRect();
+    const edge = element.ownerSVGElement.getBoundingClientRect().left;
+    const text = element.lastChild.textContent;
+    const lane = element.dataset.lane ?? null;
+    return { text, lane, left: left - edge, right: right - edge, top, bottom };
+  })`);
+}
+
+function textOf(page: Page, selector: string): Promise<string> {
+  return page.locator(selector).innerText();
+}
+
+function assertInLanes(boxes: readonly Box[], diagram: Diagram): void {
+  const layout = layOut(diagram, { from: 1, to: diagram.rows.length });
+  const rooms = new Map(layout.lanes.map((lane) => [lane.uid, lane]));
+  const client = { wordsFrom: layout.clientX ?? 0, wordsTo: layout.clientWordsTo };
+  for (const { text, lane, left, right } of boxes) {
+    assert.ok(left >= 0 && right <= layout.width, `${text} is outside of the picture`);
+    if (lane === null) continue;
+    const room = lane === 'client' ? client : rooms.get(lane);
+    assert.ok(room !== undefined);
+    const isInside = left >= room.wordsFrom - TOUCH_PX && right <= room.wordsTo + TOUCH_PX;
+    const where = `from ${left} to ${right}, not ${room.wordsFrom} to ${room.wordsTo}`;
+    assert.ok(isInside, `${text} is not in lane ${lane}: ${where}`);
+  }
+}
+
+function assertApart(boxes: readonly Box[]): void {
+  const ordered = boxes.toSorted((a, b) => a.top - b.top);
+  for (const [index, a] of ordered.entries()) {
+    for (const b of ordered.slice(index + 1)) {
+      if (b.top >= a.bottom - TOUCH_PX) break;
+      const isApart = a.left >= b.right - TOUCH_PX || b.left >= a.right - TOUCH_PX;
+      assert.ok(isApart, `"${a.text}" and "${b.text}" overlap`);
+    }
+  }
+}
+
+/** Values of all kinds of scripts, and much too long. */
+function withStrangeValues(): readonly TraceEvent[] {
+  const values = [
+    '漢字かな交じり文'.repeat(9),
+    'שלום עולם',
+    '👩‍👩‍👧‍👦🎉🎉🎉',
+    'é́́́́',
+    '﷽﷽﷽',
+    'W'.repeat(900),
+    '   ',
+  ];
+  const run = new HandMadeRun().startAll();
+  for (const value of values) {
+    for (const uid of ['A', 'B', 'C']) {
+      run.tell(uid, { event: 'receive', from: null, seq: 1, message: { type: 'propose', value } });
+      const why = 'there is no master';
+      const turn = { ...run.last };
+      const refused = {
+        event: 'update',
+        what: 'refused',
+        value,
+        id: null,
+        waiting: 0,
+        why,
+      } as const;
+      run.events.push({ at: turn.at, server: uid, turn: turn.turn, ...refused });
+    }
+  }
+  return run.events;
+}
+
+suite('A diagram in a browser', { skip }, () => {
+  before(async () => {
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+  });
+  after(async () => {
+    await browser.close();
+  });
+
+  test('has every text in its lane, and none upon another: the stories', async (t) => {
+    const page = await openPage(t);
+    for (const name of STORY_NAMES) {
+      const diagram = diagramOf(eventsOfStory(name));
+      await load(t, page, pageOf(diagram));
+      const boxes = await boxesOf(page);
+      assert.ok(boxes.length > 10, name);
+      assertInLanes(boxes, diagram);
+      assertApart(boxes);
+    }
+  });
+
+  test('and with one to nine servers', async (t) => {
+    const page = await openPage(t);
+    for (let servers = 1; servers <= 9; servers += 1) {
+      const diagram = diagramOf(simulatedEvents(servers, 4));
+      await load(t, page, pageOf(diagram));
+      const boxes = await boxesOf(page);
+      assertInLanes(boxes, diagram);
+      assertApart(boxes);
+    }
+  });
+
+  test('and with values in every script', async (t) => {
+    const diagram = diagramOf(withStrangeValues());
+    const page = await openDiagram(t, diagram);
+    const boxes = await boxesOf(page);
+    assertInLanes(boxes, diagram);
+    assertApart(boxes);
+  });
+
+  test('is well-formed as a picture of its own', async (t) => {
+    const page = await openPage(t);
+    for (const events of [eventsOfStory('02-duel'), withStrangeValues(), simulatedEvents(5, 3)]) {
+      const svg = svgOf(diagramOf(events), THEMES.light);
+      const parse = `new DOMParser().parseFromString(${JSON.stringify(svg)}, 'image/svg+xml')`;
+      const isWrong = await page.evaluate(`${parse}.querySelector('parsererror') !== null`);
+      assert.equal(isWrong, false);
+    }
+  });
+
+  test('moves its cursor by j and k, and says what every server has', async (t) => {
+    const page = await openDiagram(t, diagramOf(eventsOfStory('04-crash-after-accept')));
+    assert.match(await textOf(page, '#where'), /^row 1 · 0 ms · A: starts$/);
+    for (let count = 0; count < 4; count += 1) await page.keyboard.press('j');
+    assert.match(await textOf(page, '#where'), /^row 5 · 0 ms · B: promises 2\.A in #1$/);
+    assert.equal(new URL(page.url()).hash, '#5');
+    await page.keyboard.press('k');
+    assert.match(await textOf(page, '#where'), /^row 4 · 0 ms · A: prepares 2\.A in #1$/);
+
+    for (let count = 0; count < 2; count += 1) await page.keyboard.press('j');
+    const [a, b, c] = await page.locator('.server').allInnerTexts();
+    assert.match(
+      a ?? '',
+      /leads 2\.A[\s\S]*#1 is open[\s\S]*2\.A[\s\S]*2\.A "fragile"[\s\S]*none yet/,
+    );
+    assert.match(b ?? '', /idle[\s\S]*promised\s+2\.A[\s\S]*accepted\s+nothing/);
+    assert.match(c ?? '', /idle[\s\S]*promised\s+nothing/);
+  });
+
+  test('moves its cursor with the mouse, and lights up what arrives and leaves', async (t) => {
+    const diagram = diagramOf(eventsOfStory('02-duel'));
+    const page = await openDiagram(t, diagram);
+    const { rows } = layOut(diagram, { from: 1, to: diagram.rows.length });
+    const placed = rows[6];
+    assert.ok(placed);
+    await page.hover('#rows', { position: { x: 300, y: placed.y } });
+    assert.match(await textOf(page, '#where'), /^row 7 /);
+    const touched = diagram.arrows.filter(({ fromRow, toRow }) => fromRow === 7 || toRow === 7);
+    assert.equal(await page.locator('.arrow.touched').count(), touched.length);
+    assert.equal(new URL(page.url()).hash, '');
+    await page.click('#rows', { position: { x: 300, y: placed.y } });
+    assert.equal(new URL(page.url()).hash, '#7');
+  });
+
+  test('opens at the row that its address names, and brings it into sight', async (t) => {
+    const diagram = diagramOf(eventsOfStory('09-cut-off-master'));
+    const page = await openDiagram(t, diagram, { hash: '#40' });
+    assert.match(await textOf(page, '#where'), /^row 40 /);
+    const box = await page.locator('#cursor').boundingBox();
+    assert.ok(box !== null && box.y > 0 && box.y + box.height < WIDE.height);
+    await page.evaluate("location.hash = '#2'");
+    await page.waitForFunction("document.getElementById('where').innerText.startsWith('row 2 ')");
+  });
+
+  test('jumps to what is wrong, by key and by button', async (t) => {
+    const events = simulatedEvents(3, 8);
+    const violations = [0.3, 0.6].map((part, index) => {
+      const event = events[Math.floor(events.length * part)] ?? null;
+      return { invariant: index + 1, sentence: 'so it must be', event, why: '<b>it is not</b>' };
+    });
+    const diagram = diagramOf(events, { violations });
+    const [first, second] = diagram.violations;
+    const page = await openDiagram(t, diagram);
+    await page.keyboard.press('n');
+    assert.equal(new URL(page.url()).hash, `#${first?.row}`);
+    assert.match(await textOf(page, '#violation'), /1\. Agreement: .*<b>it is not<\/b>/);
+    await page.click('button >> text=next');
+    assert.equal(new URL(page.url()).hash, `#${second?.row}`);
+    await page.keyboard.press('p');
+    assert.equal(new URL(page.url()).hash, `#${first?.row}`);
+  });
+
+  test('asks for nothing, and nothing goes wrong in it', async (t) => {
+    const page = await openPage(t);
+    const requests: string[] = [];
+    const errors: string[] = [];
+    page.on('request', (request) => requests.push(request.url()));
+    page.on('pageerror', (error) => errors.push(error.message));
+    page.on('console', (message) => errors.push(message.text()));
+    await load(t, page, pageOf(diagramOf(withStrangeValues())));
+    for (const key of ['j', 'j', 'k', 'n', 'p', 'x']) await page.keyboard.press(key);
+    const others = requests.filter((url) => !url.endsWith('diagram.html') && url !== 'data:,');
+    assert.deepEqual([others, errors], [[], []]);
+  });
+
+  test('is dark for who likes it dark', async (t) => {
+    const diagram = diagramOf(eventsOfStory('02-duel'));
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const page = await openDiagram(t, diagram, { colorScheme });
+      const colour = (selector: string, property: string) =>
+        page.evaluate(`getComputedStyle(document.querySelector('${selector}')).${property}`);
+      const { background, hues } = THEMES[colorScheme];
+      assert.equal(await colour('html', 'backgroundColor'), rgb(background));
+      assert.equal(await colour('#heads rect', 'fill'), rgb(hues[0] ?? ''));
+    }
+  });
+
+  test('keeps its panel in sight where there is little room', async (t) => {
+    const page = await openDiagram(t, diagramOf(eventsOfStory('02-duel')));
+    await page.setViewportSize({ width: 900, height: 700 });
+    for (let count = 0; count < 30; count += 1) await page.keyboard.press('j');
+    const panel = await page.locator('aside').boundingBox();
+    const cursor = await page.locator('#cursor').boundingBox();
+    assert.ok(panel !== null && cursor !== null);
+    assert.ok(panel.y + panel.height <= 701 && cursor.y > 0 && cursor.y < panel.y);
+  });
+
+  test('is there within a second, if it has as many rows as are drawn at once', async (t) => {
+    const diagram = diagramOf(simulatedEvents(9, 90));
+    assert.ok(diagram.rows.length > MOST_ROWS, `${diagram.rows.length} rows`);
+    const html = pageOf(diagram);
+    const times: number[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      const page = await openPage(t);
+      await load(t, page, html);
+      times.push(
+        await page.evaluate(`new Promise((seen) => new PerformanceObserver((list) => {
+          seen(list.getEntries()[0].startTime);
+        }).observe({ type: 'paint', buffered: true }))`),
+      );
+    }
+    t.diagnostic(`first drawn after ${times.map(Math.round).join(', ')} ms`);
+    assert.ok(Math.min(...times) < FIRST_DRAW_MS, `${times} ms`);
+  });
+});
+
+function rgb(colour: string): string {
+  const channels = [1, 3, 5].map((start) => Number.parseInt(colour.slice(start, start + 2), 16));
+  return `rgb(${channels.join(', ')})`;
+}
