@@ -25,7 +25,7 @@ interface Asker {
 
 /**
  * Answers clients: `request` when its value is in the chain, `read` with the value, `status` at
- * once. Sits above the queue, in which requests and reads wait, and above the leases, if there are any.
+ * once. Sits above the queue, in which requests and reads wait, and above the leases, if any.
  */
 export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
   return class ClientAnswers extends Base {

@@ -17,10 +17,10 @@
  *      is never used again after a crash. An accept leaves before its own acceptance is
  *      saved, so that the disks of all servers work at the same time.
  *   3. *What is chosen need not be saved at once.* It is safe already: a quorum has it on disk as
- *      accepted. So the chain moves on in memory, and its state goes to disk with the next promise or
- *      acceptance, or a moment later. A server that crashes before that finds its last
- *      instance open, with the value that it accepted, and finishes it once more; the protocol
- *      can only choose the same value again.
+ *      accepted. So the chain moves on in memory, and its state goes to disk with the next
+ *      promise or acceptance, or a moment later. A server that crashes before that finds its
+ *      last instance open, with the value that it accepted, and finishes it once more; the
+ *      protocol can only choose the same value again.
  *   4. *Only the open instance is alive.* A message of another instance is not handled here.
  */
 import {

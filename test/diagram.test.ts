@@ -214,7 +214,7 @@ suite('A row', () => {
       event: 'advance',
       instanceNumber: 9,
       link: X,
-      chain: { currentValue: 'x', lease: null, latestUpdateIds: {} },
+      chain: { currentValue: 'x', lease: null, latestUpdateIds: {}, requests: [] },
     });
     const diagram = diagramOf(events);
     const [violated] = diagram.violations;

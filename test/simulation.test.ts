@@ -39,6 +39,7 @@ const RARE_WITH_LEASES: readonly Situation[] = [
   'nothing to propose at quorum',
   'five values waiting at once',
   'a master that learns of another',
+  'a read through the chain',
 ];
 const RARE_WITHOUT: readonly Situation[] = [
   'nobody running',
