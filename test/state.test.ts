@@ -81,7 +81,7 @@ test('a state that lacks a field, or has one too many', () => {
 });
 
 test('a state with something of the wrong kind', () => {
-  const kinds = [undefined, true, -1, 0, 1.5, 2 ** 48 + 1, '', '\ud800', [], { number: 1 }];
+  const kinds = [undefined, true, -1, 0, 1.5, 2 ** 52 + 1, '', '\ud800', [], { number: 1 }];
   for (const name of Object.keys(FULL)) {
     for (const kind of kinds) {
       const isText = kind === '' && name === 'currentValue';
