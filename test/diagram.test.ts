@@ -238,7 +238,7 @@ suite('The stripe of a lane', () => {
     assert.deepEqual(crashed.slice(0, 3), ['idle', 'down', 'idle']);
   });
 
-  test('shows that a server was killed, though it could not tell, when it misses a datagram', () => {
+  test('shows that a server was killed, from the first datagram that it misses', () => {
     const { events } = twoServers()
       .tell('A', { event: 'send', to: ['B'], seq: 1, message: prepare(2) })
       .tell('A', { event: 'stop' })
@@ -416,6 +416,32 @@ suite('npm run diagram', { concurrency: true }, () => {
       const exit = await diagramProgram(...args);
       assert.equal(exit.code, code, exit.stderr);
       assert.match(exit.stderr, why);
+    }
+  });
+
+  test('is there for a simulated run, too, and for the run of a violation', async (t) => {
+    const directory = temporaryDirectory(t);
+    const [page, broken, trace] = ['run.html', 'broken.html', 'violation.ndjson'].map((name) =>
+      join(directory, name),
+    );
+    assert.ok(page !== undefined && broken !== undefined && trace !== undefined);
+    const simulate = (...args: readonly string[]) => run('src/node/simulate.ts', ...args);
+    const right = await simulate('--seed', '42', '--seconds', '5', '--diagram', page);
+    assert.equal(right.code, 0, right.stderr);
+    assert.match(right.stdout, /^the diagram is in .*run\.html: all \d+ rows$/m);
+    assert.doesNotMatch(readFileSync(page, 'utf8'), /VIOLATES/);
+
+    const flags = ['--break', 'first-value', '--trace', trace, '--diagram', broken];
+    const { code } = await simulate(...flags);
+    assert.equal(code, 1);
+    assert.match(readFileSync(broken, 'utf8'), />VIOLATES 1: Agreement</);
+  });
+
+  test('is refused by simulator and demo under another ending', async () => {
+    for (const program of ['src/node/simulate.ts', 'src/node/demo.ts']) {
+      const { code, stderr } = await run(program, '--diagram', 'run.png');
+      assert.equal(code, 2);
+      assert.match(stderr, /--diagram must end in \.html or \.svg/);
     }
   });
 });

@@ -56,6 +56,8 @@ export interface PlacedArrow {
   readonly y1: number;
   readonly x2: number;
   readonly y2: number;
+  /** It runs level up to here, above the words that stand in its way; null: it is straight. */
+  readonly levelTo: number | null;
   /** Only its beginning, or only its end, is in the picture. */
   readonly isStub: boolean;
   /** Its end is in the picture, and it got there. */
@@ -108,6 +110,7 @@ const FOLD_PX = 26;
 const TIP_PX = 8;
 const LOST_PX = 24;
 const STUB_PX = 46;
+const BEND_PX = 12;
 
 const ICON_GAP_PX = 4;
 
@@ -248,7 +251,8 @@ function placeArrow(
     if (end === undefined) return [];
     const y1 = end.y - ASKED_PX + 6;
     const ends = { x1: CLIENT_X, y1, x2: to.x - TIP_PX, y2: end.y };
-    return [{ arrow, ...ends, isStub: false, arrives: true }];
+    const levelTo = to.side === 'left' ? ends.x2 - BEND_PX : null;
+    return [{ arrow, ...ends, levelTo, isStub: false, arrives: true }];
   }
   if (from === undefined) return [];
 
@@ -257,16 +261,17 @@ function placeArrow(
   if (arrow.end === 'unknown' || (arrow.end !== 'cut' && arrow.toRow > window.to)) {
     if (start === undefined) return [];
     const ends = { x1, y1: start.y, x2: x1 + ahead * STUB_PX, y2: start.y + QUIET_ROW_PX };
-    return [{ arrow, ...ends, isStub: true, arrives: false }];
+    return [{ arrow, ...ends, levelTo: null, isStub: true, arrives: false }];
   }
   if (end === undefined) return [];
   const isLost = arrow.end === 'lost';
   const x2 = to.x - ahead * (isLost ? LOST_PX : TIP_PX);
   const y2 = isLost ? end.bottom : end.y;
   if (arrow.end !== 'cut' && start !== undefined) {
-    return [{ arrow, x1, y1: start.y, x2, y2, isStub: false, arrives: !isLost }];
+    const ends = { x1, y1: start.y, x2, y2 };
+    return [{ arrow, ...ends, levelTo: null, isStub: false, arrives: !isLost }];
   }
   if (isLost) return [];
   const ends = { x1: x2 - ahead * STUB_PX, y1: y2 - QUIET_ROW_PX, x2, y2 };
-  return [{ arrow, ...ends, isStub: true, arrives: true }];
+  return [{ arrow, ...ends, levelTo: null, isStub: true, arrives: true }];
 }

@@ -97,7 +97,7 @@ export interface DiagramOptions {
 }
 
 /** A silence of so many milliseconds is folded. */
-export const SILENCE_MS = 100;
+const SILENCE_MS = 100;
 
 /** The diagram of these events, which come in the order in which they happened. */
 export function diagramOf(events: readonly TraceEvent[], options: DiagramOptions = {}): Diagram {

@@ -1,124 +1,122 @@
 /**
  * The script of a diagram's page: a cursor that a mouse or the keys j and k move, and a panel that
  * says what every server has at that row. It is plain text here, since it runs in a browser as
- * it stands. All that it shows it puts there as text, never as markup.
+ * it stands, as a module. All that it shows it puts there as text, never as markup.
  */
-export const PAGE_SCRIPT = `'use strict';
-(() => {
-  const data = JSON.parse(document.getElementById('data').textContent);
-  const picture = document.getElementById('rows');
-  const cursor = document.getElementById('cursor');
-  const heads = document.getElementById('heads');
-  const violations = data.violations.filter((it) => indexOf(it.row) >= 0);
-  let current = -1;
-  let touched = [];
+export const PAGE_SCRIPT = `const data = JSON.parse(document.getElementById('data').textContent);
+const picture = document.getElementById('rows');
+const cursor = document.getElementById('cursor');
+const heads = document.getElementById('heads');
+const violations = data.violations.filter((it) => indexOf(it.row) >= 0);
+let current = -1;
+let touched = [];
 
-  function indexOf(number) {
-    const index = number - data.rows[0].number;
-    return index >= 0 && index < data.rows.length ? index : -1;
+function indexOf(number) {
+  const index = number - data.rows[0].number;
+  return index >= 0 && index < data.rows.length ? index : -1;
+}
+
+/** The row at this height of the picture. */
+function rowAt(y) {
+  let from = 0;
+  let to = data.rows.length - 1;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (data.rows[middle].bottom > y) to = middle;
+    else from = middle + 1;
   }
+  return from;
+}
 
-  /** The row at this height of the picture. */
-  function rowAt(y) {
-    let from = 0;
-    let to = data.rows.length - 1;
-    while (from < to) {
-      const middle = (from + to) >> 1;
-      if (data.rows[middle].bottom > y) to = middle;
-      else from = middle + 1;
+function moveTo(index, isToBeSeen) {
+  current = Math.max(0, Math.min(data.rows.length - 1, index));
+  const row = data.rows[current];
+  cursor.setAttribute('y', row.top);
+  cursor.setAttribute('height', row.bottom - row.top);
+  cursor.removeAttribute('visibility');
+  for (const arrow of touched) arrow.classList.remove('touched');
+  const ends = '[data-from="' + row.number + '"],[data-to="' + row.number + '"]';
+  touched = picture.querySelectorAll(ends);
+  for (const arrow of touched) arrow.classList.add('touched');
+  showPanel(row);
+  if (isToBeSeen) scrollTo(row);
+}
+
+function scrollTo(row) {
+  const top = picture.getBoundingClientRect().top + row.top;
+  const bottom = top + row.bottom - row.top;
+  const aside = document.querySelector('aside').getBoundingClientRect();
+  const seenFrom = heads.getBoundingClientRect().height + 20;
+  const seenTo = (aside.left === 0 ? aside.top : innerHeight) - 20;
+  if (top < seenFrom || bottom > seenTo) scrollBy(0, top - (seenFrom + seenTo) / 2);
+}
+
+function showPanel(row) {
+  const words = row.words === '' ? '' : ': ' + row.words;
+  const where = 'row ' + row.number + ' \\u00b7 ' + row.ms + ' ms \\u00b7 ' + row.server + words;
+  document.getElementById('where').textContent = where;
+  const latest = {};
+  for (const standing of data.standings) {
+    if (standing.row > row.number) break;
+    latest[standing.server] = standing;
+  }
+  for (const card of document.querySelectorAll('.server')) {
+    card.classList.toggle('acting', card.dataset.server === row.server);
+    const standing = latest[card.dataset.server];
+    for (const field of card.querySelectorAll('[data-field]')) {
+      field.textContent = standing === undefined ? '' : standing[field.dataset.field];
     }
-    return from;
   }
+  const wrong = violations.filter((it) => it.row === row.number);
+  const text = document.getElementById('violation');
+  if (text !== null) text.textContent = wrong.map((it) => it.words).join(' ');
+}
 
-  function moveTo(index, isToBeSeen) {
-    current = Math.max(0, Math.min(data.rows.length - 1, index));
-    const row = data.rows[current];
-    cursor.setAttribute('y', row.top);
-    cursor.setAttribute('height', row.bottom - row.top);
-    cursor.removeAttribute('visibility');
-    for (const arrow of touched) arrow.classList.remove('touched');
-    const ends = '[data-from="' + row.number + '"],[data-to="' + row.number + '"]';
-    touched = picture.querySelectorAll(ends);
-    for (const arrow of touched) arrow.classList.add('touched');
-    showPanel(row);
-    if (isToBeSeen) scrollTo(row);
-  }
+/** The place of the row is part of the address from here on, so that it can be passed on. */
+function link(index) {
+  moveTo(index, true);
+  history.replaceState(null, '', '#' + data.rows[current].number);
+}
 
-  function scrollTo(row) {
-    const top = picture.getBoundingClientRect().top + row.top;
-    const bottom = top + row.bottom - row.top;
-    const aside = document.querySelector('aside').getBoundingClientRect();
-    const seenFrom = heads.getBoundingClientRect().height + 20;
-    const seenTo = (aside.left === 0 ? aside.top : innerHeight) - 20;
-    if (top < seenFrom || bottom > seenTo) scrollBy(0, top - (seenFrom + seenTo) / 2);
-  }
+function jump(step) {
+  const rows = violations.map((it) => indexOf(it.row));
+  if (rows.length === 0) return;
+  const later = rows.filter((row) => row > current);
+  const earlier = rows.filter((row) => row < current);
+  if (step > 0) link(later.length > 0 ? later[0] : rows[0]);
+  else link(earlier.length > 0 ? earlier[earlier.length - 1] : rows[rows.length - 1]);
+}
 
-  function showPanel(row) {
-    const words = row.words === '' ? '' : ': ' + row.words;
-    const where = 'row ' + row.number + ' \\u00b7 ' + row.ms + ' ms \\u00b7 ' + row.server + words;
-    document.getElementById('where').textContent = where;
-    const latest = {};
-    for (const standing of data.standings) {
-      if (standing.row > row.number) break;
-      latest[standing.server] = standing;
-    }
-    for (const card of document.querySelectorAll('.server')) {
-      card.classList.toggle('acting', card.dataset.server === row.server);
-      const standing = latest[card.dataset.server];
-      for (const field of card.querySelectorAll('[data-field]')) {
-        field.textContent = standing === undefined ? '' : standing[field.dataset.field];
-      }
-    }
-    const wrong = violations.filter((it) => it.row === row.number);
-    const text = document.getElementById('violation');
-    if (text !== null) text.textContent = wrong.map((it) => it.words).join(' ');
-  }
+function followAddress() {
+  const index = indexOf(Number(location.hash.slice(1)));
+  if (location.hash !== '' && index >= 0) moveTo(index, true);
+}
 
-  /** The place of the row is part of the address from here on, so that it can be passed on. */
-  function link(index) {
-    moveTo(index, true);
-    history.replaceState(null, '', '#' + data.rows[current].number);
-  }
-
-  function jump(step) {
-    const rows = violations.map((it) => indexOf(it.row));
-    if (rows.length === 0) return;
-    const later = rows.filter((row) => row > current);
-    const earlier = rows.filter((row) => row < current);
-    if (step > 0) link(later.length > 0 ? later[0] : rows[0]);
-    else link(earlier.length > 0 ? earlier[earlier.length - 1] : rows[rows.length - 1]);
-  }
-
-  function followAddress() {
-    const index = indexOf(Number(location.hash.slice(1)));
-    if (location.hash !== '' && index >= 0) moveTo(index, true);
-  }
-
-  const keys = {
-    j: () => link(current + 1),
-    k: () => link(current - 1),
-    n: () => jump(1),
-    p: () => jump(-1),
-  };
-  document.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const act = keys[event.key];
-    if (act !== undefined) act();
-  });
-  function rowOf(event) {
-    return rowAt(event.clientY - picture.getBoundingClientRect().top);
-  }
-  picture.addEventListener('mousemove', (event) => moveTo(rowOf(event), false));
-  picture.addEventListener('click', (event) => {
-    event.preventDefault();
-    link(rowOf(event));
-  });
-  for (const button of document.querySelectorAll('button')) {
-    button.addEventListener('click', () => jump(Number(button.value)));
-  }
-  addEventListener('hashchange', followAddress);
-  if (data.rows.length === 0) return;
+const keys = {
+  j: () => link(current + 1),
+  k: () => link(current - 1),
+  n: () => jump(1),
+  p: () => jump(-1),
+};
+document.addEventListener('keydown', (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const act = keys[event.key];
+  if (act !== undefined) act();
+});
+function rowOf(event) {
+  return rowAt(event.clientY - picture.getBoundingClientRect().top);
+}
+picture.addEventListener('mousemove', (event) => moveTo(rowOf(event), false));
+picture.addEventListener('click', (event) => {
+  event.preventDefault();
+  link(rowOf(event));
+});
+for (const button of document.querySelectorAll('button')) {
+  button.addEventListener('click', () => jump(Number(button.value)));
+}
+addEventListener('hashchange', followAddress);
+if (data.rows.length > 0) {
   moveTo(0, false);
   followAddress();
-})();
+}
 `;

@@ -21,8 +21,10 @@ aside { padding: 12px 16px; border-left: 1px solid var(--guide); }
 h1 { font-size: 14px; margin: 0 0 4px; }
 p { margin: 0 0 8px; }
 .quiet, dt { color: var(--quiet); }
-#violations { border: 2px solid var(--trouble); border-radius: 6px; padding: 6px 10px; margin: 8px 0; }
-#violations p { margin: 0 0 4px; color: var(--trouble); font-weight: bold; overflow-wrap: anywhere; }
+#violations { border: 2px solid var(--trouble); border-radius: 6px; padding: 6px 10px;
+  margin: 8px 0; }
+#violations p { margin: 0 0 4px; color: var(--trouble); font-weight: bold;
+  overflow-wrap: anywhere; }
 button { font: inherit; color: inherit; background: none; border: 1px solid var(--quiet);
   border-radius: 4px; padding: 1px 8px; margin-right: 6px; cursor: pointer; }
 kbd { font: inherit; border: 1px solid var(--guide); border-radius: 3px; padding: 0 4px; }
@@ -36,8 +38,8 @@ dl { display: grid; grid-template-columns: 68px 1fr; margin: 2px 0 0; }
 dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: ${pictureWidth + 260}px) {
   main { display: block; padding-bottom: 42vh; }
-  aside { position: fixed; left: 0; right: 0; bottom: 0; max-height: 40vh; overflow: auto; z-index: 2;
-    background: var(--background); border-left: 0; border-top: 1px solid var(--guide); }
+  aside { position: fixed; left: 0; right: 0; bottom: 0; max-height: 40vh; overflow: auto;
+    z-index: 2; background: var(--background); border-left: 0; border-top: 1px solid var(--guide); }
   #panel { position: static; max-height: none; }
 }
 `;

@@ -48,7 +48,7 @@ export function pageOf(
     `<aside><div id="panel">\n${panelOf(diagram, noticeOf(diagram, window))}\n</div></aside>`,
     '</main>',
     `<script type="application/json" id="data">${toJson(dataOf(layout))}</script>`,
-    `<script>${PAGE_SCRIPT}</script>`,
+    `<script type="module">${PAGE_SCRIPT}</script>`,
     '</body>',
     '</html>',
   ].join('\n')}\n`;
@@ -72,7 +72,7 @@ function drawPicture(layout: Layout): string {
     height: legend.height + overview.height,
   };
   const rows = drawRows(layout, PAINTS, true);
-  const cursor = `<rect id="cursor" x="0" y="0" width="${px(width)}" height="0" visibility="hidden"/>`;
+  const cursor = `<rect id="cursor" width="${px(width)}" visibility="hidden"/>`;
   const svg = (id: string, part: Part) =>
     `<svg id="${id}" width="${px(width)}" height="${px(part.height)}" ` +
     `font-family="${FONT_FAMILY}">\n${part.svg}\n</svg>`;
@@ -85,21 +85,19 @@ function drawPicture(layout: Layout): string {
 function panelOf(diagram: Diagram, notice: string | null): string {
   const { uids, violations } = diagram;
   const keys = '<kbd>j</kbd> next row, <kbd>k</kbd> the one before, or point at one';
-  const wrong =
-    violations.length === 0
-      ? []
-      : [
-          `<div id="violations"><p>${violations.length === 1 ? 'An invariant is' : `${violations.length} invariants are`} violated</p>`,
-          '<button type="button" value="1">next <kbd>n</kbd></button>',
-          '<button type="button" value="-1">before <kbd>p</kbd></button>',
-          '<p id="violation"></p></div>',
-        ];
+  const many = violations.length === 1 ? 'An invariant is' : `${violations.length} invariants are`;
+  const wrong = [
+    `<div id="violations"><p>${many} violated</p>`,
+    '<button type="button" value="1">next <kbd>n</kbd></button>',
+    '<button type="button" value="-1">before <kbd>p</kbd></button>',
+    '<p id="violation"></p></div>',
+  ];
   const limits = `The picture shows ${notice}: at most ${MOST_ROWS}, unless more are asked for.`;
   return [
     `<h1>${escapeXml(titleOf(diagram))}</h1>`,
     `<p class="quiet">${keys}</p>`,
     ...(notice === null ? [] : [`<p class="notice">${escapeXml(limits)}</p>`]),
-    ...wrong,
+    ...(violations.length === 0 ? [] : wrong),
     '<p id="where"></p>',
     '<div id="servers">',
     ...uids.map((uid, index) => cardOf(uid, index)),

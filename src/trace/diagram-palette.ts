@@ -14,7 +14,6 @@
  * nobody could keep it: the best nine that a search for nine found are 27 and 28 apart. So hues
  * never stand alone: an id names its owner, and every lane has its letter.
  */
-import type { Uid } from '../composable-paxos.ts';
 
 /** All colours as `#rrggbb`. */
 export interface Theme {
@@ -122,11 +121,6 @@ export function declareVariables(theme: Theme, servers: number): string {
     lines.push(`--onHue${index}: ${paints.onHue(index)};`);
   }
   return lines.join(' ');
-}
-
-/** The place of a server among all, which gives it its hue; -1 if it is none of them. */
-export function hueIndexOf(uid: Uid | null, uids: readonly Uid[]): number {
-  return uid === null ? -1 : uids.indexOf(uid);
 }
 
 function channelsOf(colour: string): readonly number[] {

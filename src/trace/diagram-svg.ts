@@ -147,8 +147,9 @@ function drawLanes(layout: Layout, paints: Paints): string[] {
       const [y1, y2] = [yOf(stretch.fromRow), yOf(stretch.toRow)];
       if (fill === null || y2 <= y1) continue;
       const width = STRIPE_PX[stretch.condition];
-      const place = `x="${px(x - width / 2)}" y="${px(y1)}" width="${width}" height="${px(y2 - y1)}"`;
-      parts.push(`<rect ${place} fill="${fill}"/>`);
+      const place = `x="${px(x - width / 2)}" y="${px(y1)}"`;
+      const size = `width="${width}" height="${px(y2 - y1)}"`;
+      parts.push(`<rect ${place} ${size} fill="${fill}"/>`);
       if (stretch.condition !== 'follows') continue;
       const hue = hueOf(stretch.owner, diagram.uids, paints);
       parts.push(`<path d="M${px(x)} ${px(y1)}V${px(y2)}" stroke="${hue}"/>`);
@@ -187,7 +188,7 @@ const FAINT = 0.28;
 const FADED = 0.55;
 
 function drawArrow(placed: PlacedArrow, { diagram }: Layout, paints: Paints): string {
-  const { arrow, x1, y1, x2, y2, isStub } = placed;
+  const { arrow, x1, y1, x2, y2, levelTo, isStub } = placed;
   const { type, owner, end, fromRow, toRow } = arrow;
   const style = LINES[type] ?? LINES.propose;
   const hue = hueOf(owner, diagram.uids, paints);
@@ -195,10 +196,11 @@ function drawArrow(placed: PlacedArrow, { diagram }: Layout, paints: Paints): st
   const width = end === 'late' ? Math.min(style.width, 1.2) : style.width;
   const rows = ` data-from="${fromRow}" data-to="${toRow}"`;
   const faint = opacity === 1 ? '' : ` opacity="${opacity}"`;
-  const line = drawLine(x1, y1, x2, y2, hue, width, style.dash);
-  const isOpen =
-    end === 'unknown' || (isStub && end !== 'cut' && x1 !== x2 && y2 > y1 && toRow !== fromRow);
-  const head = end === 'lost' || isOpen ? '' : drawHeadOf(style.head, placed, hue, paints);
+  const bend = levelTo ?? x1;
+  const level = levelTo === null ? '' : drawLine(x1, y1, bend, y1, hue, width, style.dash);
+  const line = level + drawLine(bend, y1, x2, y2, hue, width, style.dash);
+  const direction = { x1: bend, y1, x2, y2 };
+  const head = placed.arrives ? drawHeadOf(style.head, direction, hue, paints) : '';
   const group = `<g class="arrow"${rows}><g${faint}>${line}${head}</g>`;
   return `${group}${end === 'lost' ? drawCross(x2, y2, paints.trouble) : ''}</g>`;
 }

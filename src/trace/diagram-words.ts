@@ -6,7 +6,7 @@ import type { ProposalId, Uid } from '../composable-paxos.ts';
 import type { Promised } from '../messages.ts';
 import type { Turn } from './diagram-turns.ts';
 import type { TraceEvent } from './events.ts';
-import { formatId, sayEvent, type Words } from './words.ts';
+import { formatId, type Words } from './words.ts';
 
 /** The number of the instance in a square in the hue of a proposal, a star, or a tick. */
 export type Icon = { readonly accepted: number; readonly owner: Uid } | 'star' | 'tick';
@@ -29,8 +29,7 @@ export class Narrator {
 
   tell(turn: Turn): readonly Phrase[] {
     if (turn.events.length === 0) {
-      const words = { before: 'KILLED by now, without a last word' };
-      return [{ icon: null, words, mood: 'alarm' }];
+      return [alarm({ before: 'KILLED by now, without a last word' })];
     }
     const phrases: Phrase[] = [];
     for (const event of turn.events) {
@@ -64,7 +63,7 @@ export class Narrator {
   #sayStart({ server, restored, state }: Event<'start'>): Phrase {
     const isAgain = this.#started.has(server);
     this.#started.add(server);
-    if (!restored) return plain({ before: isAgain ? 'starts anew, without a state' : 'starts' });
+    if (!restored) return plain({ before: isAgain ? 'RESTART: its disk is empty' : 'starts' });
     const { instanceNumber, promisedId, acceptedId } = state;
     const what = isAgain ? 'RESTART from disk' : 'starts from disk';
     const promised = promisedId === null ? '' : `, promised ${formatId(promisedId)}`;
@@ -93,6 +92,10 @@ function plain(words: Words): Phrase {
 
 function quiet(words: Words): Phrase {
   return { icon: null, words, mood: 'quiet' };
+}
+
+function alarm(words: Words): Phrase {
+  return { icon: null, words, mood: 'alarm' };
 }
 
 /** `2.A in #1` */
@@ -181,10 +184,13 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
     case 'lease':
       return sayLease(event);
     case 'crash':
+      return alarm({ before: `CRASH${whereOf(event)}: memory lost, disk kept` });
     case 'fail':
+      return alarm({ before: `FAILS: ${event.why}` });
     case 'stop':
+      return plain({ before: 'stops in good order' });
     case 'reject':
-      return sayEnd(event);
+      return { icon: null, words: { before: `rejects: ${event.why}` }, mood: 'trouble' };
     default:
       return null;
   }
@@ -254,15 +260,6 @@ function sayLease(event: Event<'lease'>): Phrase | null {
   }
 }
 
-/** In the words of the terminal lines: room is not short here, these are rare. */
-function sayEnd(event: TraceEvent): Phrase | null {
-  const said = sayEvent(event, null);
-  if (said === null) return null;
-  const isGone = event.event === 'crash' || event.event === 'fail';
-  const mood = isGone ? 'alarm' : said.mood === 'trouble' ? 'trouble' : 'plain';
-  return {
-    icon: null,
-    words: { ...said.words, before: `${said.verb}: ${said.words.before ?? ''}` },
-    mood,
-  };
+function whereOf({ where }: Event<'crash'>): string {
+  return where === 'now' ? '' : ` at ${where}`;
 }
