@@ -21,7 +21,7 @@ function sayChosen(server: Uid, { instanceNumber }: ChosenReply): string {
 function sayValue(server: Uid, { value, isCurrent, instanceNumber }: ValueReply): string {
   const said = value === null ? 'there is no value yet' : `${quoted(value)} is the value`;
   if (isCurrent) return `${said}, answered by ${server}`;
-  return `${said}, as far as ${server} knows: it is at instance ${instanceNumber}, and may be stale`;
+  return `${said} at ${server}, in instance ${instanceNumber}; it may be stale`;
 }
 
 /** What can be said of a value when the time is up: not that it failed. */

@@ -1,0 +1,116 @@
+/** The processes of the benchmark: three kinds of clusters, and an echo. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Uid } from '../composable-paxos.ts';
+import type { Reply } from '../messages.ts';
+import { BenchClients } from './bench-client.ts';
+import { Failure } from './failure.ts';
+import { freePort, freePorts, LOOPBACK } from './free-port.ts';
+
+export type Kind = 'floor' | 'master' | 'plain';
+export const KINDS: readonly Kind[] = ['floor', 'master', 'plain'];
+
+const PROJECT = join(import.meta.dirname, '..', '..');
+const UIDS: readonly Uid[] = ['A', 'B', 'C'];
+const MASTER_WITHIN_MS = 30_000;
+const LOOK_AGAIN_MS = 100;
+
+/** Everything that runs for the benchmark, with what it writes in one directory. */
+export class BenchProcesses {
+  readonly #directory: string;
+  readonly #children: ChildProcess[] = [];
+  readonly #clients: BenchClients[] = [];
+
+  /** All that is written goes into a new directory in `parent`. */
+  constructor(parent: string) {
+    mkdirSync(parent, { recursive: true });
+    this.#directory = mkdtempSync(join(parent, 'bench-'));
+  }
+
+  /** Starts three servers; what is given back are clients of the one that leads. */
+  async startCluster(kind: Kind): Promise<BenchClients> {
+    const directory = join(this.#directory, kind);
+    const clusterFile = join(directory, 'cluster.json');
+    const stateDirectory = join(directory, 'state');
+    mkdirSync(directory);
+    const ports = await freePorts(UIDS.length);
+    const addresses = UIDS.map((uid, index) => [uid, `${LOOPBACK}:${ports[index]}`]);
+    writeFileSync(clusterFile, JSON.stringify(Object.fromEntries(addresses)));
+
+    for (const uid of UIDS) {
+      if (kind === 'floor') this.#run('src/node/bench-floor.ts', uid, clusterFile, stateDirectory);
+      else this.#run('server.ts', uid, ...flagsOf(kind, clusterFile, stateDirectory));
+    }
+    const clients = await Promise.all(ports.map((port) => this.#connect(port)));
+    return leaderOf(clients);
+  }
+
+  async startEcho(): Promise<BenchClients> {
+    const port = await freePort();
+    this.#run('src/node/bench-floor.ts', `${port}`);
+    return this.#connect(port);
+  }
+
+  /** Kills them all, and removes what they have written. */
+  async end(): Promise<void> {
+    for (const clients of this.#clients) clients.close();
+    this.killAll();
+    await Promise.all(this.#children.map(untilEnded));
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  /** At once: for a benchmark that is interrupted. */
+  killAll(): void {
+    for (const child of this.#children) child.kill('SIGKILL');
+  }
+
+  async #connect(port: number): Promise<BenchClients> {
+    const clients = await BenchClients.connect(port);
+    this.#clients.push(clients);
+    await clients.answerTo((requestId) => ({ type: 'status', requestId }));
+    return clients;
+  }
+
+  /** Its lines go nowhere, so that no terminal has to keep up; but they are made. */
+  #run(...args: readonly string[]): void {
+    const { PAXOS_KEY: _none, ...env } = process.env;
+    const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
+      cwd: PROJECT,
+      env,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    this.#children.push(child);
+  }
+}
+
+function flagsOf(kind: Kind, clusterFile: string, stateDirectory: string): string[] {
+  const flags = ['--cluster', clusterFile, '--state-dir', stateDirectory];
+  return kind === 'master' ? ['--master', ...flags] : flags;
+}
+
+async function untilEnded(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+}
+
+/** The one that has a first value chosen: among servers with a master, only the master does. */
+async function leaderOf(servers: readonly BenchClients[]): Promise<BenchClients> {
+  for (let waitedMs = 0; waitedMs < MASTER_WITHIN_MS; waitedMs += LOOK_AGAIN_MS) {
+    for (const server of servers) {
+      const reply = await server.answerTo((requestId) => ({
+        type: 'request',
+        requestId,
+        value: 'first',
+      }));
+      if (isChosen(reply)) return server;
+    }
+    await pause(LOOK_AGAIN_MS);
+  }
+  throw new Failure('no master was elected');
+}
+
+function isChosen(reply: Reply): boolean {
+  return reply.type === 'chosen';
+}

@@ -1,0 +1,28 @@
+/** `npm run bench`, in its smallest size: that it measures everything, not how fast anything is. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CROWDS, type Report, SUBJECTS } from '../src/node/bench-report.ts';
+import { run, temporaryDirectory } from './processes.ts';
+
+test('the benchmark measures everything, and leaves nothing but its figures behind', async (t) => {
+  const directory = temporaryDirectory(t);
+  const out = join(directory, 'bench.json');
+  const size = ['--rounds', '1', '--updates', '2', '--no-memory'];
+  const places = ['--state-dir', join(directory, 'state'), '--out', out];
+  const { code, stdout, stderr } = await run('src/node/bench.ts', ...size, ...places);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.equal(stdout.match(/to reach: at most/g)?.length, 3);
+  assert.deepEqual(readdirSync(join(directory, 'state')), []);
+
+  const [report] = JSON.parse(readFileSync(out, 'utf8')).reports as Report[];
+  assert.ok(report !== undefined);
+  for (const subject of SUBJECTS) {
+    const { p50Ms, p99Ms, perSecond } = report.subjects[subject];
+    assert.ok(p50Ms > 0 && p99Ms >= p50Ms, subject);
+    const crowds = subject === 'echo' || subject === 'read' ? [1] : CROWDS;
+    for (const crowd of crowds) assert.ok((perSecond[crowd] ?? 0) > 0, subject);
+  }
+  assert.ok(report.ratios.every(({ ratio }) => ratio > 0));
+});

@@ -1,0 +1,245 @@
+/** A client that waits, in virtual time, and servers that say whatever a test lets them say. */
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import {
+  ASK_AGAIN_MS,
+  ClientSession,
+  type Options,
+  type Outcome,
+  type Question,
+} from '../src/client-session.ts';
+import type { Uid } from '../src/composable-paxos.ts';
+import type { ClientMessage, Reply } from '../src/messages.ts';
+import { Agenda } from '../src/simulation/agenda.ts';
+
+const CLIENT = '0123456789abcdef';
+const UIDS = ['A', 'B', 'C'];
+const SET: Question = { type: 'request', value: 'x' };
+const READ: Question = { type: 'read', isLocal: false };
+const LOCAL_READ: Question = { type: 'read', isLocal: true };
+const FROM_A: Options = { server: 'A', timeoutMs: 10_000, mayMove: true };
+
+/** A session, whom it asked and when, and how its questions ended. */
+class Scene {
+  readonly asked: [number, Uid][] = [];
+  readonly messages: ClientMessage[] = [];
+  readonly outcomes: Outcome[] = [];
+  nowMs = 0;
+  readonly session: ClientSession;
+  readonly #agenda = new Agenda();
+
+  constructor() {
+    this.session = new ClientSession(CLIENT, UIDS, {
+      after: (delayMs, act) => {
+        const entry = this.#agenda.add(this.nowMs + delayMs, act);
+        return {
+          cancel: () => {
+            entry.act = null;
+          },
+        };
+      },
+      send: (to, message) => {
+        this.asked.push([this.nowMs, to]);
+        this.messages.push(message);
+      },
+    });
+  }
+
+  ask(question: Question, options: Partial<Options> = {}): this {
+    this.session.ask(question, { ...FROM_A, ...options }, (outcome) => {
+      this.outcomes.push(outcome);
+    });
+    return this;
+  }
+
+  /** Lets everything happen that is due in so many milliseconds. */
+  wait(ms: number): this {
+    const untilMs = this.nowMs + ms;
+    while (this.#agenda.nextAtMs <= untilMs) {
+      const { act, atMs } = this.#agenda.take() ?? {};
+      this.nowMs = atMs ?? untilMs;
+      act?.();
+    }
+    this.nowMs = untilMs;
+    return this;
+  }
+
+  /** Whom it asked, in order. */
+  get path(): string {
+    return this.asked.map(([, uid]) => uid).join('');
+  }
+}
+
+const idOf = (number: number) => `${CLIENT}-${number}`;
+const chosen = (number = 1): Reply => {
+  return { type: 'chosen', requestId: idOf(number), instanceNumber: 7 };
+};
+const valueReply = (isCurrent: boolean): Reply => {
+  return { type: 'value', requestId: idOf(1), instanceNumber: 7, value: 'x', isCurrent };
+};
+const refused = (master: Uid | null, why = 'not me'): Reply => {
+  return { type: 'refused', requestId: idOf(1), master, why };
+};
+
+suite('A client that waits', () => {
+  test('is answered', () => {
+    const scene = new Scene().ask(SET);
+    assert.deepEqual(scene.messages, [{ type: 'request', value: 'x', requestId: idOf(1) }]);
+    assert.equal(scene.session.receive('A', chosen()), true);
+    assert.deepEqual(scene.outcomes, [{ outcome: 'answered', server: 'A', reply: chosen() }]);
+    scene.wait(60_000);
+    assert.equal(scene.path, 'A', 'nothing more is asked');
+    assert.equal(scene.outcomes.length, 1, 'nor does the time run out');
+  });
+
+  test('asks a silent server again, then the next one, always under the same id', () => {
+    const scene = new Scene().ask(SET).wait(6 * ASK_AGAIN_MS);
+    assert.equal(scene.path, 'AABBCCA');
+    const times = scene.asked.map(([atMs]) => atMs);
+    assert.deepEqual(
+      times,
+      times.map((_, index) => index * ASK_AGAIN_MS),
+    );
+    assert.equal(new Set(scene.messages.map((message) => JSON.stringify(message))).size, 1);
+  });
+
+  test('hears the first server, too, when it has gone on to the next one', () => {
+    const scene = new Scene().ask(SET).wait(2 * ASK_AGAIN_MS);
+    assert.equal(scene.path, 'AAB');
+    scene.session.receive('A', chosen());
+    assert.deepEqual(scene.outcomes, [{ outcome: 'answered', server: 'A', reply: chosen() }]);
+  });
+
+  test('stays with its server if it may not move', () => {
+    const scene = new Scene().ask(LOCAL_READ, { mayMove: false }).wait(5 * ASK_AGAIN_MS);
+    assert.equal(scene.path, 'AAAAAA');
+    scene.session.receive('A', refused('B'));
+    assert.equal(scene.path, 'AAAAAA');
+  });
+
+  test('says that it does not know when the time is up, and why', () => {
+    const silent = new Scene().ask(SET, { timeoutMs: 1_000 }).wait(999);
+    assert.deepEqual(silent.outcomes, []);
+    silent.wait(1);
+    assert.deepEqual(silent.outcomes, [{ outcome: 'unknown', lastWord: 'no server has answered' }]);
+    const asked = silent.asked.length;
+    silent.wait(60_000);
+    assert.equal(silent.asked.length, asked, 'it asks no more');
+    assert.equal(silent.session.receive('A', chosen()), false, 'late is too late');
+    assert.equal(silent.outcomes.length, 1);
+
+    const unhappy = new Scene().ask(SET, { timeoutMs: 1_000 });
+    unhappy.session.receive('A', refused(null, 'there is no master yet'));
+    unhappy.wait(1_000);
+    const lastWord = 'A says: there is no master yet';
+    assert.deepEqual(unhappy.outcomes, [{ outcome: 'unknown', lastWord }]);
+  });
+
+  test('asks one thing at a time, the next one under the next id', () => {
+    const scene = new Scene().ask(SET);
+    assert.throws(() => scene.ask(READ), /one thing at a time/);
+    scene.session.receive('A', chosen());
+    scene.ask(SET);
+    assert.equal(scene.session.receive('A', chosen(1)), false, 'that was the first one');
+    assert.equal(scene.session.receive('A', chosen(2)), true);
+    assert.equal(scene.outcomes.length, 2);
+  });
+
+  test('may ask again out of its own answer', () => {
+    const scene = new Scene();
+    scene.session.ask(SET, FROM_A, () => scene.ask(SET));
+    scene.session.receive('A', chosen(1));
+    scene.session.receive('A', chosen(2));
+    assert.equal(scene.outcomes.length, 1);
+  });
+
+  test('gives up without a word when it is stopped', () => {
+    const scene = new Scene().ask(SET);
+    scene.session.stop();
+    assert.equal(scene.session.receive('A', chosen()), false);
+    scene.wait(60_000);
+    assert.deepEqual([scene.path, scene.outcomes.length], ['A', 0]);
+  });
+});
+
+suite('A server that is not master', () => {
+  test('sends the client to the one that is', () => {
+    const scene = new Scene().ask(SET);
+    scene.session.receive('A', refused('C'));
+    assert.deepEqual(scene.asked, [
+      [0, 'A'],
+      [0, 'C'],
+    ]);
+    scene.session.receive('C', chosen());
+    assert.equal(scene.outcomes[0]?.outcome, 'answered');
+  });
+
+  test('is asked again a little later if it knows of no other one', () => {
+    for (const master of [null, 'A']) {
+      const scene = new Scene().ask(SET);
+      scene.session.receive('A', refused(master));
+      assert.equal(scene.path, 'A');
+      scene.wait(ASK_AGAIN_MS);
+      assert.equal(scene.path, 'AA');
+    }
+  });
+
+  test('is not believed when the client has moved on: its word may be old', () => {
+    const scene = new Scene().ask(SET);
+    scene.session.receive('A', refused('C'));
+    scene.session.receive('A', refused('B'));
+    assert.equal(scene.path, 'AC');
+  });
+
+  test('may send the client back to one that was master before', () => {
+    const scene = new Scene().ask(SET);
+    scene.session.receive('A', refused('B'));
+    scene.session.receive('B', refused('A'));
+    assert.equal(scene.path, 'ABA');
+  });
+
+  test('cannot keep it running in circles, nor away from the third one', () => {
+    const scene = new Scene();
+    const sendOn = (to: Uid) => scene.session.receive(to, refused(to === 'A' ? 'B' : 'A'));
+    // An answer cannot come before `send` has returned.
+    const answerLater = () => {
+      for (let done = 0; done < scene.asked.length; done += 1) sendOn(scene.asked[done]?.[1] ?? '');
+    };
+    scene.ask(SET);
+    answerLater();
+    assert.equal(scene.path, 'ABAB', 'as many times as there are servers');
+    scene.wait(ASK_AGAIN_MS);
+    assert.equal(scene.path, 'ABABC');
+  });
+});
+
+suite('What is not an answer is passed over:', () => {
+  const wrong: readonly (readonly [string, Question, Uid, Reply])[] = [
+    ['from a server that was never asked', SET, 'B', chosen()],
+    ['a refusal of one that was never asked', SET, 'B', refused('C')],
+    ['to another question of this client', SET, 'A', chosen(2)],
+    ['to another client', SET, 'A', { ...chosen(), requestId: 'fedcba9876543210-1' }],
+    ['a value to a request', SET, 'A', valueReply(true)],
+    ['"chosen" to a read', READ, 'A', chosen()],
+    ['what may be stale to a read that must not be', READ, 'A', valueReply(false)],
+    ['a value to a question after the state', { type: 'status' }, 'A', valueReply(true)],
+  ];
+  for (const [what, question, from, reply] of wrong) {
+    test(what, () => {
+      const scene = new Scene().ask(question);
+      assert.equal(scene.session.receive(from, reply), false);
+      assert.deepEqual([scene.path, scene.outcomes.length], ['A', 0]);
+    });
+  }
+
+  test('but a read that may be stale is content with either', () => {
+    for (const isCurrent of [true, false]) {
+      const scene = new Scene().ask(LOCAL_READ);
+      assert.equal(scene.session.receive('A', valueReply(isCurrent)), true);
+    }
+  });
+
+  test('anything, when nothing was asked', () => {
+    assert.equal(new Scene().session.receive('A', chosen()), false);
+  });
+});
