@@ -1,0 +1,379 @@
+/** The client as a person meets it: real processes, real servers, and servers that are none. */
+import assert from 'node:assert/strict';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { suite, type TestContext, test } from 'node:test';
+import { isUpdate } from '../src/chain.ts';
+import type { Uid } from '../src/composable-paxos.ts';
+import {
+  type ClientMessage,
+  decodeDatagram,
+  encodeDatagram,
+  MAX_VALUE_BYTES,
+  type Reply,
+} from '../src/messages.ts';
+import { readClientOptions } from '../src/node/client-options.ts';
+import { promptForValues } from '../src/node/client-prompt.ts';
+import { watch } from '../src/node/client-watch.ts';
+import type { Report } from '../src/node/client-words.ts';
+import { UsageError } from '../src/node/failure.ts';
+import { LOOPBACK } from '../src/node/free-port.ts';
+import { MAX_WAITING } from '../src/update-queue.ts';
+import {
+  type Cluster,
+  type Exit,
+  Program,
+  prepareCluster,
+  run,
+  type Server,
+  startCluster,
+  temporaryDirectory,
+} from './processes.ts';
+
+const UIDS = ['A', 'B', 'C'];
+
+test('A client of servers without a master', async (t) => {
+  const cluster = await startCluster(t);
+  const client = (...args: string[]) => runClient(cluster, ...args);
+
+  await t.test('waits until its value is chosen, and says where', async () => {
+    const exit = await client('A', 'hello', '--wait');
+    assertPrints(exit, /^chosen in instance 1, answered by A\n$/);
+    assert.deepEqual(chosenAt(cluster, 'hello'), [1]);
+  });
+
+  await t.test('reads what nobody has changed since, and what a server has', async () => {
+    const [current, local] = await both(client('C', '--read'), client('B', '--read', '--local'));
+    assertPrints(current, /^"hello" is the value, answered by C\n$/);
+    assertPrints(local, /^"hello" is the value at B, in instance [0-9]+; it may be stale\n$/);
+  });
+
+  await t.test('asks a server how it is, for a person and for a program', async () => {
+    const ask = ['B', '--status'];
+    const [person, program] = await both(client(...ask), client(...ask, '--json'));
+    assertPrints(person, /^server B\n(.*\n)* +value +"hello"\n(.*\n)* +heard +A /);
+    assertPrints(program, /^\{.*\}\n$/);
+    const { uptimeMs, heardMs, instanceNumber, promisedId, acceptedId, ...rest } = JSON.parse(
+      program.stdout,
+    );
+    const nothing = { hasLeases: false, master: null, leaseLeftMs: 0, waiting: 0 };
+    assert.deepEqual(rest, { server: 'B', isAnswered: true, value: 'hello', ...nothing });
+    assert.ok(instanceNumber >= 2 && uptimeMs > 0);
+    assert.deepEqual([promisedId, acceptedId], [null, null]);
+    assert.deepEqual(Object.keys(heardMs), ['A', 'C']);
+  });
+
+  await t.test('picks a server itself, whether it waits or not', async () => {
+    const [waits, fires] = await both(client('--any', 'any', '--wait'), client('--any', 'fired'));
+    assertPrints(waits, /^chosen in instance [0-9]+, answered by [ABC]\n$/);
+    assertPrints(fires, /^$/);
+    await cluster.waitFor('the fired value', () => chosenAt(cluster, 'fired').length === 1);
+  });
+
+  await t.test('prints nothing that a terminal would obey', async () => {
+    const nasty = '\u001b[2J\u009b\u202e\u2028';
+    await cluster.propose('A', nasty);
+    await cluster.waitFor('agreement', () => cluster.agreesOn(nasty));
+    for (const exit of await both(client('A', '--read'), client('A', '--status', '--json'))) {
+      assertPrints(exit, /\\(x1b|u001b)\[2J/);
+      assert.doesNotMatch(exit.stdout, /[^\n -~]/);
+    }
+  });
+
+  await t.test('watches all servers, a line a round, until Ctrl-C', async () => {
+    const program = new Program('client.ts', ['--watch', '--cluster', cluster.clusterFile]);
+    const line = new Promise<void>((seen) => program.onText(() => seen()));
+    await Promise.race([line, program.exited]);
+    program.signal('SIGINT');
+    assertPrints(await program.end(), /^A #[0-9]+ "[^|]+" \| B #[0-9]+ [^|]+ \| C #[0-9]+ [^|]+\n/);
+  });
+
+  await t.test('asks the next server when one is down', async () => {
+    await cluster.server('B').kill();
+    assertPrints(await client('B', 'without B', '--wait'), /^chosen in .*, answered by C\n$/);
+    await cluster.server('B').start();
+  });
+});
+
+test('A client of servers with a master', async (t) => {
+  const cluster = await startCluster(t, { master: true });
+  const master = await cluster.waitFor('a master', () => cluster.servers.find(isMaster));
+  const other = cluster.servers.find((server) => server !== master)?.uid ?? '';
+  const client = (...args: string[]) => runClient(cluster, ...args);
+
+  await t.test('is sent there by the others', async () => {
+    const answered = new RegExp(`, answered by ${master.uid}\n$`);
+    const [set, read] = await both(client(other, 'hello', '--wait'), client(other, '--read'));
+    assertPrints(set, answered);
+    assertPrints(read, answered);
+    const refusals = cluster.server(other).events.filter((event) => {
+      return event.event === 'reply' && event.message.type === 'refused';
+    });
+    assert.equal(refusals.length, 2);
+  });
+
+  await t.test('finds it without being told any server', async () => {
+    assertPrints(await client('--any', 'fired'), /^$/);
+    await cluster.waitFor('the fired value', () => chosenAt(cluster, 'fired').length === 1);
+  });
+
+  await t.test('learns who it is, and for how long', async () => {
+    const [itself, named] = await both(client(master.uid, '--status'), client(other, '--status'));
+    assertPrints(itself, /\n {2}master +itself, for [0-9.]+ s more\n/);
+    assertPrints(named, new RegExp(`\n {2}master +${master.uid}\n`));
+  });
+});
+
+suite('A request', () => {
+  test('takes effect once, however often and to whomever it is sent', async (t) => {
+    const cluster = await startCluster(t);
+    const client = await openClient(t, cluster);
+    const message = requestOf(1, 'once');
+    for (let round = 0; round < 3; round += 1) {
+      for (const uid of ['A', 'B'] as const) client.send(uid, message);
+    }
+    await client.replies(2);
+    for (const uid of UIDS) client.send(uid, message);
+    const replies = await client.replies(5);
+    const instances = replies.map((reply) => reply.type === 'chosen' && reply.instanceNumber);
+    assert.equal(new Set(instances).size, 1, `all name one instance: ${instances}`);
+
+    await client.send('A', requestOf(1, 'the end', 1));
+    await cluster.waitFor('the end', () => cluster.agreesOn('the end'));
+    for (const server of cluster.servers) {
+      assert.equal(changesTo(server, 'once'), 1);
+      const [remembered] = server.state?.requests ?? [];
+      assert.equal(remembered?.instanceNumber, instances[0]);
+    }
+  });
+
+  test('is carried out, too, if its client does not wait for the answer', async (t) => {
+    const cluster = await startCluster(t, { uids: ['A'] });
+    const client = await openClient(t, cluster);
+    await client.send('A', requestOf(1, 'left behind'));
+    client.close();
+    await cluster.waitFor('agreement', () => cluster.agreesOn('left behind'));
+    await cluster.propose('A', 'the end');
+    await cluster.waitFor('its life to go on', () => cluster.agreesOn('the end'));
+  });
+
+  test('is refused in plain words when too many wait', async (t) => {
+    const cluster = await prepareCluster(t);
+    await cluster.server('A').start();
+    const client = await openClient(t, cluster);
+    for (let number = 1; number <= MAX_WAITING; number += 1) {
+      client.send('A', requestOf(1, 'x', number));
+      // A step at a time, so that no datagram is lost on the way.
+      if (number % 100 === 0) await client.ask('A', 'status', number);
+    }
+    const full = await client.ask('A', 'status', MAX_WAITING + 1);
+    assert.equal(full.type === 'status_report' && full.waiting, MAX_WAITING);
+    const exit = await runClient(cluster, 'A', 'one more', '--wait', '--timeout', '500');
+    assertFails(exit, 1, /the outcome is unknown.*A says: 10000 values wait already/);
+  });
+});
+
+suite('A client without an answer', () => {
+  test('says that it does not know', async (t) => {
+    const cluster = await prepareCluster(t);
+    const client = (...args: string[]) => runClient(cluster, ...args, '--timeout', '100');
+    const exits = await Promise.all([
+      client('A', 'hello', '--wait'),
+      client('A', '--read'),
+      client('A', '--status'),
+    ]);
+    const [set, read, status] = exits as [Exit, Exit, Exit];
+    assertFails(set, 1, /after 100 ms the outcome is unknown: "hello" may have been chosen/);
+    assertFails(read, 1, /after 100 ms the value is unknown/);
+    assertFails(status, 1, /server A has not answered within 100 ms/);
+  });
+
+  test('believes no one who was not asked', async (t) => {
+    const { socket: server, port } = await openSocket(t);
+    const { socket: stranger } = await openSocket(t);
+    const file = join(temporaryDirectory(t), 'cluster.json');
+    writeFileSync(file, JSON.stringify({ A: `${LOOPBACK}:${port}`, B: `${LOOPBACK}:9` }));
+    server.once('message', (bytes, { port: client }) => {
+      const decoded = decodeDatagram(bytes, ['A', 'B']);
+      const { requestId } = ('message' in decoded && decoded.message) as { requestId: string };
+      const right: Reply = { type: 'chosen', requestId, instanceNumber: 3 };
+      const send = (from: Socket, message: Reply) =>
+        new Promise<void>((sent) => {
+          from.send(encodeDatagram(1, message), client, LOOPBACK, () => sent());
+        });
+      const others = { ...right, requestId: '0123456789abcdef-1', instanceNumber: 2 };
+      send(stranger, { ...right, instanceNumber: 1 })
+        .then(() => send(server, others))
+        .then(() => send(server, right));
+    });
+    const exit = await run('client.ts', 'A', 'hello', '--wait', '-v', '--cluster', file);
+    assert.deepEqual([exit.code, exit.stdout], [0, 'chosen in instance 3, answered by A\n']);
+    assert.match(exit.stderr, /^ignored: 127\.0\.0\.1:[0-9]+ is not the address of a server\n/);
+    assert.match(exit.stderr, /\nignored 2 datagrams in all\n$/);
+  });
+});
+
+suite('The command line of the client', () => {
+  test('is refused if it cannot be meant', () => {
+    const wrong: [string[], RegExp][] = [
+      [['A'], /there is no value/],
+      [['A', '--wait'], /there is no value/],
+      [['A', 'x', '--read'], /not both at once/],
+      [['A', 'x', '--local'], /--local goes with --read/],
+      [['A', 'x', '--json'], /--json goes with --status/],
+      [['A', 'x', '--timeout', '5'], /--timeout goes with --wait/],
+      [['A', '--read', '--timeout', '1.5'], /--timeout must be a whole number/],
+      [['A', 'x', '--any'], /--any picks the server/],
+      [['--read'], /no server is named/],
+      [['X', '--read'], /no server X/],
+      [['A', '--wait', 'x'.repeat(MAX_VALUE_BYTES)], /the limit is 32768 bytes/],
+    ];
+    for (const [args, says] of wrong) {
+      assert.throws(
+        () => readClientOptions(args, false),
+        (error) => error instanceof UsageError && says.test(error.message),
+        args.join(' '),
+      );
+    }
+    assert.equal(readClientOptions(['A'], true).task.kind, 'prompt');
+  });
+
+  test('is explained with examples', async () => {
+    const { stdout, code } = await run('client.ts', '--help');
+    assert.equal(code, 0);
+    for (const flag of ['--wait', '--any', '--read', '--local', '--status', '--watch', '--json']) {
+      assert.match(stdout, new RegExp(`npx tsx client.ts .*${flag}`), flag);
+    }
+  });
+});
+
+test('The prompt shows what became of each value, until its input ends', async () => {
+  const input = new PassThrough();
+  const output = new PassThrough();
+  input.end(`hello\n\n${'x'.repeat(MAX_VALUE_BYTES)}\ntwo words\n`);
+  const asked: string[] = [];
+  await promptForValues(input, output, async (value) => {
+    asked.push(value);
+    return `chosen in instance ${asked.length}`;
+  });
+  assert.deepEqual(asked, ['hello', 'two words']);
+  const shown = String(output.read()).replaceAll('value> ', '').split('\n');
+  assert.match(shown[1] ?? '', /the limit is 32768 bytes/);
+  assert.deepEqual([shown[0], shown[2]], ['chosen in instance 1', 'chosen in instance 2']);
+});
+
+test('On a terminal the servers are shown in place', async () => {
+  const screen = Object.assign(new PassThrough(), { isTTY: true, columns: 60 });
+  const end = new AbortController();
+  let rounds = 0;
+  const ask = async (): Promise<readonly Report[]> => {
+    rounds += 1;
+    if (rounds === 2) setImmediate(() => end.abort());
+    return UIDS.map((uid) => [uid, null]);
+  };
+  await watch(ask, screen, false, end.signal);
+  const frame = `Ctrl-C ends\n${UIDS.map((uid) => `${uid}  does not answer\n`).join('')}`;
+  assert.equal(String(screen.read()), `${frame}\u001b[4A\u001b[1G\u001b[0J${frame}`);
+});
+
+function runClient(cluster: Cluster, ...args: readonly string[]): Promise<Exit> {
+  return run('client.ts', '--cluster', cluster.clusterFile, ...args);
+}
+
+/** Two clients at the same time. */
+function both(one: Promise<Exit>, other: Promise<Exit>): Promise<[Exit, Exit]> {
+  return Promise.all([one, other]);
+}
+
+function assertPrints({ code, stdout, stderr }: Exit, says: RegExp): void {
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, says);
+}
+
+function assertFails({ code, stdout, stderr }: Exit, exitCode: number, says: RegExp): void {
+  assert.deepEqual([code, stdout], [exitCode, ''], stderr);
+  assert.match(stderr, says);
+  assert.match(stderr, /^error: [^\n]+\n$/, 'one sentence, and nothing else');
+}
+
+function isMaster({ events }: Server): boolean {
+  return events.some((event) => event.event === 'lease' && event.what === 'ours');
+}
+
+/** The instances that have chosen this value, as far as any server has told. */
+function chosenAt(cluster: Cluster, value: string): number[] {
+  const events = cluster.servers.flatMap((server) => server.events);
+  const found = events.flatMap((event) => {
+    const isIt = event.event === 'chosen' && isUpdate(event.value) && event.value.update === value;
+    return isIt ? [event.instanceNumber] : [];
+  });
+  return [...new Set(found)];
+}
+
+/** How often the value of the chain became this one, as the server has it. */
+function changesTo(server: Server, value: string): number {
+  const values = server.events.flatMap((event) => {
+    return event.event === 'advance' ? [event.chain.currentValue] : [];
+  });
+  return values.filter((after, index) => after === value && values[index - 1] !== value).length;
+}
+
+/** The n-th request of a client; there are many clients, each with a number of its own. */
+function requestOf(n: number, value: string, client = 0): ClientMessage {
+  return { type: 'request', requestId: requestIdOf(n, client), value };
+}
+
+function requestIdOf(n: number, client: number): string {
+  return `${client.toString(16).padStart(16, '0')}-${n}`;
+}
+
+async function openSocket(t: TestContext): Promise<{ socket: Socket; port: number }> {
+  const socket = createSocket('udp4');
+  let isOpen = true;
+  socket.once('close', () => {
+    isOpen = false;
+  });
+  t.after(() => {
+    if (isOpen) socket.close();
+  });
+  socket.bind(0, LOOPBACK);
+  await once(socket, 'listening');
+  return { socket, port: socket.address().port };
+}
+
+/** A client that says what it likes, and keeps all that it is told. */
+async function openClient(t: TestContext, cluster: Cluster) {
+  const { socket } = await openSocket(t);
+  const replies: Reply[] = [];
+  socket.on('message', (bytes) => {
+    const decoded = decodeDatagram(bytes, cluster.uids);
+    assert.ok('message' in decoded);
+    replies.push(decoded.message as Reply);
+  });
+  const send = (to: Uid, message: ClientMessage) =>
+    new Promise((sent) => {
+      socket.send(encodeDatagram(0, message), cluster.server(to).port, LOOPBACK, sent);
+    });
+  return {
+    send,
+    close: () => socket.close(),
+    /** All replies, once there are so many. */
+    replies: async (count: number) => {
+      while (replies.length < count) await once(socket, 'message');
+      return replies;
+    },
+    /** Asks, and waits for this very answer. */
+    ask: async (to: Uid, type: 'status', client: number) => {
+      const requestId = requestIdOf(2, client);
+      await send(to, { type, requestId });
+      for (;;) {
+        const reply = replies.find((one) => one.requestId === requestId);
+        if (reply !== undefined) return reply;
+        await once(socket, 'message');
+      }
+    },
+  };
+}
