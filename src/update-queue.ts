@@ -17,7 +17,7 @@ import type { Constructor } from './replicated-value.ts';
 import type { BackoffResolution } from './resolution-strategy.ts';
 
 /** More values than this may not wait in one server; the next one is refused. */
-const MAX_WAITING = 10_000;
+export const MAX_WAITING = 10_000;
 
 /** What waits here: values of clients, and reads that need a place in the chain. */
 type Waiting = UpdateLink | RequestedLink | ReadLink;

@@ -30,7 +30,7 @@ import type { TraceEvent } from '../src/trace/events.ts';
 export { freePort } from '../src/node/free-port.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 40_000;
 
 export interface Exit {
   readonly code: number | null;

@@ -21,7 +21,7 @@ import type { NetworkFaults } from './udp-messenger.ts';
 import { UdpRelay } from './udp-relay.ts';
 
 const PROJECT = join(import.meta.dirname, '..', '..');
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 40_000;
 const LOOK_AGAIN_MS = 25;
 
 /** Waits until it is so. False if it is not after so long. */

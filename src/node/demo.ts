@@ -21,7 +21,7 @@ import { wantsColour } from './terminal.ts';
 import { checkDiagramFile, writeDiagram } from './write-diagram.ts';
 
 const UIDS: readonly Uid[] = ['A', 'B', 'C'];
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = 120_000;
 /** Before each act, for eyes to follow. */
 const PAUSE_MS = 700;
 const COUNTDOWN_MS = 2_000;
