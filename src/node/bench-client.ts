@@ -1,4 +1,5 @@
 /** The clients of the benchmark: each asks for one thing at a time, and the next when it has it. */
+import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -19,6 +20,8 @@ export interface Measured {
 /** What is asked for: the message for an id. */
 export type Ask = (requestId: RequestId) => ClientMessage;
 
+/** Tells the clients of this run from those of every other one. */
+const RUN = randomBytes(6).toString('hex');
 /** The number of each client's latest request, so that none is asked twice. */
 const numbers = new Map<string, number>();
 
@@ -114,7 +117,7 @@ async function orGiveUp<T>(awaited: Promise<T>): Promise<T> {
 }
 
 function nextId(client: number): RequestId {
-  const name = client.toString(16).padStart(16, '0');
+  const name = `${RUN}${client.toString(16).padStart(4, '0')}`;
   const number = (numbers.get(name) ?? 0) + 1;
   numbers.set(name, number);
   return `${name}-${number}`;

@@ -74,7 +74,6 @@ export class BenchProcesses {
     return clients;
   }
 
-  /** Its lines go nowhere, so that no terminal has to keep up; but they are made. */
   #run(...args: readonly string[]): void {
     const { PAXOS_KEY: _none, ...env } = process.env;
     const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
@@ -87,7 +86,8 @@ export class BenchProcesses {
 }
 
 function flagsOf(kind: Kind, clusterFile: string, stateDirectory: string): string[] {
-  const flags = ['--cluster', clusterFile, '--state-dir', stateDirectory];
+  // A line for each event is for people, and making it takes longer than what it tells of.
+  const flags = ['--quiet', '--cluster', clusterFile, '--state-dir', stateDirectory];
   return kind === 'master' ? ['--master', ...flags] : flags;
 }
 

@@ -9,7 +9,7 @@ import type { ServerOptions } from './server-options.ts';
 import { SystemEnvironment } from './system-environment.ts';
 import { terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
-import { Turns } from './turns.ts';
+import { type Sink, Turns } from './turns.ts';
 import { UdpMessenger } from './udp-messenger.ts';
 
 /** How long a server that was asked to stop may take to bring its affairs in order. */
@@ -31,7 +31,7 @@ export type ReplicaClass = new (
 export async function runServer(options: ServerOptions, Replica: ReplicaClass): Promise<void> {
   const { uid, cluster } = options;
   const uids = [...cluster.keys()];
-  const sinks = [terminal(uids, options)];
+  const sinks: Sink[] = options.isQuiet ? [] : [terminal(uids, options)];
   if (options.traceFile !== null) sinks.push(new TraceFile(options.traceFile));
 
   let messenger: UdpMessenger | null = null;

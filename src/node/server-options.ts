@@ -17,6 +17,7 @@ export interface ServerOptions {
   readonly faults: NetworkFaults;
   readonly protection: Protection;
   readonly isVerbose: boolean;
+  readonly isQuiet: boolean;
   readonly isColoured: boolean;
 }
 
@@ -45,6 +46,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--key-file <FILE>', KEY_FILE_HELP)
     .option('--trust-network', 'without a key: let other machines reach this server all the same')
     .option('-v, --verbose', 'show all events, not only those that tell the story')
+    .option('-q, --quiet', 'show no events at all: making their lines takes time')
     .option('--no-color', 'plain text (also: environment variable NO_COLOR)')
     .addHelpText('after', EXAMPLES);
   const [uid = ''] = parseArguments(command, args);
@@ -70,6 +72,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
       trustsNetwork: options['trustNetwork'] === true,
     },
     isVerbose: options['verbose'] === true,
+    isQuiet: options['quiet'] === true,
     isColoured: options['color'] === true,
   };
 }
