@@ -29,10 +29,10 @@ interface Asker {
  */
 export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
   return class ClientAnswers extends Base {
-    /** Who waits for a request of the queue. Bounded as the queue is. */
-    #requests = new Map<RequestId, ClientAddress>();
-    /** Who waits for a read link of the queue. */
-    #reads = new Map<LinkId, Asker>();
+    /** Who waits for what is in the queue, requests and reads. Bounded as the queue is. */
+    #askers = new Map<RequestId, ClientAddress>();
+    /** For which read a link of the queue stands. */
+    #reads = new Map<LinkId, RequestId>();
     #startedAtMs = 0;
     #heardAtMs = new Map<Uid, number>();
 
@@ -61,7 +61,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
 
     protected override advanced(link: Link | null): void {
       super.advanced(link);
-      if (link === null) for (const requestId of this.#requests.keys()) this.#settle(requestId);
+      if (link === null) for (const requestId of this.#askers.keys()) this.#settle(requestId);
       else if ('request' in link) this.#settle(link.request);
     }
 
@@ -80,15 +80,13 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
 
     /** Who waits for this link, who from now on does so no more. */
     #forget(link: Link): Asker | null {
-      if ('read' in link) {
-        const asker = this.#reads.get(link.id) ?? null;
-        this.#reads.delete(link.id);
-        return asker;
-      }
-      if (!('request' in link)) return null;
-      const client = this.#requests.get(link.request);
-      this.#requests.delete(link.request);
-      return client === undefined ? null : { client, requestId: link.request };
+      const read = this.#reads.get(link.id);
+      this.#reads.delete(link.id);
+      const requestId = 'request' in link ? link.request : read;
+      const client = requestId === undefined ? undefined : this.#askers.get(requestId);
+      if (requestId === undefined || client === undefined) return null;
+      this.#askers.delete(requestId);
+      return { client, requestId };
     }
 
     #receiveRequest(client: ClientAddress, { requestId, value }: RequestMessage): void {
@@ -99,9 +97,8 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
         this.refuse(value, refusal.why);
         return this.#reply(client, { type: 'refused', requestId, ...refusal });
       }
-      const isWaiting = this.#requests.has(requestId);
-      this.#requests.set(requestId, client);
-      if (!isWaiting) this.enqueue({ update: value, id: this.newLinkId(), request: requestId });
+      if (!this.#isNews(client, requestId)) return;
+      this.enqueue({ update: value, id: this.newLinkId(), request: requestId });
     }
 
     #receiveRead({ client, requestId }: Asker, isLocal: boolean): void {
@@ -110,16 +107,24 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
 
       const refusal = this.whyNot();
       if (refusal !== null) return this.#reply(client, { type: 'refused', requestId, ...refusal });
+      if (!this.#isNews(client, requestId)) return;
       const link: ReadLink = { read: null, id: this.newLinkId() };
-      this.#reads.set(link.id, { client, requestId });
+      this.#reads.set(link.id, requestId);
       this.enqueue(link);
+    }
+
+    /** Notes who waits, and says whether that is not in the queue yet. */
+    #isNews(client: ClientAddress, requestId: RequestId): boolean {
+      const isWaiting = this.#askers.has(requestId);
+      this.#askers.set(requestId, client);
+      return !isWaiting;
     }
 
     /** If the chain has the request by now, whoever waits for it is answered. */
     #settle(requestId: RequestId): void {
-      const client = this.#requests.get(requestId);
+      const client = this.#askers.get(requestId);
       if (client === undefined || standingOf(this.chain, requestId) === 'new') return;
-      this.#requests.delete(requestId);
+      this.#askers.delete(requestId);
       if (this.mayAnswer) this.#answerRequest(client, requestId);
     }
 

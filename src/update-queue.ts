@@ -38,13 +38,15 @@ export interface Refusal {
 export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: TBase) {
   return class UpdateQueue extends Base {
     #waiting: Waiting[] = [];
+    /** How many of these are reads. */
+    #reads = 0;
     #isRetiring = false;
     /** To be called once, when nothing waits any more. */
     #whenEmpty: (() => void) | null = null;
 
     /** How many values wait; reads do not count. */
     override get waiting(): number {
-      return this.#waiting.filter(isUpdate).length;
+      return this.#waiting.length - this.#reads;
     }
 
     override submit(value: string): void {
@@ -64,6 +66,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     /** Puts a link at the end of the line. Ask `whyNot` first. */
     protected enqueue(link: Waiting): void {
       this.#waiting.push(link);
+      if (!isUpdate(link)) this.#reads += 1;
       this.#say('queued', link, 'it waits for its instance');
       this.pursue();
     }
@@ -94,6 +97,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       const head = this.#waiting[0];
       if (head === undefined || this.chain.latestUpdateIds[this.uid] !== head.id) return;
       this.#waiting.shift();
+      if (!isUpdate(head)) this.#reads -= 1;
       this.#say('chosen', head, 'it is in the chain');
       this.done(head);
       this.#endIfEmpty();
@@ -104,6 +108,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
 
     /** Lets go of all that waits, with a word about each. */
     protected giveUp(why: string): void {
+      this.#reads = 0;
       for (const link of this.#waiting.splice(0)) {
         this.#say('lost', link, why);
         this.dropped(link, why);

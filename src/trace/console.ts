@@ -12,7 +12,7 @@
 import type { Uid } from '../composable-paxos.ts';
 import type { Message } from '../messages.ts';
 import type { Stamp, TraceEvent } from './events.ts';
-import { formatLine, formatLineOfLayers, type Paint } from './line.ts';
+import { formatLine, formatLinesOfLayers, type Paint } from './line.ts';
 import {
   type Occasion,
   type Saying,
@@ -158,7 +158,8 @@ export class ConsoleLines {
     if (!isExplained && said !== null) this.#showByItself(event, said);
     if (event.event === 'lead') this.#isBound = event.bound !== null;
     if (event.event === 'chosen') this.#isChosen = true;
-    if (event.event === 'start') this.#options.write(formatLineOfLayers(event.layers));
+    if (event.event !== 'start') return;
+    for (const line of formatLinesOfLayers(event.layers)) this.#options.write(line);
   }
 
   /** A server answers its own questions, too. How much that counts for comes right after. */

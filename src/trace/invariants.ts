@@ -303,6 +303,9 @@ export class Invariants {
   /** A server that comes with a past was not always traced. What it brings is taken as it is. */
   #adopt(state: ServerState): void {
     this.#instance(state.instanceNumber).before ??= chainOf(state);
+    for (const { client, number, instanceNumber } of state.requests) {
+      this.#effects.set(`${client}-${number}`, instanceNumber);
+    }
     const { acceptedValue: link } = state;
     if (link === null) return;
     const asker = this.#servers.get(askerOf(link));
@@ -371,6 +374,7 @@ export class Invariants {
   #isSameChain(a: ChainState, b: ChainState): boolean {
     if (a.currentValue !== b.currentValue) return false;
     if (a.lease?.id !== b.lease?.id || a.lease?.holder !== b.lease?.holder) return false;
+    if (!isSameRequests(a.requests, b.requests)) return false;
     if (a.latestUpdateIds === b.latestUpdateIds) return true;
     for (const uid of this.#uids) {
       if (a.latestUpdateIds[uid] !== b.latestUpdateIds[uid]) return false;
@@ -513,8 +517,9 @@ export class Invariants {
     if (message.type !== 'chosen' || !this.#isComplete) return null;
     const { requestId, instanceNumber } = message;
     const effect = this.#effects.get(requestId);
-    if (effect === instanceNumber || effect === undefined) return null;
-    return violated(9, event, `request ${requestId} took effect in instance ${effect}`);
+    if (effect === instanceNumber) return null;
+    const truth = effect === undefined ? 'nowhere' : `in instance ${effect}`;
+    return violated(9, event, `request ${requestId} took effect ${truth}`);
   }
 
   #checkAsked(link: Link, event: TraceEvent): Violation | null {
@@ -686,10 +691,26 @@ function find(proposals: readonly Proposal[], id: ProposalId): Proposal | null {
   return null;
 }
 
+function requestOf(link: Link): RequestId | null {
+  return 'request' in link ? link.request : null;
+}
+
+function isSameRequests(a: ChainState['requests'], b: ChainState['requests']): boolean {
+  if (a === b) return true;
+  return (
+    a.length === b.length &&
+    a.every(({ client, number, instanceNumber }, index) => {
+      const other = b[index];
+      const isSame = other?.client === client && other.number === number;
+      return isSame && other.instanceNumber === instanceNumber;
+    })
+  );
+}
+
 function isSameLink(a: Link, b: Link): boolean {
   if (a === b) return true;
   if (a.id !== b.id) return false;
-  if (isUpdate(a)) return isUpdate(b) && a.update === b.update;
+  if (isUpdate(a)) return isUpdate(b) && a.update === b.update && requestOf(a) === requestOf(b);
   if (isLease(a)) return isLease(b) && a.lease === b.lease;
   return 'read' in b;
 }

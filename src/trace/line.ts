@@ -72,10 +72,19 @@ export function formatLine(
   return `${head.text}${gap}${mood === 'plain' ? words : paint[mood](words)}`;
 }
 
-/** The architecture of a server, below the time of its start. */
-export function formatLineOfLayers(layers: readonly string[]): string {
-  const text = printable(formatLayers(layers));
-  return `${' '.repeat(TIME_COLUMNS + 1)}${shorten(text, LINE_COLUMNS - TIME_COLUMNS - 1)}`;
+/** The architecture of a server, below the time of its start, in as many lines as it takes. */
+export function formatLinesOfLayers(layers: readonly string[]): string[] {
+  const indent = ' '.repeat(TIME_COLUMNS + 1);
+  const lines: string[] = [];
+  let line = '';
+  for (const part of printable(formatLayers(layers)).split(/(?<=\()/)) {
+    if (line !== '' && indent.length + line.length + part.length > LINE_COLUMNS) {
+      lines.push(indent + line);
+      line = '  ';
+    }
+    line += part;
+  }
+  return [...lines, indent + line].map((text) => shorten(text, LINE_COLUMNS));
 }
 
 interface Cell {
