@@ -7,8 +7,10 @@ import { Program, run } from './processes.ts';
 
 const DEMO = 'src/node/demo.ts';
 /** Alone it takes less than 25 s. Other tests may want the machine at the same time. */
-const MAX_MS = 45_000;
-const AGREEMENT = 'All three servers agree: they are at instance 10, and the value is "the end".';
+const MAX_MS = 100_000;
+// How often a lease is renewed meanwhile depends on how busy the machine is.
+const AGREEMENT =
+  /^All three servers agree: they are at instance 1\d, and the value is "the end"\.$/;
 
 function startDemo(t: TestContext): Program {
   const demo = new Program(DEMO, []);
@@ -36,7 +38,7 @@ suite('The demo', { concurrency: true }, () => {
     const demo = startDemo(t);
     const { code, stdout, stderr } = await demo.exited;
     assert.deepEqual([code, stderr], [0, ''], stdout);
-    assert.equal(stdout.trimEnd().split('\n').at(-1), AGREEMENT);
+    assert.match(stdout.trimEnd().split('\n').at(-1) ?? '', AGREEMENT);
     assert.ok(performance.now() - startedMs < MAX_MS);
 
     const headings = stdout.match(/^== \d\. .* ==$/gm) ?? [];

@@ -26,7 +26,6 @@ const WORLDS: readonly [ExplorerOptions, number, number][] = [
   [{ ...SMALL, crashes: 1 }, 1_630, 738],
   [{ ...SMALL, crashes: 2 }, 3_109, 1_289],
   [{ ...SMALL, proposers: 3, crashes: 1 }, 110_734, 63_590],
-  [{ ...SMALL, proposals: 2, crashes: 1 }, 360_074, 267_547],
 ];
 
 describe('the explorer, with the right rules', () => {
