@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Uid } from '../composable-paxos.ts';
 import type { Timer } from '../environment.ts';
+import { Agenda } from '../simulation/agenda.ts';
 import type { Decision, TraceEvent, WorldEvent } from '../trace/events.ts';
 import { describe } from './failure.ts';
 
@@ -19,6 +20,12 @@ export class Turns {
   readonly #server: Uid;
   readonly #sinks: readonly Sink[];
   readonly #failed: (error: unknown) => void;
+  /** What waits for its time. */
+  #agenda = new Agenda();
+  /** How much of that was not called off. */
+  #waiting = 0;
+  #timeout: NodeJS.Timeout | undefined;
+  #wakesAtMs = Number.POSITIVE_INFINITY;
   #number = 0;
   #isOver = false;
 
@@ -43,23 +50,19 @@ export class Turns {
 
   /** Runs `act` as a turn of its own, `delayMs` milliseconds from now or later. */
   after(delayMs: number, act: () => void): Timer {
-    const dueMs = performance.now() + delayMs;
-    let timeout: NodeJS.Timeout;
-    const wake = () => {
-      // Node's timers may be early by a fraction of a millisecond. A lease would not be over yet.
-      const earlyMs = dueMs - performance.now();
-      if (earlyMs > 0) sleep(earlyMs);
-      else this.run(act);
+    const entry = this.#agenda.add(performance.now() + delayMs, act);
+    this.#waiting += 1;
+    this.#sleep();
+    const cancel = () => {
+      if (entry.act === null) return;
+      entry.act = null;
+      this.#endWait();
     };
-    const sleep = (ms: number) => {
-      timeout = setTimeout(wake, Math.ceil(ms));
-    };
-    sleep(delayMs);
-    return { cancel: () => clearTimeout(timeout) };
+    return { cancel };
   }
 
   trace(event: Decision | WorldEvent): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#sinks.length === 0) return;
     const atUs = (performance.timeOrigin + performance.now()) * 1_000;
     const stamp = { at: Math.round(atUs) / 1_000, server: this.#server, turn: this.#number };
     for (const sink of this.#sinks) sink.show({ ...stamp, ...event });
@@ -81,6 +84,44 @@ export class Turns {
   /** No turn runs any more, and nothing is traced. */
   end(): void {
     this.#isOver = true;
+    clearTimeout(this.#timeout);
+  }
+
+  /**
+   * One timer of the system serves all of ours. A replica calls nearly all of them off, several for
+   * each message, and the system's own would cost it as much as reading the message does.
+   */
+  #sleep(): void {
+    const { nextAtMs } = this.#agenda;
+    if (this.#wakesAtMs <= nextAtMs) return;
+    clearTimeout(this.#timeout);
+    this.#wakesAtMs = nextAtMs;
+    const sleepMs = Math.max(0, Math.ceil(nextAtMs - performance.now()));
+    this.#timeout = setTimeout(() => this.#wake(), sleepMs);
+  }
+
+  #wake(): void {
+    this.#wakesAtMs = Number.POSITIVE_INFINITY;
+    // Node's timers may be early by a fraction of a millisecond. A lease would not be over yet.
+    const now = performance.now();
+    while (!this.#isOver && this.#agenda.nextAtMs <= now) {
+      const entry = this.#agenda.take();
+      const act = entry?.act ?? null;
+      if (entry === undefined || act === null) continue;
+      entry.act = null; // too late to cancel it
+      this.#endWait();
+      this.run(act);
+    }
+    if (!this.#isOver && !this.#agenda.isEmpty) this.#sleep();
+  }
+
+  #endWait(): void {
+    this.#waiting -= 1;
+    if (this.#waiting > 0) return;
+    // Nothing keeps the process alive that was called off.
+    clearTimeout(this.#timeout);
+    this.#wakesAtMs = Number.POSITIVE_INFINITY;
+    this.#agenda = new Agenda();
   }
 
   #endTurn(): void {
