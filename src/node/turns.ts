@@ -112,7 +112,7 @@ export class Turns {
       this.#endWait();
       this.run(act);
     }
-    if (!this.#isOver && !this.#agenda.isEmpty) this.#sleep();
+    if (!this.#isOver) this.#sleep();
   }
 
   #endWait(): void {
