@@ -27,6 +27,7 @@ import { drawSchedule, FAULTS, type Fault } from '../src/simulation/schedule.ts'
 import { World } from '../src/simulation/world.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
 import { INVARIANTS } from '../src/trace/invariants.ts';
+import { formatLinesOfLayers } from '../src/trace/line.ts';
 import {
   type Cluster,
   type Exit,
@@ -432,6 +433,15 @@ test('servers do print such lines', async (t) => {
   for (const line of shown) assert.ok(wordings.has(wordingOf(line)), line);
 });
 
+test('a start shows the layers that it has', () => {
+  const replicas = textOf('server.ts') + named('A change of server.ts');
+  const woven = replicas.match(/(?<=class \w+ extends )[^]*?(?= \{\})/g) ?? [];
+  const layers = woven.map((weave) => formatLinesOfLayers(weave.match(/\w+/g) ?? []).join('\n'));
+  const starts = LISTINGS.flatMap(({ text }) => [...text.matchAll(/ start .*\n((?: {10}.*\n)+)/g)]);
+  assert.ok(starts.length > 3);
+  for (const [, shown = ''] of starts) assert.ok(layers.includes(shown.trimEnd()), shown);
+});
+
 test('the demo says so', () => {
   const source = textOf('src/node/demo.ts').replaceAll(/\s+/g, ' ');
   const shown = named('From the demo').split('\n');
@@ -461,7 +471,7 @@ function extendedProject(t: TestContext): string {
   }
   const [imports = '', line = ''] = named('A change of server.ts').split('\n\n');
   const server = textOf('server.ts');
-  const changed = server.replace(/^class PlainReplica .*$/m, line);
+  const changed = server.replace(/^class PlainReplica [^]*?\{\}$/m, line);
   assert.notEqual(changed, server);
   writeFileSync(join(directory, 'server.ts'), changed.replace(/^import/m, `${imports}\nimport`));
   return directory;
