@@ -34,6 +34,7 @@ import {
   Program,
   prepareCluster,
   run,
+  startCluster,
   temporaryDirectory,
 } from './processes.ts';
 
@@ -179,6 +180,16 @@ test('files, names and references exist', () => {
   }
 });
 
+test('the words of the loop are methods of the files beside them', () => {
+  for (const line of named('The loop').split('\n')) {
+    const [, word = '', files = ''] = /^[┌│└ ][►─ ] (\w+) .* {2,}(\S.*)$/.exec(line) ?? [];
+    const isEverywhere = files === 'all layers' || word === '';
+    for (const file of isEverywhere ? [] : files.split(', ')) {
+      assert.match(textOf(`src/${file}.ts`), new RegExp(`^ +(?:\\w+ )*${word}\\(`, 'm'), line);
+    }
+  }
+});
+
 test('numbers in the prose are those of the code', () => {
   assert.ok(PROSE.includes(`at most ${MAX_VALUE_BYTES.toLocaleString('en')} bytes`));
 });
@@ -201,7 +212,14 @@ interface Command {
   readonly args: readonly string[];
 }
 
-const SYSTEM_COMMANDS = ['npm ci', 'npm test', 'npm run', "pkill -9 -f 'server.ts B'"];
+const SYSTEM_COMMANDS = [
+  'npm ci',
+  'npm test',
+  'npm run',
+  "pkill -9 -xf 'node --import tsx server.ts B'",
+  '(umask 077; openssl rand -hex 32 > ~/paxos.key)',
+  `echo '{"A":"127.0.0.1:1234"}' > one.json`,
+];
 
 /** The commands of a listing: the lines that begin with `$`. */
 function commandsIn({ text }: Listing): string[] {
@@ -410,6 +428,18 @@ test('the session in three terminals goes as told, and its traces pass the check
   assert.deepEqual([withoutFigures(checked.stdout.trimEnd())], shown.map(withoutFigures));
 });
 
+test('a client is answered as told', async (t) => {
+  const cluster = await startCluster(t);
+  const commands = CONSOLES.filter(({ section }) => section === 'Answers').flatMap(commandsIn);
+  assert.equal(commands.length, 4);
+  for (const command of commands) {
+    const { file, args } = parse(command);
+    const { stdout } = await run(file ?? '', ...args, '--cluster', cluster.clusterFile);
+    const shown = shownBelow(command).map(withoutFigures);
+    assert.deepEqual([withoutFigures(stdout.trimEnd())], shown, command);
+  }
+});
+
 /** A terminal line without what is different from run to run, and from server to server. */
 function wordingOf(line: string): string {
   return line
@@ -435,7 +465,7 @@ test('servers do print such lines', async (t) => {
 
 test('a start shows the layers that it has', () => {
   const replicas = textOf('server.ts') + named('A change of server.ts');
-  const woven = replicas.match(/(?<=class \w+ extends )[^]*?(?= \{\})/g) ?? [];
+  const woven = replicas.match(/(?<=class \w+ extends )[\s\S]*?(?= \{\})/g) ?? [];
   const layers = woven.map((weave) => formatLinesOfLayers(weave.match(/\w+/g) ?? []).join('\n'));
   const starts = LISTINGS.flatMap(({ text }) => [...text.matchAll(/ start .*\n((?: {10}.*\n)+)/g)]);
   assert.ok(starts.length > 3);
@@ -471,7 +501,7 @@ function extendedProject(t: TestContext): string {
   }
   const [imports = '', line = ''] = named('A change of server.ts').split('\n\n');
   const server = textOf('server.ts');
-  const changed = server.replace(/^class PlainReplica [^]*?\{\}$/m, line);
+  const changed = server.replace(/^class PlainReplica [\s\S]*?\{\}$/m, line);
   assert.notEqual(changed, server);
   writeFileSync(join(directory, 'server.ts'), changed.replace(/^import/m, `${imports}\nimport`));
   return directory;
