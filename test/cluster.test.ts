@@ -24,6 +24,8 @@ const THE_END = 'the end';
 
 /** Most of the time they wait. More at once would mostly start processes. */
 const AT_ONCE = 5;
+/** Their traces tell everything; lines for people would cost more than the protocol. */
+const QUIET = ['--quiet'];
 
 suite('A cluster of real processes', { concurrency: AT_ONCE }, () => {
   // The tests that take longest come first.
@@ -31,7 +33,7 @@ suite('A cluster of real processes', { concurrency: AT_ONCE }, () => {
 
   test('survives kills at random moments under load with a master', async (t) => {
     const random = randomFor(t);
-    const cluster = await startCluster(t, { master: true });
+    const cluster = await startCluster(t, { master: true, flags: QUIET });
     await newMaster(cluster);
     const stopLoad = startLoad(t, cluster, random('load'));
     await eachServer(cluster, (server) => {
@@ -49,7 +51,7 @@ suite('A cluster of real processes', { concurrency: AT_ONCE }, () => {
 
   test('survives kills at random moments under load', async (t) => {
     const random = randomFor(t);
-    const cluster = await startCluster(t);
+    const cluster = await startCluster(t, { flags: QUIET });
     const stopLoad = startLoad(t, cluster, random('load'));
     await eachServer(cluster, (server) => {
       return killAndRestart(server, random(server.uid), 5, 1_000);
@@ -61,7 +63,7 @@ suite('A cluster of real processes', { concurrency: AT_ONCE }, () => {
   test('may have its masters switched on and off at random moments under load', async (t) => {
     const random = randomFor(t);
     const moments = random('moments');
-    const cluster = await startCluster(t);
+    const cluster = await startCluster(t, { flags: QUIET });
     const stopLoad = startLoad(t, cluster, random('load'));
     for (const isMaster of [true, false, true, false]) {
       await pause(moments.between(0, 1_000));
@@ -74,7 +76,7 @@ suite('A cluster of real processes', { concurrency: AT_ONCE }, () => {
   });
 
   test('brings a server level that was down during 50 updates, within a second', async (t) => {
-    const cluster = await startCluster(t);
+    const cluster = await startCluster(t, { flags: QUIET });
     const [a, b, c] = cluster.servers as [Server, Server, Server];
     await c.kill();
     for (const value of VALUES) await cluster.propose('A', value);
@@ -102,13 +104,13 @@ suite('A cluster of real processes', { concurrency: AT_ONCE }, () => {
 
 function testLoads(network: string, flags: readonly string[]): void {
   test(`on ${network} gets 50 values that are fired back to back at one server`, async (t) => {
-    const cluster = await startCluster(t, { flags });
+    const cluster = await startCluster(t, { flags: [...QUIET, ...flags] });
     for (const value of VALUES) await cluster.propose('A', value);
     assert.equal((await allChosen(cluster)).length, UPDATES);
   });
 
   test(`on ${network} gets 50 values that are fired in turn at all servers`, async (t) => {
-    const cluster = await startCluster(t, { flags });
+    const cluster = await startCluster(t, { flags: [...QUIET, ...flags] });
     for (const [index, value] of VALUES.entries()) {
       await cluster.propose(cluster.uids[index % cluster.uids.length] ?? 'A', value);
     }
@@ -116,7 +118,7 @@ function testLoads(network: string, flags: readonly string[]): void {
   });
 
   test(`on ${network} gets 50 values while the master renews its lease`, async (t) => {
-    const cluster = await startCluster(t, { master: true, flags });
+    const cluster = await startCluster(t, { master: true, flags: [...QUIET, ...flags] });
     const master = await newMaster(cluster);
     for (const value of VALUES) {
       await cluster.propose(master, value);

