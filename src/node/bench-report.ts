@@ -55,9 +55,9 @@ const RATIOS: Readonly<Record<Place, readonly Ratio[]>> = {
   ],
 };
 
-/** The figures of one client, and the speed of whichever crowds were measured. */
-export function figuresOf(alone: Measured, crowds: ReadonlyMap<number, Measured>): Figures {
-  const sorted = alone.eachMs.toSorted((a, b) => a - b);
+/** The latency of one client by itself, and the speed of whichever crowds were measured. */
+export function figuresOf(crowds: ReadonlyMap<number, Measured>): Figures {
+  const sorted = (crowds.get(1)?.eachMs ?? []).toSorted((a, b) => a - b);
   const speeds = [...crowds].map(([crowd, { eachMs, allMs }]) => {
     return [`${crowd}`, (1_000 * eachMs.length) / allMs] as const;
   });

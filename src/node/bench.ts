@@ -3,8 +3,8 @@
  *
  * Milliseconds on another machine say little. So everything is measured against a *floor* on the
  * same machine in the same run: processes that exchange and save the same, without a protocol (see
- * `bench-floor.ts`); and a read against a bare echo. Rounds take turns, so that whatever else
- * the machine does hits all of them, and what counts is the median of their ratios.
+ * `bench-floor.ts`); and a read against a bare echo. They take turns, so that whatever else
+ * the machine does hits all of them, and what counts is the median of the ratios of all rounds.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -21,6 +21,8 @@ import {
   type Report,
   type Round,
   report,
+  SUBJECTS,
+  type Subject,
   tableOf,
 } from './bench-report.ts';
 import { describe, Failure } from './failure.ts';
@@ -29,6 +31,7 @@ import { parseArguments, runProgram, wholeNumber } from './program.ts';
 const MEMORY = '/dev/shm';
 /** Reads are so much faster that more of them fit into the same time. */
 const READS_PER_UPDATE = 10;
+const SLICES = 10;
 const EXIT_CODE_OF_SIGINT = 130;
 
 interface Settings {
@@ -37,6 +40,13 @@ interface Settings {
   readonly stateDirectory: string;
   readonly hasMemory: boolean;
   readonly out: string;
+}
+
+/** What is measured of one subject. */
+interface Job {
+  readonly clients: BenchClients;
+  readonly count: number;
+  readonly ask: Ask;
 }
 
 type Targets = Readonly<Record<Kind | 'echo', BenchClients>>;
@@ -88,27 +98,40 @@ async function start(processes: BenchProcesses): Promise<Targets> {
   return { ...Object.fromEntries(await Promise.all(clusters)), echo } as Targets;
 }
 
-async function measureRound({ floor, master, plain, echo }: Targets, n: number): Promise<Round> {
-  return {
-    floor: await measureUpdates(floor, n),
-    master: await measureUpdates(master, n),
-    plain: await measureUpdates(plain, n),
-    echo: await measureReads(echo, n * READS_PER_UPDATE),
-    read: await measureReads(master, n * READS_PER_UPDATE),
-  };
-}
-
-async function measureUpdates(clients: BenchClients, count: number): Promise<Figures> {
-  const crowds = new Map<number, Measured>();
-  for (const crowd of CROWDS) {
-    crowds.set(crowd, await clients.measure(crowd, Math.max(count, crowd), update));
+/** First one client by itself, in slices that take turns; then whole crowds. */
+async function measureRound(targets: Targets, updates: number): Promise<Round> {
+  const jobs = jobsOf(targets, updates);
+  const alone = new Map<Subject, Measured[]>(SUBJECTS.map((subject) => [subject, []]));
+  for (let slice = 0; slice < SLICES; slice += 1) {
+    for (const [subject, { clients, count, ask }] of jobs) {
+      alone.get(subject)?.push(await clients.measure(1, Math.ceil(count / SLICES), ask));
+    }
   }
-  return figuresOf(crowds.get(1) ?? { eachMs: [], allMs: 0 }, crowds);
+  const round = new Map<Subject, Figures>();
+  for (const [subject, { clients, count, ask }] of jobs) {
+    const crowds = new Map([[1, together(alone.get(subject) ?? [])]]);
+    for (const crowd of ask === update ? CROWDS.filter((size) => size > 1) : []) {
+      crowds.set(crowd, await clients.measure(crowd, Math.max(count, crowd), ask));
+    }
+    round.set(subject, figuresOf(crowds));
+  }
+  return Object.fromEntries(round) as unknown as Round;
 }
 
-async function measureReads(clients: BenchClients, count: number): Promise<Figures> {
-  const alone = await clients.measure(1, count, read);
-  return figuresOf(alone, new Map([[1, alone]]));
+function jobsOf({ floor, master, plain, echo }: Targets, count: number): [Subject, Job][] {
+  const reads = count * READS_PER_UPDATE;
+  return [
+    ['floor', { clients: floor, count, ask: update }],
+    ['master', { clients: master, count, ask: update }],
+    ['plain', { clients: plain, count, ask: update }],
+    ['echo', { clients: echo, count: reads, ask: read }],
+    ['read', { clients: master, count: reads, ask: read }],
+  ];
+}
+
+function together(slices: readonly Measured[]): Measured {
+  const eachMs = slices.flatMap((slice) => slice.eachMs);
+  return { eachMs, allMs: slices.reduce((sum, { allMs }) => sum + allMs, 0) };
 }
 
 function write(file: string, settings: Settings, reports: readonly Report[]): void {
