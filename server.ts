@@ -9,6 +9,7 @@
  *   - `BackoffResolution`  drives the open instance to its end, whatever gets lost
  *   - `UpdateQueue`        keeps what clients ask for until it is in the chain
  *   - `MasterLeases`       lets one server at a time propose, in one round trip
+ *   - `ClientAnswers`      answers clients that wait: what is chosen, what the value is
  *
  * No layer knows of sockets, files or clocks. `src/node/` brings them to the real ones.
  */

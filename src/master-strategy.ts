@@ -12,8 +12,8 @@
  * Nothing can have been proposed below (1, holder): there is nothing that a first phase could
  * find. The holder uses that id only in an instance in which its acceptor is untouched, and only
  * for a lease that it asked for in this very run of its program (the link's id tells). So no id
- * ever carries two values, whatever any clock says. *Safety never depends on a clock*; a wrong
- * clock costs a duel, no more.
+ * ever carries two values, whatever any clock says. *Agreement never depends on a clock*. That
+ * there is one master at a time does, and so does what a master reads from its memory.
  *
  * **How long a lease lasts.** The holder counts from the moment at which it first *sent* the
  * proposal that was then chosen, and believes in nine tenths of the window. The others count a
@@ -36,7 +36,7 @@ import type { Refusal, UpdateQueue } from './update-queue.ts';
 
 /** How long a lease binds the others. */
 export const LEASE_WINDOW_MS = 10_000;
-/** The holder believes in it a tenth less: so clocks may differ in speed by that much. */
+/** The holder believes in it a tenth less: each clock may be off by some 5 %. */
 export const HOLDER_WINDOW_MS = 0.9 * LEASE_WINDOW_MS;
 /** A master asks for its next lease when this much of the present one is over. */
 export const RENEW_AFTER_MS = LEASE_WINDOW_MS / 2;
