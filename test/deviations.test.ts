@@ -7,7 +7,7 @@ import { search } from '../src/simulation/deviations.ts';
 suite('few deviations', () => {
   for (const leases of [false, true]) {
     test(`nothing goes wrong (leases: ${leases})`, () => {
-      const options = { leases, breakName: null, deviations: 2, maxRuns: 6_000 };
+      const options = { leases, breakName: null, deviations: 2, maxRuns: 3_000 };
       const found = search(scenarioOf(options), options.deviations, options.maxRuns);
       assert.equal(found.violation, null);
       assert.equal(found.completeUpTo, 1);

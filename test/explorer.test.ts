@@ -25,7 +25,6 @@ const WORLDS: readonly [ExplorerOptions, number, number][] = [
   [SMALL, 431, 241],
   [{ ...SMALL, crashes: 1 }, 1_630, 738],
   [{ ...SMALL, crashes: 2 }, 3_109, 1_289],
-  [{ ...SMALL, proposers: 3, crashes: 1 }, 110_734, 63_590],
 ];
 
 describe('the explorer, with the right rules', () => {

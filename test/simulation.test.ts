@@ -18,7 +18,7 @@ import type { TraceEvent } from '../src/trace/events.ts';
 
 const SECONDS = 60;
 /** Real time for each kind of cluster: the part of the search that every test run does. */
-const SLICE_MS = 4_000;
+const SLICE_MS = 3_000;
 const MOST_SEEDS_FOR_A_BREAK = 3_000;
 
 const CLUSTERS = [
