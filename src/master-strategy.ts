@@ -206,8 +206,11 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
       const sent = lease !== null && lease.id === this.#sent?.id ? this.#sent : null;
       this.#ours = sent !== null && this.#leftMs(sent) > 0 ? sent : null; // it may come too late
-      const isResigning = this.#whenHandedBack !== null;
-      if (this.#ours !== null) return isResigning ? undefined : this.#reign(this.#ours);
+      if (this.#ours !== null) {
+        // While we hand our lease back, one that we asked for before may still be granted.
+        if (this.#whenHandedBack === null) this.#reign(this.#ours);
+        return;
+      }
       this.#wish = null;
       // Chosen much later, when we are master again, they would replace what is newer by then.
       this.giveUp(lease === null ? 'we are not master' : `${lease.holder} is master now`);

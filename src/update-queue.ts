@@ -2,8 +2,8 @@
  * The queue: what clients asked for waits here until it is in the chain.
  *
  * An instance chooses one value, and it may be somebody else's. Without a queue a client's value
- * would be gone in that case, or whenever it arrives while an instance is open. With it the value
- * is proposed in the next instance, and the next, until it is chosen, once.
+ * would be gone in that case, or whenever it arrives while a round is under way. With it the
+ * value is proposed in the next instance, and the next, until it is chosen, once.
  */
 import {
   isUpdate,
@@ -40,6 +40,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     #waiting: Waiting[] = [];
     /** How many of these are reads. */
     #reads = 0;
+    /** From the beginning of a clean stop on nothing more is taken. */
     #isRetiring = false;
     /** To be called once, when nothing waits any more. */
     #whenEmpty: (() => void) | null = null;
