@@ -1,7 +1,8 @@
 /** The processes of the benchmark: three kinds of clusters, and an echo. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Uid } from '../composable-paxos.ts';
@@ -18,11 +19,15 @@ const UIDS: readonly Uid[] = ['A', 'B', 'C'];
 const MASTER_WITHIN_MS = 30_000;
 const LOOK_AGAIN_MS = 100;
 
+/** Whether it can be said on which core a process runs. */
+export const CAN_CHOOSE_CORE = spawnSync('taskset', ['--version']).status === 0;
+
 /** Everything that runs for the benchmark, with what it writes in one directory. */
 export class BenchProcesses {
   readonly #directory: string;
   readonly #children: ChildProcess[] = [];
-  readonly #clients: BenchClients[] = [];
+  /** The clients of each child that is asked anything. */
+  readonly #clients = new Map<BenchClients, ChildProcess>();
 
   /** All that is written goes into a new directory in `parent`. */
   constructor(parent: string) {
@@ -40,23 +45,37 @@ export class BenchProcesses {
     const addresses = UIDS.map((uid, index) => [uid, `${LOOPBACK}:${ports[index]}`]);
     writeFileSync(clusterFile, JSON.stringify(Object.fromEntries(addresses)));
 
-    for (const uid of UIDS) {
-      if (kind === 'floor') this.#run('src/node/bench-floor.ts', uid, clusterFile, stateDirectory);
-      else this.#run('server.ts', uid, ...flagsOf(kind, clusterFile, stateDirectory));
-    }
-    const clients = await Promise.all(ports.map((port) => this.#connect(port)));
+    const servers = UIDS.map((uid) =>
+      kind === 'floor'
+        ? this.#run('src/node/bench-floor.ts', uid, clusterFile, stateDirectory)
+        : this.#run('server.ts', uid, ...flagsOf(kind, clusterFile, stateDirectory)),
+    );
+    const clients = await Promise.all(
+      servers.map((server, index) => this.#connect(server, ports[index] ?? 0)),
+    );
     return leaderOf(clients);
   }
 
   async startEcho(): Promise<BenchClients> {
     const port = await freePort();
-    this.#run('src/node/bench-floor.ts', `${port}`);
-    return this.#connect(port);
+    return this.#connect(this.#run('src/node/bench-floor.ts', `${port}`), port);
+  }
+
+  /**
+   * While `act` runs, this process and those of `asked` share one core, if the system can do that.
+   * To wake a process up on another core takes longer than to echo a datagram, and otherwise
+   * chance would decide who has to.
+   */
+  async onOneCore(asked: readonly BenchClients[], act: () => Promise<void>): Promise<void> {
+    const pids = [process.pid, ...asked.map((clients) => this.#clients.get(clients)?.pid)];
+    moveTo('0', pids);
+    await act();
+    moveTo(`0-${cpus().length - 1}`, pids);
   }
 
   /** Kills them all, and removes what they have written. */
   async end(): Promise<void> {
-    for (const clients of this.#clients) clients.close();
+    for (const clients of this.#clients.keys()) clients.close();
     this.killAll();
     await Promise.all(this.#children.map(untilEnded));
     rmSync(this.#directory, { recursive: true, force: true });
@@ -67,14 +86,14 @@ export class BenchProcesses {
     for (const child of this.#children) child.kill('SIGKILL');
   }
 
-  async #connect(port: number): Promise<BenchClients> {
+  async #connect(child: ChildProcess, port: number): Promise<BenchClients> {
     const clients = await BenchClients.connect(port);
-    this.#clients.push(clients);
+    this.#clients.set(clients, child);
     await clients.answerTo((requestId) => ({ type: 'status', requestId }));
     return clients;
   }
 
-  #run(...args: readonly string[]): void {
+  #run(...args: readonly string[]): ChildProcess {
     const { PAXOS_KEY: _none, ...env } = process.env;
     const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
       cwd: PROJECT,
@@ -82,6 +101,7 @@ export class BenchProcesses {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     this.#children.push(child);
+    return child;
   }
 }
 
@@ -89,6 +109,11 @@ function flagsOf(kind: Kind, clusterFile: string, stateDirectory: string): strin
   // A line for each event is for people, and making it takes longer than what it tells of.
   const flags = ['--quiet', '--cluster', clusterFile, '--state-dir', stateDirectory];
   return kind === 'master' ? ['--master', ...flags] : flags;
+}
+
+function moveTo(cores: string, pids: readonly (number | undefined)[]): void {
+  if (!CAN_CHOOSE_CORE) return;
+  for (const pid of pids) spawnSync('taskset', ['-acp', cores, `${pid}`]);
 }
 
 async function untilEnded(child: ChildProcess): Promise<void> {

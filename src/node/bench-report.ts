@@ -35,6 +35,8 @@ export interface ReachedRatio extends Ratio {
 export interface Report {
   readonly place: string;
   readonly directory: string;
+  /** Whether a reading client and whom it asked shared a core; if not, chance placed them. */
+  readonly isPinned: boolean;
   readonly subjects: Round;
   readonly ratios: readonly ReachedRatio[];
   readonly rounds: readonly Round[];
@@ -55,10 +57,14 @@ const RATIOS: Readonly<Record<Place, readonly Ratio[]>> = {
   ],
 };
 
+/** What crowds of such sizes have measured. */
+export type Crowds = readonly (readonly [number, Measured])[];
+
 /** The latency of one client by itself, and the speed of whichever crowds were measured. */
-export function figuresOf(crowds: ReadonlyMap<number, Measured>): Figures {
-  const sorted = (crowds.get(1)?.eachMs ?? []).toSorted((a, b) => a - b);
-  const speeds = [...crowds].map(([crowd, { eachMs, allMs }]) => {
+export function figuresOf(crowds: Crowds): Figures {
+  const alone = crowds.find(([size]) => size === 1);
+  const sorted = (alone?.[1].eachMs ?? []).toSorted((a, b) => a - b);
+  const speeds = crowds.map(([crowd, { eachMs, allMs }]) => {
     return [`${crowd}`, (1_000 * eachMs.length) / allMs] as const;
   });
   return {
@@ -68,7 +74,12 @@ export function figuresOf(crowds: ReadonlyMap<number, Measured>): Figures {
   };
 }
 
-export function report(place: Place, directory: string, rounds: readonly Round[]): Report {
+export function report(
+  place: Place,
+  directory: string,
+  isPinned: boolean,
+  rounds: readonly Round[],
+): Report {
   const subjects = Object.fromEntries(
     SUBJECTS.map((subject) => [subject, medianOf(rounds.map((round) => round[subject]))]),
   ) as unknown as Round;
@@ -79,7 +90,7 @@ export function report(place: Place, directory: string, rounds: readonly Round[]
     const isReached = ratio.atMost === null ? null : value <= ratio.atMost;
     return { ...ratio, ratio: value, isReached };
   });
-  return { place, directory, subjects, ratios, rounds };
+  return { place, directory, isPinned, subjects, ratios, rounds };
 }
 
 const NAMES: Readonly<Record<Subject, string>> = {
@@ -91,7 +102,7 @@ const NAMES: Readonly<Record<Subject, string>> = {
 };
 
 /** The lines of a table, within 80 columns or little more. */
-export function tableOf({ place, directory, subjects, ratios }: Report): string[] {
+export function tableOf({ place, directory, isPinned, subjects, ratios }: Report): string[] {
   const heading = CROWDS.map((crowd) => `${crowd}`.padStart(7)).join('');
   const rows = SUBJECTS.map((subject) => {
     const { p50Ms, p99Ms, perSecond } = subjects[subject];
@@ -104,6 +115,7 @@ export function tableOf({ place, directory, subjects, ratios }: Report): string[
     `${''.padEnd(50)} p50 ms  p99 ms  a second, clients:${heading}`,
     ...rows,
     ...ratios.map(sayRatio),
+    ...(isPinned ? [] : ['without taskset: chance placed the processes on the cores']),
   ];
 }
 

@@ -12,16 +12,16 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { DEFAULT_STATE_DIR } from '../../config.ts';
 import type { Ask, BenchClients, Measured } from './bench-client.ts';
-import { BenchProcesses, KINDS, type Kind } from './bench-processes.ts';
+import { BenchProcesses, CAN_CHOOSE_CORE, KINDS, type Kind } from './bench-processes.ts';
 import {
   CROWDS,
+  type Crowds,
   type Figures,
   figuresOf,
   type Place,
   type Report,
   type Round,
   report,
-  SUBJECTS,
   type Subject,
   tableOf,
 } from './bench-report.ts';
@@ -30,7 +30,7 @@ import { parseArguments, runProgram, wholeNumber } from './program.ts';
 
 const MEMORY = '/dev/shm';
 /** Reads are so much faster that more of them fit into the same time. */
-const READS_PER_UPDATE = 10;
+const READS_PER_UPDATE = 50;
 const SLICES = 10;
 const EXIT_CODE_OF_SIGINT = 130;
 
@@ -49,6 +49,7 @@ interface Job {
   readonly ask: Ask;
 }
 
+type Jobs = readonly (readonly [Subject, Job])[];
 type Targets = Readonly<Record<Kind | 'echo', BenchClients>>;
 
 const update: Ask = (requestId) => ({ type: 'request', requestId, value: `value of ${requestId}` });
@@ -83,9 +84,9 @@ async function bench(place: Place, directory: string, settings: Settings): Promi
     const targets = await start(processes);
     const rounds: Round[] = [];
     for (let round = 0; round < settings.rounds; round += 1) {
-      rounds.push(await measureRound(targets, settings.updates));
+      rounds.push(await measureRound(processes, targets, settings.updates));
     }
-    return report(place, resolve(directory), rounds);
+    return report(place, resolve(directory), CAN_CHOOSE_CORE, rounds);
   } finally {
     process.off('SIGINT', interrupt);
     await processes.end();
@@ -98,35 +99,49 @@ async function start(processes: BenchProcesses): Promise<Targets> {
   return { ...Object.fromEntries(await Promise.all(clusters)), echo } as Targets;
 }
 
-/** First one client by itself, in slices that take turns; then whole crowds. */
-async function measureRound(targets: Targets, updates: number): Promise<Round> {
-  const jobs = jobsOf(targets, updates);
-  const alone = new Map<Subject, Measured[]>(SUBJECTS.map((subject) => [subject, []]));
-  for (let slice = 0; slice < SLICES; slice += 1) {
-    for (const [subject, { clients, count, ask }] of jobs) {
-      alone.get(subject)?.push(await clients.measure(1, Math.ceil(count / SLICES), ask));
-    }
-  }
-  const round = new Map<Subject, Figures>();
-  for (const [subject, { clients, count, ask }] of jobs) {
-    const crowds = new Map([[1, together(alone.get(subject) ?? [])]]);
-    for (const crowd of ask === update ? CROWDS.filter((size) => size > 1) : []) {
-      crowds.set(crowd, await clients.measure(crowd, Math.max(count, crowd), ask));
-    }
-    round.set(subject, figuresOf(crowds));
-  }
-  return Object.fromEntries(round) as unknown as Round;
-}
-
-function jobsOf({ floor, master, plain, echo }: Targets, count: number): [Subject, Job][] {
-  const reads = count * READS_PER_UPDATE;
-  return [
+/** Updates, by one client and then by whole crowds; and reads. */
+async function measureRound(
+  processes: BenchProcesses,
+  { floor, master, plain, echo }: Targets,
+  count: number,
+): Promise<Round> {
+  const updates: Jobs = [
     ['floor', { clients: floor, count, ask: update }],
     ['master', { clients: master, count, ask: update }],
     ['plain', { clients: plain, count, ask: update }],
-    ['echo', { clients: echo, count: reads, ask: read }],
-    ['read', { clients: master, count: reads, ask: read }],
   ];
+  const reads: Jobs = [
+    ['echo', { clients: echo, count: count * READS_PER_UPDATE, ask: read }],
+    ['read', { clients: master, count: count * READS_PER_UPDATE, ask: read }],
+  ];
+  const alone = await takeTurns(updates);
+  const round = new Map<Subject, Figures>();
+  for (const [subject, job] of updates) {
+    round.set(subject, figuresOf([...(alone.get(subject) ?? []), ...(await inCrowds(job))]));
+  }
+  await processes.onOneCore([echo, master], async () => {
+    for (const [subject, one] of await takeTurns(reads)) round.set(subject, figuresOf(one));
+  });
+  return Object.fromEntries(round) as unknown as Round;
+}
+
+/** What one client by itself measures, of each job, in slices that take turns. */
+async function takeTurns(jobs: Jobs): Promise<ReadonlyMap<Subject, Crowds>> {
+  const slices = new Map(jobs.map(([subject]) => [subject, [] as Measured[]]));
+  for (let slice = 0; slice < SLICES; slice += 1) {
+    for (const [subject, { clients, count, ask }] of jobs) {
+      slices.get(subject)?.push(await clients.measure(1, Math.ceil(count / SLICES), ask));
+    }
+  }
+  return new Map([...slices].map(([subject, each]) => [subject, [[1, together(each)]]]));
+}
+
+async function inCrowds({ clients, count, ask }: Job): Promise<Crowds> {
+  const crowds: [number, Measured][] = [];
+  for (const crowd of CROWDS.filter((size) => size > 1)) {
+    crowds.push([crowd, await clients.measure(crowd, Math.max(count, crowd), ask)]);
+  }
+  return crowds;
 }
 
 function together(slices: readonly Measured[]): Measured {

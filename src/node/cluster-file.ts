@@ -70,7 +70,8 @@ export function formatAddress({ host, port }: Address): string {
 /** The address that `formatAddress` wrote. */
 export function splitAddress(formatted: string): Address {
   const colon = formatted.lastIndexOf(':');
-  const host = formatted.slice(0, colon).replace(/^\[|\]$/g, '');
+  const isBracketed = formatted.startsWith('[');
+  const host = isBracketed ? formatted.slice(1, colon - 1) : formatted.slice(0, colon);
   return { host, port: Number(formatted.slice(colon + 1)) };
 }
 

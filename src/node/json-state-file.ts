@@ -110,10 +110,7 @@ export class JsonStateFile {
   }
 
   #writeTemporary(bytes: Uint8Array): void {
-    // One may be left over from a crash. It was never renamed, so nothing was said that is in it.
-    this.#fs.rmSync(this.#temporaryPath, { force: true });
-    const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-    const file = this.#fs.openSync(this.#temporaryPath, flags, FILE_MODE);
+    const file = this.#createTemporary();
     try {
       for (let written = 0; written < bytes.length; ) {
         written += this.#fs.writeSync(file, bytes, written);
@@ -121,6 +118,18 @@ export class JsonStateFile {
       this.#fs.fsyncSync(file);
     } finally {
       this.#fs.closeSync(file);
+    }
+  }
+
+  #createTemporary(): number {
+    const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+    try {
+      return this.#fs.openSync(this.#temporaryPath, flags, FILE_MODE);
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      // It is left over from a crash. It was never renamed, so nothing was said that is in it.
+      this.#fs.rmSync(this.#temporaryPath);
+      return this.#fs.openSync(this.#temporaryPath, flags, FILE_MODE);
     }
   }
 

@@ -53,12 +53,13 @@ export class Turns {
     const entry = this.#agenda.add(performance.now() + delayMs, act);
     this.#waiting += 1;
     this.#sleep();
-    const cancel = () => {
-      if (entry.act === null) return;
-      entry.act = null;
-      this.#endWait();
+    return {
+      cancel: () => {
+        if (entry.act === null) return;
+        entry.act = null;
+        this.#endWait();
+      },
     };
-    return { cancel };
   }
 
   trace(event: Decision | WorldEvent): void {
