@@ -26,6 +26,7 @@ import { freePorts, LOOPBACK } from '../src/node/free-port.ts';
 import { Bell, TraceReader } from '../src/node/trace-reader.ts';
 import type { ServerState } from '../src/state.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
+import { argumentsFor } from './transpiled.ts';
 
 export { freePort } from '../src/node/free-port.ts';
 
@@ -57,9 +58,9 @@ export class Program {
 
   /** Runs `file`, for example `server.ts`. `node` is the command that stands for `node`. */
   constructor(file: string, args: readonly string[], node: readonly string[] = [process.execPath]) {
-    const [command = '', ...first] = node;
+    const [command = '', ...first] = [...node, ...argumentsFor(file)];
     const { NO_COLOR: _no, FORCE_COLOR: _force, ...env } = process.env;
-    this.#child = spawn(command, [...first, '--import', 'tsx', file, ...args], {
+    this.#child = spawn(command, [...first, ...args], {
       cwd: PROJECT,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],

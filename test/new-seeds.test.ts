@@ -1,0 +1,26 @@
+/** Half a minute of the search for a seed that goes wrong, with new seeds in every test run. */
+import assert from 'node:assert/strict';
+import { performance } from 'node:perf_hooks';
+import { test } from 'node:test';
+import { run } from '../src/simulation/run.ts';
+import { drawSchedule } from '../src/simulation/schedule.ts';
+
+const SECONDS = 60;
+const SLICE_MS = 7_500;
+
+for (const servers of [3, 5]) {
+  for (const leases of [false, true]) {
+    test(`nothing goes wrong, ${servers} servers, leases: ${leases}`, (t) => {
+      const firstSeed = Math.floor(Math.random() * 1e9);
+      const startedMs = performance.now();
+      let seed = firstSeed;
+      for (; performance.now() - startedMs < SLICE_MS; seed += 1) {
+        const { violation } = run(drawSchedule(seed, servers, SECONDS, null), { leases });
+        const again = `npm run simulate -- --seed ${seed} --servers ${servers}`;
+        assert.equal(violation, null, `${again}${leases ? ' --master' : ''}`);
+      }
+      t.diagnostic(`${seed - firstSeed} seeds from ${firstSeed} on`);
+      assert.ok(seed > firstSeed);
+    });
+  }
+}
