@@ -303,6 +303,13 @@ suite('The end of a server', () => {
   });
 });
 
+test('a program whose lines nobody reads any more ends as by Ctrl-C', async () => {
+  const program = new Program('src/node/simulate.ts', ['--seeds', '1-5']);
+  program.closeStdout();
+  const { signal, stderr } = await program.end();
+  assert.deepEqual([signal, stderr], ['SIGINT', '']);
+});
+
 function assertEnds({ code, stdout, stderr }: Exit, exitCode: number, says: RegExp): void {
   assert.equal(code, exitCode, stderr);
   assert.match(stderr, says);

@@ -6,11 +6,20 @@ import { complain, describe, UsageError } from './failure.ts';
 
 /** Runs a program. Whatever it throws becomes one sentence on stderr and an exit code. */
 export async function runProgram(main: (args: readonly string[]) => Promise<void>): Promise<void> {
+  process.stdout.on('error', endUnread);
   try {
     await main(process.argv.slice(2));
   } catch (error) {
     process.exit(complain(error));
   }
+}
+
+/** Nobody reads our lines any more, as in `… | head`: it ends as by Ctrl-C, unless it cares. */
+function endUnread(): void {
+  process.stdout.off('error', endUnread);
+  if (process.stdout.listenerCount('error') > 0) return;
+  process.stdout.on('error', () => {}); // what it still says on its way out
+  process.kill(process.pid, 'SIGINT');
 }
 
 /** The plain arguments among `args`; the options are then in `command`. Throws a `UsageError`. */
