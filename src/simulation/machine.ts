@@ -67,7 +67,8 @@ export class Machine {
   /** What happens to a paused process waits until it goes on. */
   #held: (() => void)[] = [];
   #armed: { readonly point: CrashPoint; readonly power: boolean; skip: number } | null = null;
-  #failNextSave = false;
+  /** Where the next save fails, if it does. */
+  #failingStep: SaveStep | null = null;
   #hasSaved = false;
 
   constructor(world: World, uid: Uid, clock: MachineClock) {
@@ -124,9 +125,9 @@ export class Machine {
     this.#die(point, power);
   }
 
-  /** The next save fails. */
-  failNextSave(): void {
-    this.#failNextSave = true;
+  /** The next save fails at this step; what the steps before it did is done. */
+  failNextSave(step: SaveStep): void {
+    this.#failingStep = step;
   }
 
   /** The process stands still, as by SIGSTOP; both clocks go on. */
@@ -155,7 +156,7 @@ export class Machine {
   /** Nothing more goes wrong here. */
   calmDown(): void {
     this.#armed = null;
-    this.#failNextSave = false;
+    this.#failingStep = null;
     this.#pauses = 0;
     this.wake();
   }
@@ -216,7 +217,7 @@ export class Machine {
   #end(): void {
     this.#replica = null;
     this.#armed = null;
-    this.#failNextSave = false;
+    this.#failingStep = null;
     this.#held = [];
     this.#pauses = 0;
   }
@@ -297,8 +298,11 @@ export class Machine {
   }
 
   #save(state: ServerState): void {
-    if (this.#failNextSave) throw new DiskTrouble('the state could not be saved: the disk is full');
-    for (const step of SAVE_STEPS) this.#saveStep(step, state);
+    for (const step of SAVE_STEPS) {
+      if (step === this.#failingStep)
+        throw new DiskTrouble(`the state cannot be saved: ${step} fails`);
+      this.#saveStep(step, state);
+    }
     this.#hasSaved = true;
     this.trace({ event: 'save', state });
   }

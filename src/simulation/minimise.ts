@@ -77,7 +77,7 @@ export function describeAction(action: Action): string {
     case 'crash':
       return `${at}  ${action.uid} is killed (${action.point})${action.power ? ', power cut' : ''}`;
     case 'fail save':
-      return `${at}  the next save of ${action.uid} fails`;
+      return `${at}  the next save of ${action.uid} fails (${action.step})`;
     case 'stop':
       return `${at}  ${action.uid} is stopped cleanly`;
     case 'pause':

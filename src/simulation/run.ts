@@ -155,7 +155,7 @@ class Run {
         return machine.crash(action.point, action.power, action.skip);
       case 'fail save':
         this.#downMs.set(action.uid, action.downMs);
-        return machine.failNextSave();
+        return machine.failNextSave(action.step);
       case 'stop':
         machine.retire();
         world.later(action.downMs, () => machine.start());

@@ -8,6 +8,7 @@
  */
 import type { Uid } from '../composable-paxos.ts';
 import { type Asking, PATIENCE_MS } from './clients.ts';
+import { SAVE_STEPS, type SaveStep } from './disk.ts';
 import { CRASH_POINTS, type CrashPoint } from './machine.ts';
 import type { Conditions } from './network.ts';
 import { Random } from './random.ts';
@@ -24,7 +25,12 @@ export type Action = { readonly atMs: number } & (
       readonly skip: number;
       readonly downMs: number;
     }
-  | { readonly do: 'fail save'; readonly uid: Uid; readonly downMs: number }
+  | {
+      readonly do: 'fail save';
+      readonly uid: Uid;
+      readonly step: SaveStep;
+      readonly downMs: number;
+    }
   | { readonly do: 'stop'; readonly uid: Uid; readonly downMs: number }
   | { readonly do: 'pause'; readonly uid: Uid; readonly forMs: number }
   | { readonly do: 'sleep'; readonly uid: Uid; readonly forMs: number }
@@ -242,6 +248,7 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
       atMs,
       do: 'fail save',
       uid: random.pick(uids),
+      step: random.pick(SAVE_STEPS),
       downMs: drawDownMs(random),
     })),
   stops: (random, uids, healMs) =>

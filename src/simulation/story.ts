@@ -133,7 +133,7 @@ class StoryTeller {
     [/^mend$/, () => this.#the.network.cut([])],
     [/^wait ([0-9]+)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
     [/^crash ([A-Z])(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
-    [/^fail save ([A-Z])$/, (uid) => this.#at(uid).failNextSave()],
+    [/^fail save ([A-Z])$/, (uid) => this.#at(uid).failNextSave('write')],
     [/^switch to (leases|plain)$/, (layers) => this.#switchTo(layers)],
     [/^stop ([A-Z])$/, (uid) => this.#stop(uid)],
     [/^pause ([A-Z])$/, (uid) => this.#at(uid).pause()],
