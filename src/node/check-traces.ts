@@ -29,9 +29,14 @@ function observe(invariants: Invariants, event: TraceEvent, traces: Traces): Vio
 
 /** The violation in a few lines: its invariant, and the event with its file and line. */
 export function describeViolation(violation: Violation, traces: Traces): readonly string[] {
-  const { invariant, sentence, event, why } = violation;
-  const name = INVARIANTS[invariant - 1]?.name;
-  const headline = `invariant ${invariant} is violated. ${name}: ${sentence}`;
+  const { invariant, event, why } = violation;
+  const headline = headlineOf(invariant);
   if (event === null) return [headline, `  ${why}`];
   return [headline, `  ${traces.placeOf(event)}: ${why}`, `  ${JSON.stringify(event)}`];
+}
+
+/** Which invariant is violated, and what it says. */
+export function headlineOf(invariant: number): string {
+  const { name, sentence } = INVARIANTS[invariant - 1] ?? {};
+  return `invariant ${invariant} is violated. ${name}: ${sentence}`;
 }

@@ -1,12 +1,11 @@
 /** `npm run check`: recorded traces through the ten invariants, and what clients were told. */
 import { Command } from 'commander';
 import { INVARIANTS } from '../trace/invariants.ts';
-import { findContradiction } from '../trace/linearizability.ts';
 import { printable } from '../trace/printable.ts';
+import { checkHistory } from './check-history.ts';
 import { checkTraces, describeViolation } from './check-traces.ts';
 import { UsageError } from './failure.ts';
 import { parseArguments, runProgram } from './program.ts';
-import { readHistory } from './read-history.ts';
 import { readTraces } from './read-traces.ts';
 
 const HELP = `
@@ -66,18 +65,9 @@ function checkTraceFiles(paths: readonly string[], isHealed: boolean): boolean {
 }
 
 function checkHistoryFiles(paths: readonly string[]): boolean {
-  const { operations, remarks } = readHistory(paths);
-  for (const remark of remarks) say(`note: ${remark}`);
-  const clients = new Set(operations.map(({ client }) => client)).size;
-  const what = `${operations.length} operations of ${clients} clients`;
-  const contradiction = findContradiction(operations);
-  if (contradiction === null) {
-    say(`${what}: the answers are those of one register`);
-    return true;
-  }
-  say(`${what}: the answers are not those of one register (invariant 9)`);
-  say(`  ${contradiction}`);
-  return false;
+  const { isRight, lines } = checkHistory(paths);
+  for (const line of lines) say(line);
+  return isRight;
 }
 
 function say(line: string): void {
