@@ -2,18 +2,20 @@
 import assert from 'node:assert/strict';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { drawPlan, type PlannedFault } from '../src/node/chaos-plan.ts';
 import { freePorts, LOOPBACK } from '../src/node/free-port.ts';
+import { readHistory } from '../src/node/read-history.ts';
 import { FAIR_WEATHER, UdpRelay } from '../src/node/udp-relay.ts';
 import { Random } from '../src/simulation/random.ts';
+import { findContradiction } from '../src/trace/linearizability.ts';
 import { type Exit, Program, run } from './processes.ts';
 
 const UIDS = ['A', 'B', 'C'];
-const SLICE_SECONDS = 5;
+const SLICE_SECONDS = 4;
 
 suite('npm run chaos', { concurrency: true }, () => {
   for (const flags of [[], ['--master']]) {
@@ -23,7 +25,10 @@ suite('npm run chaos', { concurrency: true }, () => {
       t.diagnostic(exit.stdout.split('\n')[0] ?? '');
       assert.deepEqual([exit.code, exit.stderr], [0, ''], exit.stdout);
       assert.match(exit.stdout, /\nno violation\n$/);
-      assert.ok(countIn(exit, 'values chosen') > 0, exit.stdout);
+      for (const what of ['writes answered', 'reads answered', 'values chosen']) {
+        assert.ok(countIn(exit, what) > 0, exit.stdout);
+      }
+      assert.match(exit.stdout, / unknown\): the answers are those of one register\n/);
       const faults = ['kills', 'clean stops', 'pauses', 'cuts', 'spells of bad weather'] as const;
       assert.ok(faults.some((name) => countIn(exit, name) > 0));
       await assertNothingIsLeft(exit.stdout);
@@ -42,6 +47,31 @@ suite('npm run chaos', { concurrency: true }, () => {
     assert.match(stdout, /\n {2}\{"at":.*"event":"start"/);
     assert.match(stdout, new RegExp(`kept in ${directory}; .* --seed ${seed} `));
     assert.ok(existsSync(join(directory, 'A.ndjson')));
+  });
+
+  test('names an answer that cannot be, and keeps the history', { timeout: 60_000 }, async (t) => {
+    const chaos = startChaos(t, '--servers', '1', '--seconds', '1');
+    const directory = await directoryOf(t, chaos);
+    const history = join(directory, 'history.ndjson');
+    const late = 1e9; // when much has been written
+    const lie = {
+      client: 'liar',
+      op: 'read',
+      value: null,
+      call: late,
+      return: late,
+      outcome: 'ok',
+    };
+    appendFileSync(history, `${JSON.stringify(lie)}\n`);
+    const { code, stdout } = await chaos.exited;
+    assert.equal(code, 1);
+    assert.match(stdout, /: the answers are not those of one register\ninvariant 9 is violated\. /);
+    assert.match(stdout, /\n {2}the read of nothing by liar .* cannot come after the write of /);
+    assert.doesNotMatch(stdout, /no violation/);
+
+    assert.match(stdout, / npm run check -- .*A\.ndjson --history .*history\.ndjson\n/);
+    const { operations } = readHistory([history]);
+    assert.match(findContradiction(operations) ?? '', /^the read of nothing by liar /);
   });
 
   test('fails when a server refuses to restart', { timeout: 60_000 }, async (t) => {
@@ -145,10 +175,16 @@ async function untilKilled(t: TestContext) {
   const isLongKill = (fault: PlannedFault) => fault.do === 'kill' && fault.forMs > 500;
   const seed = seedOf(['A'], 4, isLongKill);
   const chaos = startChaos(t, '--servers', '1', '--seconds', '4', '--seed', `${seed}`);
-  const [, directory = ''] = await untilItSays(chaos, /all files are in (.*)\n/);
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = await directoryOf(t, chaos);
   await untilItSays(chaos, / A is down/);
   return { chaos, directory, seed };
+}
+
+/** Where its files are. They go away when the test ends. */
+async function directoryOf(t: TestContext, chaos: Program): Promise<string> {
+  const [, directory = ''] = await untilItSays(chaos, /all files are in (.*)\n/);
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
 }
 
 /** A seed whose first fault is like this. */

@@ -14,8 +14,10 @@ import type { Uid } from '../composable-paxos.ts';
 import type { Random } from '../simulation/random.ts';
 import type { ServerState } from '../state.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { HistoryFile } from './chaos-clients.ts';
+import type { Cluster } from './cluster-file.ts';
 import { Failure } from './failure.ts';
-import { freePorts } from './free-port.ts';
+import { freePorts, LOOPBACK } from './free-port.ts';
 import { TraceReader } from './trace-reader.ts';
 import type { NetworkFaults } from './udp-messenger.ts';
 import { UdpRelay } from './udp-relay.ts';
@@ -119,9 +121,11 @@ export class ChaosServer {
   }
 
   #spawn(): ChildProcess {
+    const { PAXOS_KEY: _none, ...env } = process.env; // what clients fire here is not sealed
     // What it prints is not read, but through a pipe: so it notices when we are gone, and stops.
     const child = spawn(process.execPath, ['--import', 'tsx', 'server.ts', ...this.#args], {
       cwd: PROJECT,
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
@@ -152,6 +156,7 @@ export class ChaosCluster {
   readonly directory: string;
   readonly relay: UdpRelay;
   readonly servers: readonly ChaosServer[];
+  readonly history: HistoryFile;
   /** Called when a server does not start, or ends without having been told to. */
   whenFailed: (failure: Failure) => void = () => {};
   /** The values that a server has announced as chosen. */
@@ -168,6 +173,7 @@ export class ChaosCluster {
   ) {
     this.directory = directory;
     this.relay = relay;
+    this.history = new HistoryFile(join(directory, 'history.ndjson'));
     const fail = (failure: Failure) => this.whenFailed(failure);
     this.servers = [...ports].map(([uid, port]) => {
       return new ChaosServer(uid, port, directory, flags, fail);
@@ -192,6 +198,11 @@ export class ChaosCluster {
       writeFileSync(join(directory, `cluster-of-${uid}.json`), addresses);
     }
     return new ChaosCluster(directory, relay, ports, flags);
+  }
+
+  /** Where clients find the servers. */
+  get addresses(): Cluster {
+    return new Map(this.servers.map(({ uid, port }) => [uid, { host: LOOPBACK, port }]));
   }
 
   server(uid: Uid): ChaosServer {

@@ -1,4 +1,7 @@
-/** `npm run chaos`: real servers under every fault, and their traces through the invariants. */
+/**
+ * `npm run chaos`: real servers under every fault. Their traces go through the invariants, and what
+ * their clients were told must be what one register did.
+ */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
@@ -7,9 +10,12 @@ import type { Uid } from '../composable-paxos.ts';
 import { LEASE_WINDOW_MS } from '../master-strategy.ts';
 import { Random } from '../simulation/random.ts';
 import { INVARIANTS, type Violation } from '../trace/invariants.ts';
+import type { Operation } from '../trace/linearizability.ts';
 import { printable } from '../trace/printable.ts';
+import { WaitingClient } from './chaos-clients.ts';
 import { ChaosCluster, type ChaosServer, waitUntil } from './chaos-cluster.ts';
 import { drawPlan, type Plan, type PlannedFault, type Victim, type Way } from './chaos-plan.ts';
+import { checkHistory } from './check-history.ts';
 import { checkTraces, describeViolation } from './check-traces.ts';
 import { complain, Failure } from './failure.ts';
 import { fire } from './fire.ts';
@@ -27,14 +33,16 @@ interface Options {
 }
 
 const HELP = `
-Starts a cluster on free ports of this machine, lets clients fire values at it, and kills, stops,
-pauses and isolates its servers. Then all is mended, and the servers must get level: within 15 s,
-with leases within 25 s. In the end their traces are checked against the invariants.
+Starts a cluster on free ports of this machine, and kills, stops, pauses and isolates its servers.
+Meanwhile some clients write, read and wait for the answers, and others fire values and forget
+them. Then all is mended: within 15 s, with leases within 25 s, all who wait must be answered, and
+as soon after that the servers must be level. In the end the traces of the servers are checked against the
+invariants, and what clients asked and were told as the history of one register.
 
 The seed fixes the schedule of the faults. What comes of it depends on the machine: no two runs of
 real processes are the same. (npm run simulate repeats itself.)
 
-Exit code 1: an invariant was violated, or a server failed. The traces are kept then.
+Exit code 1: an invariant was violated, or a server failed. Traces and history are kept then.
 
 Examples:
   npm run chaos -- --seconds 60
@@ -43,9 +51,13 @@ Examples:
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 const EXIT_CODE_OF_SIGNAL = 128;
 
-const CLIENTS = 4;
-/** A client waits so long for its value to be chosen, and then fires the next one anyway. */
-const CLIENT_PATIENCE_MS = 500;
+const WAITING_CLIENTS = 4;
+/** So many answers each of them must get when all is mended. */
+const HEALED_ANSWERS = 4;
+
+const FIRING_CLIENTS = 2;
+/** One that fires waits so long for its value to be chosen, and then fires the next one anyway. */
+const FIRING_PATIENCE_MS = 500;
 const LONGEST_REST_MS = 100;
 const BURST = 10;
 
@@ -59,6 +71,9 @@ const MASTER_PATIENCE_MS = 1.5 * LEASE_WINDOW_MS;
 
 /** What a run counts, as its last lines say it. */
 const COUNTS = [
+  'writes answered',
+  'reads answered',
+  'questions given up',
   'values fired',
   'values fired at nobody',
   'values chosen',
@@ -84,6 +99,7 @@ class Chaos {
   readonly #options: Options;
   readonly #plan: Plan;
   readonly #cluster: ChaosCluster;
+  readonly #clients: readonly WaitingClient[];
   readonly #counts: Map<Count, number>;
   readonly #startedMs = performance.now();
   /** No fault goes on: either the time is over, or something has failed. */
@@ -91,10 +107,16 @@ class Chaos {
   #failure: Failure | null = null;
   #isKept = false;
 
-  private constructor(options: Options, plan: Plan, cluster: ChaosCluster) {
+  private constructor(
+    options: Options,
+    plan: Plan,
+    cluster: ChaosCluster,
+    clients: readonly WaitingClient[],
+  ) {
     this.#options = options;
     this.#plan = plan;
     this.#cluster = cluster;
+    this.#clients = clients;
     const counts = options.hasLeases ? [...COUNTS, ...COUNTS_OF_MASTERS] : COUNTS;
     this.#counts = new Map(counts.map((name) => [name, 0]));
     cluster.whenFailed = (failure) => this.#fail(failure);
@@ -109,7 +131,12 @@ class Chaos {
     const plan = drawPlan(seed, uids, seconds * 1_000, hasLeases);
     const random = new Random(seed, 'relay');
     const cluster = await ChaosCluster.prepare(uids, hasLeases, plan.serverFaults, random);
-    return new Chaos(options, plan, cluster);
+    const { addresses, history } = cluster;
+    const clients = Array.from({ length: WAITING_CLIENTS }, (_, index) => {
+      const name = `client ${index + 1}`;
+      return WaitingClient.join(name, addresses, history, new Random(seed, name));
+    });
+    return new Chaos(options, plan, cluster, await Promise.all(clients));
   }
 
   /** The whole run. False if something was wrong with it. */
@@ -117,14 +144,18 @@ class Chaos {
     this.#describe();
     const watch = setInterval(() => this.#cluster.readOn(), 25);
     await this.#ofAll((server) => server.start());
-    const clients = Array.from({ length: CLIENTS }, (_, index) => this.#load(index + 1));
+    const load = [
+      ...this.#clients.map((client) => client.askUntil(() => this.#isCalm)),
+      ...Array.from({ length: FIRING_CLIENTS }, (_, index) => this.#fireOn(`hasty ${index + 1}`)),
+    ];
     await this.#rage();
-    await Promise.all(clients);
+    await Promise.all(load);
     const atTheEnd = await this.#heal();
     this.#progress('stop all servers');
     if (this.#failure === null) await this.#ofAll((server) => server.stop());
     await this.#ofAll((server) => server.kill()); // whatever still runs
     clearInterval(watch);
+    for (const client of this.#clients) client.leave();
     this.#cluster.relay.close();
     return this.#judge(atTheEnd);
   }
@@ -303,26 +334,24 @@ class Chaos {
 
   // The load, and the healing.
 
-  /** One client: fires, waits, fires. Now and then it is in a hurry. */
-  async #load(client: number): Promise<void> {
-    const random = new Random(this.#options.seed, 'client', client);
+  /** Fires, waits a little, fires. Now and then it is in a hurry. */
+  async #fireOn(client: string): Promise<void> {
+    const random = new Random(this.#options.seed, client);
     for (let n = 1; !this.#isCalm; n += 1) {
       const { master, servers } = this.#cluster;
       const server = master !== null && random.chance(0.8) ? master : random.pick(servers);
       const copies = random.chance(0.05) ? BURST : 1;
-      const values = Array.from(
-        { length: copies },
-        (_, index) => `client ${client}: ${n}.${index}`,
-      );
-      await Promise.all(values.map((value) => this.#fire(server, value)));
+      const values = Array.from({ length: copies }, (_, index) => `${client}: ${n}.${index}`);
+      await Promise.all(values.map((value) => this.#fire(client, server, value)));
       const isChosen = () => values.every((value) => this.#cluster.chosen.has(value));
-      await waitUntil(() => this.#isCalm || isChosen(), CLIENT_PATIENCE_MS);
+      await waitUntil(() => this.#isCalm || isChosen(), FIRING_PATIENCE_MS);
       await sleep(random.between(0, LONGEST_REST_MS));
     }
   }
 
-  async #fire({ port }: ChaosServer, value: string): Promise<void> {
+  async #fire(client: string, { port }: ChaosServer, value: string): Promise<void> {
     this.#count('values fired');
+    this.#cluster.history.addFired(client, value);
     try {
       await fire({ host: LOOPBACK, port }, { type: 'propose', value });
     } catch (error) {
@@ -331,43 +360,93 @@ class Chaos {
     }
   }
 
-  /** All is mended: the servers must soon be level, at a value that was fired after that. */
+  /** All is mended: the load goes on for a while, then the servers get level, then all read. */
   async #heal(): Promise<Violation | null> {
+    this.#progress('all is mended');
+    const patienceMs = this.#options.hasLeases ? HEALING_WITH_LEASES_MS : HEALING_MS;
+    return (
+      (await this.#answerAll(patienceMs)) ??
+      (await this.#getLevel(patienceMs)) ??
+      (await this.#readAtLast(patienceMs))
+    );
+  }
+
+  /** Whoever asks must soon be answered again. */
+  async #answerAll(patienceMs: number): Promise<Violation | null> {
+    const untilMs = performance.now() + patienceMs;
+    const isOver = () => this.#failure !== null || performance.now() > untilMs;
+    const slow = await Promise.all(
+      this.#clients.map(async (client) => {
+        const enough = client.answered + HEALED_ANSWERS;
+        await client.askUntil(() => isOver() || client.answered >= enough);
+        return client.answered < enough ? client : null;
+      }),
+    );
+    return this.#unanswered(slow);
+  }
+
+  /** The servers must soon be level, at a value that was fired after all was mended. */
+  async #getLevel(patienceMs: number): Promise<Violation | null> {
     if (this.#failure !== null) return null;
-    this.#progress('all is mended; now they must get level');
+    this.#progress('all are answered; the servers must get level');
     const { servers } = this.#cluster;
     const isOver = () => this.#failure !== null || this.#cluster.isLevelAt(PROBE);
-    const healedMs = performance.now();
-    const patienceMs = this.#options.hasLeases ? HEALING_WITH_LEASES_MS : HEALING_MS;
-    for (let n = 1; performance.now() - healedMs < patienceMs; n += 1) {
-      await Promise.all(servers.map((server) => this.#fire(server, `${PROBE} ${server.uid}${n}`)));
+    const sinceMs = performance.now();
+    for (let n = 1; performance.now() - sinceMs < patienceMs; n += 1) {
+      const probes = servers.map((server) =>
+        this.#fire('probe', server, `${PROBE} ${server.uid}${n}`),
+      );
+      await Promise.all(probes);
       if (!(await waitUntil(isOver, PROBE_INTERVAL_MS))) continue;
       if (this.#failure === null) {
-        this.#progress(`they are level after ${inSeconds(performance.now() - healedMs)}`);
+        this.#progress(`they are level after ${inSeconds(performance.now() - sinceMs)}`);
       }
       return null;
     }
     return notLevel(servers);
   }
 
+  /** A write that got lost may show only now. */
+  async #readAtLast(timeoutMs: number): Promise<Violation | null> {
+    if (this.#failure !== null) return null;
+    this.#progress('all clients read once more');
+    const slow = await Promise.all(
+      this.#clients.map(async (client) => ((await client.read(timeoutMs)) ? null : client)),
+    );
+    return this.#unanswered(slow);
+  }
+
+  #unanswered(clients: readonly (WaitingClient | null)[]): Violation | null {
+    const client = clients.find((one) => one !== null);
+    if (client === undefined || client === null || this.#failure !== null) return null;
+    return notHealed(`${client.name} is not answered: ${client.lastWord}`);
+  }
+
   // The end.
 
   #judge(atTheEnd: Violation | null): boolean {
-    const { servers, relay, directory } = this.#cluster;
+    const { servers, relay, directory, history } = this.#cluster;
     this.#isKept = true; // should anything be wrong with the traces themselves
     const files = servers.map(({ traceFile }) => traceFile).filter((file) => existsSync(file));
     const traces = readTraces(files);
     // What went wrong first tells more than what came of it, or that a server failed over it.
     const violation = checkTraces(traces, false) ?? atTheEnd;
+    const told = checkHistory([history.path]);
     this.#countTraced(traces);
+    this.#countAsked(told.operations);
     this.#counts.set('datagrams lost by the relay', relay.lost);
     for (const [name, number] of this.#counts) say(`${String(number).padStart(8)}  ${name}`);
+    for (const line of told.lines) say(line);
     if (violation !== null) for (const line of describeViolation(violation, traces)) say(line);
     if (this.#failure !== null) complain(this.#failure);
-    this.#isKept = violation !== null || this.#failure !== null;
-    if (this.#isKept) say(`the traces are kept in ${directory}; ${this.#command()}`);
-    else say('no violation');
-    return !this.#isKept;
+    this.#isKept = violation !== null || !told.isRight || this.#failure !== null;
+    if (!this.#isKept) {
+      say('no violation');
+      return true;
+    }
+    say(`all files are kept in ${directory}; ${this.#command()}`);
+    say(`check them again: npm run check -- ${files.join(' ')} --history ${history.path}`);
+    return false;
   }
 
   #countTraced({ events }: Traces): void {
@@ -385,6 +464,14 @@ class Chaos {
     this.#counts.set('events traced', events.length);
   }
 
+  #countAsked(operations: readonly Operation[]): void {
+    const clients = this.#clients.map(({ name }) => name);
+    for (const { client, op, outcome } of operations) {
+      if (outcome === 'ok') this.#count(op === 'write' ? 'writes answered' : 'reads answered');
+      else if (clients.includes(client)) this.#count('questions given up');
+    }
+  }
+
   #command(): string {
     const { seed, seconds, uids, hasLeases } = this.#options;
     const flags = `--seed ${seed} --seconds ${seconds} --servers ${uids.length}`;
@@ -398,8 +485,8 @@ class Chaos {
   /** One line of what happens now, with how far the load has come. */
   #progress(what: string): void {
     const fired = this.#counts.get('values fired') ?? 0;
-    const load = `fired ${fired}, chosen ${this.#cluster.chosen.size}`;
-    say(`${this.#now()}  ${what.padEnd(46)}  ${load}`);
+    const answered = this.#clients.reduce((sum, client) => sum + client.answered, 0);
+    say(`${this.#now()}  ${what.padEnd(46)}  answered ${answered}, fired ${fired}`);
   }
 
   #detail(what: string): void {
@@ -412,12 +499,16 @@ class Chaos {
 }
 
 function notLevel(servers: readonly ChaosServer[]): Violation {
-  const sentence = INVARIANTS.find(({ number }) => number === 10)?.sentence ?? '';
   const places = servers.map(({ uid, state }) => {
     const { instanceNumber, currentValue } = state ?? {};
     return `${uid} at instance ${instanceNumber} with ${JSON.stringify(currentValue)}`;
   });
-  const why = `long after all was mended they are not level: ${places.join(', ')}`;
+  return notHealed(`they are not level: ${places.join(', ')}`);
+}
+
+function notHealed(what: string): Violation {
+  const sentence = INVARIANTS.find(({ number }) => number === 10)?.sentence ?? '';
+  const why = `long after all was mended ${what}`;
   return { invariant: 10, sentence, event: null, why };
 }
 
