@@ -15,14 +15,18 @@ import {
   standingAfter,
   standingAfterDeath,
 } from './diagram-lives.ts';
+import { MOST_HUES } from './diagram-palette.ts';
 import { type Datagram, type Turn, type Turns, turnsOf } from './diagram-turns.ts';
 import { Narrator, type Phrase } from './diagram-words.ts';
 import type { TraceEvent } from './events.ts';
 import { INVARIANTS, Invariants, type Violation } from './invariants.ts';
 
 export interface Diagram {
-  /** All servers of the cluster, in order, and those whose events are known. */
+  /** All servers of the cluster, in order. */
   readonly uids: readonly Uid[];
+  /** Those that have a hue of their own: all, or if they are many the busiest owners. */
+  readonly hued: readonly Uid[];
+  /** Those whose events are known. */
   readonly traced: readonly Uid[];
   /** Clients take part. */
   readonly hasClients: boolean;
@@ -110,6 +114,7 @@ export function diagramOf(events: readonly TraceEvent[], options: DiagramOptions
   const { stretches, standings } = livesOf(turns.turns, numberOf, rows.length + 1);
   return {
     uids,
+    hued: huedOf(uids, arrows),
     traced,
     hasClients: arrows.some(({ from }) => from === null),
     rows,
@@ -119,6 +124,16 @@ export function diagramOf(events: readonly TraceEvent[], options: DiagramOptions
     violations: draft.violations,
     durationMs: rows.at(-1)?.atMs ?? 0,
   };
+}
+
+function huedOf(uids: readonly Uid[], arrows: readonly Arrow[]): readonly Uid[] {
+  if (uids.length <= MOST_HUES) return uids;
+  const counts = new Map<Uid, number>();
+  for (const { owner } of arrows) {
+    if (owner !== null) counts.set(owner, (counts.get(owner) ?? 0) + 1);
+  }
+  const busiest = [...counts].sort(([, a], [, b]) => b - a).slice(0, MOST_HUES);
+  return busiest.map(([uid]) => uid).sort();
 }
 
 /** Every server that is spoken of, in order. */

@@ -40,7 +40,7 @@ export function pageOf(
     '<meta name="viewport" content="width=device-width">',
     '<link rel="icon" href="data:,">',
     `<title>${title}</title>`,
-    `<style>${coloursFor(diagram, theme)}${pageStyle(Math.ceil(layout.width))}</style>`,
+    `<style>${coloursFor(theme)}${pageStyle(Math.ceil(layout.width))}</style>`,
     '</head>',
     '<body>',
     '<main>',
@@ -54,9 +54,9 @@ export function pageOf(
   ].join('\n')}\n`;
 }
 
-function coloursFor({ uids }: Diagram, theme: ThemeName | null): string {
+function coloursFor(theme: ThemeName | null): string {
   const colours = (name: ThemeName) =>
-    `:root { color-scheme: ${name}; ${declareVariables(THEMES[name], uids.length)} }`;
+    `:root { color-scheme: ${name}; ${declareVariables(THEMES[name])} }`;
   if (theme !== null) return colours(theme);
   return `${colours('light')}\n@media (prefers-color-scheme: dark) { ${colours('dark')} }`;
 }
@@ -67,7 +67,7 @@ function drawPicture(layout: Layout): string {
   const overview = drawOverview(layout, PAINTS);
   const top: Part = {
     svg:
-      `${drawPatterns(diagram.uids, PAINTS)}${legend.svg}` +
+      `${drawPatterns(diagram, PAINTS)}${legend.svg}` +
       `<g transform="translate(0 ${px(legend.height)})">${overview.svg}</g>`,
     height: legend.height + overview.height,
   };
@@ -83,7 +83,7 @@ function drawPicture(layout: Layout): string {
 }
 
 function panelOf(diagram: Diagram, notice: string | null): string {
-  const { uids, violations } = diagram;
+  const { uids, hued, violations } = diagram;
   const keys = '<kbd>j</kbd> next row, <kbd>k</kbd> the one before, or point at one';
   const many = violations.length === 1 ? 'An invariant is' : `${violations.length} invariants are`;
   const wrong = [
@@ -100,7 +100,7 @@ function panelOf(diagram: Diagram, notice: string | null): string {
     ...(violations.length === 0 ? [] : wrong),
     '<p id="where"></p>',
     '<div id="servers">',
-    ...uids.map((uid, index) => cardOf(uid, index)),
+    ...uids.map((uid) => cardOf(uid, hued.indexOf(uid))),
     '</div>',
   ].join('\n');
 }

@@ -1,18 +1,15 @@
 /**
- * The colours of diagrams: one hue for each server, and a few that mean the same everywhere.
+ * The colours of diagrams: a hue for each owner of proposals, and a few that mean the same
+ * everywhere.
  *
- * The hue is the owner of a proposal, so hues must keep apart, for colour-blind eyes, too. Their
- * distance is the Euclidean one in CIELAB (ΔE*ab of 1976), the least over normal sight and the
- * three kinds of dichromacy as Machado, Oliveira and Fernandes simulate them (2009, severity 1).
- * All have a contrast of at least 3:1 against the background. How far apart they are:
- *
- *     servers    3      4      5      6      7      8      9
- *     light     47.4   43.6   33.5   30.5   29.2   24.6   22.5
- *     dark      49.3   42.8   40.1   31.6   27.0   25.2   22.2
- *
- * 40 is what a glance needs; it is kept up to four servers in light and five in dark. Beyond that
- * nobody could keep it: the best nine that a search for nine found are 27 and 28 apart. So hues
- * never stand alone: an id names its owner, and every lane has its letter.
+ * Hues must keep apart at a glance, for colour-blind eyes, too. Their distance is the Euclidean
+ * one in CIELAB (ΔE*ab of 1976), the least over normal sight and the three kinds of dichromacy as
+ * Machado, Oliveira and Fernandes simulate them (2009, severity 1). It is at least 40, and all
+ * have a contrast of at least 3:1 against the background. A search found at most six that have
+ * both, some of them glaring or nearly black, and none for a fifth beside a blue and an orange that
+ * read well on white. So there are four. In a larger cluster the busiest four owners get them,
+ * and all others the quiet colour. And a hue never stands alone: an id names its owner, and every
+ * lane has its letter.
  */
 
 /** All colours as `#rrggbb`. */
@@ -28,13 +25,18 @@ export interface Theme {
   /** The hatch of a server that is down, and what is below it. */
   readonly down: string;
   readonly paleDown: string;
-  /** By the place of the server among all, in the order of their names. */
+  /** By the place of the server among those that have a hue, see `Diagram`. */
   readonly hues: readonly string[];
   /** How much of a hue is in its pale form, from 0 to 1. */
   readonly paleness: number;
 }
 
 export type ThemeName = 'light' | 'dark';
+
+/** So many servers have a hue of their own, at most. */
+export const MOST_HUES = 4;
+/** The place of a server that has none. */
+const NO_HUE = -1;
 
 export const THEMES: Readonly<Record<ThemeName, Theme>> = {
   light: {
@@ -45,11 +47,7 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
     trouble: '#b00020',
     down: '#b4b4b4',
     paleDown: '#e6e6e6',
-    // biome-ignore format: three for the three servers of the default cluster, and six more
-    hues: [
-      '#1f6fd6', '#d06000', '#5f1c4b',
-      '#a5907e', '#7d00ff', '#281473', '#d273b9', '#69001e', '#6e468c',
-    ],
+    hues: ['#1f6fd6', '#d06000', '#5f1c4b', '#a5907e'],
     paleness: 0.18,
   },
   dark: {
@@ -60,11 +58,7 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
     trouble: '#ff5c6c',
     down: '#5c6165',
     paleDown: '#2b3034',
-    // biome-ignore format: as above
-    hues: [
-      '#a9dff5', '#f0782a', '#b45cf0',
-      '#3c6e73', '#ffe6af', '#9b5a37', '#918cc8', '#e6a5a5', '#d2ff69',
-    ],
+    hues: ['#a9dff5', '#f0782a', '#b45cf0', '#3c6e73'],
     paleness: 0.3,
   },
 };
@@ -78,7 +72,7 @@ export interface Paints {
   readonly trouble: string;
   readonly down: string;
   readonly paleDown: string;
-  /** The hue of a server, its pale form, and what is readable on it. */
+  /** The hue at this place, its pale form, and what is readable on it; -1: the quiet colour. */
   hue(index: number): string;
   pale(index: number): string;
   onHue(index: number): string;
@@ -86,7 +80,7 @@ export interface Paints {
 
 /** Literal colours: for pictures in documents. */
 export function literalPaints(theme: Theme): Paints {
-  const hue = (index: number) => theme.hues[index % theme.hues.length] ?? theme.quiet;
+  const hue = (index: number) => theme.hues[index] ?? theme.quiet;
   return {
     ...theme,
     hue,
@@ -111,11 +105,11 @@ export function variablePaints(): Paints {
   };
 }
 
-/** The variables for so many servers, as declarations of a style sheet. */
-export function declareVariables(theme: Theme, servers: number): string {
+/** All variables, as declarations of a style sheet. */
+export function declareVariables(theme: Theme): string {
   const paints = literalPaints(theme);
   const lines = PLAIN_NAMES.map((name) => `--${name}: ${paints[name]};`);
-  for (let index = 0; index < servers; index += 1) {
+  for (let index = NO_HUE; index < MOST_HUES; index += 1) {
     lines.push(`--hue${index}: ${paints.hue(index)};`);
     lines.push(`--pale${index}: ${paints.pale(index)};`);
     lines.push(`--onHue${index}: ${paints.onHue(index)};`);

@@ -60,7 +60,7 @@ export function svgOf(diagram: Diagram, theme: Theme, window = defaultWindow(dia
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
       `viewBox="0 0 ${width} ${height}" role="img" font-family="${FONT_FAMILY}">`,
     `<title>${title}</title>`,
-    drawPatterns(diagram.uids, paints),
+    drawPatterns(diagram, paints),
     `<rect width="${width}" height="${height}" fill="${paints.background}"/>`,
     ...placed,
     '</svg>',

@@ -11,7 +11,7 @@ import {
   type PlacedLine,
   type PlacedRow,
 } from './diagram-layout.ts';
-import type { Arrow, Stretch } from './diagram-model.ts';
+import type { Arrow, Diagram, Stretch } from './diagram-model.ts';
 import type { Paints } from './diagram-palette.ts';
 import { escapeXml, fitLine, isMeasured, widthOf } from './diagram-text.ts';
 import type { Icon } from './diagram-words.ts';
@@ -54,9 +54,10 @@ export function drawText(text: string, x: number, y: number, options: TextOption
 }
 
 /** What all pictures need: the hatches. `prefix` keeps those of two pictures apart. */
-export function drawPatterns(uids: readonly Uid[], paints: Paints): string {
-  const hatches = uids.map((_, index) =>
-    hatch(`hatch${index}`, paints.pale(index), paints.hue(index)),
+export function drawPatterns({ uids, hued }: Diagram, paints: Paints): string {
+  const places = new Set(uids.map((uid) => hued.indexOf(uid)));
+  const hatches = [...places].map((place) =>
+    hatch(`hatch${place}`, paints.pale(place), paints.hue(place)),
   );
   return `<defs>${hatches.join('')}${hatch('hatchDown', paints.paleDown, paints.down)}</defs>`;
 }
@@ -70,15 +71,15 @@ function hatch(id: string, below: string, line: string): string {
 }
 
 /** What a stretch of a lane is filled with; null: it is not a stripe. */
-export function fillOf({ condition, owner }: Stretch, uids: readonly Uid[], paints: Paints) {
-  const index = uids.indexOf(owner);
+export function fillOf({ condition, owner }: Stretch, { hued }: Diagram, paints: Paints) {
+  const index = hued.indexOf(owner);
   switch (condition) {
     case 'master':
       return paints.hue(index);
     case 'candidate':
       return `url(#hatch${index})`;
     case 'follows':
-      return index < 0 ? paints.paleDown : paints.pale(index);
+      return paints.pale(index);
     case 'down':
       return 'url(#hatchDown)';
     default:
@@ -91,7 +92,8 @@ export function drawHead({ lanes, clientX, diagram, width }: Layout, paints: Pai
   const quiet = { sizePx: 11, fill: paints.quiet };
   const parts = [drawText('ms', 46, 20, { ...quiet, anchor: 'end' })];
   if (clientX !== null) parts.push(drawText('client', clientX - 14, 20, quiet));
-  for (const { uid, index, x } of lanes) {
+  for (const { uid, x } of lanes) {
+    const index = diagram.hued.indexOf(uid);
     const isTraced = diagram.traced.includes(uid);
     const fill = isTraced ? paints.hue(index) : paints.paleDown;
     const place = `x="${px(x - 14)}" y="8" width="28" height="24" rx="5"`;
@@ -143,7 +145,7 @@ function drawLanes(layout: Layout, paints: Paints): string[] {
         'stroke-dasharray="1 3"/>',
     );
     for (const stretch of stretches) {
-      const fill = fillOf(stretch, diagram.uids, paints);
+      const fill = fillOf(stretch, diagram, paints);
       const [y1, y2] = [yOf(stretch.fromRow), yOf(stretch.toRow)];
       if (fill === null || y2 <= y1) continue;
       const width = STRIPE_PX[stretch.condition];
@@ -151,16 +153,15 @@ function drawLanes(layout: Layout, paints: Paints): string[] {
       const size = `width="${width}" height="${px(y2 - y1)}"`;
       parts.push(`<rect ${place} ${size} fill="${fill}"/>`);
       if (stretch.condition !== 'follows') continue;
-      const hue = hueOf(stretch.owner, diagram.uids, paints);
+      const hue = hueOf(stretch.owner, diagram, paints);
       parts.push(`<path d="M${px(x)} ${px(y1)}V${px(y2)}" stroke="${hue}"/>`);
     }
   }
   return parts;
 }
 
-function hueOf(uid: Uid | null, uids: readonly Uid[], paints: Paints): string {
-  const index = uid === null ? -1 : uids.indexOf(uid);
-  return index < 0 ? paints.quiet : paints.hue(index);
+function hueOf(uid: Uid | null, { hued }: Diagram, paints: Paints): string {
+  return uid === null ? paints.quiet : paints.hue(hued.indexOf(uid));
 }
 
 /** How the line of a message looks, and its head. */
@@ -191,7 +192,7 @@ function drawArrow(placed: PlacedArrow, { diagram }: Layout, paints: Paints): st
   const { arrow, x1, y1, x2, y2, levelTo, isStub } = placed;
   const { type, owner, end, fromRow, toRow } = arrow;
   const style = LINES[type] ?? LINES.propose;
-  const hue = hueOf(owner, diagram.uids, paints);
+  const hue = hueOf(owner, diagram, paints);
   const opacity = end === 'late' ? FAINT : end === 'lost' || isStub ? FADED : 1;
   const width = end === 'late' ? Math.min(style.width, 1.2) : style.width;
   const rows = ` data-from="${fromRow}" data-to="${toRow}"`;
@@ -319,7 +320,7 @@ function drawWords(line: PlacedLine, placed: PlacedRow, layout: Layout, paints: 
   });
   if (icon === null) return drawn;
   const middle = iconX + ((lane.side === 'left' ? -1 : 1) * iconWidth(icon)) / 2;
-  return drawn + drawIcon(icon, middle, y, layout.diagram.uids, paints);
+  return drawn + drawIcon(icon, middle, y, layout.diagram, paints);
 }
 
 const STAR = 'M0 -7L1.7 -2.3L6.7 -2.2L2.7 0.9L4.1 5.7L0 2.9L-4.1 5.7L-2.7 0.9L-6.7 -2.2L-1.7 -2.3Z';
@@ -330,7 +331,7 @@ export function drawIcon(
   icon: Icon,
   x: number,
   y: number,
-  uids: readonly Uid[],
+  diagram: Diagram,
   paints: Paints,
 ): string {
   const place = `transform="translate(${px(x)} ${px(y)})"`;
@@ -339,10 +340,9 @@ export function drawIcon(
   if (icon === 'tick') {
     return `<path d="${TICK}" fill="none" stroke="${paints.ink}" stroke-width="1.8" ${place}/>`;
   }
-  const index = uids.indexOf(icon.owner);
   const width = iconWidth(icon);
-  const hue = hueOf(icon.owner, uids, paints);
-  const pale = index < 0 ? paints.paleDown : paints.pale(index);
+  const hue = hueOf(icon.owner, diagram, paints);
+  const pale = paints.pale(diagram.hued.indexOf(icon.owner));
   const size = `x="${px(x - width / 2)}" y="${px(y - 7)}" width="${width}" height="14" rx="2.5"`;
   const options = { sizePx: 10, fill: paints.ink, isBold: true, anchor: 'middle' } as const;
   return (

@@ -76,7 +76,10 @@ function itemsFor(layout: Layout, paints: Paints): Item[] {
     items.push({ words: 'no trace of its arrival', width: 20, draw });
   }
   items.push(...stripeItems(layout, paints), ...iconItems(layout, paints));
-  items.push({ words: 'hue = owner of the proposal id', width: 0, draw: () => '' });
+  const { diagram } = layout;
+  const isForAll = diagram.hued.length === diagram.uids.length;
+  const words = `hue = owner of the proposal id${isForAll ? '' : ', of the busiest ones'}`;
+  items.push({ words, width: 0, draw: () => '' });
   return items;
 }
 
@@ -88,7 +91,7 @@ function sampleLine(
   paints: Paints,
 ): string {
   const { width, dash, head } = LINES[type];
-  const hue = type === 'catchup' || diagram.uids.length === 0 ? paints.quiet : paints.hue(0);
+  const hue = type === 'catchup' || diagram.hued.length === 0 ? paints.quiet : paints.hue(0);
   const ends = { x1: x, y1: y, x2: x + SAMPLE_PX, y2: y };
   return (
     drawLine(ends.x1, y, ends.x2 - (head === 'open' ? 0 : 4), y, hue, width, dash) +
@@ -104,11 +107,11 @@ const CONDITIONS = [
 ] as const;
 
 function stripeItems({ diagram }: Layout, paints: Paints): Item[] {
-  const [uid = ''] = diagram.uids;
+  const [uid = ''] = diagram.hued;
   return CONDITIONS.flatMap(([condition, words]) => {
     if (!diagram.stretches.some((stretch) => stretch.condition === condition)) return [];
     const sample = { uid, owner: uid, condition, fromRow: 0, toRow: 1 };
-    const fill = fillOf(sample, diagram.uids, paints);
+    const fill = fillOf(sample, diagram, paints);
     const draw = (x: number, y: number) =>
       `<rect x="${px(x)}" y="${px(y - 5)}" width="24" height="10" fill="${fill}"/>`;
     return [{ words, width: 24, draw }];
@@ -120,11 +123,11 @@ function iconItems({ rows, diagram }: Layout, paints: Paints): Item[] {
   const items: Item[] = [];
   const square = icons.find((icon) => icon !== null && typeof icon === 'object');
   if (square !== undefined && square !== null && typeof square === 'object') {
-    const draw = (x: number, y: number) => drawIcon(square, x + 8, y, diagram.uids, paints);
+    const draw = (x: number, y: number) => drawIcon(square, x + 8, y, diagram, paints);
     items.push({ words: `accepted in instance ${square.accepted}`, width: 16, draw });
   }
   if (icons.includes('star')) {
-    const draw = (x: number, y: number) => drawIcon('star', x + 7, y, diagram.uids, paints);
+    const draw = (x: number, y: number) => drawIcon('star', x + 7, y, diagram, paints);
     items.push({ words: 'chosen, and known to be', width: 14, draw });
   }
   return items;
@@ -172,10 +175,10 @@ function drawStrip(
   paints: Paints,
   xOf: XOf,
 ): string {
-  const { rows, stretches, uids, durationMs } = diagram;
+  const { rows, stretches, durationMs } = diagram;
   const msOf = (row: number) => rows[row - 1]?.atMs ?? durationMs;
   const bar = (stretch: Stretch) => {
-    const fill = fillOf(stretch, uids, paints);
+    const fill = fillOf(stretch, diagram, paints);
     if (fill === null) return '';
     const [x1, x2] = [xOf(msOf(stretch.fromRow)), xOf(msOf(stretch.toRow))];
     const high = stretch.condition === 'follows' ? height / 2 : height;
@@ -185,7 +188,7 @@ function drawStrip(
   const bars = stretches.filter((stretch) => stretch.uid === uid).map(bar);
   const stars = rows
     .filter((row) => row.uid === uid && row.phrases.some(({ icon }) => icon === 'star'))
-    .map(({ atMs }) => drawIcon('star', xOf(atMs), y, uids, paints));
+    .map(({ atMs }) => drawIcon('star', xOf(atMs), y, diagram, paints));
   return [...bars, ...stars].join('');
 }
 
