@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
+import { format, promisify } from 'node:util';
 import type { Link } from '../src/chain.ts';
 import {
   Acceptor,
@@ -19,15 +19,20 @@ import {
   type Uid,
 } from '../src/composable-paxos.ts';
 import { MAX_VALUE_BYTES } from '../src/messages.ts';
+import { type Figures, report, tableOf } from '../src/node/bench-report.ts';
+import { ReplicatedValue } from '../src/replicated-value.ts';
 import { BREAKS, withRules } from '../src/simulation/broken-layers.ts';
 import { SOUND } from '../src/simulation/broken-roles.ts';
-import { PlainReplica } from '../src/simulation/replicas.ts';
+import type { ReplicaClass } from '../src/simulation/machine.ts';
+import { FAIR_WEATHER } from '../src/simulation/network.ts';
+import { MasterReplica, PlainReplica } from '../src/simulation/replicas.ts';
 import { run as simulate } from '../src/simulation/run.ts';
 import { drawSchedule, FAULTS, type Fault } from '../src/simulation/schedule.ts';
 import { World } from '../src/simulation/world.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
 import { INVARIANTS } from '../src/trace/invariants.ts';
 import { formatLinesOfLayers } from '../src/trace/line.ts';
+import { DRAWN_STORIES } from './drawn-runs.ts';
 import {
   type Cluster,
   type Exit,
@@ -109,7 +114,7 @@ test('this test sees the listings of the README', () => {
   for (const { language } of LISTINGS) {
     languages.set(language, (languages.get(language) ?? 0) + 1);
   }
-  assert.deepEqual([...languages.keys()].sort(), ['console', 'mermaid', 'text', 'ts']);
+  assert.deepEqual([...languages.keys()].sort(), ['console', 'text', 'ts']);
   assert.ok((languages.get('ts') ?? 0) > 10 && (languages.get('console') ?? 0) > 10);
   assert.ok(QUOTES.length > 100);
 });
@@ -117,7 +122,12 @@ test('this test sees the listings of the README', () => {
 // Listings, tables and names.
 
 const OWN_FILES = LISTINGS.filter(({ title }) => title.startsWith('A new file: '));
+const OWN_NAMES = OWN_FILES.map(nameOfOwn);
 const OWN_TITLES = ['A change of server.ts', 'This does not compile'];
+
+function nameOfOwn({ title }: Listing): string {
+  return title.replace('A new file: ', '');
+}
 
 function named(title: string): string {
   const found = LISTINGS.find((listing) => listing.title === title);
@@ -144,6 +154,18 @@ function tableBelow(heading: string): string[][] {
   const rows = table.split('\n').filter((line) => line.startsWith('| '));
   return rows.slice(1).map((row) => row.slice(2).split(' | '));
 }
+
+test('the pictures are kept up to date, and say in words what they show', () => {
+  const images = [...README.matchAll(/^image::(\S+)\[(.*)\]$/gm)];
+  assert.equal(images.length, README.match(/image::?/g)?.length);
+  const kept = DRAWN_STORIES.map((name) => `test/diagrams/${name}-light.svg`);
+  for (const [, path = '', words = ''] of images) {
+    assert.ok(kept.includes(path) && existsSync(join(PROJECT, path)), path);
+    assert.match(words, /^Space-time diagram: .{10,}$/, path);
+  }
+  assert.ok(images.length > 10);
+  assert.equal(new Set(images.map(([, path]) => path)).size, images.length, 'one is shown twice');
+});
 
 test('the tables are those of the code', () => {
   assert.deepEqual(
@@ -216,6 +238,8 @@ const SYSTEM_COMMANDS = [
   'npm ci',
   'npm test',
   'npm run',
+  'rm -r state',
+  'rm state/B.json',
   "pkill -9 -xf 'node --import tsx server.ts B'",
   '(umask 077; openssl rand -hex 32 > ~/paxos.key)',
   `echo '{"A":"127.0.0.1:1234"}' > one.json`,
@@ -229,7 +253,7 @@ function commandsIn({ text }: Listing): string[] {
 const CONSOLES = LISTINGS.filter(({ language }) => language === 'console');
 const COMMANDS = [
   ...CONSOLES.flatMap(commandsIn),
-  ...QUOTES.filter((quote) => /^(?:npm|npx|node|pkill) /.test(quote)),
+  ...QUOTES.filter((quote) => /^(?:npm|npx|node|pkill|rm) /.test(quote)),
 ];
 
 /** Understands a command line of the README. Throws if it is of no known kind. */
@@ -263,13 +287,14 @@ async function optionsOf(file: string): Promise<string[]> {
 test('every command is known, and so are its options', async () => {
   const commands = COMMANDS.map(parse);
   const files = commands.flatMap(({ file }) => (file === null ? [] : [file]));
-  const programs = [...new Set(files)].filter((file) => !file.startsWith('test/'));
+  const isProgram = (file: string) => !file.startsWith('test/') && !OWN_NAMES.includes(file);
+  const programs = [...new Set(files)].filter(isProgram);
   assert.ok(programs.includes('server.ts') && programs.includes('src/node/simulate.ts'));
   const known = new Map(
     await Promise.all(programs.map(async (file) => [file, await optionsOf(file)] as const)),
   );
   for (const { file, args } of commands) {
-    if (file === null) continue;
+    if (file === null || OWN_NAMES.includes(file)) continue;
     assert.ok(existsSync(join(PROJECT, file)), file);
     for (const option of args.filter((arg) => arg.startsWith('-'))) {
       assert.ok(known.get(file)?.includes(option), `${file} has no option ${option}`);
@@ -290,9 +315,12 @@ test('every command is known, and so are its options', async () => {
     );
 });
 
-/** What the README shows below a command: its parts between elisions. */
-function shownBelow(command: string): string[] {
-  const listing = CONSOLES.find((candidate) => commandsIn(candidate).includes(command));
+/** What the README shows below a command, in this section or the first: parts between elisions. */
+function shownBelow(command: string, within?: string): string[] {
+  const listing = CONSOLES.find((candidate) => {
+    const isThere = within === undefined || candidate.section === within;
+    return isThere && commandsIn(candidate).includes(command);
+  });
   if (listing === undefined) throw new Error(`the README does not show ${command}`);
   const [, after = ''] = `${listing.text}\n`.split(`$ ${command}\n`);
   const [text = ''] = after.split(/^\$ /m);
@@ -313,7 +341,7 @@ function withoutCounts(text: string): string {
 for (const cluster of ['3', '5', '3 --master', '5 --master']) {
   test(`npm run simulate -- --servers ${cluster} says so`, async () => {
     const command = `npm run simulate -- --seeds 1-10000 --servers ${cluster} -v`;
-    const fewer = parse(command.replace('10000', '50'));
+    const fewer = parse(command.replace('10000', '10'));
     const { code, stdout } = await run(fewer.file ?? '', ...fewer.args);
     assert.equal(code, 0);
     const shown = shownBelow(command);
@@ -424,8 +452,36 @@ test('the session in three terminals goes as told, and its traces pass the check
 
   const traces = cluster.servers.map(({ traceFile }) => traceFile);
   const checked = await run(parse('npm run check').file ?? '', ...traces);
-  const shown = shownBelow('npm run check -- a.ndjson b.ndjson c.ndjson');
+  const check = 'npm run check -- a.ndjson b.ndjson c.ndjson';
+  const shown = shownBelow(check, 'The ten invariants');
   assert.deepEqual([withoutFigures(checked.stdout.trimEnd())], shown.map(withoutFigures));
+});
+
+test('a state file that is deleted makes two values chosen, as told', async (t) => {
+  const section = 'A state file is deleted';
+  const cluster = await prepareCluster(t);
+  const traces = cluster.servers.map(({ traceFile }) => traceFile);
+  const runs = CONSOLES.filter((listing) => listing.section === section).flatMap(commandsIn);
+  for (const command of runs) {
+    if (command.startsWith('rm')) {
+      await Promise.all(['A', 'B'].map((uid) => cluster.server(uid).interrupt()));
+      rmSync(cluster.server('B').stateFile);
+      continue;
+    }
+    const { file, args } = parse(command);
+    if (file === 'server.ts') {
+      await cluster.server(args[0] ?? '').start();
+      continue;
+    }
+    const isCheck = file !== 'client.ts';
+    const asked = isCheck ? traces : [...args, '--cluster', cluster.clusterFile];
+    const { code, stdout } = await run(file ?? '', ...asked);
+    assert.equal(code, isCheck ? 1 : 0, command);
+    const said = stdout.trimEnd().replaceAll(/\S+\/(?=[ABC]\.ndjson)/g, '');
+    const shown = shownBelow(command, section).join('\n').replace('b.ndjson', 'B.ndjson');
+    assertContains(withoutFigures(said), [withoutFigures(shown)], command);
+  }
+  assert.equal(runs.length, 11);
 });
 
 test('a client is answered as told', async (t) => {
@@ -496,8 +552,8 @@ function extendedProject(t: TestContext): string {
   for (const name of ['config.ts', 'tsconfig.json', 'package.json']) {
     writeFileSync(join(directory, name), textOf(name));
   }
-  for (const { title, text } of OWN_FILES) {
-    writeFileSync(join(directory, title.replace('A new file: ', '')), `${text}\n`);
+  for (const listing of OWN_FILES) {
+    writeFileSync(join(directory, nameOfOwn(listing)), `${listing.text}\n`);
   }
   const [imports = '', line = ''] = named('A change of server.ts').split('\n\n');
   const server = textOf('server.ts');
@@ -536,19 +592,49 @@ test('the layers of the README compile, and in a wrong order they do not', async
   await promisify(execFile)(tsc, ['--project', directory]);
 });
 
-test('the layers of the README do in the simulated world what they promise', async (t) => {
+type OwnLayer<T = ReplicatedValue> = (
+  Base: ReplicaClass,
+) => new (
+  ...args: ConstructorParameters<ReplicaClass>
+) => T;
+
+/** The layers of the README, as a function of their file and their name. */
+function ownLayers(t: TestContext) {
   const directory = extendedProject(t);
-  const load = (name: string) => import(pathToFileURL(join(directory, name)).href);
-  const [{ Tally }, { NoShouting }] = [await load('tally.ts'), await load('no-shouting.ts')];
+  return async <T = ReplicatedValue>(
+    file: string,
+    name: string,
+    change = '',
+  ): Promise<OwnLayer<T>> => {
+    const path = join(directory, file);
+    const [before = '', after = ''] = change.split(' -> ');
+    if (change !== '') writeFileSync(path, readFileSync(path, 'utf8').replace(before, after));
+    return (await import(pathToFileURL(path).href))[name];
+  };
+}
+
+/** A simulated cluster that runs, without faults but those that the test puts in. */
+function runningWorld(replicaClass: ReplicaClass, servers = 3) {
   const events: TraceEvent[] = [];
   const world = new World({
-    uids: ['A', 'B', 'C'],
-    replicaClass: Tally(NoShouting(PlainReplica)) as typeof PlainReplica,
+    uids: ['A', 'B', 'C', 'D'].slice(0, servers),
+    replicaClass,
     seed: 1,
     trace: (event) => events.push(event),
     wrong: (_invariant, why) => assert.fail(why),
   });
   for (const machine of world.machines.values()) machine.start();
+  const valueAt = (uid: Uid) => world.machine(uid).replica?.chain.currentValue;
+  return { world, events, valueAt };
+}
+
+test('the layers of the README do in the simulated world what they promise', async (t) => {
+  const load = ownLayers(t);
+  const [Tally, NoShouting] = [
+    await load('tally.ts', 'Tally'),
+    await load('no-shouting.ts', 'NoShouting'),
+  ];
+  const { world, events } = runningWorld(Tally(NoShouting(PlainReplica)));
   for (const value of ['one', 'TWO', 'three']) world.submit('A', value);
   world.submit('B', 'four');
   world.runUntil(6_000);
@@ -568,4 +654,211 @@ test('the layers of the README do in the simulated world what they promise', asy
   world.runUntil(30_000);
   const ofA = events.filter(({ server }) => server === 'A').map(({ event }) => event);
   assert.equal(ofA.indexOf('stop'), ofA.length - 1);
+});
+
+test('the queue of numbers prints what is shown', async (t) => {
+  const printed: string[] = [];
+  t.mock.method(console, 'log', (...words: unknown[]) => printed.push(format(...words)));
+  await ownLayers(t)('numbers.ts', 'nothing of it');
+  assert.deepEqual([printed.join('\n')], shownBelow('npx tsx numbers.ts'));
+});
+
+test('the template has every hook, and changes nothing', async (t) => {
+  const MyLayer = await ownLayers(t)('my-layer.ts', 'MyLayer');
+  const methodsOf = (prototype: object) => {
+    const properties = Object.entries(Object.getOwnPropertyDescriptors(prototype));
+    return properties.flatMap(([name, { value }]) => (value === undefined ? [] : [name]));
+  };
+  const layers: object[] = [];
+  for (let layer = MasterReplica.prototype; layer !== ReplicatedValue.prototype; ) {
+    layer = Object.getPrototypeOf(layer);
+    if (layer !== ReplicatedValue.prototype) layers.push(layer);
+  }
+  const ofTemplate = methodsOf(MyLayer(PlainReplica).prototype);
+  const ofBase = methodsOf(ReplicatedValue.prototype);
+  for (const hook of ofTemplate) assert.ok(ofBase.includes(hook), hook);
+  assert.equal(layers.length, 5);
+  for (const hook of layers.flatMap(methodsOf).filter((name) => ofBase.includes(name))) {
+    assert.ok(ofTemplate.includes(hook), `the template lacks ${hook}`);
+  }
+
+  for (const leases of [false, true]) {
+    const runWith = (layer: OwnLayer) => {
+      const events: string[] = [];
+      const schedule = drawSchedule(1, 3, 20, null);
+      const said = ({ ...event }: TraceEvent) => {
+        events.push(JSON.stringify(event.event === 'start' ? { ...event, layers: [] } : event));
+      };
+      simulate(schedule, { leases, broken: layer }, said);
+      return events;
+    };
+    assert.deepEqual(
+      runWith(MyLayer),
+      runWith((right) => right),
+    );
+  }
+});
+
+test('the layer that keeps a log keeps it', async (t) => {
+  interface Historian extends ReplicatedValue {
+    readonly history: readonly (Link | null)[];
+  }
+  const History = await ownLayers(t)<Historian>('history.ts', 'History');
+  const { world } = runningWorld(History(PlainReplica));
+  world.submit('A', 'one');
+  world.runUntil(500);
+  world.machine('C').crash('now', false);
+  world.submit('A', 'two');
+  world.runUntil(1_000);
+  world.machine('C').start();
+  world.submit('B', 'three');
+  world.runUntil(3_000);
+  const historyOf = (uid: Uid) => {
+    const { history } = world.machine(uid).replica as Historian;
+    return history.map((link) => (link !== null && 'update' in link ? link.update : null));
+  };
+  assert.deepEqual(historyOf('A'), ['one', 'two', 'three']);
+  assert.deepEqual([null, 'three'], historyOf('C').slice(-2));
+});
+
+test('the layer that makes servers silent is safe as long as they answer themselves', async (t) => {
+  const file = 'silent.ts';
+  const violationWith = (Silent: OwnLayer, seed: number) => {
+    return simulate(drawSchedule(seed, 3, 30, null), { leases: false, broken: Silent }).violation;
+  };
+  const Silent = await ownLayers(t)(file, 'Silent');
+  for (let seed = 1; seed <= 20; seed += 1) assert.equal(violationWith(Silent, seed), null);
+
+  const deaf = 'from === this.uid || !SILENT -> !SILENT';
+  const Deaf = await ownLayers(t)(file, 'Silent', deaf);
+  assert.equal(violationWith(Deaf, 1)?.invariant, 6);
+
+  const Two = await ownLayers(t)(file, 'Silent', "['C'] -> ['B', 'C']");
+  const { world, events, valueAt } = runningWorld(Two(PlainReplica));
+  world.submit('A', 'of A');
+  world.runUntil(20_000);
+  assert.deepEqual(['A', 'B', 'C'].map(valueAt), [null, null, null]);
+  world.submit('B', 'of B');
+  world.runUntil(40_000);
+  assert.deepEqual(['A', 'B', 'C'].map(valueAt), ['of B', 'of B', 'of B']);
+  assert.ok(events.length > 0);
+});
+
+test('the layer with other quorums lets a master of four go on with two', async (t) => {
+  const Flexible = await ownLayers(t)('flexible.ts', 'Flexible');
+  const survives = (replicaClass: ReplicaClass) => {
+    const { world, valueAt } = runningWorld(replicaClass, 4);
+    world.runUntil(3_000);
+    const master = world.uids.find((uid) => world.machine(uid).replica?.isMaster);
+    assert.ok(master !== undefined);
+    const others = world.uids.filter((uid) => uid !== master);
+    for (const uid of others.slice(1)) world.machine(uid).crash('now', false);
+    world.submit(master, 'with two');
+    world.runUntil(60_000);
+    return world.machine(master).replica?.isMaster === true && valueAt(master) === 'with two';
+  };
+  assert.ok(survives(Flexible(MasterReplica)));
+  assert.ok(!survives(MasterReplica));
+});
+
+// Exercises with flags, in the simulated world.
+
+test('what arrives twice is answered twice, and counts once', () => {
+  const { world, events } = runningWorld(PlainReplica);
+  world.submit('A', 'hello');
+  world.network.conditions = { ...FAIR_WEATHER, duplicate: 1 };
+  world.runUntil(1_000);
+  const count = (name: string, uid: Uid) => {
+    return events.filter(({ event, server }) => event === name && server === uid).length;
+  };
+  assert.equal(count('promise', 'B'), 2);
+  assert.equal(count('lead', 'A'), 1);
+  for (const uid of world.uids) assert.equal(count('chosen', uid), 1);
+});
+
+test('a server that nobody hears learns, and its client is answered all the same', () => {
+  const { world, valueAt } = runningWorld(PlainReplica);
+  world.runUntil(500);
+  world.network.cut([
+    ['B', 'A'],
+    ['B', 'C'],
+  ]);
+  world.submit('A', 'hello');
+  world.runUntil(1_000);
+  assert.equal(valueAt('B'), 'hello');
+
+  const answers: [Uid, string][] = [];
+  world.addClient('client', (from, { type }) => answers.push([from, type]));
+  const request = { type: 'request', requestId: '0123456789abcdef-1', value: 'world' } as const;
+  world.ask('client', 'B', request);
+  world.runUntil(1_500);
+  assert.deepEqual(answers, []);
+  world.ask('client', 'C', request);
+  world.runUntil(10_000);
+  assert.deepEqual(answers.toSorted(), [
+    ['B', 'chosen'],
+    ['C', 'chosen'],
+  ]);
+  assert.equal(world.machine('B').replica?.waiting, 1);
+});
+
+// What is measured.
+
+test('an update costs so many messages and durable writes', () => {
+  const rows = [PlainReplica, MasterReplica].map((replicaClass) => {
+    const { world, events } = runningWorld(replicaClass);
+    world.runUntil(2_000);
+    const leader = world.uids.find((uid) => world.machine(uid).replica?.isMaster) ?? 'A';
+    const before = events.length;
+    world.submit(leader, 'hello');
+    world.runUntil(2_050);
+    const during = events.slice(before);
+    world.runUntil(2_500);
+    const afterwards = events.slice(before + during.length);
+
+    const sent = during.flatMap((event) => (event.event === 'send' ? [event] : []));
+    const messages = (type: string) => {
+      const ofType = sent.filter(({ message }) => message.type === type);
+      return ofType.reduce((sum, { to }) => sum + (to?.length ?? 0), 0);
+    };
+    const kinds = ['prepare', 'promise', 'accept', 'accepted'];
+    assert.ok(sent.every(({ message }) => kinds.includes(message.type)));
+    const questions = sent.filter(({ message: { type } }) => ['prepare', 'accept'].includes(type));
+    const savesIn = (part: readonly TraceEvent[]) => {
+      const each = world.uids.map((uid) => {
+        return part.filter(({ event, server }) => event === 'save' && server === uid).length;
+      });
+      assert.equal(new Set(each).size, 1);
+      return each[0] ?? 0;
+    };
+    assert.equal(during.filter(({ event }) => event === 'chosen').length, 3);
+    assert.equal(savesIn(afterwards), 1);
+    return [...kinds.map(messages), questions.length, savesIn(during)].map(String);
+  });
+  assert.deepEqual(
+    tableBelow('== What is measured, and how').map((row) => row.slice(1)),
+    rows,
+  );
+});
+
+test('npm run bench prints such a table', () => {
+  const figures: Figures = { p50Ms: 1, p99Ms: 1, perSecond: { 1: 1, 16: 1, 64: 1 } };
+  const alone: Figures = { ...figures, perSecond: { 1: 1 } };
+  const [floor, master, plain] = [figures, figures, figures];
+  const round = { floor, master, plain, echo: alone, read: alone };
+  const wordsOf = (text: string) => {
+    return withoutFigures(text.replaceAll(', NOT REACHED', '').replaceAll(/ +$/gm, ''));
+  };
+  const printed = (['disk', 'memory'] as const).map((place) => {
+    const directory = place === 'disk' ? 'state' : '/dev/shm';
+    return tableOf(report(place, directory, true, [round])).join('\n');
+  });
+  const shown = shownBelow('npm run bench').join('\n');
+  assert.equal(wordsOf(shown), wordsOf(printed.join('\n\n')));
+});
+
+test('the table of tests is that of the directory', () => {
+  const names = readdirSync(join(PROJECT, 'test')).filter((name) => name.endsWith('.test.ts'));
+  const shown = tableBelow('=== The tests').map(([name = '']) => name.replaceAll('`', ''));
+  assert.deepEqual(shown.toSorted(), names.map((name) => name.replace('.test.ts', '')).toSorted());
 });
