@@ -66,7 +66,7 @@ suite('npm run chaos', { concurrency: true }, () => {
     const { code, stdout } = await chaos.exited;
     assert.equal(code, 1);
     assert.match(stdout, /: the answers are not those of one register\ninvariant 9 is violated\. /);
-    assert.match(stdout, /\n {2}the read of nothing by liar .* cannot come after the write of /);
+    assert.match(stdout, /\n {2}the read of nothing by liar .* cannot come after the /);
     assert.doesNotMatch(stdout, /no violation/);
 
     assert.match(stdout, / npm run check -- .*A\.ndjson --history .*history\.ndjson\n/);
