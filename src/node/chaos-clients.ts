@@ -24,8 +24,8 @@ import { UNSEALED } from './sealed-datagrams.ts';
 const SHORTEST_TIMEOUT_MS = 300;
 const LONGEST_TIMEOUT_MS = 3_000;
 /**
- * Between two questions of a client. It keeps the longest run of chaos below some 50,000 operations,
- * which are checked in seconds, since no value is ever written twice.
+ * Between two questions of a client. It keeps the longest run below some 50,000 operations, and
+ * these are checked in seconds, since no value is ever written twice.
  */
 const LONGEST_REST_MS = 100;
 

@@ -36,8 +36,8 @@ const HELP = `
 Starts a cluster on free ports of this machine, and kills, stops, pauses and isolates its servers.
 Meanwhile some clients write, read and wait for the answers, and others fire values and forget
 them. Then all is mended: within 15 s, with leases within 25 s, all who wait must be answered, and
-as soon after that the servers must be level. In the end the traces of the servers are checked against the
-invariants, and what clients asked and were told as the history of one register.
+as soon after that the servers must be level. In the end the traces of the servers are checked
+against the invariants, and what clients asked and were told as the history of one register.
 
 The seed fixes the schedule of the faults. What comes of it depends on the machine: no two runs of
 real processes are the same. (npm run simulate repeats itself.)
