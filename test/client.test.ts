@@ -1,5 +1,6 @@
 /** The client as a person meets it: real processes, real servers, and servers that are none. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -32,8 +33,10 @@ import {
   startCluster,
   temporaryDirectory,
 } from './processes.ts';
+import { argumentsFor } from './transpiled.ts';
 
 const UIDS = ['A', 'B', 'C'];
+const PATIENCE_MS = 20_000;
 
 test('A client of servers without a master', async (t) => {
   const cluster = await startCluster(t);
@@ -260,9 +263,54 @@ test('The prompt shows what became of each value, until its input ends', async (
     return `chosen in instance ${asked.length}`;
   });
   assert.deepEqual(asked, ['hello', 'two words']);
-  const shown = String(output.read()).replaceAll('value> ', '').split('\n');
+  const shown = String(output.read()).replaceAll('value> ', '').trim().split('\n');
   assert.match(shown[1] ?? '', /the limit is 32768 bytes/);
   assert.deepEqual([shown[0], shown[2]], ['chosen in instance 1', 'chosen in instance 2']);
+});
+
+suite('At the prompt', () => {
+  const chosen = /^value> one\s+chosen in instance [12], answered by A\n/;
+  const unknown = 'the outcome is unknown: "two" may have been chosen, or may be later';
+
+  test('Ctrl-D ends the client when all that was typed has its answer', async (t) => {
+    const cluster = await startCluster(t, { uids: ['A'] });
+    // More lines than are read ahead have come and gone when the second one ends.
+    for (const empty of ['', '\r'.repeat(1_500)]) {
+      const exit = await openPrompt(cluster).type(`one\r${empty}\u0004`);
+      assertPrints(exit, chosen);
+      assert.doesNotMatch(exit.stdout, /answered by A\n(.*\n)*value>/, 'it prompts no more');
+    }
+  });
+
+  test('Ctrl-C ends it at once, and says what is unknown and what was not sent', async (t) => {
+    const prompt = openPrompt(await prepareCluster(t));
+    await prompt.show(/two\r?\nthree\r?\n/, 'two\rthree\r');
+    const { code, stderr } = await prompt.type('\u0003');
+    const unsent = 'values that were typed but not sent: 1';
+    assert.deepEqual([code, stderr], [1, `error: given up: ${unknown}; ${unsent}\n`]);
+  });
+
+  test('Ctrl-C ends it at once after Ctrl-D, too', async (t) => {
+    const prompt = openPrompt(await prepareCluster(t));
+    await prompt.show(/two\r?\n\n/, 'two\r\u0004');
+    const { code, stderr } = await prompt.interrupt();
+    assert.deepEqual([code, stderr], [1, `error: given up: ${unknown}\n`]);
+  });
+
+  test('Ctrl-D ends it without an answer, too, when the time is up', async (t) => {
+    const prompt = openPrompt(await prepareCluster(t), '--timeout', '500');
+    const { code, stderr } = await prompt.type('two\rthree\rfour\r\u0004');
+    assert.equal(code, 1);
+    assert.ok(stderr.startsWith(`error: after 500 ms ${unknown}`), stderr);
+    assert.match(stderr, /; values that were typed but not sent: 2\n$/);
+  });
+
+  test('nothing is wrong if nothing is open', async (t) => {
+    const cluster = await prepareCluster(t);
+    for (const key of ['\u0003', '\u0004']) {
+      assertPrints(await openPrompt(cluster).type(key), /^value> \n$/);
+    }
+  });
 });
 
 test('On a terminal the servers are shown in place', async () => {
@@ -281,6 +329,64 @@ test('On a terminal the servers are shown in place', async () => {
 
 function runClient(cluster: Cluster, ...args: readonly string[]): Promise<Exit> {
   return run('client.ts', '--cluster', cluster.clusterFile, ...args);
+}
+
+/** Pipes that pass for a terminal: it, too, keeps a process alive only as long as it is read. */
+const TERMINAL = `
+  for (const at of ['stdin', 'stdout']) process[at].isTTY = true;
+  process.stdin.on('pause', () => process.stdin.unref()).on('resume', () => process.stdin.ref());
+`;
+
+/** A client at its prompt. Whoever types stays there: the input does not end by itself. */
+function openPrompt(cluster: Cluster, ...flags: readonly string[]) {
+  const first = [
+    '--import',
+    `data:text/javascript,${encodeURIComponent(TERMINAL)}`,
+    ...argumentsFor('client.ts'),
+  ];
+  const args = [...first, 'A', '--cluster', cluster.clusterFile, ...flags];
+  const child = spawn(process.execPath, args, { env: { ...process.env, TERM: 'dumb' } });
+  const timeout = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  const exited = once(child, 'close').then(([code, signal]): Exit => {
+    clearTimeout(timeout);
+    child.stdin.destroy();
+    return { code, signal, stdout, stderr };
+  });
+  /** False: it ends before it shows that. */
+  const shows = async (text: RegExp) => {
+    const ended = exited.then(() => null);
+    while (!text.test(stdout)) {
+      if ((await Promise.race([once(child.stdout, 'data'), ended])) === null) return false;
+    }
+    return true;
+  };
+  const type = async (keys: string) => {
+    if (await shows(/value> /)) child.stdin.write(keys);
+  };
+  return {
+    /** Types these keys, and waits until it shows such a text. */
+    show: async (text: RegExp, keys: string) => {
+      await type(keys);
+      assert.ok(await shows(text), `${stdout}${stderr}`);
+    },
+    /** Types these keys, and waits for its end. */
+    type: async (keys: string) => {
+      await type(keys);
+      return exited;
+    },
+    /** Sends the signal that Ctrl-C is, where nobody takes the keys, and waits for its end. */
+    interrupt: () => {
+      child.kill('SIGINT');
+      return exited;
+    },
+  };
 }
 
 /** Two clients at the same time. */

@@ -129,12 +129,7 @@ class Client {
   }
 
   #prompt(): Promise<void> {
-    return promptForValues(process.stdin, process.stdout, (value) =>
-      this.#set(value).catch((error: unknown) => {
-        if (error instanceof Failure) return printable(error.message);
-        throw error;
-      }),
-    );
+    return promptForValues(process.stdin, process.stdout, (value) => this.#set(value));
   }
 
   #from(mayMove: boolean, timeoutMs: number): Options {
