@@ -13,7 +13,11 @@ import type { Uid } from './composable-paxos.ts';
  */
 export type LinkId = string;
 
-/** Which request of which client: `9f86d081884c7d65-7`. A client counts its requests from 1. */
+/**
+ * Which client asked, since which instance, and its how-manieth request it is:
+ * `9f86d081884c7d65-40-7`. When the client made the request, it knew that instance 40 had been
+ * reached, so the request cannot have had an effect before. A client counts from 1.
+ */
 export type RequestId = string;
 
 /** "The value shall be this." */
@@ -49,9 +53,11 @@ export interface RememberedRequest {
 }
 
 /**
- * So many clients are remembered. A client that is forgotten, because so many others have had
- * something chosen after it, could have an old request of its own take effect again if the
- * network brought back a datagram from before.
+ * So many clients are remembered. When one more comes, that one is forgotten which has been quiet
+ * for longest. A request of an unknown client may be one of a forgotten client, so it takes
+ * effect only if it was made after all that was forgotten: never twice, even if it has lain for
+ * an hour in a server that stood still. The price: if a hundred other clients come in between,
+ * one that asks again may be told that nobody knows.
  */
 export const MAX_REMEMBERED_CLIENTS = 100;
 
@@ -68,6 +74,8 @@ export interface ChainState {
   readonly latestUpdateIds: Readonly<Record<Uid, LinkId>>;
   /** What keeps a request from taking effect twice; latest last. */
   readonly requests: readonly RememberedRequest[];
+  /** The last instance of which a request was forgotten; 0: none was. */
+  readonly forgottenUpTo: number;
 }
 
 /** The chain before its first link. */
@@ -76,12 +84,13 @@ export const EMPTY_CHAIN: ChainState = {
   lease: null,
   latestUpdateIds: {},
   requests: [],
+  forgottenUpTo: 0,
 };
 
 /** The chain, and nothing else, out of something that carries it. */
 export function chainOf(carrier: ChainState): ChainState {
-  const { currentValue, lease, latestUpdateIds, requests } = carrier;
-  return { currentValue, lease, latestUpdateIds, requests };
+  const { currentValue, lease, latestUpdateIds, requests, forgottenUpTo } = carrier;
+  return { currentValue, lease, latestUpdateIds, requests, forgottenUpTo };
 }
 
 export function isUpdate(link: Link): link is UpdateLink | RequestedLink {
@@ -109,32 +118,41 @@ export function applyLink(chain: ChainState, link: Link, instanceNumber: number)
 
   // Asked for twice, by way of two servers or of one that forgot: it takes effect once.
   if (standingOf(chain, link.request) !== 'new') return { ...chain, latestUpdateIds };
-  const requests = remember(chain.requests, link.request, instanceNumber);
-  return { ...chain, currentValue: link.update, latestUpdateIds, requests };
+  const remembered = remember(chain, link.request, instanceNumber);
+  return { ...chain, currentValue: link.update, latestUpdateIds, ...remembered };
 }
 
 /**
  * What the chain says of a request: the instance that chose it; `overtaken`, its client has had a
- * later one chosen, so this one will never take effect again; or `new`.
+ * later one chosen; `forgotten`, it may have been chosen, and nobody can tell any more; or `new`.
+ * Only a new one can take effect.
  */
-export function standingOf(chain: ChainState, request: RequestId): number | 'overtaken' | 'new' {
-  const { client, number } = partsOf(request);
+export type Standing = number | 'overtaken' | 'forgotten' | 'new';
+
+export function standingOf(chain: ChainState, request: RequestId): Standing {
+  const { client, since, number } = partsOf(request);
   const known = chain.requests.find((remembered) => remembered.client === client);
-  if (known === undefined || known.number < number) return 'new';
+  if (known === undefined) return since <= chain.forgottenUpTo ? 'forgotten' : 'new';
+  if (known.number < number) return 'new';
   return known.number === number ? known.instanceNumber : 'overtaken';
 }
 
 function remember(
-  requests: readonly RememberedRequest[],
+  { requests, forgottenUpTo }: ChainState,
   request: RequestId,
   instanceNumber: number,
-): readonly RememberedRequest[] {
+): Pick<ChainState, 'requests' | 'forgottenUpTo'> {
   const { client, number } = partsOf(request);
   const others = requests.filter((remembered) => remembered.client !== client);
-  return [...others, { client, number, instanceNumber }].slice(-MAX_REMEMBERED_CLIENTS);
+  const all = [...others, { client, number, instanceNumber }];
+  const forgotten = all.slice(0, -MAX_REMEMBERED_CLIENTS);
+  return {
+    requests: all.slice(-MAX_REMEMBERED_CLIENTS),
+    forgottenUpTo: forgotten.at(-1)?.instanceNumber ?? forgottenUpTo,
+  };
 }
 
-function partsOf(request: RequestId): { client: string; number: number } {
-  const dash = request.indexOf('-');
-  return { client: request.slice(0, dash), number: Number(request.slice(dash + 1)) };
+export function partsOf(request: RequestId): { client: string; since: number; number: number } {
+  const [client = '', since, number] = request.split('-');
+  return { client, since: Number(since), number: Number(number) };
 }

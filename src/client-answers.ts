@@ -90,9 +90,9 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
     }
 
     #receiveRequest(client: ClientAddress, { requestId, value }: RequestMessage): void {
-      const refusal = this.whyNot();
       const isSettled = standingOf(this.chain, requestId) !== 'new';
       if (isSettled && this.mayAnswer) return this.#answerRequest(client, requestId);
+      const refusal = this.whyNot();
       if (refusal !== null) {
         this.refuse(value, refusal.why);
         return this.#reply(client, { type: 'refused', requestId, ...refusal });
@@ -130,6 +130,10 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
 
     #answerRequest(client: ClientAddress, requestId: RequestId): void {
       const standing = standingOf(this.chain, requestId);
+      if (standing === 'forgotten') {
+        const why = 'too many others came in between: nobody knows any more whether it is chosen';
+        return this.#reply(client, { type: 'refused', requestId, why, master: this.master });
+      }
       if (typeof standing !== 'number') return; // overtaken: its client waits for it no more
       this.#reply(client, { type: 'chosen', requestId, instanceNumber: standing });
     }

@@ -7,6 +7,9 @@
  * time the request keeps its id, so asking again does no harm. When the time is up the outcome
  * is *unknown*, not failed: the request may be in the chain, or get there later.
  *
+ * Before it asks for a change, it asks any server how far the chain has come, and puts the answer
+ * into the id: so that whoever meets the request much later can tell how old it is.
+ *
  * Like a replica, a session touches the world only through what it is given.
  */
 import type { RequestId } from './chain.ts';
@@ -24,6 +27,12 @@ const ANSWERS: Readonly<Record<Question['type'], Reply['type']>> = {
   read: 'value',
   status: 'status_report',
 };
+
+/** What a session says to servers. */
+type Asked = Exclude<ClientMessage, { type: 'propose' }>;
+
+/** Every chain has come this far. */
+const FIRST_INSTANCE = 1;
 
 export interface ClientWorld {
   /** Calls `act` after so many milliseconds. */
@@ -66,9 +75,9 @@ export class ClientSession {
   /** Asks, and calls `done` once. Throws if the last question is still open. */
   ask(question: Question, options: Options, done: (outcome: Outcome) => void): void {
     if (this.#operation !== null) throw new Error('a session asks one thing at a time');
-    this.#number += 1;
-    const message = { ...question, requestId: `${this.#client}-${this.#number}` };
-    this.#operation = new Operation(message, options, this.#uids, this.#world, (outcome) => {
+    const newId = (since: number) => this.#newId(since);
+    const operation = { question, newId, options, uids: this.#uids, world: this.#world };
+    this.#operation = new Operation(operation, (outcome) => {
       this.#operation = null;
       done(outcome);
     });
@@ -85,15 +94,31 @@ export class ClientSession {
     this.#operation?.stop();
     this.#operation = null;
   }
+
+  #newId(since: number): RequestId {
+    this.#number += 1;
+    return `${this.#client}-${since}-${this.#number}`;
+  }
+}
+
+/** What an operation needs. */
+interface Operating {
+  readonly question: Question;
+  readonly newId: (since: number) => RequestId;
+  readonly options: Options;
+  readonly uids: readonly Uid[];
+  readonly world: ClientWorld;
 }
 
 class Operation {
-  readonly #message: Exclude<ClientMessage, { type: 'propose' }>;
-  readonly #requestId: RequestId;
+  readonly #question: Question;
+  readonly #newId: (since: number) => RequestId;
   readonly #options: Options;
   readonly #uids: readonly Uid[];
   readonly #world: ClientWorld;
   readonly #done: (outcome: Outcome) => void;
+  /** What we ask now. */
+  #message: Asked;
   /** Whom we have asked: nobody else's answer counts. */
   readonly #asked = new Set<Uid>();
   #server: Uid;
@@ -104,20 +129,19 @@ class Operation {
   #giveUp: Timer | null = null;
   #lastWord = 'no server has answered';
 
-  constructor(
-    message: Exclude<ClientMessage, { type: 'propose' }>,
-    options: Options,
-    uids: readonly Uid[],
-    world: ClientWorld,
-    done: (outcome: Outcome) => void,
-  ) {
-    this.#message = message;
-    this.#requestId = message.requestId;
+  constructor(operating: Operating, done: (outcome: Outcome) => void) {
+    const { question, newId, options, uids, world } = operating;
+    this.#question = question;
+    this.#newId = newId;
     this.#options = options;
     this.#uids = uids;
     this.#world = world;
     this.#done = done;
     this.#server = options.server;
+    // How far is the chain? A local read is answered by whichever server hears it.
+    const first =
+      question.type === 'request' ? ({ type: 'read', isLocal: true } as const) : question;
+    this.#message = { ...first, requestId: newId(FIRST_INSTANCE) };
   }
 
   begin(): void {
@@ -128,14 +152,25 @@ class Operation {
   }
 
   receive(from: Uid, reply: Reply): boolean {
-    if (reply.requestId !== this.#requestId || !this.#asked.has(from)) return false;
+    if (reply.requestId !== this.#message.requestId || !this.#asked.has(from)) return false;
     if (reply.type === 'refused') {
       this.#refused(from, reply);
       return true;
     }
     if (!this.#isAnswer(reply)) return false;
-    this.#end({ outcome: 'answered', server: from, reply });
+    if (this.#question.type === 'request' && reply.type === 'value') {
+      this.#request(this.#question, reply.instanceNumber);
+    } else {
+      this.#end({ outcome: 'answered', server: from, reply });
+    }
     return true;
+  }
+
+  /** We know how far the chain is: now the request itself, under one id for all that comes. */
+  #request(question: Question & { readonly type: 'request' }, since: number): void {
+    this.#message = { ...question, requestId: this.#newId(since) };
+    this.#timesAsked = 0;
+    this.#askNow();
   }
 
   #isAnswer(reply: Reply): boolean {

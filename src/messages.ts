@@ -264,10 +264,12 @@ const isProposalId = isObjectOf({ number: isNumber, uid: isUid });
 const isStoredNumber = isNumberUpTo(MAX_STORED_NUMBER);
 const isStoredId = isObjectOf({ number: isStoredNumber, uid: isUid });
 
-const REQUEST_ID = /^[0-9a-f]{16}-([1-9][0-9]{0,14})$/;
+const REQUEST_ID = /^[0-9a-f]{16}-([1-9][0-9]{0,14})-([1-9][0-9]{0,14})$/;
 
-const isRequestId: Check = (value) =>
-  typeof value === 'string' && isCount(Number(REQUEST_ID.exec(value)?.[1]));
+const isRequestId: Check = (value) => {
+  const [, since, number] = REQUEST_ID.exec(typeof value === 'string' ? value : '') ?? [];
+  return isCount(Number(since)) && isCount(Number(number));
+};
 
 /** The rarest field comes first: what is no such link is found out soon. */
 const isLink = either(
@@ -313,6 +315,7 @@ const CHAIN_FIELDS: Fields = {
   lease: orNull(isObjectOf({ holder: isUid, id: isLinkId })),
   latestUpdateIds: isLatestUpdateIds,
   requests: isRequests,
+  forgottenUpTo: isCount,
 };
 
 const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([

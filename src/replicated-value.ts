@@ -133,7 +133,7 @@ export class ReplicatedValue {
     return false;
   }
 
-  /** How many values of clients wait here. */
+  /** How many values and reads of clients wait here. */
   get waiting(): number {
     return 0;
   }

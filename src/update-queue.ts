@@ -16,7 +16,7 @@ import type { Uid } from './composable-paxos.ts';
 import type { Constructor } from './replicated-value.ts';
 import type { BackoffResolution } from './resolution-strategy.ts';
 
-/** More values than this may not wait in one server; the next one is refused. */
+/** More values and reads than this may not wait in one server; the next one is refused. */
 export const MAX_WAITING = 10_000;
 
 /** What waits here: values of clients, and reads that need a place in the chain. */
@@ -38,16 +38,15 @@ export interface Refusal {
 export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: TBase) {
   return class UpdateQueue extends Base {
     #waiting: Waiting[] = [];
-    /** How many of these are reads. */
+    /** How many of these are reads: the trace speaks of values only. */
     #reads = 0;
     /** From the beginning of a clean stop on nothing more is taken. */
     #isRetiring = false;
     /** To be called once, when nothing waits any more. */
     #whenEmpty: (() => void) | null = null;
 
-    /** How many values wait; reads do not count. */
     override get waiting(): number {
-      return this.#waiting.length - this.#reads;
+      return this.#waiting.length;
     }
 
     override submit(value: string): void {
@@ -61,7 +60,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     protected whyNot(): Refusal | null {
       if (this.#isRetiring) return { why: 'this server is stopping', master: null };
       if (this.#waiting.length < MAX_WAITING) return null;
-      return { why: `${MAX_WAITING} values wait already`, master: null };
+      return { why: `${MAX_WAITING} wait already`, master: null };
     }
 
     /** Puts a link at the end of the line. Ask `whyNot` first. */
@@ -118,8 +117,12 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     }
 
     protected refuse(value: string, why: string): void {
-      const { waiting } = this;
+      const waiting = this.#values;
       this.environment.trace({ event: 'update', what: 'refused', value, id: null, waiting, why });
+    }
+
+    get #values(): number {
+      return this.#waiting.length - this.#reads;
     }
 
     #endIfEmpty(): void {
@@ -131,7 +134,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
 
     #say(what: 'queued' | 'chosen' | 'lost', link: Waiting, why: string): void {
       if (!isUpdate(link)) return;
-      const { waiting } = this;
+      const waiting = this.#values;
       const { update: value, id } = link;
       this.environment.trace({ event: 'update', what, value, id, waiting, why });
     }

@@ -52,6 +52,20 @@ class Scene {
     return this;
   }
 
+  /** Asks for a change, and A has said already how far the chain is: the request is under way. */
+  set(options: Partial<Options> = {}): this {
+    this.ask(SET, options);
+    this.session.receive('A', { ...valueReply(false), requestId: this.latestId });
+    this.asked.splice(0, this.asked.length - 1);
+    this.messages.splice(0, this.messages.length - 1);
+    return this;
+  }
+
+  get latestId(): string {
+    const latest = this.messages.at(-1);
+    return latest !== undefined && 'requestId' in latest ? latest.requestId : '';
+  }
+
   /** Lets everything happen that is due in so many milliseconds. */
   wait(ms: number): this {
     const untilMs = this.nowMs + ms;
@@ -70,12 +84,15 @@ class Scene {
   }
 }
 
-const idOf = (number: number) => `${CLIENT}-${number}`;
+const REACHED = 7;
+/** The n-th request, each of which follows a question of its own. */
+const idOf = (n: number) => `${CLIENT}-${REACHED}-${2 * n}`;
+const FIRST_ID = `${CLIENT}-1-1`;
 const chosen = (number = 1): Reply => {
-  return { type: 'chosen', requestId: idOf(number), instanceNumber: 7 };
+  return { type: 'chosen', requestId: idOf(number), instanceNumber: REACHED };
 };
 const valueReply = (isCurrent: boolean): Reply => {
-  return { type: 'value', requestId: idOf(1), instanceNumber: 7, value: 'x', isCurrent };
+  return { type: 'value', requestId: FIRST_ID, instanceNumber: REACHED, value: 'x', isCurrent };
 };
 const refused = (master: Uid | null, why = 'not me'): Reply => {
   return { type: 'refused', requestId: idOf(1), master, why };
@@ -83,7 +100,7 @@ const refused = (master: Uid | null, why = 'not me'): Reply => {
 
 suite('A client that waits', () => {
   test('is answered', () => {
-    const scene = new Scene().ask(SET);
+    const scene = new Scene().set();
     assert.deepEqual(scene.messages, [{ type: 'request', value: 'x', requestId: idOf(1) }]);
     assert.equal(scene.session.receive('A', chosen()), true);
     assert.deepEqual(scene.outcomes, [{ outcome: 'answered', server: 'A', reply: chosen() }]);
@@ -92,8 +109,22 @@ suite('A client that waits', () => {
     assert.equal(scene.outcomes.length, 1, 'nor does the time run out');
   });
 
+  test('asks first how far the chain is, and says so in the id of its request', () => {
+    const scene = new Scene().ask(SET);
+    assert.deepEqual(scene.messages, [{ type: 'read', isLocal: true, requestId: FIRST_ID }]);
+    assert.equal(scene.session.receive('A', valueReply(false)), true);
+    const request = { type: 'request', value: 'x', requestId: idOf(1) };
+    assert.deepEqual(scene.messages.slice(1), [request]);
+    assert.deepEqual([scene.path, scene.outcomes.length], ['AA', 0]);
+  });
+
+  test('gives up when nobody says how far the chain is', () => {
+    const scene = new Scene().ask(SET, { timeoutMs: 1_000 }).wait(1_000);
+    assert.deepEqual(scene.outcomes, [{ outcome: 'unknown', lastWord: 'no server has answered' }]);
+  });
+
   test('asks a silent server again, then the next one, always under the same id', () => {
-    const scene = new Scene().ask(SET).wait(6 * ASK_AGAIN_MS);
+    const scene = new Scene().set().wait(6 * ASK_AGAIN_MS);
     assert.equal(scene.path, 'AABBCCA');
     const times = scene.asked.map(([atMs]) => atMs);
     assert.deepEqual(
@@ -104,7 +135,7 @@ suite('A client that waits', () => {
   });
 
   test('hears the first server, too, when it has gone on to the next one', () => {
-    const scene = new Scene().ask(SET).wait(2 * ASK_AGAIN_MS);
+    const scene = new Scene().set().wait(2 * ASK_AGAIN_MS);
     assert.equal(scene.path, 'AAB');
     scene.session.receive('A', chosen());
     assert.deepEqual(scene.outcomes, [{ outcome: 'answered', server: 'A', reply: chosen() }]);
@@ -118,7 +149,7 @@ suite('A client that waits', () => {
   });
 
   test('says that it does not know when the time is up, and why', () => {
-    const silent = new Scene().ask(SET, { timeoutMs: 1_000 }).wait(999);
+    const silent = new Scene().set({ timeoutMs: 1_000 }).wait(999);
     assert.deepEqual(silent.outcomes, []);
     silent.wait(1);
     assert.deepEqual(silent.outcomes, [{ outcome: 'unknown', lastWord: 'no server has answered' }]);
@@ -128,7 +159,7 @@ suite('A client that waits', () => {
     assert.equal(silent.session.receive('A', chosen()), false, 'late is too late');
     assert.equal(silent.outcomes.length, 1);
 
-    const unhappy = new Scene().ask(SET, { timeoutMs: 1_000 });
+    const unhappy = new Scene().set({ timeoutMs: 1_000 });
     unhappy.session.receive('A', refused(null, 'there is no master yet'));
     unhappy.wait(1_000);
     const lastWord = 'A says: there is no master yet';
@@ -136,10 +167,10 @@ suite('A client that waits', () => {
   });
 
   test('asks one thing at a time, the next one under the next id', () => {
-    const scene = new Scene().ask(SET);
+    const scene = new Scene().set();
     assert.throws(() => scene.ask(READ), /one thing at a time/);
     scene.session.receive('A', chosen());
-    scene.ask(SET);
+    scene.set();
     assert.equal(scene.session.receive('A', chosen(1)), false, 'that was the first one');
     assert.equal(scene.session.receive('A', chosen(2)), true);
     assert.equal(scene.outcomes.length, 2);
@@ -147,14 +178,14 @@ suite('A client that waits', () => {
 
   test('may ask again out of its own answer', () => {
     const scene = new Scene();
-    scene.session.ask(SET, FROM_A, () => scene.ask(SET));
-    scene.session.receive('A', chosen(1));
-    scene.session.receive('A', chosen(2));
+    scene.session.ask(READ, FROM_A, () => scene.set());
+    scene.session.receive('A', valueReply(true));
+    scene.session.receive('A', { ...chosen(), requestId: scene.latestId });
     assert.equal(scene.outcomes.length, 1);
   });
 
   test('gives up without a word when it is stopped', () => {
-    const scene = new Scene().ask(SET);
+    const scene = new Scene().set();
     scene.session.stop();
     assert.equal(scene.session.receive('A', chosen()), false);
     scene.wait(60_000);
@@ -164,7 +195,7 @@ suite('A client that waits', () => {
 
 suite('A server that is not master', () => {
   test('sends the client to the one that is', () => {
-    const scene = new Scene().ask(SET);
+    const scene = new Scene().set();
     scene.session.receive('A', refused('C'));
     assert.deepEqual(scene.asked, [
       [0, 'A'],
@@ -176,7 +207,7 @@ suite('A server that is not master', () => {
 
   test('is asked again a little later if it knows of no other one', () => {
     for (const master of [null, 'A']) {
-      const scene = new Scene().ask(SET);
+      const scene = new Scene().set();
       scene.session.receive('A', refused(master));
       assert.equal(scene.path, 'A');
       scene.wait(ASK_AGAIN_MS);
@@ -185,14 +216,14 @@ suite('A server that is not master', () => {
   });
 
   test('is not believed when the client has moved on: its word may be old', () => {
-    const scene = new Scene().ask(SET);
+    const scene = new Scene().set();
     scene.session.receive('A', refused('C'));
     scene.session.receive('A', refused('B'));
     assert.equal(scene.path, 'AC');
   });
 
   test('may send the client back to one that was master before', () => {
-    const scene = new Scene().ask(SET);
+    const scene = new Scene().set();
     scene.session.receive('A', refused('B'));
     scene.session.receive('B', refused('A'));
     assert.equal(scene.path, 'ABA');
@@ -205,7 +236,7 @@ suite('A server that is not master', () => {
     const answerLater = () => {
       for (let done = 0; done < scene.asked.length; done += 1) sendOn(scene.asked[done]?.[1] ?? '');
     };
-    scene.ask(SET);
+    scene.set();
     answerLater();
     assert.equal(scene.path, 'ABAB', 'as many times as there are servers');
     scene.wait(ASK_AGAIN_MS);
@@ -218,15 +249,15 @@ suite('What is not an answer is passed over:', () => {
     ['from a server that was never asked', SET, 'B', chosen()],
     ['a refusal of one that was never asked', SET, 'B', refused('C')],
     ['to another question of this client', SET, 'A', chosen(2)],
-    ['to another client', SET, 'A', { ...chosen(), requestId: 'fedcba9876543210-1' }],
-    ['a value to a request', SET, 'A', valueReply(true)],
-    ['"chosen" to a read', READ, 'A', chosen()],
+    ['to another client', SET, 'A', { ...chosen(), requestId: 'fedcba9876543210-7-2' }],
+    ['a value to a request', SET, 'A', { ...valueReply(true), requestId: idOf(1) }],
+    ['"chosen" to a read', READ, 'A', { ...chosen(), requestId: FIRST_ID }],
     ['what may be stale to a read that must not be', READ, 'A', valueReply(false)],
     ['a value to a question after the state', { type: 'status' }, 'A', valueReply(true)],
   ];
   for (const [what, question, from, reply] of wrong) {
     test(what, () => {
-      const scene = new Scene().ask(question);
+      const scene = question === SET ? new Scene().set() : new Scene().ask(question);
       assert.equal(scene.session.receive(from, reply), false);
       assert.deepEqual([scene.path, scene.outcomes.length], ['A', 0]);
     });

@@ -175,7 +175,7 @@ suite('A request', () => {
     const full = await client.ask('A', 'status', MAX_WAITING + 1);
     assert.equal(full.type === 'status_report' && full.waiting, MAX_WAITING);
     const exit = await runClient(cluster, 'A', 'one more', '--wait', '--timeout', '500');
-    assertFails(exit, 1, /the outcome is unknown.*A says: 10000 values wait already/);
+    assertFails(exit, 1, /the outcome is unknown.*A says: 10000 wait already/);
   });
 });
 
@@ -199,16 +199,20 @@ suite('A client without an answer', () => {
     const { socket: stranger } = await openSocket(t);
     const file = join(temporaryDirectory(t), 'cluster.json');
     writeFileSync(file, JSON.stringify({ A: `${LOOPBACK}:${port}`, B: `${LOOPBACK}:9` }));
-    server.once('message', (bytes, { port: client }) => {
+    server.on('message', (bytes, { port: client }) => {
       const decoded = decodeDatagram(bytes, ['A', 'B']);
-      const { requestId } = ('message' in decoded && decoded.message) as { requestId: string };
-      const right: Reply = { type: 'chosen', requestId, instanceNumber: 3 };
+      if (!('message' in decoded) || !('requestId' in decoded.message)) return;
+      const { type, requestId } = decoded.message;
       const send = (from: Socket, message: Reply) =>
         new Promise<void>((sent) => {
           from.send(encodeDatagram(1, message), client, LOOPBACK, () => sent());
         });
-      const others = { ...right, requestId: '0123456789abcdef-1', instanceNumber: 2 };
-      send(stranger, { ...right, instanceNumber: 1 })
+      const told = { requestId, instanceNumber: 3 };
+      if (type === 'read')
+        return send(server, { type: 'value', value: null, isCurrent: false, ...told });
+      const right: Reply = { type: 'chosen', ...told };
+      const others = { ...right, requestId: '0123456789abcdef-1-1', instanceNumber: 2 };
+      return send(stranger, { ...right, instanceNumber: 1 })
         .then(() => send(server, others))
         .then(() => send(server, right));
     });
@@ -433,7 +437,7 @@ function requestOf(n: number, value: string, client = 0): ClientMessage {
 }
 
 function requestIdOf(n: number, client: number): string {
-  return `${client.toString(16).padStart(16, '0')}-${n}`;
+  return `${client.toString(16).padStart(16, '0')}-1-${n}`;
 }
 
 async function openSocket(t: TestContext): Promise<{ socket: Socket; port: number }> {

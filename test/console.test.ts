@@ -354,7 +354,7 @@ test('words about leases', () => {
 });
 
 const CLIENT = '127.0.0.1:5000';
-const requestId = '0123456789abcdef-1';
+const requestId = '0123456789abcdef-1-1';
 const reply = (message: Reply): What => ({ event: 'reply', to: CLIENT, seq: 8, message });
 const chosen: ChosenReply = { type: 'chosen', requestId, instanceNumber: 3 };
 const report: StatusReply = {

@@ -204,7 +204,13 @@ suite('A row', () => {
       event: 'advance',
       instanceNumber: 9,
       link: X,
-      chain: { currentValue: 'x', lease: null, latestUpdateIds: {}, requests: [] },
+      chain: {
+        currentValue: 'x',
+        lease: null,
+        latestUpdateIds: {},
+        requests: [],
+        forgottenUpTo: 0,
+      },
     });
     const diagram = diagramOf(events);
     const [violated] = diagram.violations;

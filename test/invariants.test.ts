@@ -425,7 +425,7 @@ suite('9 No answer is a lie', () => {
   });
 
   test('a request answered with an instance in which it took no effect', () => {
-    const requestId = '0123456789abcdef-1';
+    const requestId = '0123456789abcdef-1-1';
     const link = { update: 'x', id: 'A-00000001-1', request: requestId };
     const run = new HandMadeRun().startAll().ask('A', link).round(id(2, 'A'), link);
     const answer = (instanceNumber: number) => {

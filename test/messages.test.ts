@@ -23,7 +23,7 @@ const UIDS = ['A', 'B', 'C'];
 const id = (number: number, uid: Uid): ProposalId => ({ number, uid });
 const update: Link = { update: 'hello', id: 'A-0123abcd-1' };
 const lease: Link = { lease: 'B', id: 'B-0123abcd-2' };
-const requestId = '0123456789abcdef-7';
+const requestId = '0123456789abcdef-1-7';
 const requested: Link = { ...update, request: requestId };
 const read: Link = { read: null, id: 'A-0123abcd-4' };
 const remembered = { client: '0123456789abcdef', number: 7, instanceNumber: 2 };
@@ -51,6 +51,7 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
     lease: { holder: 'B', id: 'B-0123abcd-2' },
     latestUpdateIds: { A: 'A-0123abcd-1', C: 'C-0123abcd-9' },
     requests: [remembered],
+    forgottenUpTo: 2,
   },
   request: { type: 'request', requestId, value: 'hello' },
   read: { type: 'read', requestId, isLocal: false },
@@ -315,22 +316,27 @@ const WRONG_REQUEST_IDS = [
   '"A-0123abcd-1"',
   '"0123456789abcdef"',
   '"0123456789abcdef-"',
-  '"0123456789abcdef-0"',
-  '"0123456789abcdef-01"',
+  '"0123456789abcdef-1"',
+  '"0123456789abcdef-0-1"',
+  '"0123456789abcdef-01-1"',
+  '"0123456789abcdef-1-1-1"',
+  '"0123456789abcdef-1-0"',
+  '"0123456789abcdef-1-01"',
   '"0123456789abcdef--1"',
-  '"0123456789abcdef-1.5"',
-  '"0123456789abcdef-1e3"',
-  '"0123456789abcdef-1\\n"',
-  '" 0123456789abcdef-1"',
-  '"0123456789abcde-1"',
-  '"0123456789abcdef0-1"',
-  '"0123456789ABCDEF-1"',
-  '"0123456789abcdeg-1"',
-  '"__proto__-1"',
-  `"0123456789abcdef-${MAX_NUMBER + 1}"`,
-  '"0123456789abcdef-999999999999999"',
-  '"0123456789abcdef-9007199254740993"',
-  `"0123456789abcdef-${'1'.repeat(50_000)}"`,
+  '"0123456789abcdef-1-1.5"',
+  '"0123456789abcdef-1-1e3"',
+  '"0123456789abcdef-1-1\\n"',
+  '" 0123456789abcdef-1-1"',
+  '"0123456789abcde-1-1"',
+  '"0123456789abcdef0-1-1"',
+  '"0123456789ABCDEF-1-1"',
+  '"0123456789abcdeg-1-1"',
+  '"__proto__-1-1"',
+  `"0123456789abcdef-${MAX_NUMBER + 1}-1"`,
+  `"0123456789abcdef-1-${MAX_NUMBER + 1}"`,
+  '"0123456789abcdef-1-999999999999999"',
+  '"0123456789abcdef-1-9007199254740993"',
+  `"0123456789abcdef-1-${'1'.repeat(50_000)}"`,
 ];
 
 test('a request id of the wrong form', () => {
@@ -356,7 +362,7 @@ test('a table of requests that no chain can have', () => {
   for (const client of ['', '0123456789abcde', '0123456789abcdef0', '0123456789ABCDEF', 'A']) {
     assertRejected(decoded([{ ...remembered, client }]), client);
   }
-  const raws = ['null', '{}', '{"length":0}', '"[]"', '[null]', '[[]]', '["0123456789abcdef-1"]'];
+  const raws = ['null', '{}', '{"length":0}', '"[]"', '[null]', '[[]]', '["0123456789abcdef-1-1"]'];
   for (const raw of raws) rejects(withField(catchup, ['requests'], raw));
 });
 
@@ -390,8 +396,8 @@ test('a value of the chain that is no link', () => {
     '{"update":{"update":"x"},"id":"A-0123abcd-1"}',
     '{"update":"x","lease":"A","id":"A-0123abcd-1"}',
     '{"update":"x","read":null,"id":"A-0123abcd-1"}',
-    '{"lease":"A","request":"0123456789abcdef-1","id":"A-0123abcd-1"}',
-    '{"read":null,"request":"0123456789abcdef-1","id":"A-0123abcd-1"}',
+    '{"lease":"A","request":"0123456789abcdef-1-1","id":"A-0123abcd-1"}',
+    '{"read":null,"request":"0123456789abcdef-1-1","id":"A-0123abcd-1"}',
     '{"read":null}',
     '{"read":"x","id":"A-0123abcd-1"}',
     '{"read":false,"id":"A-0123abcd-1"}',
@@ -572,7 +578,7 @@ function largestMessages(value: string): readonly Message[] {
   const linkId = (uid: Uid) => `${uid}-ffffffff-9999999999999999`;
   const forAll = <T>(of: (uid: Uid) => T) => Object.fromEntries(NINE.map((uid) => [uid, of(uid)]));
   const client = (index: number) => index.toString(16).padStart(16, 'f');
-  const requestId = `${client(0)}-${MAX_NUMBER}`;
+  const requestId = `${client(0)}-${MAX_NUMBER}-${MAX_NUMBER}`;
   const instanceNumber = MAX_NUMBER;
   const proposalId = id(MAX_NUMBER, 'I');
   const large = { instanceNumber, proposalId };
@@ -595,6 +601,7 @@ function largestMessages(value: string): readonly Message[] {
       requests: Array.from({ length: MAX_REMEMBERED_CLIENTS }, (_, index) => {
         return { client: client(index), number: MAX_NUMBER, instanceNumber };
       }),
+      forgottenUpTo: MAX_NUMBER,
     },
     request: { type: 'request', requestId, value },
     read: { type: 'read', requestId, isLocal: false },

@@ -791,7 +791,7 @@ test('a server that nobody hears learns, and its client is answered all the same
 
   const answers: [Uid, string][] = [];
   world.addClient('client', (from, { type }) => answers.push([from, type]));
-  const request = { type: 'request', requestId: '0123456789abcdef-1', value: 'world' } as const;
+  const request = { type: 'request', requestId: '0123456789abcdef-1-1', value: 'world' } as const;
   world.ask('client', 'B', request);
   world.runUntil(1_500);
   assert.deepEqual(answers, []);

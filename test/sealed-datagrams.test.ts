@@ -186,6 +186,7 @@ suite('An envelope', () => {
       lease: { holder: 'A', id: `A-01234567-${MAX_NUMBER}` },
       latestUpdateIds: Object.fromEntries(ids),
       requests,
+      forgottenUpTo: 0,
     };
     const message: Message = { type: 'catchup', instanceNumber: MAX_NUMBER, ...chain };
     const body = encodeDatagram(MAX_NUMBER, message);
@@ -251,6 +252,32 @@ suite('A shared key', () => {
     await cluster.waitFor('agreement', () => cluster.agreesOn('second'));
   });
 
+  test('lets a client fire a value, even if the server takes its time to greet', async (t) => {
+    const { server, shared } = await openServer(t);
+    const envelope = sealer(KEY, 'A');
+    const believed = new Promise<string>((believe) => {
+      server.on('message', (bytes, { port }) => {
+        const opened = envelope.open(bytes, isClientName);
+        if ('body' in opened) return believe(bodyOf(opened));
+        for (const answer of answersOf(opened)) setTimeout(() => server.send(answer, port), 500);
+      });
+    });
+    const { code, stderr } = await run('client.ts', 'A', 'fired', ...shared);
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(await believed, /"propose".*"fired"/);
+  });
+
+  test('does not make a client believe that a value has got anywhere', async (t) => {
+    const { server, shared } = await openServer(t);
+    const { code, stderr } = await run('client.ts', 'A', 'fired', ...shared);
+    assert.equal(code, 1);
+    assert.match(stderr, /^error: server A has not answered .* has taken nothing: .*same key\?\n$/);
+    server.close();
+    const dead = await run('client.ts', 'A', 'fired', ...shared);
+    assert.equal(dead.code, 1);
+    assert.match(dead.stderr, /^error: nobody listens on 127\.0\.0\.1:[0-9]+: .*\n$/);
+  });
+
   test('keeps everybody else out: no key, another, a forgery, a repetition', async (t) => {
     const cluster = await startCluster(t, { uids: ['A'], flags: ['--key-file', keyFile(t)] });
     const server = cluster.server('A');
@@ -289,6 +316,17 @@ function propose(value: string): Uint8Array {
   return encodeDatagram(0, { type: 'propose', value });
 }
 
+/** A server A that says nothing by itself, and the flags of its clients. */
+async function openServer(t: TestContext) {
+  const server = createSocket('udp4');
+  t.after(() => server.unref());
+  server.bind(0, LOOPBACK);
+  await once(server, 'listening');
+  const clusterFile = join(temporaryDirectory(t), 'cluster.json');
+  writeFileSync(clusterFile, JSON.stringify({ A: `${LOOPBACK}:${server.address().port}` }));
+  return { server, shared: ['--cluster', clusterFile, '--key-file', keyFile(t)] };
+}
+
 /** A client of server A with an envelope of its own. */
 async function openClient(t: TestContext, cluster: Cluster, key: typeof KEY) {
   const name = 'c1'.repeat(8);
@@ -305,7 +343,7 @@ async function openClient(t: TestContext, cluster: Cluster, key: typeof KEY) {
     /** Asks until it is answered. */
     request: async (value: string) => {
       number += 1;
-      const requestId = `${name}-${number}`;
+      const requestId = `${name}-1-${number}`;
       const body = encodeDatagram(0, { type: 'request', requestId, value });
       const ask = () => send(envelope.seal('A', body));
       const again = setInterval(ask, 200);

@@ -35,6 +35,8 @@ const RARE_WITH_LEASES: readonly Situation[] = [
   'five values waiting at once',
   'a master that learns of another',
   'a read through the chain',
+  'a request asked twice in the chain',
+  'a request too old to take effect',
 ];
 const RARE_WITHOUT: readonly Situation[] = [
   'nobody running',

@@ -15,7 +15,7 @@ const HOST = '127.0.0.1';
 const NOBODY = `${HOST}:9`;
 const NO_FAULTS: NetworkFaults = { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 };
 const HELLO: PeerMessage = { type: 'sync_request', instanceNumber: 3 };
-const REQUEST_ID = '0123456789abcdef-1';
+const REQUEST_ID = '0123456789abcdef-1-1';
 const CHOSEN: Reply = { type: 'chosen', requestId: REQUEST_ID, instanceNumber: 3 };
 
 suite('The UDP messenger', () => {

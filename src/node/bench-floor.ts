@@ -69,7 +69,7 @@ class FloorServer {
 
   #save({ instanceNumber, proposalId, proposalValue }: Accept): void {
     const link = proposalValue as RequestedLink;
-    const [client = '', number] = link.request.split('-');
+    const [client = '', , number] = link.request.split('-');
     this.#file.save({
       uid: this.#uid,
       instanceNumber,
@@ -77,6 +77,7 @@ class FloorServer {
       lease: { holder: proposalId.uid, id: link.id },
       latestUpdateIds: { [proposalId.uid]: link.id },
       requests: [...this.#requests.values()],
+      forgottenUpTo: 0,
       promisedId: proposalId,
       acceptedId: proposalId,
       acceptedValue: link,

@@ -197,7 +197,7 @@ function DuplicatesTakeEffect(Base: ReplicaClass) {
     override receiveFromClient(client: ClientAddress, message: ClientMessage): void {
       if (message.type !== 'request') return super.receiveFromClient(client, message);
       const [, run = '', number] = this.newLinkId().split('-');
-      const requestId = `${run.padStart(16, '0')}-${number}`;
+      const requestId = `${run.padStart(16, '0')}-1-${number}`;
       this.#realIds.set(requestId, message.requestId);
       super.receiveFromClient(client, { ...message, requestId });
     }

@@ -213,7 +213,8 @@ class Run {
     const machines = [...this.#world.machines.values()];
     for (const { uid, replica } of machines) {
       const waiting = replica?.waiting ?? 0;
-      if (waiting !== 0) this.#foundByLooking(10, `at server ${uid} ${waiting} values still wait`);
+      if (waiting !== 0)
+        this.#foundByLooking(10, `at server ${uid} ${waiting} values or reads still wait`);
     }
     const hasMaster = machines.some(({ replica }) => replica?.isMaster === true);
     if (this.#leases && !hasMaster) this.#foundByLooking(10, 'nobody is master');

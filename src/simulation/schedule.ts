@@ -6,6 +6,7 @@
  * Every seed draws its own mix of faults ("swarm testing", Groce et al., 2012): a run in which
  * everything happens at once hides the failures that need one kind of fault to be absent.
  */
+import { MAX_REMEMBERED_CLIENTS } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import { type Asking, PATIENCE_MS } from './clients.ts';
 import { SAVE_STEPS, type SaveStep } from './disk.ts';
@@ -75,6 +76,8 @@ export interface Schedule {
 /** How far a clock may be off the true rate: DESIGN's promise about leases holds up to this. */
 const MAX_DRIFT = 0.05;
 
+const CROWD = MAX_REMEMBERED_CLIENTS + 10;
+
 /** Faults end after this share of the run; the rest is for healing. */
 const FAULTY_SHARE = 0.5;
 /** New values come after this share of the time for healing. */
@@ -107,6 +110,7 @@ export function drawSchedule(
   const actions = [
     ...drawLoad(seed, uids, healMs, probeMs),
     ...drawClients(new Random(seed, 'clients'), uids, healMs, endMs),
+    ...drawCrowd(new Random(seed, 'a crowd'), uids, healMs),
     ...drawn.flatMap((fault) => drawFaults[fault](new Random(seed, fault), uids, healMs)),
   ].sort((a, b) => a.atMs - b.atMs);
   return { seed, uids, clockRates, faults: drawn, actions, healMs, probeMs, endMs };
@@ -192,6 +196,18 @@ function drawClient(
     const options = { server: favourite ?? random.pick(uids), timeoutMs, mayMove };
     const question = drawQuestion(random, `${client}-${n + 1}`);
     return { atMs, do: 'ask', client, question, options };
+  });
+}
+
+/** In a few seeds come more clients than the chain remembers, each for a single value. */
+function drawCrowd(random: Random, uids: readonly Uid[], healMs: number): Action[] {
+  if (!random.chance(0.05)) return [];
+  const startMs = random.between(0, healMs / 2);
+  return Array.from({ length: CROWD }, (_, n): Action => {
+    const atMs = startMs + random.between(0, healMs / 4);
+    const client = `d${n + 1}`;
+    const options = { server: random.pick(uids), timeoutMs: 5_000, mayMove: true };
+    return { atMs, do: 'ask', client, question: { type: 'request', value: client }, options };
   });
 }
 

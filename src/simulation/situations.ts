@@ -2,7 +2,7 @@
  * Situations: what a run has been through, by name and number. A simulation that finds nothing
  * wrong says little unless one knows that it has been where things go wrong.
  */
-import { askerOf, isUpdate, type Link, type LinkId, type RequestId } from '../chain.ts';
+import { askerOf, isUpdate, type Link, type LinkId, type RequestId, standingOf } from '../chain.ts';
 import { type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import type { Operation } from '../trace/linearizability.ts';
@@ -45,6 +45,7 @@ export const SITUATIONS = [
   'a request answered',
   'a request asked twice in the chain',
   'a request found in the chain when asked again',
+  'a request too old to take effect',
   'a request of unknown outcome that took effect',
   'a request of unknown outcome without effect',
   'a read through the chain',
@@ -321,7 +322,11 @@ export class Situations {
     if (!('request' in link)) return;
     const isEffect = chain.requests.at(-1)?.instanceNumber === instanceNumber - 1;
     if (isEffect) this.#effects.add(link.update);
-    else this.#reached('a request asked twice in the chain');
+    else if (standingOf(chain, link.request) === 'forgotten') {
+      this.#reached('a request too old to take effect');
+    } else {
+      this.#reached('a request asked twice in the chain');
+    }
   }
 
   #start(event: TraceEvent & { event: 'start' }, server: Known): void {

@@ -210,7 +210,7 @@ class StoryTeller {
   /** Like a session, a client of a story counts what it asks. */
   #nextRequest(client: string, value: string | null): RequestId {
     const number = (this.#asked.get(client)?.number ?? 0) + 1;
-    const requestId = `${sessionOf(client)}-${number}`;
+    const requestId = `${sessionOf(client)}-1-${number}`;
     this.#asked.set(client, { requestId, number, value });
     return requestId;
   }

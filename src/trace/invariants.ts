@@ -20,6 +20,7 @@ import {
   isUpdate,
   type Link,
   type LinkId,
+  partsOf,
   type RequestId,
   standingOf,
 } from '../chain.ts';
@@ -74,7 +75,7 @@ export const INVARIANTS: readonly Invariant[] = [
     number: 7,
     name: 'The chain only grows',
     sentence:
-      "a server's instance number never goes back, across crashes too; " +
+      "a server's instance number never goes back while it runs, nor does that on its disk; " +
       'no link is skipped except by catch-up',
   },
   {
@@ -197,8 +198,8 @@ export class Invariants {
   readonly #quorum: number;
   readonly #isComplete: boolean;
   readonly #instances = new Map<number, Instance>();
-  /** In which instance a request of a client took effect. */
-  readonly #effects = new Map<RequestId, number>();
+  /** In which instance a request took effect, by its client and its number. */
+  readonly #effects = new Map<string, number>();
   readonly #linkIds = new Set<LinkId>();
   /** The instance asked for last, which most of the time is asked for next. */
   #latest: Instance = { number: 1, proposals: [], chosen: null, before: EMPTY_CHAIN };
@@ -375,6 +376,7 @@ export class Invariants {
     if (a.currentValue !== b.currentValue) return false;
     if (a.lease?.id !== b.lease?.id || a.lease?.holder !== b.lease?.holder) return false;
     if (!isSameRequests(a.requests, b.requests)) return false;
+    if (a.forgottenUpTo !== b.forgottenUpTo) return false;
     if (a.latestUpdateIds === b.latestUpdateIds) return true;
     for (const uid of this.#uids) {
       if (a.latestUpdateIds[uid] !== b.latestUpdateIds[uid]) return false;
@@ -507,8 +509,9 @@ export class Invariants {
   #checkEffect({ number, before }: Instance, link: Link, event: TraceEvent): Violation | null {
     if (!('request' in link) || before === null) return null;
     if (standingOf(before, link.request) !== 'new') return null;
-    const isAgain = this.#effects.has(link.request);
-    this.#effects.set(link.request, number);
+    const request = nameOf(link.request);
+    const isAgain = this.#effects.has(request);
+    this.#effects.set(request, number);
     if (!isAgain) return null;
     return violated(9, event, `request ${link.request} takes effect for a second time`);
   }
@@ -516,7 +519,7 @@ export class Invariants {
   #reply({ message }: EventOf<'reply'>, event: TraceEvent): Violation | null {
     if (message.type !== 'chosen' || !this.#isComplete) return null;
     const { requestId, instanceNumber } = message;
-    const effect = this.#effects.get(requestId);
+    const effect = this.#effects.get(nameOf(requestId));
     if (effect === instanceNumber) return null;
     const truth = effect === undefined ? 'nowhere' : `in instance ${effect}`;
     return violated(9, event, `request ${requestId} took effect ${truth}`);
@@ -693,6 +696,11 @@ function find(proposals: readonly Proposal[], id: ProposalId): Proposal | null {
 
 function requestOf(link: Link): RequestId | null {
   return 'request' in link ? link.request : null;
+}
+
+function nameOf(request: RequestId): string {
+  const { client, number } = partsOf(request);
+  return `${client}-${number}`;
 }
 
 function isSameRequests(a: ChainState['requests'], b: ChainState['requests']): boolean {

@@ -1,0 +1,101 @@
+/** What becomes of requests that are asked more than once, and of clients that are forgotten. */
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import {
+  applyLink,
+  type ChainState,
+  EMPTY_CHAIN,
+  MAX_REMEMBERED_CLIENTS,
+  type RequestId,
+  standingOf,
+} from '../src/chain.ts';
+
+/** A chain that grows by one request after the other. */
+class Chain {
+  state: ChainState = EMPTY_CHAIN;
+  open = 1;
+
+  /** Chooses a request, and says whether it took effect. */
+  choose(request: RequestId): boolean {
+    const update = `value ${this.open}`;
+    const link = { update, id: `A-00000001-${this.open}`, request };
+    this.state = applyLink(this.state, link, this.open);
+    this.open += 1;
+    return this.state.currentValue === update;
+  }
+
+  /** So many new clients have one request each chosen. */
+  meet(clients: number): this {
+    for (let n = 0; n < clients; n += 1) {
+      assert.ok(this.choose(idOf(1_000 + this.open, this.open)));
+    }
+    return this;
+  }
+
+  standing(request: RequestId) {
+    return standingOf(this.state, request);
+  }
+}
+
+function idOf(client: number, since: number, number = 1): RequestId {
+  return `${client.toString(16).padStart(16, '0')}-${since}-${number}`;
+}
+
+suite('A request', () => {
+  test('takes effect once, however often it is chosen', () => {
+    const chain = new Chain();
+    assert.equal(chain.standing(idOf(1, 1)), 'new');
+    assert.equal(chain.choose(idOf(1, 1)), true);
+    assert.equal(chain.choose(idOf(1, 1)), false);
+    assert.equal(chain.standing(idOf(1, 1)), 1);
+  });
+
+  test('does not take effect when its client has had a later one chosen', () => {
+    const chain = new Chain();
+    chain.choose(idOf(1, 1, 2));
+    assert.equal(chain.standing(idOf(1, 1, 1)), 'overtaken');
+    assert.equal(chain.choose(idOf(1, 1, 1)), false);
+    assert.equal(chain.choose(idOf(1, 2, 3)), true);
+  });
+});
+
+suite('A client is remembered', () => {
+  test(`while no more than ${MAX_REMEMBERED_CLIENTS} come`, () => {
+    const chain = new Chain();
+    chain.choose(idOf(1, 1));
+    chain.meet(MAX_REMEMBERED_CLIENTS - 1);
+    assert.deepEqual([chain.state.requests.length, chain.state.forgottenUpTo], [100, 0]);
+    assert.equal(chain.standing(idOf(1, 1)), 1);
+    chain.meet(1);
+    assert.deepEqual([chain.state.requests.length, chain.state.forgottenUpTo], [100, 1]);
+  });
+
+  test('longer if it comes again', () => {
+    const chain = new Chain();
+    chain.choose(idOf(1, 1));
+    chain.meet(MAX_REMEMBERED_CLIENTS - 1);
+    assert.equal(chain.choose(idOf(1, chain.open, 2)), true);
+    chain.meet(MAX_REMEMBERED_CLIENTS - 1);
+    assert.equal(chain.standing(idOf(1, 100, 2)), MAX_REMEMBERED_CLIENTS + 1);
+  });
+});
+
+suite('When a client is forgotten, a request', () => {
+  const forgotten = () => {
+    const chain = new Chain();
+    chain.choose(idOf(1, 1));
+    return chain.meet(MAX_REMEMBERED_CLIENTS);
+  };
+
+  test('of it does not take effect a second time', () => {
+    const chain = forgotten();
+    assert.equal(chain.standing(idOf(1, 1)), 'forgotten');
+    assert.equal(chain.choose(idOf(1, 1)), false);
+  });
+
+  test('of an unknown client takes effect only if it is newer than all that was forgotten', () => {
+    assert.equal(forgotten().choose(idOf(2, 1)), false);
+    assert.equal(forgotten().choose(idOf(2, 2)), true);
+    assert.equal(forgotten().choose(idOf(1, 102, 2)), true);
+  });
+});
