@@ -89,7 +89,11 @@ export class BenchProcesses {
   async #connect(child: ChildProcess, port: number): Promise<BenchClients> {
     const clients = await BenchClients.connect(port);
     this.#clients.set(clients, child);
-    await clients.answerTo((requestId) => ({ type: 'status', requestId }));
+    const ended = once(child, 'exit').then(() => {
+      throw new Failure('a process of the benchmark has ended before it began');
+    });
+    ended.catch(() => {}); // they all end when the benchmark does
+    await Promise.race([clients.answerTo((requestId) => ({ type: 'status', requestId })), ended]);
     return clients;
   }
 

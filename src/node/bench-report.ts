@@ -103,20 +103,29 @@ const NAMES: Readonly<Record<Subject, string>> = {
 
 /** The lines of a table, within 80 columns or little more. */
 export function tableOf({ place, directory, isPinned, subjects, ratios }: Report): string[] {
-  const heading = CROWDS.map((crowd) => `${crowd}`.padStart(7)).join('');
+  const headings = ['p50 ms', 'p99 ms', ...CROWDS.map(String)];
   const rows = SUBJECTS.map((subject) => {
     const { p50Ms, p99Ms, perSecond } = subjects[subject];
     const speeds = CROWDS.map((crowd) => perSecond[crowd]?.toFixed(0) ?? '');
-    const columns = [p50Ms.toFixed(3), p99Ms.toFixed(3), ...speeds];
-    return NAMES[subject].padEnd(50) + columns.map((column) => column.padStart(7)).join(' ');
+    return rowOf(NAMES[subject], [p50Ms.toFixed(3), p99Ms.toFixed(3), ...speeds]);
   });
   return [
     `State on ${place === 'disk' ? 'the disk' : 'a memory file system'} (${directory})`,
-    `${''.padEnd(50)} p50 ms  p99 ms  a second, clients:${heading}`,
+    rowOf('one client waiting; how many a second, clients:', headings),
     ...rows,
     ...ratios.map(sayRatio),
     ...(isPinned ? [] : ['without taskset: chance placed the processes on the cores']),
   ];
+}
+
+function rowOf(name: string, columns: readonly string[]): string {
+  return (
+    name.padEnd(50) +
+    columns
+      .map((column) => column.padStart(7))
+      .join(' ')
+      .trimEnd()
+  );
 }
 
 function sayRatio({ name, ratio, atMost, isReached }: ReachedRatio): string {

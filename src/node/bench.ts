@@ -94,9 +94,11 @@ async function bench(place: Place, directory: string, settings: Settings): Promi
 }
 
 async function start(processes: BenchProcesses): Promise<Targets> {
-  const clusters = KINDS.map(async (kind) => [kind, await processes.startCluster(kind)] as const);
+  const clusters = new Map<Kind, BenchClients>();
+  // One after the other: a free port is free only until somebody takes it.
+  for (const kind of KINDS) clusters.set(kind, await processes.startCluster(kind));
   const echo = await processes.startEcho();
-  return { ...Object.fromEntries(await Promise.all(clusters)), echo } as Targets;
+  return { ...Object.fromEntries(clusters), echo } as Targets;
 }
 
 /** Updates, by one client and then by whole crowds; and reads. */
