@@ -436,6 +436,17 @@ suite('9 No answer is a lie', () => {
     breaks(9, answer(2), /took effect in instance 1/);
   });
 
+  test('a read answered with a value that was not there', () => {
+    const answer = (value: string | null) => {
+      const told = { requestId: '0123456789abcdef-1-1', instanceNumber: 2, isCurrent: false };
+      const message = { type: 'value', value, ...told } as const;
+      return afterX().tell('A', { event: 'reply', to: 'a client', seq: 1, message });
+    };
+    holds(answer('x'));
+    breaks(9, answer('y'), /tells "y", and before instance 2 it was "x"/);
+    breaks(9, answer(null), /tells null/);
+  });
+
   test('a value that waits no more and was never answered', () => {
     const run = afterX().ask('A', Z);
     breaks(9, run.sayUpdate('A', 'chosen', X, -2), /0 wait, and 1 have had no answer/);

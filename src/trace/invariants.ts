@@ -26,7 +26,7 @@ import {
 } from '../chain.ts';
 import { compareProposalIds, type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import { HOLDER_WINDOW_MS } from '../master-strategy.ts';
-import type { Accepted, PeerMessage, Prepare, Promised } from '../messages.ts';
+import type { Accepted, PeerMessage, Prepare, Promised, ValueReply } from '../messages.ts';
 import type { ServerState } from '../state.ts';
 import type { TraceEvent } from './events.ts';
 import { formatId, formatValue } from './words.ts';
@@ -517,12 +517,26 @@ export class Invariants {
   }
 
   #reply({ message }: EventOf<'reply'>, event: TraceEvent): Violation | null {
-    if (message.type !== 'chosen' || !this.#isComplete) return null;
+    if (!this.#isComplete) return null;
+    if (message.type === 'value') return this.#checkValue(message, event);
+    if (message.type !== 'chosen') return null;
     const { requestId, instanceNumber } = message;
     const effect = this.#effects.get(nameOf(requestId));
     if (effect === instanceNumber) return null;
     const truth = effect === undefined ? 'nowhere' : `in instance ${effect}`;
     return violated(9, event, `request ${requestId} took effect ${truth}`);
+  }
+
+  /** Even who tells an old value must tell the one that was there. */
+  #checkValue({ value, instanceNumber }: ValueReply, event: TraceEvent): Violation | null {
+    const before = this.#instances.get(instanceNumber)?.before ?? null;
+    if (before === null || before.currentValue === value) return null;
+    const [told, truth] = [value, before.currentValue].map((it) => JSON.stringify(it));
+    return violated(
+      9,
+      event,
+      `it tells ${told}, and before instance ${instanceNumber} it was ${truth}`,
+    );
   }
 
   #checkAsked(link: Link, event: TraceEvent): Violation | null {
