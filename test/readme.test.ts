@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { format, promisify } from 'node:util';
+import { convert, LoggerManager, MemoryLogger } from '@asciidoctor/core';
 import type { Link } from '../src/chain.ts';
 import {
   Acceptor,
@@ -117,6 +118,15 @@ test('this test sees the listings of the README', () => {
   assert.deepEqual([...languages.keys()].sort(), ['console', 'text', 'ts']);
   assert.ok((languages.get('ts') ?? 0) > 10 && (languages.get('console') ?? 0) > 10);
   assert.ok(QUOTES.length > 100);
+});
+
+test('Asciidoctor has nothing to say against it', async () => {
+  const log = MemoryLogger.create();
+  LoggerManager.logger = log;
+  const html = await convert(README, { safe: 'safe', standalone: true });
+  const said = log.getMessages().map((message) => `${message.getSeverity()} ${message.getText()}`);
+  assert.deepEqual(said, []);
+  assert.match(String(html), /<h2 id="_break_it">|<h2 id="break">/);
 });
 
 // Listings, tables and names.

@@ -43,7 +43,7 @@ export function sayStatus(server: Uid, report: StatusReply): string {
     ['promised', idOr(report.promisedId, 'nothing yet')],
     ['accepted', idOr(report.acceptedId, 'nothing yet')],
     ['master', sayMaster(server, report)],
-    ['queue', waiting === 1 ? '1 value waits' : `${waiting} values wait`],
+    ['queue', waiting === 0 ? 'nothing waits' : `${waiting} ${waiting === 1 ? 'waits' : 'wait'}`],
     ['heard', sayHeard(report, ' ago') || 'there is no other server'],
     ['up', `for ${duration(uptimeMs)}`],
   ];
