@@ -1,6 +1,5 @@
 /** What `client.ts` can do: fire a value, wait for one, read, ask servers how they are. */
 import { randomInt } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Options, Question } from '../client-session.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { StatusReply } from '../messages.ts';
@@ -18,15 +17,11 @@ import { sealer } from './sealed-datagrams.ts';
 
 /** So long `--any` looks for a server that is up. */
 const FIND_WITHIN_MS = 2_000;
-/** With a key the server may want the first datagram sealed anew: so long we are there for that. */
-const LINGER_MS = 300;
 
 /** Does what the command line says. Throws a `Failure` if it is not known to be done. */
 export async function runClient(options: ClientOptions): Promise<void> {
   const { task, server, cluster, key } = options;
-  if (task.kind === 'fire' && server !== null && key === null) {
-    return fire(addressOf(cluster, server), { type: 'propose', value: task.value });
-  }
+  if (task.kind === 'fire' && server !== null) return fireAt(server, task.value, options);
   const note = (why: string) => {
     if (options.isVerbose) console.error(printable(why));
   };
@@ -54,7 +49,7 @@ class Client {
     const { task } = this.#options;
     switch (task.kind) {
       case 'fire':
-        return this.#fire(task.value);
+        return fireAt(await this.#findServer(), task.value, this.#options);
       case 'set':
         return console.log(await this.#set(task.value));
       case 'read':
@@ -66,15 +61,6 @@ class Client {
       case 'prompt':
         return this.#prompt();
     }
-  }
-
-  async #fire(value: string): Promise<void> {
-    const { server, cluster, key } = this.#options;
-    const to = server ?? (await this.#findServer());
-    const message = { type: 'propose', value } as const;
-    if (key === null) return fire(addressOf(cluster, to), message);
-    this.#network.send(to, message);
-    await pause(LINGER_MS);
   }
 
   /** One that is up, and the master if there is one. */
@@ -138,6 +124,11 @@ class Client {
     const first = server ?? uids[randomInt(uids.length)] ?? '';
     return { server: first, timeoutMs, mayMove };
   }
+}
+
+function fireAt(uid: Uid, value: string, { cluster, key }: ClientOptions): Promise<void> {
+  const sharing = key === null ? null : { uid, key };
+  return fire(addressOf(cluster, uid), { type: 'propose', value }, sharing);
 }
 
 async function reportOf(asker: Asker, options: Options): Promise<Report> {
