@@ -18,6 +18,7 @@ import { LOOPBACK } from '../src/node/free-port.ts';
 import {
   type Envelope,
   isClientName,
+  KEPT_BODIES,
   keyOf,
   MAX_ENVELOPE_BYTES,
   type Opened,
@@ -123,6 +124,32 @@ suite('An envelope', () => {
     bodyOf(restarted.open(b.seal('A', BODY), anybody));
   });
 
+  test('that was held back while its sender restarted is merely late: it is believed once', () => {
+    const { a, b } = acquainted();
+    const late = a.seal('B', BODY);
+    bodyOf(deliver(sealer(KEY, 'A'), b, 'A', 'B'));
+    bodyOf(b.open(late, anybody));
+    assert.equal(rejected(b.open(late, anybody)), 'it was here before');
+  });
+
+  test('of a first contact goes out once more, and not once for each greeting', () => {
+    const a = sealer(KEY, 'A');
+    const b = sealer(KEY, 'B');
+    const first = a.seal('B', BODY);
+    const [greeting, other] = [answerOf(b.open(first, anybody)), answerOf(b.open(first, anybody))];
+    bodyOf(b.open(answerOf(a.open(greeting, anybody)), anybody));
+    assert.deepEqual(answersOf(a.open(other, anybody)), []);
+  });
+
+  test('of a first contact is forgotten when many others are under way', () => {
+    const a = sealer(KEY, 'A');
+    const b = sealer(KEY, 'B');
+    const sealed = Array.from({ length: KEPT_BODIES + 1 }, () => a.seal('B', BODY));
+    const greetings = sealed.map((bytes) => answerOf(b.open(bytes, anybody)));
+    const again = greetings.map((greeting) => answersOf(a.open(greeting, anybody)).length);
+    assert.deepEqual(again, [0, ...Array.from({ length: KEPT_BODIES }, () => 1)]);
+  });
+
   test('must be whole', () => {
     const { a, b } = acquainted();
     const sealed = a.seal('B', BODY);
@@ -158,19 +185,32 @@ suite('An envelope', () => {
 
   test('of a server that has heard too many clients greets everybody anew', () => {
     const server = new SealedDatagrams(KEY, 'A', 3);
-    const names = ['1', '2', '3', '4'].map((digit) => digit.repeat(16));
-    const clients = names.map((name) => sealer(KEY, name));
-    const [first, , , fourth] = clients;
-    assert.ok(first !== undefined && fourth !== undefined);
-    for (const [index, client] of clients.slice(0, 3).entries()) {
-      bodyOf(deliver(client, server, names[index] ?? '', 'A'));
+    const clients = [...'123456'].map((digit) => {
+      const name = digit.repeat(16);
+      return { name, envelope: sealer(KEY, name) };
+    });
+    const [first, , , fourth, fifth, sixth] = clients;
+    assert.ok(first && fourth && fifth && sixth);
+    for (const { envelope, name } of clients.slice(0, 3)) {
+      bodyOf(deliver(envelope, server, name, 'A'));
     }
-    const kept = first.seal('A', BODY);
+    const kept = first.envelope.seal('A', BODY);
     bodyOf(server.open(kept, anybody));
-    bodyOf(deliver(fourth, server, names[3] ?? '', 'A'));
-    const greeting = answerOf(server.open(kept, anybody)); // forgotten, but not believed
-    assert.deepEqual(answersOf(first.open(greeting, anybody)), []);
-    bodyOf(server.open(first.seal('A', BODY), anybody));
+    bodyOf(deliver(fourth.envelope, server, fourth.name, 'A'));
+
+    // The server has forgotten the first one: both have to be greeted before they are believed.
+    answerOf(first.envelope.open(server.seal(first.name, BODY), anybody));
+    const greeting = answerOf(server.open(kept, anybody));
+    assert.deepEqual(answersOf(first.envelope.open(greeting, anybody)), []);
+    bodyOf(server.open(first.envelope.seal('A', BODY), anybody));
+
+    // There is room again: two are greeted at the same time, and neither pushes the other out.
+    const newcomers = [fifth.envelope, sixth.envelope];
+    const greetings = newcomers.map((one) => answerOf(server.open(one.seal('A', BODY), anybody)));
+    for (const [index, one] of newcomers.entries()) {
+      const again = answerOf(one.open(greetings[index] ?? BODY, anybody));
+      bodyOf(server.open(again, anybody));
+    }
   });
 
   test('fits into a datagram with the largest message in it', () => {

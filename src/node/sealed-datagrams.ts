@@ -11,10 +11,11 @@
  * session may be from another time: it is not believed, but answered with a *greeting*, which
  * says what the present session is, and which datagram it answers. If that one named no session
  * at all, its sender seals the body anew and sends it again. So the first contact costs one round
- * trip more, and nothing that was kept from before a restart, of either end, is believed after
- * it; that takes no clock and no disk. What is on its way during a restart is lost, as datagrams
- * may be. Within a session the receiver remembers the last 256 counters of every sender, since
- * datagrams overtake each other; what is older than that is dropped, too.
+ * trip more, and that takes no clock and no disk. Whichever end restarts, nothing is believed a
+ * second time, and nothing at all that was sent to a receiver before it restarted: what is on its
+ * way then is lost, as datagrams may be. What was held back while its *sender* restarted is merely
+ * late: it is believed, once. Within a session the receiver remembers the last 256 counters of
+ * every sender, since datagrams overtake each other; what is older than that is dropped, too.
  *
  * That memory is bounded: with too many senders in it, the receiver begins a new session and
  * forgets them all; whoever is still there is greeted once more.
@@ -104,7 +105,7 @@ const UNKNOWN_SESSION = '00'.repeat(SESSION_BYTES);
 const NOT_OURS = 'it is not sealed with our key';
 const MAX_REMEMBERED_SENDERS = 10_000;
 /** So many bodies of first contacts are kept, until a greeting tells how to seal them. */
-const KEPT_BODIES = 16;
+export const KEPT_BODIES = 16;
 
 interface Head {
   readonly kind: number;
