@@ -129,6 +129,7 @@ export function applyLink(chain: ChainState, link: Link, instanceNumber: number)
  */
 export type Standing = number | 'overtaken' | 'forgotten' | 'new';
 
+/** How this request stands after all links so far. */
 export function standingOf(chain: ChainState, request: RequestId): Standing {
   const { client, since, number } = partsOf(request);
   const known = chain.requests.find((remembered) => remembered.client === client);
@@ -152,6 +153,7 @@ function remember(
   };
 }
 
+/** What a request id says. */
 export function partsOf(request: RequestId): { client: string; since: number; number: number } {
   const [client = '', since, number] = request.split('-');
   return { client, since: Number(since), number: Number(number) };

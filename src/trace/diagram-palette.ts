@@ -64,14 +64,7 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
 };
 
 /** What things are painted with: a literal colour each, or the name of a variable of a page. */
-export interface Paints {
-  readonly background: string;
-  readonly ink: string;
-  readonly quiet: string;
-  readonly guide: string;
-  readonly trouble: string;
-  readonly down: string;
-  readonly paleDown: string;
+export interface Paints extends Omit<Theme, 'hues' | 'paleness'> {
   /** The hue at this place, its pale form, and what is readable on it; -1: the quiet colour. */
   hue(index: number): string;
   pale(index: number): string;
