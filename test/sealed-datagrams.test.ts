@@ -1,8 +1,9 @@
 /** Sealed datagrams, by themselves and around real servers. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { type ChainState, MAX_REMEMBERED_CLIENTS } from '../src/chain.ts';
@@ -242,7 +243,7 @@ suite('A shared key', () => {
     const file = join(temporaryDirectory(t), 'key');
     assert.equal(chosenKey(undefined, {}), null);
     for (const end of ['', '\n', '\r\n']) {
-      writeFileSync(file, `${KEY_TEXT}${end}`);
+      writeFileSync(file, `${KEY_TEXT}${end}`, { mode: 0o600 });
       assert.ok(chosenKey(file, {})?.equals(KEY));
     }
     assert.ok(chosenKey(undefined, { PAXOS_KEY: KEY_TEXT })?.equals(KEY));
@@ -251,7 +252,7 @@ suite('A shared key', () => {
 
   test('has at least 16 bytes, and is not shown', (t) => {
     const file = join(temporaryDirectory(t), 'key');
-    writeFileSync(file, 'too short\n');
+    writeFileSync(file, 'too short\n', { mode: 0o600 });
     const isTold = ({ message }: Error) =>
       /cannot be used: it has [0-9]+ bytes, and 16 are the least/.test(message) &&
       !message.includes('short');
@@ -260,6 +261,37 @@ suite('A shared key', () => {
     assert.throws(() => chosenKey(undefined, { PAXOS_KEY: '' }), isTold);
     assert.throws(() => chosenKey(`${file}.not`, {}), /no such file/);
     assert.equal(JSON.stringify({ KEY }).includes('horse'), false);
+  });
+
+  test('is more than white space', (t) => {
+    const blank = ' \t\n\u00a0'.repeat(16);
+    assert.throws(() => chosenKey(keyFile(t, blank), {}), /cannot be used: .* white space$/);
+    assert.throws(() => chosenKey(undefined, { PAXOS_KEY: blank }), /nothing but white space/);
+  });
+
+  test('comes from a regular file of a moderate size, and from nothing that never ends', (t) => {
+    const directory = join(temporaryDirectory(t), 'directory');
+    mkdirSync(directory, { mode: 0o700 });
+    const fifo = join(directory, 'fifo');
+    execFileSync('mkfifo', ['-m', '600', fifo]);
+    for (const file of ['/dev/zero', fifo, directory]) {
+      assert.throws(() => chosenKey(file, {}), /cannot be used: it is not a regular file$/, file);
+    }
+    const large = keyFile(t, KEY_TEXT.repeat(1_000));
+    assert.throws(() => chosenKey(large, {}), /it has 28001 bytes, and 4096 are the most$/);
+  });
+
+  test('comes from a file that is open to nobody else', (t) => {
+    const file = keyFile(t);
+    for (const mode of [0o640, 0o604, 0o620, 0o601]) {
+      chmodSync(file, mode);
+      const says = new RegExp(`cannot be used: .*: chmod 600 ${file}$`);
+      assert.throws(() => chosenKey(file, {}), says, mode.toString(8));
+    }
+    for (const mode of [0o600, 0o400]) {
+      chmodSync(file, mode);
+      assert.ok(chosenKey(file, {})?.equals(KEY));
+    }
   });
 
   test('is what a server needs that others can reach', async (t) => {
@@ -351,9 +383,9 @@ suite('A shared key', () => {
   });
 });
 
-function keyFile(t: TestContext): string {
+function keyFile(t: TestContext, text = KEY_TEXT): string {
   const file = join(temporaryDirectory(t), 'key');
-  writeFileSync(file, `${KEY_TEXT}\n`);
+  writeFileSync(file, `${text}\n`, { mode: 0o600 });
   return file;
 }
 

@@ -64,10 +64,14 @@ export const UNSEALED: Envelope = {
   open: (body) => ({ from: null, body }),
 };
 
-/** A key out of its bytes. Throws an `Error` with one sentence if there are too few. */
+/** A key out of its bytes. Throws an `Error` with one sentence if anybody could guess it. */
 export function keyOf(bytes: Uint8Array): KeyObject {
-  if (bytes.length >= MIN_KEY_BYTES) return createSecretKey(bytes);
-  throw new Error(`it has ${bytes.length} bytes, and ${MIN_KEY_BYTES} are the least`);
+  if (bytes.length < MIN_KEY_BYTES) {
+    throw new Error(`it has ${bytes.length} bytes, and ${MIN_KEY_BYTES} are the least`);
+  }
+  const isBlank = Buffer.from(bytes).toString().trim() === '';
+  if (isBlank) throw new Error('it is nothing but white space');
+  return createSecretKey(bytes);
 }
 
 /**
