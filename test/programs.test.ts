@@ -124,6 +124,7 @@ suite('A state file that cannot be right stops the server and is left alone:', (
     lease: null,
     latestUpdateIds: { A: 'A-00000000-4' },
     requests: [],
+    forgottenUpTo: 0,
     promisedId: { number: 7, uid: 'C' },
     acceptedId: { number: 7, uid: 'C' },
     acceptedValue: { update: 'x', id: 'C-00000000-1' },
