@@ -15,6 +15,7 @@ import {
   encodeDatagram,
   MAX_VALUE_BYTES,
   type Reply,
+  type StatusReply,
 } from '../src/messages.ts';
 import { readClientOptions } from '../src/node/client-options.ts';
 import { promptForValues } from '../src/node/client-prompt.ts';
@@ -86,12 +87,20 @@ test('A client of servers without a master', async (t) => {
     }
   });
 
-  await t.test('watches all servers, a line a round, until Ctrl-C', async () => {
-    const program = new Program('client.ts', ['--watch', '--cluster', cluster.clusterFile]);
-    const line = new Promise<void>((seen) => program.onText(() => seen()));
-    await Promise.race([line, program.exited]);
-    program.signal('SIGINT');
-    assertPrints(await program.end(), /^A #[0-9]+ "[^|]+" \| B #[0-9]+ [^|]+ \| C #[0-9]+ [^|]+\n/);
+  await t.test('watches all servers, or one, a line a round, until Ctrl-C', async () => {
+    const all = /^A #[0-9]+ "[^|]+" \| B #[0-9]+ [^|]+ \| C #[0-9]+ [^|]+\n/;
+    const onlyB = /^B #[0-9]+ "[^|]+\n/;
+    for (const [args, says] of [
+      [[], all],
+      [['B'], onlyB],
+    ] as const) {
+      const flags = ['--watch', '--cluster', cluster.clusterFile];
+      const program = new Program('client.ts', [...args, ...flags]);
+      const line = new Promise<void>((seen) => program.onText(() => seen()));
+      await Promise.race([line, program.exited]);
+      program.signal('SIGINT');
+      assertPrints(await program.end(), says);
+    }
   });
 
   await t.test('asks the next server when one is down', async () => {
@@ -234,6 +243,9 @@ suite('The command line of the client', () => {
       [['A', 'x', '--timeout', '5'], /--timeout goes with --wait/],
       [['A', '--read', '--timeout', '1.5'], /--timeout must be a whole number/],
       [['A', 'x', '--any'], /--any picks the server/],
+      [['A', '--status', '--any'], /--any picks the server itself.*: leave out "A"/],
+      [['A', 'x', '--read', '--any'], /--any picks the server/],
+      [['--watch', '--any'], /--watch shows all servers.*: leave out --any/],
       [['--read'], /no server is named/],
       [['X', '--read'], /no server X/],
       [['A', '--wait', 'x'.repeat(MAX_VALUE_BYTES)], /the limit is 32768 bytes/],
@@ -318,18 +330,51 @@ suite('At the prompt', () => {
 });
 
 test('On a terminal the servers are shown in place', async () => {
-  const screen = Object.assign(new PassThrough(), { isTTY: true, columns: 60 });
+  const nobody: readonly Report[] = UIDS.map((uid) => [uid, null]);
+  const frame = `Ctrl-C ends\n${UIDS.map((uid) => `${uid}  does not answer\n`).join('')}`;
+  const shown = await watchOn({ columns: 60 }, nobody, 2);
+  assert.equal(shown, `${frame}\u001b[4A\u001b[1G\u001b[0J${frame}`);
+});
+
+test('A terminal that does not know how wide it is shows the servers, too', async () => {
+  for (const size of [{ columns: 0 }, {}]) {
+    const shown = await watchOn(size, [['A', STATUS]], 1);
+    assert.match(shown, /^Ctrl-C ends\nA {2}#7 .{50,75}\n$/);
+  }
+});
+
+const STATUS: StatusReply = {
+  type: 'status_report',
+  requestId: requestIdOf(1, 0),
+  instanceNumber: 7,
+  value: 'hello',
+  promisedId: null,
+  acceptedId: null,
+  hasLeases: true,
+  master: null,
+  leaseLeftMs: 0,
+  waiting: 0,
+  uptimeMs: 1_000,
+  heardMs: {},
+};
+
+/** What a terminal of this size is shown in so many rounds. */
+async function watchOn(
+  size: { readonly columns?: number },
+  reports: readonly Report[],
+  rounds: number,
+): Promise<string> {
+  const screen = Object.assign(new PassThrough(), { isTTY: true, ...size });
   const end = new AbortController();
-  let rounds = 0;
-  const ask = async (): Promise<readonly Report[]> => {
-    rounds += 1;
-    if (rounds === 2) setImmediate(() => end.abort());
-    return UIDS.map((uid) => [uid, null]);
+  let round = 0;
+  const ask = async () => {
+    round += 1;
+    if (round === rounds) setImmediate(() => end.abort());
+    return reports;
   };
   await watch(ask, screen, false, end.signal);
-  const frame = `Ctrl-C ends\n${UIDS.map((uid) => `${uid}  does not answer\n`).join('')}`;
-  assert.equal(String(screen.read()), `${frame}\u001b[4A\u001b[1G\u001b[0J${frame}`);
-});
+  return String(screen.read());
+}
 
 function runClient(cluster: Cluster, ...args: readonly string[]): Promise<Exit> {
   return run('client.ts', '--cluster', cluster.clusterFile, ...args);

@@ -51,6 +51,7 @@ Examples:
   npx tsx client.ts A --read --local             what A has; it may be stale
   npx tsx client.ts A --status --json            how A is
   npx tsx client.ts --watch                      how all servers are, again and again
+  npx tsx client.ts A --watch                    how A is, again and again
   npx tsx client.ts A                            type one value after the other
   npx tsx client.ts C -- --looks-like-an-option
 
@@ -68,7 +69,7 @@ export function readClientOptions(args: readonly string[], isTerminal: boolean):
     .option('--read', 'read the value: nothing newer was chosen before')
     .option('--local', 'with --read: what this server has, at once, and perhaps stale')
     .option('--status', 'ask the server how it is')
-    .option('--watch', 'ask all servers how they are, every second, until Ctrl-C')
+    .option('--watch', 'ask this server, or all, how they are, every second, until Ctrl-C')
     .option('--json', 'with --status or --watch: JSON')
     .option('--timeout <MS>', `how long to wait (default: ${DEFAULT_TIMEOUTS})`)
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
@@ -79,9 +80,7 @@ export function readClientOptions(args: readonly string[], isTerminal: boolean):
   const options = command.opts<Flags>();
 
   const [uid, value] = options.any ? [undefined, ...words] : words;
-  if (options.any && words.length > 1) {
-    throw new UsageError('--any picks the server itself: give it only the value, and no server');
-  }
+  if (options.any) checkWordsWithAny(options, words);
   const task = taskOf(options, value);
   checkFlags(options, task, uid, isTerminal);
   if (value !== undefined) checkValue(value);
@@ -113,9 +112,25 @@ interface Flags {
   readonly verbose?: true;
 }
 
-function taskOf({ wait, read, local, status, watch }: Flags, value: string | undefined): Task {
-  const isQuestion = read || status || watch;
-  if (value !== undefined && isQuestion) {
+function checkWordsWithAny(flags: Flags, words: readonly string[]): void {
+  if (words.length > 1) {
+    throw new UsageError('--any picks the server itself: give it only the value, and no server');
+  }
+  const [word] = words;
+  if (word !== undefined && isQuestion(flags)) {
+    throw new UsageError(
+      `--any picks the server itself, and a question has no value: leave out ${JSON.stringify(word)}`,
+    );
+  }
+}
+
+function isQuestion({ read, status, watch }: Flags): boolean {
+  return read === true || status === true || watch === true;
+}
+
+function taskOf(flags: Flags, value: string | undefined): Task {
+  const { wait, read, local, status, watch } = flags;
+  if (value !== undefined && isQuestion(flags)) {
     throw new UsageError('either a value is set, or something is asked: not both at once');
   }
   if (read && (status || watch)) throw new UsageError('--read asks for the value only');
@@ -135,6 +150,9 @@ function checkFlags(flags: Flags, { kind }: Task, uid: string | undefined, isTer
   if (flags.local && kind !== 'read') throw new UsageError('--local goes with --read');
   if (flags.json && kind !== 'status' && kind !== 'watch') {
     throw new UsageError('--json goes with --status or --watch');
+  }
+  if (flags.any && kind === 'watch') {
+    throw new UsageError('--watch shows all servers, or the one that you name: leave out --any');
   }
   if (flags.timeout !== undefined && kind === 'fire') {
     throw new UsageError('--timeout goes with --wait: without it there is no answer');

@@ -100,8 +100,9 @@ class Client {
   }
 
   async #watch(): Promise<void> {
-    const { cluster, timeoutMs, isJson } = this.#options;
-    const askers = [...cluster.keys()].map((uid) => [uid, new Asker(this.#network)] as const);
+    const { server: only, cluster, timeoutMs, isJson } = this.#options;
+    const uids = only === null ? [...cluster.keys()] : [only];
+    const askers = uids.map((uid) => [uid, new Asker(this.#network)] as const);
     const ask = () => {
       const options = { timeoutMs, mayMove: false };
       const asked = askers.map(([server, asker]) => reportOf(asker, { ...options, server }));

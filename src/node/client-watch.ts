@@ -49,9 +49,12 @@ function showInPlace(
   screen.write(`${lines.join('\n')}\n`);
 }
 
-/** The last column is left free: some terminals would begin a new line there. */
-function columnsOf({ columns = 80 }: Screen): number {
-  return columns - 1;
+/**
+ * The last column is left free: some terminals would begin a new line there. A terminal that does
+ * not know how wide it is says 0.
+ */
+function columnsOf({ columns }: Screen): number {
+  return (columns || 80) - 1;
 }
 
 function aborted(signal: AbortSignal): Promise<null> {
