@@ -118,9 +118,8 @@ function checkWordsWithAny(flags: Flags, words: readonly string[]): void {
   }
   const [word] = words;
   if (word !== undefined && isQuestion(flags)) {
-    throw new UsageError(
-      `--any picks the server itself, and a question has no value: leave out ${JSON.stringify(word)}`,
-    );
+    const why = '--any picks the server itself, and a question has no value';
+    throw new UsageError(`${why}: leave out ${JSON.stringify(word)}`);
   }
 }
 
