@@ -12,8 +12,8 @@
  */
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Outcome, Question } from '../client-session.ts';
 import type { Random } from '../simulation/random.ts';
+import { type Asked, firedOf, operationOf } from '../trace/history.ts';
 import type { Operation } from '../trace/linearizability.ts';
 import { Asker } from './client-asker.ts';
 import { ClientNetwork } from './client-network.ts';
@@ -49,8 +49,7 @@ export class HistoryFile {
 
   /** To be called before the value is sent. */
   addFired(client: string, value: string): void {
-    const unknown = { return: null, outcome: 'unknown' } as const;
-    this.add({ client, op: 'write', value, call: this.nowMs, ...unknown });
+    this.add(firedOf(client, value, this.nowMs));
   }
 }
 
@@ -120,23 +119,4 @@ export class WaitingClient {
     else this.lastWord = ended.lastWord;
     return ended.outcome === 'answered';
   }
-}
-
-type Asked = Exclude<Question, { type: 'status' }>;
-
-function operationOf(
-  client: string,
-  question: Asked,
-  call: number,
-  endMs: number,
-  ended: Outcome,
-): Operation {
-  const asked = { client, op: question.type === 'request' ? 'write' : 'read', call } as const;
-  const written = question.type === 'request' ? question.value : null;
-  if (ended.outcome === 'unknown') {
-    return { ...asked, value: written, return: null, outcome: 'unknown' };
-  }
-  const { reply } = ended;
-  const value = reply.type === 'value' ? reply.value : written;
-  return { ...asked, value, return: endMs, outcome: 'ok' };
 }

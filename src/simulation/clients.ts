@@ -6,16 +6,17 @@
  * Values that are fired and forgotten change the register, too. Each that arrives at a server may
  * take effect, once for every datagram, so each arrival counts as a write of unknown outcome.
  */
-import { ClientSession, type Options, type Outcome, type Question } from '../client-session.ts';
+import { ClientSession, type Options, type Outcome } from '../client-session.ts';
 import type { ChosenReply, ValueReply } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { type Asked, firedOf, operationOf } from '../trace/history.ts';
 import { findContradiction, type Operation } from '../trace/linearizability.ts';
 import type { World } from './world.ts';
 
 /** What a client of this name is to ask, as soon as all it was given before has come to an end. */
 export interface Asking {
   readonly client: string;
-  readonly question: Exclude<Question, { type: 'status' }>;
+  readonly question: Asked;
   readonly options: Options;
 }
 
@@ -70,7 +71,7 @@ export class Clients {
     if (event.event === 'advance') return this.#advance(event);
     if (event.event !== 'receive' || event.message.type !== 'propose') return;
     const { value } = event.message;
-    this.#history.push(writeOf(FIRED, value, event.at));
+    this.#history.push(firedOf(FIRED, value, event.at));
   }
 
   /** The run is over: do all answers fit together? Null, or which of them do not. */
@@ -95,8 +96,10 @@ export class Clients {
   }
 
   #ended(asking: Asking, call: number, ended: Outcome): void {
-    const operation = operationOf(asking, call, this.#world.nowMs, ended);
-    if (operation !== null) this.#history.push(operation);
+    const { client, question } = asking;
+    if (!isLocal(asking)) {
+      this.#history.push(operationOf(client, question, call, this.#world.nowMs, ended));
+    }
     if (ended.outcome === 'unknown') return this.#checkPatience(asking, call, ended.lastWord);
     const { reply } = ended;
     if (reply.type === 'chosen') this.#checkChosen(asking, reply);
@@ -157,9 +160,10 @@ class Client {
 
   /** What it has asked and was not answered yet. */
   get open(): Operation | null {
-    if (this.#asked === null) return null;
+    if (this.#asked === null || isLocal(this.#asked.asking)) return null;
     const { asking, call } = this.#asked;
-    return operationOf(asking, call, call, { outcome: 'unknown', lastWord: '' });
+    const unknown = { outcome: 'unknown', lastWord: '' } as const;
+    return operationOf(asking.client, asking.question, call, call, unknown);
   }
 
   ask(asking: Asking): void {
@@ -181,29 +185,7 @@ class Client {
   }
 }
 
-function writeOf(client: string, value: string, call: number): Operation {
-  return { client, op: 'write', value, call, return: null, outcome: 'unknown' };
-}
-
-/** As the history has it; null for what may be told from memory, however old that is. */
-function operationOf(
-  { client, question }: Asking,
-  call: number,
-  endMs: number,
-  { outcome, ...ended }: Outcome,
-): Operation | null {
-  if (question.type === 'read' && question.isLocal) return null;
-  const isOk = outcome === 'answered';
-  const answer = isOk ? ({ return: endMs, outcome: 'ok' } as const) : null;
-  if (question.type === 'request') return { ...writeOf(client, question.value, call), ...answer };
-  const told = 'reply' in ended && ended.reply.type === 'value' ? ended.reply.value : null;
-  const asked = {
-    client,
-    op: 'read',
-    value: told,
-    call,
-    return: null,
-    outcome: 'unknown',
-  } as const;
-  return { ...asked, ...answer };
+/** What may be told from memory, however old that is, has no place in a history. */
+function isLocal({ question }: Asking): boolean {
+  return question.type === 'read' && question.isLocal;
 }

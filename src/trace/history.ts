@@ -1,0 +1,28 @@
+/** What clients ask and are told, as the operations of a history. */
+import type { Outcome, Question } from '../client-session.ts';
+import type { Operation } from './linearizability.ts';
+
+/** What has to do with the register. */
+export type Asked = Exclude<Question, { type: 'status' }>;
+
+/** A question that was put at `call`, in milliseconds, and how it ended at `endMs`. */
+export function operationOf(
+  client: string,
+  question: Asked,
+  call: number,
+  endMs: number,
+  ended: Outcome,
+): Operation {
+  const written = question.type === 'request' ? question.value : null;
+  const asked = { client, op: question.type === 'request' ? 'write' : 'read', call } as const;
+  if (ended.outcome === 'unknown') {
+    return { ...asked, value: written, return: null, outcome: 'unknown' };
+  }
+  const value = ended.reply.type === 'value' ? ended.reply.value : written;
+  return { ...asked, value, return: endMs, outcome: 'ok' };
+}
+
+/** A value that was fired and forgotten: nobody knows what becomes of it. */
+export function firedOf(client: string, value: string, call: number): Operation {
+  return { client, op: 'write', value, call, return: null, outcome: 'unknown' };
+}
