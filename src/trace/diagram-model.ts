@@ -20,6 +20,7 @@ import { type Datagram, type Turn, type Turns, turnsOf } from './diagram-turns.t
 import { Narrator, type Phrase } from './diagram-words.ts';
 import type { TraceEvent } from './events.ts';
 import { INVARIANTS, Invariants, type Violation } from './invariants.ts';
+import type { Words } from './words.ts';
 
 export interface Diagram {
   /** All servers of the cluster, in order. */
@@ -50,7 +51,7 @@ export interface Row {
   readonly silenceMs: number;
   readonly phrases: readonly Phrase[];
   /** What a client asked for, if that is what this row is about. */
-  readonly asked: string | null;
+  readonly asked: Words | null;
 }
 
 /**
@@ -267,11 +268,19 @@ function isLate({ events }: Turn): boolean {
   return of === 'promise' ? count >= quorumOf(servers) : count === 0;
 }
 
-function askedIn({ events }: Turn): string | null {
-  for (const event of events) {
-    if (event.event === 'receive' && event.message.type === 'propose') return event.message.value;
+function askedIn({ events }: Turn): Words | null {
+  const [first] = events;
+  if (first?.event !== 'receive') return null;
+  const { message } = first;
+  switch (message.type) {
+    case 'propose':
+    case 'request':
+      return { before: '', value: message.value, after: '?' };
+    case 'read':
+      return { before: message.isLocal ? 'local read?' : 'read?' };
+    default:
+      return null;
   }
-  return null;
 }
 
 /** What every server is and has, turn by turn; and the stretches that it stays in one condition. */

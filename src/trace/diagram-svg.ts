@@ -15,6 +15,7 @@ import type { Arrow, Diagram, Stretch } from './diagram-model.ts';
 import type { Paints } from './diagram-palette.ts';
 import { escapeXml, fitLine, isMeasured, widthOf } from './diagram-text.ts';
 import type { Icon } from './diagram-words.ts';
+import type { Words } from './words.ts';
 
 /** A part of a picture: its elements, and how high it is. */
 export interface Part {
@@ -266,11 +267,11 @@ function drawRow(placed: PlacedRow, layout: Layout, paints: Paints, isLinked: bo
   return parts.join('\n');
 }
 
-function drawAsked(placed: PlacedRow, asked: string, layout: Layout, paints: Paints): string {
+function drawAsked(placed: PlacedRow, asked: Words, layout: Layout, paints: Paints): string {
   const x = layout.clientX ?? 0;
   const y = placed.y - 12;
   const room = layout.clientWordsTo - x - 8;
-  const text = fitLine({ value: asked, after: '?' }, room, { sizePx: 11, isBold: true });
+  const text = fitLine(asked, room, { sizePx: 11, isBold: true });
   const dot = `<circle cx="${px(x)}" cy="${px(y)}" r="3.5" fill="${paints.quiet}"/>`;
   const more = `${rim(paints)} data-lane="client"`;
   const options = { sizePx: 11, fill: paints.ink, isBold: true, more };

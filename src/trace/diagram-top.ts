@@ -130,6 +130,10 @@ function iconItems({ rows, diagram }: Layout, paints: Paints): Item[] {
     const draw = (x: number, y: number) => drawIcon('star', x + 7, y, diagram, paints);
     items.push({ words: 'chosen, and known to be', width: 14, draw });
   }
+  if (icons.includes('tick')) {
+    const draw = (x: number, y: number) => drawIcon('tick', x + 7, y, diagram, paints);
+    items.push({ words: 'known here, too', width: 14, draw });
+  }
   return items;
 }
 

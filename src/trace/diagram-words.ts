@@ -189,8 +189,28 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
       return alarm({ before: `FAILS: ${event.why}` });
     case 'stop':
       return plain({ before: 'stops in good order' });
+    case 'reply':
+      return sayReply(event, turn);
     case 'reject':
       return { icon: null, words: { before: `rejects: ${event.why}` }, mood: 'trouble' };
+    default:
+      return null;
+  }
+}
+
+function sayReply({ message }: Event<'reply'>, turn: readonly TraceEvent[]): Phrase | null {
+  switch (message.type) {
+    case 'chosen':
+      return quiet({ before: `answers: chosen in #${message.instanceNumber}` });
+    case 'value': {
+      const after = message.isCurrent ? '' : ', may be old';
+      const { value } = message;
+      if (value === null) return quiet({ before: `answers: no value yet${after}` });
+      return quiet({ before: 'answers ', value, after });
+    }
+    case 'refused':
+      if (turn.some(({ event }) => event === 'update')) return null; // it has been said
+      return { icon: null, words: { before: `no, ${message.why}` }, mood: 'trouble' };
     default:
       return null;
   }
@@ -239,7 +259,7 @@ function sayLease(event: Event<'lease'>): Phrase | null {
   const isMine = holder === server;
   switch (what) {
     case 'wanted':
-      if (isMine) return plain({ before: 'renews its lease' });
+      if (isMine) return plain({ before: 'asks for its lease again' });
       return plain({
         before: holder === null ? 'no master: stands' : `lease of ${holder} over: stands`,
       });
