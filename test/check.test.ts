@@ -209,6 +209,24 @@ suite('The reader of traces', () => {
     assert.throws(() => readTraces([missing]), /the trace .*none\.ndjson cannot be read: no such/);
   });
 
+  test('remarks that a trace seems to be of another run: its time is that of no other', (t) => {
+    const traces = simulatedTraces();
+    const lateBy = (ms: number, trace: readonly TraceEvent[] = []) =>
+      trace.map((event) => ({ ...event, at: event.at + ms }));
+    assert.deepEqual(readTraces(writeTraces(t, traces)).remarks, []);
+    const day = 86_400_000;
+    const [a = [], b = [], c = []] = traces;
+    const [one] = readTraces(writeTraces(t, [a, lateBy(day, b), c])).remarks;
+    assert.match(
+      one ?? '',
+      /^the time of \S+b\.ndjson is in no other trace: are all of one run\?$/,
+    );
+    const { remarks } = readTraces(writeTraces(t, [a, lateBy(day, b), []]));
+    assert.equal(remarks.length, 1);
+    assert.match(remarks[0] ?? '', /^the time of \S+a\.ndjson, \S+b\.ndjson is in no other/);
+    assert.deepEqual(readTraces(writeTraces(t, [a, []])).remarks, []);
+  });
+
   test('leaves out a half line before the next start', (t) => {
     const { events, remarks } = readTraces(write(t, [`${start}{"at":\n${start}`]));
     assert.equal(events.length, 2);

@@ -13,7 +13,7 @@ export interface Traces {
   /** Every server that is spoken of, and those whose events are here. */
   readonly uids: readonly Uid[];
   readonly traced: readonly Uid[];
-  /** Sentences about lines that were left out, because a killed server did not end them. */
+  /** Sentences about lines that a killed server did not end, and about traces of other runs. */
   readonly remarks: readonly string[];
   /** Where an event was read: `a.ndjson:12`. */
   placeOf(event: TraceEvent): string;
@@ -28,6 +28,7 @@ export function readTraces(paths: readonly string[]): Traces {
   const remarks: string[] = [];
   const traces = paths.map((path) => readTrace(path, places, remarks));
   checkBeginnings(traces, places);
+  remarks.push(...remarkOnTimes(paths, traces));
   const uids = new Set<Uid>();
   const traced = new Set<Uid>();
   for (const event of traces.flat()) {
@@ -103,6 +104,36 @@ function wrongPart(event: unknown): string | null {
   if (typeof name !== 'string') return 'event is not a name';
   if (name !== 'send') return null;
   return Array.isArray(event['to']) && isRecord(event['message']) ? null : 'nothing is sent';
+}
+
+interface Span {
+  readonly path: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Servers of one run live at the same time, though not all of them from beginning to end. */
+function remarkOnTimes(
+  paths: readonly string[],
+  traces: readonly (readonly TraceEvent[])[],
+): string[] {
+  const spans = traces.flatMap((trace, index) => spanOf(paths[index] ?? '?', trace));
+  if (spans.length < 2) return [];
+  const alone = spans.filter((one) => !spans.some((other) => other !== one && overlap(one, other)));
+  if (alone.length === 0) return [];
+  const names = alone.map(({ path }) => path).join(', ');
+  return [`the time of ${names} is in no other trace: are all of one run?`];
+}
+
+function spanOf(path: string, trace: readonly TraceEvent[]): Span[] {
+  if (trace.length === 0) return [];
+  const fromMs = trace.reduce((least, { at }) => Math.min(least, at), Number.POSITIVE_INFINITY);
+  const toMs = trace.reduce((most, { at }) => Math.max(most, at), Number.NEGATIVE_INFINITY);
+  return [{ path, fromMs, toMs }];
+}
+
+function overlap(one: Span, other: Span): boolean {
+  return one.fromMs <= other.toMs && other.fromMs <= one.toMs;
 }
 
 /** Each server has one trace, and it must tell with what state the server began. */
