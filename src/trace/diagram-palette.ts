@@ -4,7 +4,8 @@
  *
  * Hues must keep apart at a glance, for colour-blind eyes, too. Their distance is the Euclidean
  * one in CIELAB (ΔE*ab of 1976), the least over normal sight and the three kinds of dichromacy as
- * Machado, Oliveira and Fernandes simulate them (2009, severity 1). It is at least 40, and all
+ * Machado, Oliveira and Fernandes simulate them (2009, severity 1). Among the hues it is at least
+ * 40 (`quiet` and `trouble` are nearer to some of them, and differ by shape and words), and all
  * have a contrast of at least 3:1 against the background. A search found at most six that have
  * both, some of them glaring or nearly black, and none for a fifth beside a blue and an orange that
  * read well on white. So there are four. In a larger cluster the busiest four owners get them,
