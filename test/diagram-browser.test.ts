@@ -136,6 +136,15 @@ function withStrangeValues(): readonly TraceEvent[] {
   return run.events;
 }
 
+/** A is asked for these values, and says nothing. */
+function askedFor(...values: readonly string[]): readonly TraceEvent[] {
+  const run = new HandMadeRun().startAll();
+  for (const value of values) {
+    run.tell('A', { event: 'receive', from: null, seq: 1, message: { type: 'propose', value } });
+  }
+  return run.events;
+}
+
 suite('A diagram in a browser', { skip }, () => {
   before(async () => {
     browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
@@ -192,7 +201,10 @@ suite('A diagram in a browser', { skip }, () => {
     assert.match(await textOf(page, '#where'), /^row 5 · 0 ms · B: promises 2\.A in #1$/);
     assert.equal(new URL(page.url()).hash, '#5');
     await page.keyboard.press('k');
-    assert.match(await textOf(page, '#where'), /^row 4 · 0 ms · A: prepares 2\.A in #1$/);
+    assert.match(
+      await textOf(page, '#where'),
+      /^row 4 · 0 ms · A: is asked "fragile"\?; prepares 2\.A in #1$/,
+    );
 
     for (let count = 0; count < 2; count += 1) await page.keyboard.press('j');
     const [a, b, c] = await page.locator('.server').allInnerTexts();
@@ -229,6 +241,31 @@ suite('A diagram in a browser', { skip }, () => {
     await page.waitForFunction("document.getElementById('where').innerText.startsWith('row 2 ')");
   });
 
+  test('opens at its first row if its address names none', async (t) => {
+    for (const hash of ['#1.5', '#0', '#-3', '#9999', '#row', '#%20', '#']) {
+      const page = await openPage(t);
+      const errors: string[] = [];
+      page.on('pageerror', (error) => errors.push(error.message));
+      await load(t, page, pageOf(diagramOf(eventsOfStory('02-duel'))), hash);
+      assert.match(await textOf(page, '#where'), /^row 1 /, hash);
+      await page.keyboard.press('j');
+      assert.match(await textOf(page, '#where'), /^row 2 /, hash);
+      assert.deepEqual(errors, [], hash);
+    }
+  });
+
+  test('says what a client asks for, whole if there is room, and beside the row', async (t) => {
+    const diagram = diagramOf(askedFor('without a master', 'w'.repeat(150)));
+    const page = await openDiagram(t, diagram);
+    const [short, long] = (await boxesOf(page)).filter(({ lane }) => lane === 'client');
+    assert.equal(short?.text, '"without a master"?');
+    assert.match(long?.text ?? '', /^"w+…"\?$/);
+    const tips = await page.locator('[data-lane="client"] title').allTextContents();
+    assert.deepEqual(tips, [`"${'w'.repeat(150)}"?`]);
+    for (let count = 0; count < 3; count += 1) await page.keyboard.press('j');
+    assert.match(await textOf(page, '#where'), /^row 4 · 3 ms · A: is asked "without a master"\?$/);
+  });
+
   test('jumps to what is wrong, by key and by button', async (t) => {
     const events = simulatedEvents(3, 8);
     const violations = [0.3, 0.6].map((part, index) => {
@@ -238,13 +275,19 @@ suite('A diagram in a browser', { skip }, () => {
     const diagram = diagramOf(events, { violations });
     const [first, second] = diagram.violations;
     const page = await openDiagram(t, diagram);
-    await page.keyboard.press('n');
-    assert.equal(new URL(page.url()).hash, `#${first?.row}`);
+    assert.match(await textOf(page, '#where'), new RegExp(`^row ${first?.row} `));
     assert.match(await textOf(page, '#violation'), /1\. Agreement: .*<b>it is not<\/b>/);
+    const box = await page.locator('#cursor').boundingBox();
+    assert.ok(box !== null && box.y > 0 && box.y + box.height < WIDE.height);
     await page.click('button >> text=next');
     assert.equal(new URL(page.url()).hash, `#${second?.row}`);
     await page.keyboard.press('p');
     assert.equal(new URL(page.url()).hash, `#${first?.row}`);
+    await page.keyboard.press('n');
+    assert.equal(new URL(page.url()).hash, `#${second?.row}`);
+
+    const elsewhere = await openDiagram(t, diagram, { hash: '#2' });
+    assert.match(await textOf(elsewhere, '#where'), /^row 2 /);
   });
 
   test('asks for nothing, and nothing goes wrong in it', async (t) => {

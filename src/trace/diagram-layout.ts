@@ -90,7 +90,7 @@ export interface Window {
 const WORDS_PX = [0, 420, 290, 208, 184, 164, 146, 132, 124, 118];
 const TIMES_TO = 50;
 const CLIENT_X = 84;
-const CLIENT_WORDS_PX = 76;
+const CLIENTS_TO = 168;
 /** From a lane to its words, and from the words to the next lane. */
 const BESIDE_PX = 19;
 const GUTTER_PX = 36;
@@ -117,8 +117,9 @@ const ICON_GAP_PX = 4;
 export function layOut(diagram: Diagram, window: Window): Layout {
   const { uids, hasClients } = diagram;
   const clientX = hasClients ? CLIENT_X : null;
-  const clientWordsTo = hasClients ? CLIENT_X + 8 + CLIENT_WORDS_PX : TIMES_TO;
-  const lanes = placeLanes(uids, clientWordsTo);
+  const lanes = placeLanes(uids, hasClients ? CLIENTS_TO : TIMES_TO);
+  // What a client asks for stands above its row, where only lanes are in its way.
+  const clientWordsTo = (lanes[0]?.x ?? CLIENTS_TO) - BESIDE_PX;
   const sizePx = uids.length > 5 ? 11 : 12;
   const right = Math.max(...lanes.map(({ x, wordsTo }) => Math.max(x, wordsTo)), 0);
   const rows = placeRows(diagram, window, lanes, sizePx);

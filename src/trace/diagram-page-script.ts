@@ -11,9 +11,9 @@ const violations = data.violations.filter((it) => indexOf(it.row) >= 0);
 let current = -1;
 let touched = [];
 
+/** -1: there is no such row in the picture. */
 function indexOf(number) {
-  const index = number - data.rows[0].number;
-  return index >= 0 && index < data.rows.length ? index : -1;
+  return data.rows.findIndex((row) => row.number === number);
 }
 
 /** The row at this height of the picture. */
@@ -89,7 +89,7 @@ function jump(step) {
 
 function followAddress() {
   const index = indexOf(Number(location.hash.slice(1)));
-  if (location.hash !== '' && index >= 0) moveTo(index, true);
+  if (index >= 0) moveTo(index, true);
 }
 
 const keys = {
@@ -116,7 +116,8 @@ for (const button of document.querySelectorAll('button')) {
 }
 addEventListener('hashchange', followAddress);
 if (data.rows.length > 0) {
-  moveTo(0, false);
+  const isWrong = violations.length > 0;
+  moveTo(isWrong ? indexOf(violations[0].row) : 0, isWrong);
   followAddress();
 }
 `;

@@ -137,8 +137,10 @@ function dataOf({ diagram, rows }: Layout) {
 }
 
 function dataOfRow({ row, top, bottom }: PlacedRow) {
-  const { number, uid: server, atMs, phrases } = row;
-  const words = phrases.map((phrase) => textOf(phrase.words, VALUE_COLUMNS)).join('; ');
+  const { number, uid: server, atMs, phrases, asked } = row;
+  const question = asked === null ? [] : [`is asked ${textOf(asked, VALUE_COLUMNS)}`];
+  const told = phrases.map((phrase) => textOf(phrase.words, VALUE_COLUMNS));
+  const words = [...question, ...told].join('; ');
   return { number, server, ms: Math.round(atMs), top, bottom, words };
 }
 

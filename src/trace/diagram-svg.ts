@@ -13,7 +13,7 @@ import {
 } from './diagram-layout.ts';
 import type { Arrow, Diagram, Stretch } from './diagram-model.ts';
 import type { Paints } from './diagram-palette.ts';
-import { escapeXml, fitLine, isMeasured, widthOf } from './diagram-text.ts';
+import { escapeXml, fitLine, isMeasured, textOf, widthOf } from './diagram-text.ts';
 import type { Icon } from './diagram-words.ts';
 import type { Words } from './words.ts';
 
@@ -274,7 +274,9 @@ function drawAsked(placed: PlacedRow, asked: Words, layout: Layout, paints: Pain
   const text = fitLine(asked, room, { sizePx: 11, isBold: true });
   const dot = `<circle cx="${px(x)}" cy="${px(y)}" r="3.5" fill="${paints.quiet}"/>`;
   const more = `${rim(paints)} data-lane="client"`;
-  const options = { sizePx: 11, fill: paints.ink, isBold: true, more };
+  const whole = textOf(asked, 1_000);
+  const title = text === whole ? null : whole;
+  const options = { sizePx: 11, fill: paints.ink, isBold: true, more, title };
   return dot + drawText(text, x + 8, y - 6, options);
 }
 
