@@ -220,6 +220,18 @@ suite('A row', () => {
   });
 });
 
+suite('The legend', () => {
+  test('says what the lines of clients mean, if there are any', () => {
+    const svg = (name: string) => svgOf(diagramOf(eventsOfStory(name)), THEMES.light);
+    const both = svg('22-a-read-through-the-chain');
+    assert.match(both, />a client&#39;s value</);
+    assert.match(both, />a client&#39;s read</);
+    assert.doesNotMatch(svg('01-first-round'), />a client&#39;s read</);
+    const { events } = twoServers();
+    assert.doesNotMatch(svgOf(diagramOf(events), THEMES.light), />a client/);
+  });
+});
+
 suite('The stripe of a lane', () => {
   test('shows candidates, masters, who knows of the lease, and who is down', () => {
     const diagram = diagramOf(eventsOfStory('09-cut-off-master'));
@@ -394,7 +406,11 @@ suite('npm run diagram', { concurrency: true }, () => {
       [[], 2, /missing required argument/],
       [[...files, '-o', join(directory, 'x.png')], 2, /must end in \.html or \.svg/],
       [[...files, '--from', 'soon'], 2, /--from must be/],
-      [[...files, '--from', '9', '--to', '3'], 2, /no row from/],
+      [[...files, '--from', '9', '--to', '3'], 2, /no row from 9 to 3/],
+      [[...files, '--from', '9999'], 2, /no row from 9999 to the last: the run has \d+ rows in/],
+      [[...files, '--from', '99s'], 2, /no row from 99s to the last/],
+      [[...files, '--from', '9999', '--to', '9999'], 2, /no row from 9999 to 9999/],
+      [[...files, '--to', '0'], 2, /no row from the first to 0/],
       [[...files, '--theme', 'grey'], 2, /light or dark/],
       [[join(directory, 'nothing.ndjson')], 1, /cannot be read/],
       [[...files, '-o', join(directory, 'no', 'x.svg')], 1, /cannot be written/],

@@ -24,14 +24,14 @@ Examples:
 
 const UNITS_MS = { ms: 1, s: 1_000 } as const;
 
-/** The first row at or after a place, or the last one at or before it. */
+/** The first row at or after a place, or the last one at or before it; there may be none. */
 function rowAt(option: string, text: string, { rows }: Diagram, isEnd: boolean): number {
   const [, digits = '', unit] = /^([0-9]+(?:\.[0-9]+)?)(ms|s)?$/.exec(text) ?? [];
   if (digits === '' || (unit === undefined && digits.includes('.'))) {
     const wanted = 'a number of a row, or a time like 1500ms or 2.5s';
     throw new UsageError(`${option} must be ${wanted}, not ${JSON.stringify(text)}`);
   }
-  if (unit === undefined) return Math.max(1, Math.min(Number(digits), rows.length));
+  if (unit === undefined) return Number(digits);
   const atMs = Number(digits) * UNITS_MS[unit as keyof typeof UNITS_MS];
   if (isEnd) return rows.filter((row) => row.atMs <= atMs).length;
   const before = rows.filter((row) => row.atMs < atMs).length;
@@ -41,9 +41,14 @@ function rowAt(option: string, text: string, { rows }: Diagram, isEnd: boolean):
 function windowOf(diagram: Diagram, from: string | undefined, to: string | undefined): Window {
   if (from === undefined && to === undefined) return defaultWindow(diagram);
   const last = diagram.rows.length;
-  const first = from === undefined ? 1 : rowAt('--from', from, diagram, false);
-  const end = to === undefined ? last : rowAt('--to', to, diagram, true);
-  if (first > end) throw new UsageError('there is no row from --from to --to');
+  const first = from === undefined ? 1 : Math.max(1, rowAt('--from', from, diagram, false));
+  const end = to === undefined ? last : Math.min(last, rowAt('--to', to, diagram, true));
+  if (first > end) {
+    const run = `the run has ${last} rows in ${Math.round(diagram.durationMs)} ms`;
+    throw new UsageError(
+      `there is no row from ${from ?? 'the first'} to ${to ?? 'the last'}: ${run}`,
+    );
+  }
   // Whoever names both ends knows what comes.
   const isOpen = from === undefined || to === undefined;
   if (!isOpen || end - first < MOST_ROWS) return { from: first, to: end };

@@ -61,6 +61,8 @@ function itemsFor(layout: Layout, paints: Paints): Item[] {
   if (types.has('accept') || types.has('accepted')) line('accept', 'accept, accepted');
   if (types.has('nack')) line('nack', 'nack: refused');
   if (types.has('catchup')) line('catchup', 'catch-up');
+  if (types.has('propose') || types.has('request')) line('propose', "a client's value");
+  if (types.has('read')) line('read', "a client's read");
   if (ends.has('lost')) {
     const draw = (x: number, y: number) => drawCross(x + 5, y, paints.trouble);
     items.push({ words: 'lost', width: 10, draw });
@@ -91,7 +93,8 @@ function sampleLine(
   paints: Paints,
 ): string {
   const { width, dash, head } = LINES[type];
-  const hue = type === 'catchup' || diagram.hued.length === 0 ? paints.quiet : paints.hue(0);
+  const isOwned = !['catchup', 'propose', 'read'].includes(type) && diagram.hued.length > 0;
+  const hue = isOwned ? paints.hue(0) : paints.quiet;
   const ends = { x1: x, y1: y, x2: x + SAMPLE_PX, y2: y };
   return (
     drawLine(ends.x1, y, ends.x2 - (head === 'open' ? 0 : 4), y, hue, width, dash) +
