@@ -29,9 +29,10 @@ interface Asker {
  */
 export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
   return class ClientAnswers extends Base {
-    /** Who waits for what is in the queue, requests and reads. Bounded as the queue is. */
-    #askers = new Map<RequestId, ClientAddress>();
-    /** For which read a link of the queue stands. */
+    /** Who waits for a request that is in the queue. Bounded as the queue is. */
+    #requests = new Map<RequestId, ClientAddress>();
+    /** Who waits for a read in the queue, and for which read a link of the queue stands. */
+    #readers = new Map<RequestId, ClientAddress>();
     #reads = new Map<LinkId, RequestId>();
     #startedAtMs = 0;
     #heardAtMs = new Map<Uid, number>();
@@ -61,7 +62,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
 
     protected override advanced(link: Link | null): void {
       super.advanced(link);
-      if (link === null) for (const requestId of this.#askers.keys()) this.#settle(requestId);
+      if (link === null) for (const requestId of this.#requests.keys()) this.#settle(requestId);
       else if ('request' in link) this.#settle(link.request);
     }
 
@@ -80,13 +81,10 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
 
     /** Who waits for this link, who from now on does so no more. */
     #forget(link: Link): Asker | null {
-      const read = this.#reads.get(link.id);
+      if ('request' in link) return takeOut(this.#requests, link.request);
+      const requestId = this.#reads.get(link.id);
       this.#reads.delete(link.id);
-      const requestId = 'request' in link ? link.request : read;
-      const client = requestId === undefined ? undefined : this.#askers.get(requestId);
-      if (requestId === undefined || client === undefined) return null;
-      this.#askers.delete(requestId);
-      return { client, requestId };
+      return requestId === undefined ? null : takeOut(this.#readers, requestId);
     }
 
     #receiveRequest(client: ClientAddress, { requestId, value }: RequestMessage): void {
@@ -97,7 +95,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
         this.refuse(value, refusal.why);
         return this.#reply(client, { type: 'refused', requestId, ...refusal });
       }
-      if (!this.#isNews(client, requestId)) return;
+      if (isKnown(this.#requests, client, requestId)) return;
       this.enqueue({ update: value, id: this.newLinkId(), request: requestId });
     }
 
@@ -107,25 +105,17 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
 
       const refusal = this.whyNot();
       if (refusal !== null) return this.#reply(client, { type: 'refused', requestId, ...refusal });
-      if (!this.#isNews(client, requestId)) return;
+      if (isKnown(this.#readers, client, requestId)) return;
       const link: ReadLink = { read: null, id: this.newLinkId() };
       this.#reads.set(link.id, requestId);
       this.enqueue(link);
     }
 
-    /** Notes who waits, and says whether that is not in the queue yet. */
-    #isNews(client: ClientAddress, requestId: RequestId): boolean {
-      const isWaiting = this.#askers.has(requestId);
-      this.#askers.set(requestId, client);
-      return !isWaiting;
-    }
-
     /** If the chain has the request by now, whoever waits for it is answered. */
     #settle(requestId: RequestId): void {
-      const client = this.#askers.get(requestId);
-      if (client === undefined || standingOf(this.chain, requestId) === 'new') return;
-      this.#askers.delete(requestId);
-      if (this.mayAnswer) this.#answerRequest(client, requestId);
+      if (standingOf(this.chain, requestId) === 'new') return;
+      const asker = takeOut(this.#requests, requestId);
+      if (asker !== null && this.mayAnswer) this.#answerRequest(asker.client, requestId);
     }
 
     #answerRequest(client: ClientAddress, requestId: RequestId): void {
@@ -176,6 +166,24 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       this.environment.messenger.reply(client, message);
     }
   };
+}
+
+/** Notes who waits, and says whether what it waits for is in the queue already. */
+function isKnown(
+  waiting: Map<RequestId, ClientAddress>,
+  client: ClientAddress,
+  requestId: RequestId,
+): boolean {
+  const isWaiting = waiting.has(requestId);
+  waiting.set(requestId, client);
+  return isWaiting;
+}
+
+/** Whoever waits for this request does so no more. */
+function takeOut(waiting: Map<RequestId, ClientAddress>, requestId: RequestId): Asker | null {
+  const client = waiting.get(requestId);
+  waiting.delete(requestId);
+  return client === undefined ? null : { client, requestId };
 }
 
 export type ClientAnswers = InstanceType<

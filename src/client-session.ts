@@ -7,13 +7,13 @@
  * time the request keeps its id, so asking again does no harm. When the time is up the outcome
  * is *unknown*, not failed: the request may be in the chain, or get there later.
  *
- * Before it asks for a change, it asks any server how far the chain has come, and puts the answer
+ * Before it asks for a change, it asks the servers how far the chain has come, and puts the answer
  * into the id: so that whoever meets the request much later can tell how old it is.
  *
  * Like a replica, a session touches the world only through what it is given.
  */
 import type { RequestId } from './chain.ts';
-import type { Uid } from './composable-paxos.ts';
+import { quorumOf, type Uid } from './composable-paxos.ts';
 import type { Timer } from './environment.ts';
 import type { ClientMessage, RefusedReply, Reply } from './messages.ts';
 
@@ -43,7 +43,9 @@ export interface ClientWorld {
 /** How an operation ended. */
 export type Outcome =
   | { readonly outcome: 'answered'; readonly server: Uid; readonly reply: Reply }
-  | { readonly outcome: 'unknown'; readonly lastWord: string };
+  | { readonly outcome: 'unknown'; readonly lastWord: string }
+  /** Nobody answered before the request itself had left: it has no effect, now or later. */
+  | { readonly outcome: 'not asked'; readonly lastWord: string };
 
 /** What can be asked, but for the id under which the session asks it. */
 export type Question =
@@ -58,12 +60,25 @@ export interface Options {
   readonly mayMove: boolean;
 }
 
+const NO_ANSWER = 'no server has answered';
+
+/** One conversation with the servers. */
+interface Step {
+  begin(): void;
+  /** False: that is no answer to this. */
+  receive(from: Uid, reply: Reply): boolean;
+  stop(): void;
+  /** How the question ended if nothing more comes. */
+  readonly givenUp: Outcome;
+}
+
 export class ClientSession {
   readonly #client: string;
   readonly #uids: readonly Uid[];
   readonly #world: ClientWorld;
   #number = 0;
-  #operation: Operation | null = null;
+  #step: Step | null = null;
+  #giveUp: Timer | null = null;
 
   /** `client`: 16 hexadecimal digits, different for every session that there ever is. */
   constructor(client: string, uids: readonly Uid[], world: ClientWorld) {
@@ -74,25 +89,38 @@ export class ClientSession {
 
   /** Asks, and calls `done` once. Throws if the last question is still open. */
   ask(question: Question, options: Options, done: (outcome: Outcome) => void): void {
-    if (this.#operation !== null) throw new Error('a session asks one thing at a time');
-    const newId = (since: number) => this.#newId(since);
-    const operation = { question, newId, options, uids: this.#uids, world: this.#world };
-    this.#operation = new Operation(operation, (outcome) => {
-      this.#operation = null;
+    if (this.#step !== null) throw new Error('a session asks one thing at a time');
+    const end = (outcome: Outcome) => {
+      this.stop();
       done(outcome);
+    };
+    this.#giveUp = this.#world.after(options.timeoutMs, () => {
+      end(this.#step?.givenUp ?? { outcome: 'not asked', lastWord: NO_ANSWER });
     });
-    this.#operation.begin();
+    const operate = (since: number) => {
+      const message = { ...question, requestId: this.#newId(since) };
+      this.#begin(new Operation(message, options, this.#uids, this.#world, end));
+    };
+    if (question.type !== 'request') return operate(FIRST_INSTANCE);
+    const uids = options.mayMove ? this.#uids : [options.server];
+    this.#begin(new Survey(this.#newId(FIRST_INSTANCE), uids, this.#world, operate));
   }
 
   /** An answer has come. False: nobody waits for it, and it is passed over. */
   receive(from: Uid, reply: Reply): boolean {
-    return this.#operation?.receive(from, reply) ?? false;
+    return this.#step?.receive(from, reply) ?? false;
   }
 
   /** Gives up at once; `done` of the open question is not called. */
   stop(): void {
-    this.#operation?.stop();
-    this.#operation = null;
+    this.#giveUp?.cancel();
+    this.#step?.stop();
+    this.#step = null;
+  }
+
+  #begin(step: Step): void {
+    this.#step = step;
+    step.begin();
   }
 
   #newId(since: number): RequestId {
@@ -101,24 +129,69 @@ export class ClientSession {
   }
 }
 
-/** What an operation needs. */
-interface Operating {
-  readonly question: Question;
-  readonly newId: (since: number) => RequestId;
-  readonly options: Options;
-  readonly uids: readonly Uid[];
-  readonly world: ClientWorld;
+/**
+ * How far is the chain? Every server tells from its memory. Of whatever is chosen by now, a member
+ * of any quorum knows, since it has accepted it: so the highest answer of a quorum is
+ * above it. When no quorum answers, those who do must be enough.
+ */
+class Survey implements Step {
+  readonly #requestId: RequestId;
+  readonly #uids: readonly Uid[];
+  readonly #world: ClientWorld;
+  readonly #done: (reached: number) => void;
+  readonly #reached = new Map<Uid, number>();
+  #askAgain: Timer | null = null;
+
+  constructor(
+    requestId: RequestId,
+    uids: readonly Uid[],
+    world: ClientWorld,
+    done: (reached: number) => void,
+  ) {
+    this.#requestId = requestId;
+    this.#uids = uids;
+    this.#world = world;
+    this.#done = done;
+  }
+
+  get givenUp(): Outcome {
+    return { outcome: 'not asked', lastWord: NO_ANSWER };
+  }
+
+  begin(): void {
+    const message = { type: 'read', isLocal: true, requestId: this.#requestId } as const;
+    for (const uid of this.#uids) this.#world.send(uid, message);
+    this.#askAgain = this.#world.after(ASK_AGAIN_MS, () => {
+      if (this.#reached.size > 0) this.#end();
+      else this.begin();
+    });
+  }
+
+  receive(from: Uid, reply: Reply): boolean {
+    if (reply.requestId !== this.#requestId || !this.#uids.includes(from)) return false;
+    if (reply.type !== 'value') return false;
+    this.#reached.set(from, reply.instanceNumber);
+    if (this.#reached.size >= quorumOf(this.#uids.length)) this.#end();
+    return true;
+  }
+
+  stop(): void {
+    this.#askAgain?.cancel();
+  }
+
+  #end(): void {
+    this.stop();
+    this.#done(Math.max(...this.#reached.values()));
+  }
 }
 
-class Operation {
-  readonly #question: Question;
-  readonly #newId: (since: number) => RequestId;
+/** The question itself, under one id from beginning to end. */
+class Operation implements Step {
+  readonly #message: Asked;
   readonly #options: Options;
   readonly #uids: readonly Uid[];
   readonly #world: ClientWorld;
   readonly #done: (outcome: Outcome) => void;
-  /** What we ask now. */
-  #message: Asked;
   /** Whom we have asked: nobody else's answer counts. */
   readonly #asked = new Set<Uid>();
   #server: Uid;
@@ -126,28 +199,28 @@ class Operation {
   /** How often we have gone where a server sent us, since we last waited in vain. */
   #redirects = 0;
   #askAgain: Timer | null = null;
-  #giveUp: Timer | null = null;
-  #lastWord = 'no server has answered';
+  #lastWord = NO_ANSWER;
 
-  constructor(operating: Operating, done: (outcome: Outcome) => void) {
-    const { question, newId, options, uids, world } = operating;
-    this.#question = question;
-    this.#newId = newId;
+  constructor(
+    message: Asked,
+    options: Options,
+    uids: readonly Uid[],
+    world: ClientWorld,
+    done: (outcome: Outcome) => void,
+  ) {
+    this.#message = message;
     this.#options = options;
     this.#uids = uids;
     this.#world = world;
     this.#done = done;
     this.#server = options.server;
-    // How far is the chain? A local read is answered by whichever server hears it.
-    const first =
-      question.type === 'request' ? ({ type: 'read', isLocal: true } as const) : question;
-    this.#message = { ...first, requestId: newId(FIRST_INSTANCE) };
+  }
+
+  get givenUp(): Outcome {
+    return { outcome: 'unknown', lastWord: this.#lastWord };
   }
 
   begin(): void {
-    this.#giveUp = this.#world.after(this.#options.timeoutMs, () => {
-      this.#end({ outcome: 'unknown', lastWord: this.#lastWord });
-    });
     this.#askNow();
   }
 
@@ -158,19 +231,8 @@ class Operation {
       return true;
     }
     if (!this.#isAnswer(reply)) return false;
-    if (this.#question.type === 'request' && reply.type === 'value') {
-      this.#request(this.#question, reply.instanceNumber);
-    } else {
-      this.#end({ outcome: 'answered', server: from, reply });
-    }
+    this.#done({ outcome: 'answered', server: from, reply });
     return true;
-  }
-
-  /** We know how far the chain is: now the request itself, under one id for all that comes. */
-  #request(question: Question & { readonly type: 'request' }, since: number): void {
-    this.#message = { ...question, requestId: this.#newId(since) };
-    this.#timesAsked = 0;
-    this.#askNow();
   }
 
   #isAnswer(reply: Reply): boolean {
@@ -195,7 +257,6 @@ class Operation {
 
   stop(): void {
     this.#askAgain?.cancel();
-    this.#giveUp?.cancel();
   }
 
   #askNow(): void {
@@ -223,10 +284,5 @@ class Operation {
   #moveTo(server: Uid): void {
     this.#server = server;
     this.#timesAsked = 0;
-  }
-
-  #end(outcome: Outcome): void {
-    this.stop();
-    this.#done(outcome);
   }
 }

@@ -52,10 +52,11 @@ class Scene {
     return this;
   }
 
-  /** Asks for a change, and A has said already how far the chain is: the request is under way. */
+  /** Asks for a change, and all have said how far the chain is: the request is under way. */
   set(options: Partial<Options> = {}): this {
     this.ask(SET, options);
-    this.session.receive('A', { ...valueReply(false), requestId: this.latestId });
+    const reply = { ...valueReply(false), requestId: this.latestId };
+    for (const uid of UIDS) this.session.receive(uid, reply);
     this.asked.splice(0, this.asked.length - 1);
     this.messages.splice(0, this.messages.length - 1);
     return this;
@@ -94,6 +95,9 @@ const chosen = (number = 1): Reply => {
 const valueReply = (isCurrent: boolean): Reply => {
   return { type: 'value', requestId: FIRST_ID, instanceNumber: REACHED, value: 'x', isCurrent };
 };
+const told = (requestId: string, instanceNumber: number): Reply => {
+  return { type: 'value', requestId, instanceNumber, value: 'x', isCurrent: false };
+};
 const refused = (master: Uid | null, why = 'not me'): Reply => {
   return { type: 'refused', requestId: idOf(1), master, why };
 };
@@ -109,18 +113,41 @@ suite('A client that waits', () => {
     assert.equal(scene.outcomes.length, 1, 'nor does the time run out');
   });
 
-  test('asks first how far the chain is, and says so in the id of its request', () => {
+  test('asks all servers first how far the chain is', () => {
     const scene = new Scene().ask(SET);
-    assert.deepEqual(scene.messages, [{ type: 'read', isLocal: true, requestId: FIRST_ID }]);
-    assert.equal(scene.session.receive('A', valueReply(false)), true);
-    const request = { type: 'request', value: 'x', requestId: idOf(1) };
-    assert.deepEqual(scene.messages.slice(1), [request]);
-    assert.deepEqual([scene.path, scene.outcomes.length], ['AA', 0]);
+    const question = { type: 'read', isLocal: true, requestId: FIRST_ID };
+    assert.deepEqual(scene.messages, [question, question, question]);
+    assert.equal(scene.path, 'ABC');
   });
 
-  test('gives up when nobody says how far the chain is', () => {
+  test('puts the highest answer of a quorum into the id of its request', () => {
+    const scene = new Scene().ask(SET);
+    assert.equal(scene.session.receive('B', told(FIRST_ID, 3)), true);
+    assert.equal(scene.path, 'ABC', 'one of three may be far behind');
+    assert.equal(scene.session.receive('C', told(FIRST_ID, REACHED)), true);
+    assert.deepEqual(scene.messages[3], { type: 'request', value: 'x', requestId: idOf(1) });
+    assert.deepEqual([scene.path, scene.outcomes.length], ['ABCA', 0]);
+    assert.equal(scene.session.receive('A', told(FIRST_ID, 99)), false, 'too late');
+  });
+
+  test('believes those who answer when no quorum does', () => {
+    const scene = new Scene().ask(SET);
+    scene.session.receive('B', told(FIRST_ID, REACHED));
+    scene.wait(ASK_AGAIN_MS);
+    assert.deepEqual([scene.path, scene.latestId], ['ABCA', idOf(1)]);
+  });
+
+  test('asks nobody but its server if it may not move', () => {
+    const scene = new Scene().ask(SET, { mayMove: false });
+    scene.session.receive('A', told(FIRST_ID, REACHED));
+    assert.deepEqual([scene.path, scene.latestId], ['AA', idOf(1)]);
+  });
+
+  test('says that it has asked for nothing when nobody says how far the chain is', () => {
     const scene = new Scene().ask(SET, { timeoutMs: 1_000 }).wait(1_000);
-    assert.deepEqual(scene.outcomes, [{ outcome: 'unknown', lastWord: 'no server has answered' }]);
+    assert.equal(scene.path, 'ABC'.repeat(4));
+    const lastWord = 'no server has answered';
+    assert.deepEqual(scene.outcomes, [{ outcome: 'not asked', lastWord }]);
   });
 
   test('asks a silent server again, then the next one, always under the same id', () => {

@@ -82,6 +82,9 @@ class Client {
     const { timeoutMs } = this.#options;
     const ended = await this.#asker.ask(question, this.#from(mayMove, timeoutMs));
     if (ended.outcome === 'answered') return sayAnswer(ended.server, ended.reply);
+    if (ended.outcome === 'not asked') {
+      throw new Failure(`no server has answered within ${timeoutMs} ms: nothing was asked for`);
+    }
     throw new Failure(`after ${timeoutMs} ms ${ifUnknown} (${ended.lastWord})`);
   }
 
@@ -135,6 +138,8 @@ function fireAt(uid: Uid, value: string, { cluster, key }: ClientOptions): Promi
 async function reportOf(asker: Asker, options: Options): Promise<Report> {
   const ended = await asker.ask({ type: 'status' }, options);
   const reply = ended.outcome === 'answered' ? ended.reply : null;
-  if (ended.outcome === 'unknown' || reply?.type !== 'status_report') return [options.server, null];
+  if (ended.outcome !== 'answered' || reply?.type !== 'status_report') {
+    return [options.server, null];
+  }
   return [ended.server, reply];
 }

@@ -100,7 +100,7 @@ export class Clients {
     if (!isLocal(asking)) {
       this.#history.push(operationOf(client, question, call, this.#world.nowMs, ended));
     }
-    if (ended.outcome === 'unknown') return this.#checkPatience(asking, call, ended.lastWord);
+    if (ended.outcome !== 'answered') return this.#checkPatience(asking, call, ended.lastWord);
     const { reply } = ended;
     if (reply.type === 'chosen') this.#checkChosen(asking, reply);
     if (reply.type === 'value') this.#checkValue(reply);

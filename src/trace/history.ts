@@ -15,7 +15,7 @@ export function operationOf(
 ): Operation {
   const written = question.type === 'request' ? question.value : null;
   const asked = { client, op: question.type === 'request' ? 'write' : 'read', call } as const;
-  if (ended.outcome === 'unknown') {
+  if (ended.outcome !== 'answered') {
     return { ...asked, value: written, return: null, outcome: 'unknown' };
   }
   const value = ended.reply.type === 'value' ? ended.reply.value : written;
