@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { decodeDatagram, encodeDatagram } from '../src/messages.ts';
-import { BREAKS } from '../src/simulation/broken-layers.ts';
+import { BREAKS, MOST_SEEDS_FOR_A_BREAK } from '../src/simulation/broken-layers.ts';
 import { minimise } from '../src/simulation/minimise.ts';
 import { run, type Variant } from '../src/simulation/run.ts';
 import { drawSchedule } from '../src/simulation/schedule.ts';
@@ -16,7 +16,6 @@ import {
 import type { TraceEvent } from '../src/trace/events.ts';
 
 const SECONDS = 60;
-const MOST_SEEDS_FOR_A_BREAK = 3_000;
 
 const CLUSTERS = [3, 5].flatMap((servers) => [
   { servers, leases: false },

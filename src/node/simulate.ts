@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { Command } from 'commander';
-import { BREAKS, type Break } from '../simulation/broken-layers.ts';
+import { BREAKS, type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken-layers.ts';
 import { describeAction, minimise } from '../simulation/minimise.ts';
 import { run, type Variant } from '../simulation/run.ts';
 import { drawSchedule, FAULTS, type Fault, type Schedule } from '../simulation/schedule.ts';
@@ -97,7 +97,9 @@ class Simulation {
     }
     this.#endProgress();
     this.#summarize();
-    return true;
+    if (this.#options.brokenBy === null) return true;
+    console.log('the broken rule was not noticed: try more seeds, or without --faults');
+    return false;
   }
 
   #draw(seed: number): Schedule {
@@ -244,7 +246,7 @@ function readOptions(args: readonly string[]): Options {
   const command = new Command('npm run simulate --')
     .description('Runs the protocol in a virtual world full of faults, one run for each seed.')
     .option('--seed <N>', 'one seed')
-    .option('--seeds <FROM-TO>', 'many seeds (default: 1-200)')
+    .option('--seeds <FROM-TO>', 'many seeds (default: 1-200, or with --break until it is found)')
     .option('--for <SECONDS>', 'new seeds, for so many real seconds')
     .option('--servers <N>', 'how many servers, 1 to 9 (default: 3)')
     .option('--master', 'with master leases')
@@ -259,7 +261,7 @@ function readOptions(args: readonly string[]): Options {
   parseArguments(command, args);
   const options = command.opts();
   const brokenBy = breakOf(options['break']);
-  const [firstSeed, lastSeed] = seedsOf(options);
+  const [firstSeed, lastSeed] = seedsOf(options, brokenBy === null ? 200 : MOST_SEEDS_FOR_A_BREAK);
   return {
     firstSeed,
     lastSeed,
@@ -286,7 +288,7 @@ function diagramFileOf(path: string | undefined): string | null {
   return path;
 }
 
-function seedsOf(options: Record<string, string | undefined>): [number, number] {
+function seedsOf(options: Record<string, string | undefined>, most: number): [number, number] {
   const { seed, seeds } = options;
   if (seed !== undefined) {
     const only = wholeNumber('--seed', seed, 0, Number.MAX_SAFE_INTEGER);
@@ -296,7 +298,7 @@ function seedsOf(options: Record<string, string | undefined>): [number, number] 
     const first = Math.floor(Math.random() * 1e9);
     return [first, Number.MAX_SAFE_INTEGER];
   }
-  const [, from = '', to = ''] = /^([0-9]+)-([0-9]+)$/.exec(seeds ?? '1-200') ?? [];
+  const [, from = '', to = ''] = /^([0-9]+)-([0-9]+)$/.exec(seeds ?? `1-${most}`) ?? [];
   if (from === '' || Number(from) > Number(to)) {
     throw new UsageError(`--seeds must be like 1-1000, not ${JSON.stringify(seeds)}`);
   }

@@ -2,7 +2,14 @@
  * Broken on purpose, one level up: layers that each break one rule of a whole replica. Compare
  * `broken-roles.ts`, where the rules of a single instance are broken.
  */
-import { type ChainState, isLease, type Link, type RequestId, standingOf } from '../chain.ts';
+import {
+  type ChainState,
+  isLease,
+  type Link,
+  partsOf,
+  type RequestId,
+  standingOf,
+} from '../chain.ts';
 import type { AcceptorState, Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Environment, Timer } from '../environment.ts';
 import { HOLDER_WINDOW_MS, type MasterLeases } from '../master-strategy.ts';
@@ -17,6 +24,9 @@ import { MasterReplica, PlainReplica } from './replicas.ts';
 import type { Fault } from './schedule.ts';
 
 /** A rule that is broken, and what must be noticed. */
+/** Each is found in fewer seeds than this. */
+export const MOST_SEEDS_FOR_A_BREAK = 3_000;
+
 export interface Break {
   readonly name: string;
   /** What is wrong, in one sentence. */
@@ -183,9 +193,9 @@ function LeaseByTimer<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   };
 }
 
-/** Takes every request that arrives for a new one, whatever its id says. */
-function DuplicatesTakeEffect(Base: ReplicaClass) {
-  return class DuplicatesTakeEffect extends Base {
+/** Hears requests under other ids than those by which the clients asked. */
+function RenamesRequests(Base: ReplicaClass) {
+  return class RenamesRequests extends Base {
     readonly #realIds: Map<RequestId, RequestId>;
 
     constructor(uid: Uid, uids: readonly Uid[], environment: Environment) {
@@ -196,10 +206,33 @@ function DuplicatesTakeEffect(Base: ReplicaClass) {
 
     override receiveFromClient(client: ClientAddress, message: ClientMessage): void {
       if (message.type !== 'request') return super.receiveFromClient(client, message);
-      const [, run = '', number] = this.newLinkId().split('-');
-      const requestId = `${run.padStart(16, '0')}-1-${number}`;
+      const requestId = this.renamed(message.requestId);
       this.#realIds.set(requestId, message.requestId);
       super.receiveFromClient(client, { ...message, requestId });
+    }
+
+    protected renamed(requestId: RequestId): RequestId {
+      return requestId;
+    }
+  };
+}
+
+/** Takes every request that arrives for a new one, whatever its id says. */
+function DuplicatesTakeEffect(Base: ReplicaClass) {
+  return class DuplicatesTakeEffect extends RenamesRequests(Base) {
+    protected override renamed(): RequestId {
+      const [, run = '', number] = this.newLinkId().split('-');
+      return `${run.padStart(16, '0')}-1-${number}`;
+    }
+  };
+}
+
+/** Takes a request for as old as its way to this server, not for as old as its client says. */
+function StampsOnArrival(Base: ReplicaClass) {
+  return class StampsOnArrival extends RenamesRequests(Base) {
+    protected override renamed(requestId: RequestId): RequestId {
+      const { client, number } = partsOf(requestId);
+      return `${client}-${this.instanceNumber}-${number}`;
     }
   };
 }
@@ -263,6 +296,7 @@ const LAYER_BREAKS: readonly Break[] = [
     name: 'number-one-for-all',
     breaks: 'every server takes the reserved number 1, not only the holder of a lease',
     invariants: [1, 2],
+    faults: ['loss', 'delay', 'cuts'],
     replicaClass: class BrokenReplica extends NumberOneForAll(PlainReplica) {},
   },
   {
@@ -328,6 +362,14 @@ const LAYER_BREAKS: readonly Break[] = [
     breaks: 'a request that is asked twice takes effect twice',
     invariants: [9],
     replicaClass: class BrokenReplica extends DuplicatesTakeEffect(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'stamped-on-arrival',
+    breaks: 'a request counts as made when a server hears it, not when its client made it',
+    invariants: [9],
+    faults: ['lateness', 'crowds'],
+    replicaClass: class BrokenReplica extends StampsOnArrival(PlainReplica) {},
   },
   {
     ...SOUND_REST,

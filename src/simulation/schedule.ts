@@ -56,6 +56,7 @@ export const FAULTS = [
   'clocks',
   'drift',
   'wild clocks',
+  'crowds',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -110,7 +111,6 @@ export function drawSchedule(
   const actions = [
     ...drawLoad(seed, uids, healMs, probeMs),
     ...drawClients(new Random(seed, 'clients'), uids, healMs, endMs),
-    ...drawCrowd(new Random(seed, 'a crowd'), uids, healMs),
     ...drawn.flatMap((fault) => drawFaults[fault](new Random(seed, fault), uids, healMs)),
   ].sort((a, b) => a.atMs - b.atMs);
   return { seed, uids, clockRates, faults: drawn, actions, healMs, probeMs, endMs };
@@ -128,6 +128,7 @@ export function isBeyondLeases(faults: readonly Fault[]): boolean {
 }
 
 function oddsOf(fault: Fault): number {
+  if (fault === 'crowds') return 0.05; // there is much to do in these
   return fault === 'wild clocks' ? 0.15 : 0.45;
 }
 
@@ -199,9 +200,8 @@ function drawClient(
   });
 }
 
-/** In a few seeds come more clients than the chain remembers, each for a single value. */
+/** More clients come than the chain remembers, each for a single value. */
 function drawCrowd(random: Random, uids: readonly Uid[], healMs: number): Action[] {
-  if (!random.chance(0.05)) return [];
   const startMs = random.between(0, healMs / 2);
   return Array.from({ length: CROWD }, (_, n): Action => {
     const atMs = startMs + random.between(0, healMs / 4);
@@ -297,6 +297,7 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
     })),
   drift: () => [],
   'wild clocks': () => [],
+  crowds: drawCrowd,
 };
 
 function drawCrash(random: Random, uids: readonly Uid[], atMs: number, mayCut: boolean): Action {
