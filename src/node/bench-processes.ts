@@ -20,7 +20,8 @@ const MASTER_WITHIN_MS = 30_000;
 const LOOK_AGAIN_MS = 100;
 
 /** Whether it can be said on which core a process runs. */
-export const CAN_CHOOSE_CORE = spawnSync('taskset', ['--version']).status === 0;
+export const CAN_CHOOSE_CORE =
+  cpus().length > 1 && spawnSync('taskset', ['--version']).status === 0;
 
 /** Everything that runs for the benchmark, with what it writes in one directory. */
 export class BenchProcesses {
@@ -62,15 +63,18 @@ export class BenchProcesses {
   }
 
   /**
-   * While `act` runs, this process and those of `asked` share one core, if the system can do that.
-   * To wake a process up on another core takes longer than to echo a datagram, and otherwise
-   * chance would decide who has to.
+   * From now on this process has the first core, and those of `asked` the second, as if they were
+   * machines of their own; all others are dealt out. Left to itself the system would let
+   * chance decide who shares a core, and to wake up a process on another one may take longer than
+   * what is measured. Does nothing where the system cannot do that.
    */
-  async onOneCore(asked: readonly BenchClients[], act: () => Promise<void>): Promise<void> {
-    const pids = [process.pid, ...asked.map((clients) => this.#clients.get(clients)?.pid)];
-    moveTo('0', pids);
-    await act();
-    moveTo(`0-${cpus().length - 1}`, pids);
+  placeOnCores(asked: readonly BenchClients[]): void {
+    if (!CAN_CHOOSE_CORE) return;
+    const leaders = new Set(asked.map((clients) => this.#clients.get(clients)));
+    const others = this.#children.filter((child) => !leaders.has(child));
+    moveTo(0, process.pid);
+    for (const leader of leaders) moveTo(1, leader?.pid);
+    for (const [index, { pid }] of others.entries()) moveTo(index % 2, pid);
   }
 
   /** Kills them all, and removes what they have written. */
@@ -115,9 +119,8 @@ function flagsOf(kind: Kind, clusterFile: string, stateDirectory: string): strin
   return kind === 'master' ? ['--master', ...flags] : flags;
 }
 
-function moveTo(cores: string, pids: readonly (number | undefined)[]): void {
-  if (!CAN_CHOOSE_CORE) return;
-  for (const pid of pids) spawnSync('taskset', ['-acp', cores, `${pid}`]);
+function moveTo(core: number, pid: number | undefined): void {
+  spawnSync('taskset', ['-acp', `${core}`, `${pid}`]);
 }
 
 async function untilEnded(child: ChildProcess): Promise<void> {

@@ -35,7 +35,7 @@ export interface ReachedRatio extends Ratio {
 export interface Report {
   readonly place: string;
   readonly directory: string;
-  /** Whether a reading client and whom it asked shared a core; if not, chance placed them. */
+  /** Whether a reading client and whom it asked had a core each; if not, chance placed them. */
   readonly isPinned: boolean;
   readonly subjects: Round;
   readonly ratios: readonly ReachedRatio[];
