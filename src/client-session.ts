@@ -130,9 +130,9 @@ export class ClientSession {
 }
 
 /**
- * How far is the chain? Every server tells from its memory. Of whatever is chosen by now, a member
- * of any quorum knows, since it has accepted it: so the highest answer of a quorum is
- * above it. When no quorum answers, those who do must be enough.
+ * How far is the chain? Every server tells from its memory. Whatever is chosen by now, a member of
+ * any quorum has accepted it, and has come at least that far; so has the highest answer of a
+ * quorum. When no quorum answers, those who do must be enough.
  */
 class Survey implements Step {
   readonly #requestId: RequestId;
