@@ -105,7 +105,7 @@ async function start(processes: BenchProcesses): Promise<Targets> {
   return { ...Object.fromEntries(clusters), echo } as Targets;
 }
 
-/** What runs for the first time is slow, until it has been compiled; real code more than a floor. */
+/** What runs for the first time is slow, until it has been compiled. */
 async function warmUp({ floor, master, plain, echo }: Targets, count: number): Promise<void> {
   for (const clients of [floor, master, plain]) await clients.measure(16, count, update);
   for (const clients of [echo, master]) await clients.measure(1, count, read);
