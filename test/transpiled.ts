@@ -1,6 +1,6 @@
 /**
- * `server.ts` and `client.ts` as one file of JavaScript each. The tests start them hundreds of
- * times, and most of what a start costs by way of tsx is tsx; it makes the same JavaScript.
+ * Programs of this project as one file of JavaScript each. The tests start them hundreds of times,
+ * and most of what a start costs by way of tsx is tsx; it makes the same JavaScript.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,15 @@ import { basename, join } from 'node:path';
 import { buildSync } from 'esbuild';
 
 const PROJECT = join(import.meta.dirname, '..');
-const OFTEN_STARTED: ReadonlySet<string> = new Set(['server.ts', 'client.ts']);
+/** Those that do not ask where their own file is, in order to start others. */
+const OFTEN_STARTED: ReadonlySet<string> = new Set([
+  'server.ts',
+  'client.ts',
+  'src/node/check.ts',
+  'src/node/diagram.ts',
+  'src/node/explore.ts',
+  'src/node/simulate.ts',
+]);
 /** One of the packages is CommonJS, which asks for its modules by `require`. */
 const REQUIRE =
   'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
