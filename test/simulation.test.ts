@@ -97,6 +97,8 @@ for (const one of BREAKS) {
       const { violation } = run(schedule, variant);
       if (violation === null) continue;
       assert.ok(invariants.includes(violation.invariant), `${violation.invariant}`);
+      // It takes a crowd, and long to find out that hardly anybody can be spared.
+      if (faults?.includes('crowds')) return;
 
       const least = minimise(schedule, variant, violation.invariant);
       assert.ok(least.actions.length < schedule.actions.length);
