@@ -14,7 +14,7 @@ import { literalPaints, MOST_HUES, THEMES } from '../src/trace/diagram-palette.t
 import { defaultWindow, MOST_ROWS, noticeOf, svgOf } from '../src/trace/diagram-picture.ts';
 import { fitLine, fitWords, textOf, widthOf, wrap } from '../src/trace/diagram-text.ts';
 import { contrast, leastDistanceWithin } from './colour-vision.ts';
-import { DRAWN_STORIES, eventsOfStory, STORY_NAMES, simulatedEvents } from './drawn-runs.ts';
+import { eventsOfStory, STORY_NAMES, simulatedEvents } from './drawn-runs.ts';
 import { HandMadeRun, id, update } from './hand-made-run.ts';
 import { type Exit, run, temporaryDirectory } from './processes.ts';
 
@@ -53,7 +53,7 @@ function conditionsOf({ stretches }: Diagram, uid: Uid): string[] {
 }
 
 suite('A diagram as a picture', () => {
-  for (const name of DRAWN_STORIES) {
+  for (const name of STORY_NAMES) {
     for (const theme of ['light', 'dark'] as const) {
       test(`of story ${name}, ${theme}`, () => {
         const file = new URL(`diagrams/${name}-${theme}.svg`, import.meta.url);
@@ -65,7 +65,7 @@ suite('A diagram as a picture', () => {
   }
 
   test('is there for each of these stories, and for no other', () => {
-    const expected = DRAWN_STORIES.flatMap((name) => [`${name}-dark.svg`, `${name}-light.svg`]);
+    const expected = STORY_NAMES.flatMap((name) => [`${name}-dark.svg`, `${name}-light.svg`]);
     const pictures = readdirSync(new URL('diagrams/', import.meta.url));
     assert.deepEqual(pictures.toSorted(), expected.toSorted());
   });

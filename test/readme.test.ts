@@ -33,7 +33,7 @@ import { World } from '../src/simulation/world.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
 import { INVARIANTS } from '../src/trace/invariants.ts';
 import { formatLinesOfLayers } from '../src/trace/line.ts';
-import { DRAWN_STORIES } from './drawn-runs.ts';
+import { STORY_NAMES } from './drawn-runs.ts';
 import {
   type Cluster,
   type Exit,
@@ -168,7 +168,7 @@ function tableBelow(heading: string): string[][] {
 test('the pictures are kept up to date, and say in words what they show', () => {
   const images = [...README.matchAll(/^image::(\S+)\[(.*)\]$/gm)];
   assert.equal(images.length, README.match(/image::?/g)?.length);
-  const kept = DRAWN_STORIES.map((name) => `test/diagrams/${name}-light.svg`);
+  const kept = STORY_NAMES.map((name) => `test/diagrams/${name}-light.svg`);
   for (const [, path = '', words = ''] of images) {
     assert.ok(kept.includes(path) && existsSync(join(PROJECT, path)), path);
     assert.match(words, /^Space-time diagram: .{10,}$/, path);
