@@ -121,6 +121,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       this.environment.trace({ event: 'update', what: 'refused', value, id: null, waiting, why });
     }
 
+    /** How many of those who wait are values. */
     get #values(): number {
       return this.#waiting.length - this.#reads;
     }

@@ -349,6 +349,16 @@ suite('A large diagram', () => {
 });
 
 suite('The hues', () => {
+  test('go to all servers, or if these are many to the busiest owners of proposals', () => {
+    assert.deepEqual(diagramOf(simulatedEvents(3, 5)).hued, ['A', 'B', 'C']);
+    const { uids, hued, arrows } = diagramOf(simulatedEvents(9, 5));
+    const owned = (uid: Uid) => arrows.filter(({ owner }) => owner === uid).length;
+    const others = uids.filter((uid) => !hued.includes(uid));
+    assert.ok(hued.length > 0 && hued.length <= MOST_HUES);
+    assert.ok(Math.min(...hued.map(owned)) > 0);
+    assert.ok(Math.min(...hued.map(owned)) >= Math.max(...others.map(owned)));
+  });
+
   for (const theme of ['light', 'dark'] as const) {
     const { hues, background, ink, quiet, trouble } = THEMES[theme];
 

@@ -304,6 +304,19 @@ suite('The end of a server', () => {
   });
 });
 
+test('a broken rule that goes unnoticed is no good news', async () => {
+  const { code, stdout } = await run(
+    'src/node/simulate.ts',
+    '--break',
+    'first-value',
+    '--seed',
+    '1',
+  );
+  assert.equal(code, 1);
+  assert.match(stdout, /^1 seeds, no violation/m);
+  assert.match(stdout, /^the broken rule was not noticed: try more seeds/m);
+});
+
 test('a program whose lines nobody reads any more ends as by Ctrl-C', async () => {
   const program = new Program('src/node/simulate.ts', ['--seeds', '1-5']);
   program.closeStdout();

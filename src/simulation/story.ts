@@ -31,7 +31,7 @@
  *     mend                           … and now it does again
  *     wait 1000                      so many milliseconds pass
  *     crash A [at POINT] [with power cut]   kills A now, or at that point of its next turn
- *     fail save A                    the next save at A fails
+ *     fail save A [at STEP]          the next save at A fails, at its first or at this step
  *     switch to leases / plain       servers that start from now on have, or do not have, leases
  *     stop A                         a clean stop: queue and lease are brought in order first
  *     pause A / resume A             the process stands still, as by Ctrl-Z
@@ -46,6 +46,7 @@ import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { Invariants, type Violation } from '../trace/invariants.ts';
 import { sessionOf } from './clients.ts';
+import { SAVE_STEPS } from './disk.ts';
 import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
@@ -133,7 +134,7 @@ class StoryTeller {
     [/^mend$/, () => this.#the.network.cut([])],
     [/^wait ([0-9]+)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
     [/^crash ([A-Z])(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
-    [/^fail save ([A-Z])$/, (uid) => this.#at(uid).failNextSave('write')],
+    [/^fail save ([A-Z])(?: at ([a-z ]+))?$/, (uid, step) => this.#failSave(uid, step)],
     [/^switch to (leases|plain)$/, (layers) => this.#switchTo(layers)],
     [/^stop ([A-Z])$/, (uid) => this.#stop(uid)],
     [/^pause ([A-Z])$/, (uid) => this.#at(uid).pause()],
@@ -260,6 +261,14 @@ class StoryTeller {
       throw new Error(`a crash may be at: ${CRASH_POINTS.join(', ')}; not at "${at}"`);
     }
     this.#at(uid).crash(point as CrashPoint, powerCut !== '');
+  }
+
+  #failSave(uid: Uid, at: string): void {
+    const step = SAVE_STEPS.find((known) => known === (at === '' ? 'write' : at));
+    if (step === undefined) {
+      throw new Error(`a save may fail at: ${SAVE_STEPS.join(', ')}; not at "${at}"`);
+    }
+    this.#at(uid).failNextSave(step);
   }
 
   #stop(uid: Uid): void {
