@@ -1,10 +1,8 @@
-/** The simulator repeats itself, goes everywhere, and finds what is broken and nothing else. */
+/** The simulator repeats itself, and goes everywhere. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { decodeDatagram, encodeDatagram } from '../src/messages.ts';
-import { BREAKS, MOST_SEEDS_FOR_A_BREAK } from '../src/simulation/broken-layers.ts';
-import { minimise } from '../src/simulation/minimise.ts';
 import { run, type Variant } from '../src/simulation/run.ts';
 import { drawSchedule } from '../src/simulation/schedule.ts';
 import {
@@ -85,27 +83,6 @@ for (const { servers, leases } of CLUSTERS) {
     const rare: readonly string[] = leases ? RARE_WITH_LEASES : RARE_WITHOUT;
     const missed = wanted.filter((situation) => !total.has(situation) && !rare.includes(situation));
     assert.deepEqual(missed, []);
-  });
-}
-
-for (const one of BREAKS) {
-  const { name, breaks, invariants, leases, servers, faults, replicaClass, ...more } = one;
-  test(`broken on purpose is found: ${breaks} (${name})`, () => {
-    const variant: Variant = { leases, broken: () => replicaClass, ...more };
-    for (let seed = 1; seed <= MOST_SEEDS_FOR_A_BREAK; seed += 1) {
-      const schedule = drawSchedule(seed, servers, SECONDS, faults);
-      const { violation } = run(schedule, variant);
-      if (violation === null) continue;
-      assert.ok(invariants.includes(violation.invariant), `${violation.invariant}`);
-      // It takes a crowd, and long to find out that hardly anybody can be spared.
-      if (faults?.includes('crowds')) return;
-
-      const least = minimise(schedule, variant, violation.invariant);
-      assert.ok(least.actions.length < schedule.actions.length);
-      assert.equal(run(least, variant).violation?.invariant, violation.invariant);
-      return;
-    }
-    assert.fail(`not found in ${MOST_SEEDS_FOR_A_BREAK} seeds`);
   });
 }
 
