@@ -246,6 +246,7 @@ interface Command {
 const SYSTEM_COMMANDS = [
   'npm ci',
   'npm test',
+  'npm run test:long',
   'npm run',
   'rm -r state',
   'rm state/B.json',
@@ -869,7 +870,9 @@ test('npm run bench prints such a table', () => {
 });
 
 test('the table of tests is that of the directory', () => {
-  const names = readdirSync(join(PROJECT, 'test')).filter((name) => name.endsWith('.test.ts'));
+  const files = readdirSync(join(PROJECT, 'test'));
+  const names = files.filter((name) => /\.(?:test|long)\.ts$/.test(name));
+  const known = names.map((name) => name.replace(/(?:\.test)?\.ts$/, ''));
   const shown = tableBelow('=== The tests').map(([name = '']) => name.replaceAll('`', ''));
-  assert.deepEqual(shown.toSorted(), names.map((name) => name.replace('.test.ts', '')).toSorted());
+  assert.deepEqual(shown.toSorted(), known.toSorted());
 });
