@@ -1,4 +1,4 @@
-/** A search for a seed that goes wrong: new seeds in every run, a minute for each kind of cluster. */
+/** A search for seeds that go wrong: new ones each time, a minute for each kind of cluster. */
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
