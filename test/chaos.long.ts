@@ -11,9 +11,9 @@ suite('A minute of chaos', { concurrency: 2 }, () => {
       const chaos = new Program('src/programs/chaos/chaos.ts', ['--seconds', SECONDS, ...flags]);
       t.after(async () => {
         if (!chaos.hasEnded) chaos.signal('SIGTERM');
-        await chaos.exited;
+        await chaos.end();
       });
-      const { code, stdout, stderr } = await chaos.exited;
+      const { code, stdout, stderr } = await chaos.end();
       t.diagnostic(stdout.split('\n')[0] ?? '');
       assert.deepEqual([code, stderr], [0, ''], stdout);
       assert.match(stdout, /\nno violation\n$/);

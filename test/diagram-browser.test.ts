@@ -24,7 +24,8 @@ import {
 import { eventsOfStory, STORY_NAMES, simulatedEvents } from './drawn-runs.ts';
 import { HandMadeRun } from './hand-made-run.ts';
 
-const FIRST_DRAW_MS = 1_000;
+/** As the smallest page takes, whatever the machine. Measured: less than twice as long. */
+const MOST_TIMES_AS_LONG = 10;
 
 /** Opens a page from disk, as a reader does. */
 async function openDiagram(
@@ -262,24 +263,33 @@ suite('A diagram in a browser', { skip }, () => {
     assert.ok(panel.y + panel.height <= 701 && cursor.y > 0 && cursor.y < panel.y);
   });
 
-  test('is there within a second, if it has as many rows as are drawn at once', async (t) => {
-    const diagram = diagramOf(simulatedEvents(9, 90));
-    assert.ok(diagram.rows.length > MOST_ROWS, `${diagram.rows.length} rows`);
-    const html = pageOf(diagram);
-    const times: number[] = [];
-    for (let count = 0; count < 3; count += 1) {
-      const page = await openPage(t);
-      await load(t, page, html);
-      times.push(
-        await page.evaluate(`new Promise((seen) => new PerformanceObserver((list) => {
-          seen(list.getEntries()[0].startTime);
-        }).observe({ type: 'paint', buffered: true }))`),
-      );
-    }
-    t.diagnostic(`first drawn after ${times.map(Math.round).join(', ')} ms`);
-    assert.ok(Math.min(...times) < FIRST_DRAW_MS, `${times} ms`);
+  test('is there soon, if it has as many rows as are drawn at once', async (t) => {
+    const [large, small] = [
+      diagramOf(simulatedEvents(9, 90)),
+      diagramOf(eventsOfStory('01-first-round')),
+    ];
+    assert.ok(large.rows.length > MOST_ROWS, `${large.rows.length} rows`);
+    const largeMs = await firstDrawnMs(t, pageOf(large));
+    const smallMs = await firstDrawnMs(t, pageOf(small));
+    t.diagnostic(`first drawn after ${Math.round(largeMs)} ms, a small one ${Math.round(smallMs)}`);
+    assert.ok(largeMs < MOST_TIMES_AS_LONG * smallMs);
   });
 });
+
+/** After how long a page is first seen, at the best of three times. */
+async function firstDrawnMs(t: TestContext, html: string): Promise<number> {
+  const times: number[] = [];
+  for (let count = 0; count < 3; count += 1) {
+    const page = await openPage(t);
+    await load(t, page, html);
+    times.push(
+      await page.evaluate(`new Promise((seen) => new PerformanceObserver((list) => {
+        seen(list.getEntries()[0].startTime);
+      }).observe({ type: 'paint', buffered: true }))`),
+    );
+  }
+  return Math.min(...times);
+}
 
 function rgb(colour: string): string {
   const channels = [1, 3, 5].map((start) => Number.parseInt(colour.slice(start, start + 2), 16));
