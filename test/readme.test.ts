@@ -429,6 +429,20 @@ function firstSeedThatFails(
   return null;
 }
 
+test('something happens in the run that is drawn', () => {
+  const command = COMMANDS.find((line) => line.endsWith('--diagram run.html')) ?? '';
+  const { args } = parse(command);
+  const [seed = 0, seconds = 0] = ['--seed', '--seconds'].map((option) => {
+    return Number(args[args.indexOf(option) + 1]);
+  });
+  const kinds = new Set<string>();
+  const schedule = drawSchedule(seed, 3, seconds, null);
+  simulate(schedule, { leases: args.includes('--master') }, ({ event }) => kinds.add(event));
+  for (const kind of ['crash', 'lost', 'lease', 'chosen', 'refused'] as const) {
+    assert.ok(kinds.has(kind), `${command}: choose a seed with a ${kind} in it`);
+  }
+});
+
 // The session in three terminals, and the lines that servers print.
 
 /** Does with a cluster what a command does with the servers of `config.ts`. */
