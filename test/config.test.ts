@@ -96,10 +96,14 @@ suite('The options of a server', () => {
 
   test('ask for colour only where it is wanted, and only on a terminal', () => {
     const options = readServerOptions(['A']);
-    assert.equal(wantsColour(options, true, ''), true);
-    assert.equal(wantsColour(options, false, ''), false);
-    assert.equal(wantsColour(options, true, '1'), false);
-    assert.equal(wantsColour(readServerOptions(['A', '--no-color']), true, ''), false);
+    assert.equal(wantsColour(options, true, {}), true);
+    assert.equal(wantsColour(options, false, {}), false);
+    assert.equal(wantsColour(options, true, { NO_COLOR: '1' }), false);
+    assert.equal(wantsColour(options, true, { NO_COLOR: '' }), true);
+    assert.equal(wantsColour(options, false, { FORCE_COLOR: '1', NO_COLOR: '1' }), true);
+    assert.equal(wantsColour(options, true, { FORCE_COLOR: '0' }), false);
+    const never = readServerOptions(['A', '--no-color']);
+    assert.equal(wantsColour(never, true, { FORCE_COLOR: '1' }), false);
   });
 
   const bad: [string[], RegExp][] = [

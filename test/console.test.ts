@@ -512,6 +512,7 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
       reply({ ...report, instanceNumber: number, value }),
     ],
     reject: [{ event: 'reject', from: value, why: value }],
+    address: [{ event: 'address', peer: 'B', address: null, why: value }],
     lost: [{ event: 'lost', to: ['B', 'C'], seq: number, why: value }],
     save: [{ event: 'save', state: full }],
     fail: [{ event: 'fail', why: value }],

@@ -71,8 +71,8 @@ suite('The UDP messenger', () => {
     assert.deepEqual(received.sort(), expected);
     const rejects = events.flatMap((event) => (event.event === 'reject' ? [event.why] : []));
     assert.deepEqual(rejects, [
-      'only a server of this cluster may say sync_request',
-      'only a server of this cluster may say chosen',
+      'only a server may say sync_request, and none is there',
+      'only a server may say chosen, and none is there',
       'servers do not say propose to each other',
       'servers do not say chosen to each other',
     ]);
@@ -210,7 +210,7 @@ async function openA(t: TestContext, addressOfB: string, faults: NetworkFaults =
   };
   const turns = new Turns('A', [{ show, endTurn: () => {} }], assert.ifError);
   const cluster = parseCluster({ A: `${HOST}:${port}`, B: addressOfB });
-  const messenger = await UdpMessenger.open('A', cluster, faults, turns);
+  const messenger = await UdpMessenger.open('A', cluster, turns, { faults });
   t.after(() => messenger.close());
 
   const received: string[] = [];
