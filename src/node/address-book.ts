@@ -43,6 +43,8 @@ interface Entry {
   readonly host: string;
   readonly port: number;
   addresses: readonly Address[];
+  /** What its latest look-up has found, which another server may keep it from having. */
+  found: readonly string[];
   heardAtMs: number;
   waitMs: number;
   timer: Timer | null;
@@ -63,7 +65,8 @@ export class AddressBook {
     for (const [uid, { host, port }] of servers) {
       const addresses = isIP(host) === 0 ? [] : [{ host, port }];
       const [heardAtMs, waitMs] = [Number.NEGATIVE_INFINITY, FIRST_WAIT_MS];
-      const rest = { addresses, heardAtMs, waitMs, timer: null, isBeingLookedUp: false };
+      const found = addresses.map(formatAddress);
+      const rest = { addresses, found, heardAtMs, waitMs, timer: null, isBeingLookedUp: false };
       this.#entries.set(uid, { uid, host, port, ...rest });
     }
     this.#index();
@@ -136,16 +139,16 @@ export class AddressBook {
   #learn(entry: Entry, hosts: readonly string[]): void {
     const { uid, port } = entry;
     const found = hosts.map((one) => ({ host: canonicalHost(one), port }));
-    const free = found.filter((address) => {
-      return [null, uid].includes(this.#exactOwnerOf(formatAddress(address)));
-    });
+    entry.found = found.map(formatAddress);
+    const free = found.filter((address) => !this.#isTaken(formatAddress(address), uid));
     const [first] = free;
     if (first === undefined) {
-      const where = found.map(formatAddress).join(' ');
+      const where = entry.found.join(' ');
       return this.#missed(entry, `it would be at ${where}, and another server is there`);
     }
     const before = entry.addresses.map(formatAddress);
     entry.addresses = free;
+    this.#takeFromOthers(entry);
     this.#index();
     const isNew = !before.includes(formatAddress(first));
     if (!isNew) return;
@@ -162,11 +165,20 @@ export class AddressBook {
     this.#options.tell({ peer, address: null, why: what, againMs: waitMsOf(entry) });
   }
 
-  #exactOwnerOf(address: string): Uid | null {
-    for (const { uid, addresses } of this.#entries.values()) {
-      if (addresses.some((one) => formatAddress(one) === address)) return uid;
+  /** Does another server have this address? Not one that its own name leads to elsewhere by now. */
+  #isTaken(address: string, uid: Uid): boolean {
+    return [...this.#entries.values()].some((other) => {
+      const isThere = other.addresses.some((one) => formatAddress(one) === address);
+      return other.uid !== uid && isThere && other.found.includes(address);
+    });
+  }
+
+  #takeFromOthers({ uid, addresses }: Entry): void {
+    const taken = addresses.map(formatAddress);
+    for (const other of this.#entries.values()) {
+      if (other.uid === uid) continue;
+      other.addresses = other.addresses.filter((one) => !taken.includes(formatAddress(one)));
     }
-    return null;
   }
 
   /**

@@ -164,6 +164,12 @@ export class JsonStateFile {
   }
 }
 
+/** What a save is not worth on this system, in a sentence for whoever starts a server; or null. */
+export function whatMayBeLost(platform: NodeJS.Platform = process.platform): string | null {
+  if (platform !== 'win32') return null;
+  return 'on Windows a power cut may undo the last save: a promise may be forgotten then';
+}
+
 function parse(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

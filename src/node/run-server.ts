@@ -5,7 +5,7 @@ import type { Environment } from '../environment.ts';
 import type { ReplicatedValue } from '../replicated-value.ts';
 import { addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
-import { JsonStateFile } from './json-state-file.ts';
+import { JsonStateFile, whatMayBeLost } from './json-state-file.ts';
 import type { ServerOptions } from './server-options.ts';
 import { SystemEnvironment } from './system-environment.ts';
 import { Lines, neverWaitFor, terminal } from './terminal.ts';
@@ -50,6 +50,8 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   const replica = new Replica(uid, uids, new SystemEnvironment(turns, messenger, file));
   const address = formatAddress(options.listen ?? addressOf(cluster, uid));
   lines.write(`server ${uid} listens on ${address} and keeps ${file.path}`);
+  const risk = whatMayBeLost();
+  if (risk !== null) lines.write(risk);
   messenger.deliverTo(replica);
   stopOnSignal(turns, replica, messenger, lines);
   turns.run(() => startFrom(file, replica));
@@ -73,12 +75,12 @@ function stopOnSignal(
   lines: Lines,
 ): void {
   let isStopping = false;
-  const hadTerminal = hasTerminal();
+  const terminals = [0, 1, 2].filter(isatty);
   const stop = () => {
     turns.run(() => replica.stop());
     turns.end();
     messenger.close();
-    lines.end(() => process.exit(0));
+    lines.end(() => exit(terminals));
   };
   const retire = () => {
     isStopping = true;
@@ -89,7 +91,9 @@ function stopOnSignal(
   for (const [signal, number] of Object.entries(SIGNALS)) {
     process.on(signal, () => {
       const isHangUp = signal === 'SIGHUP';
-      if (isHangUp && !hadTerminal) return;
+      // It says that the terminal is closed. A server that has none was started to outlive it, as
+      // `nohup` does; and Node has undone by now what `nohup` asks of the system.
+      if (isHangUp && terminals.length === 0) return;
       if (!isStopping) return retire();
       // A terminal that closes sends one by itself, and its shell another.
       if (!isHangUp) process.exit(EXIT_CODE_OF_SIGNAL + number);
@@ -101,10 +105,9 @@ function stopOnSignal(
   process.stderr.on('error', () => {}); // there is nobody left to tell
 }
 
-/**
- * SIGHUP says that the terminal is closed. A server that has none was started to outlive it, as
- * `nohup` does; and Node has undone by now what `nohup` asks of the system.
- */
-function hasTerminal(): boolean {
-  return [0, 1, 2].some(isatty);
+/** Node would abort on its way out if a terminal is gone that it wants to restore. */
+function exit(terminals: readonly number[]): void {
+  if (terminals.every(isatty)) process.exit(0);
+  process.removeAllListeners('SIGHUP');
+  process.kill(process.pid, 'SIGHUP');
 }

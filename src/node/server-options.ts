@@ -2,11 +2,11 @@
 import { Command } from 'commander';
 import { DEFAULT_STATE_DIR } from '../../config.ts';
 import type { Uid } from '../composable-paxos.ts';
+import type { TimeStyle } from '../trace/console.ts';
 import { type Address, addressOf, type Cluster, parseAddress } from './cluster-file.ts';
 import { describe, UsageError } from './failure.ts';
 import { chosenCluster, parseArguments } from './program.ts';
 import { chosenKey, KEY_FILE_HELP } from './shared-key.ts';
-import type { TimeStyle } from '../trace/console.ts';
 import type { NetworkFaults, Protection } from './udp-messenger.ts';
 
 export interface ServerOptions {

@@ -55,11 +55,13 @@ export class Lines {
 
   /** Calls `done` once all that was written is shown, or will not be soon. */
   end(done: () => void): void {
-    const timeout = setTimeout(done, LAST_WORDS_WITHIN_MS);
-    this.#stream.write('', () => {
-      clearTimeout(timeout);
-      done();
-    });
+    let isOver = false;
+    const end = () => {
+      if (!isOver) done();
+      isOver = true;
+    };
+    setTimeout(end, LAST_WORDS_WITHIN_MS);
+    this.#stream.write('', end);
   }
 
   #tellDropped(): void {
