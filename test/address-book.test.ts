@@ -1,5 +1,6 @@
 /** Names of servers: looked up again, in both families, and never in the way of those that are known. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import {
   AddressBook,
@@ -8,7 +9,9 @@ import {
   SILENT_AFTER_MS,
 } from '../src/node/address-book.ts';
 import { type Cluster, formatAddress, parseCluster } from '../src/node/cluster-file.ts';
+import { LOOPBACK } from '../src/programs/common/free-port.ts';
 import { Agenda } from '../src/time/agenda.ts';
+import { hasIpv6, prepareCluster, run } from './processes.ts';
 
 /** A book with names and a clock of its own. `hosts` may be changed; an empty list: not found. */
 function openBook(cluster: Cluster, hosts: Record<string, readonly string[]>) {
@@ -50,6 +53,41 @@ function openBook(cluster: Cluster, hosts: Record<string, readonly string[]>) {
 }
 
 const NAMES = parseCluster({ B: 'b.example:1', C: 'c.example:2' });
+
+suite('A cluster of real servers', () => {
+  test('goes on without a server whose name nobody knows, and names it', async (t) => {
+    const cluster = await prepareCluster(t);
+    const [a, b] = [cluster.server('A'), cluster.server('B')];
+    const hosts = { A: `${LOOPBACK}:${a.port}`, B: `${LOOPBACK}:${b.port}`, C: 'c.invalid:1' };
+    writeFileSync(cluster.clusterFile, JSON.stringify(hosts));
+    await Promise.all([a.start(), b.start()]);
+    const flags = ['--wait', '--cluster', cluster.clusterFile];
+    const { code, stdout } = await run('client.ts', 'A', 'hello', ...flags);
+    assert.equal(code, 0);
+    assert.match(stdout, /^chosen in instance/);
+    await a.waitForEvent('news of C', (event) => event.event === 'address' && event.peer === 'C');
+    const { stdout: lines } = await a.interrupt();
+    const unwrapped = lines.replaceAll(/\n {10}(?=\S)/g, ' ');
+    assert.match(unwrapped, /✗C .* the host of server C is not found/);
+    assert.match(
+      unwrapped,
+      / address .*the host c\.invalid of server C is not found: .* in [0-9]+ s/,
+    );
+  });
+
+  test('may have addresses of both families, also for a client that waits', async (t) => {
+    const cluster = await prepareCluster(t);
+    const [a, b, c] = cluster.servers.map(({ port }) => port);
+    const ofC = (await hasIpv6()) ? '[::1]' : LOOPBACK;
+    const hosts = { A: `${LOOPBACK}:${a}`, B: `localhost:${b}`, C: `${ofC}:${c}` };
+    writeFileSync(cluster.clusterFile, JSON.stringify(hosts));
+    await cluster.start();
+    const flags = ['--wait', '--cluster', cluster.clusterFile];
+    const { stdout } = await run('client.ts', 'C', 'hello', ...flags);
+    assert.match(stdout, /^chosen in instance [0-9]+, answered by C/);
+    await cluster.waitFor('agreement', () => cluster.agreesOn('hello'));
+  });
+});
 
 suite('An address book', () => {
   test('has addresses at once, and looks up none of them', async () => {

@@ -15,7 +15,7 @@ import {
 } from '../src/node/udp-messenger.ts';
 import { openSocket, SEND_BUFFER_BYTES } from '../src/node/udp-socket.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
-import { freePort } from './processes.ts';
+import { freePort, hasIpv6 } from './processes.ts';
 
 const HOST = '127.0.0.1';
 const NOBODY = `${HOST}:9`;
@@ -265,14 +265,6 @@ const EAR = `
   });
   socket.bind(workerData.port, '127.0.0.1', () => parentPort.postMessage('listening'));
 `;
-
-/** Can two processes of this machine speak to each other over IPv6? */
-async function hasIpv6(): Promise<boolean> {
-  return openSocket({ host: '::1', port: 0 }).then(
-    (socket) => socket.close() !== undefined,
-    () => false,
-  );
-}
 
 /** A plain socket in the place of server B. */
 async function openPeer(t: TestContext) {
