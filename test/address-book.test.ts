@@ -1,4 +1,4 @@
-/** Names of servers: looked up again, in both families, and never in the way of those that are known. */
+/** Names of servers: looked up again, and never in the way of those that are known. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
@@ -107,7 +107,7 @@ suite('An address book', () => {
     assert.deepEqual([book.ownerOf('10.0.0.2:1'), book.ownerOf('[fd00::2]:1')], ['B', 'B']);
   });
 
-  test('looks a name that nobody knows up again, after ever longer waits, and says so', async () => {
+  test('looks up again what nobody knows, after ever longer waits, and says so', async () => {
     const hosts: Record<string, string[]> = { 'b.example': ['10.0.0.2'] };
     const { book, lookups, told, pass, at } = openBook(NAMES, hosts);
     await book.open();
@@ -126,7 +126,7 @@ suite('An address book', () => {
     assert.equal(told.at(-1), 'server C is at 10.0.0.3:2');
   });
 
-  test('looks a server up again that has been silent for long, and finds it elsewhere', async () => {
+  test('looks up who has been silent for long, and finds them elsewhere', async () => {
     const hosts: Record<string, string[]> = {
       'b.example': ['10.0.0.2'],
       'c.example': ['10.0.0.3'],

@@ -3,7 +3,8 @@
  *
  * A terminal may stop reading: somebody presses Ctrl-S, scrolls back, or the shell at its other end
  * hangs. A server must not stop with it. So writing never waits: what the terminal does not take
- * is kept for a while, and when that is too much, lines are dropped, counted, and the count is told.
+ * is kept for a while, and when that is too much, lines are dropped and counted, and the count
+ * is told.
  */
 import type { Uid } from '../composable-paxos.ts';
 import { ConsoleLines, plainPaint, type TimeStyle } from '../trace/console.ts';
