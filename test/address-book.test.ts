@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import {
   AddressBook,
+  DOUBT_AGAIN_AFTER_MS,
   LONGEST_WAIT_MS,
   type Lookup,
   SILENT_AFTER_MS,
@@ -144,6 +145,23 @@ suite('An address book', () => {
     assert.deepEqual([book.ownerOf('10.0.0.9:1'), book.ownerOf('10.0.0.2:1')], ['B', null]);
     await pass(2 * SILENT_AFTER_MS);
     assert.deepEqual(at('C'), ['10.0.0.8:2']);
+  });
+
+  test('looks all names up when a stranger speaks like a server, but seldom', async () => {
+    const { book, lookups, pass } = openBook(NAMES, { 'b.example': ['10.0.0.2'] });
+    await book.open();
+    await pass(100);
+    const before = lookups.length;
+    for (let n = 0; n < 100; n += 1) book.doubt();
+    await pass(1);
+    assert.deepEqual(lookups.slice(before), [
+      [100, 'b.example'],
+      [100, 'c.example'],
+    ]);
+    await pass(DOUBT_AGAIN_AFTER_MS);
+    const again = lookups.length;
+    book.doubt();
+    assert.equal(lookups.length, again + 2);
   });
 
   test('keeps what it knows of a name that is not found any more', async () => {

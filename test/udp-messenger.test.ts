@@ -159,6 +159,20 @@ suite('The UDP messenger', () => {
     assert.deepEqual(whys, ['the host of server B is not found', found]);
   });
 
+  test('believes a peer at its new address as soon as its name leads there', async (t) => {
+    const peer = await openPeer(t);
+    const hosts = ['192.0.2.1'];
+    const lookup = async (host: string) => (host === HOST ? [HOST] : hosts);
+    const { port, received, seen } = await openA(t, `b.example:${peer.port}`, { lookup });
+    hosts[0] = HOST;
+    peer.send(port, encodeDatagram(1, HELLO));
+    await seen('reject', 1);
+    await seen('address', 1);
+    peer.send(port, encodeDatagram(2, HELLO));
+    await seen('receive', 1);
+    assert.deepEqual(received, ['B: sync_request']);
+  });
+
   test('reaches a peer of the other family of addresses, or says that it does not', async (t) => {
     const [portOfA, portOfB] = [await freePort(), await freePort()];
     const cluster = parseCluster({ A: `${HOST}:${portOfA}`, B: `[::1]:${portOfB}` });

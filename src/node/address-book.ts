@@ -2,7 +2,7 @@
  * Where the servers of a cluster are. The cluster file gives them hosts, and a host may be a name:
  * one that nobody knows yet, or one that means another machine tomorrow. So names are looked up
  * again while the program runs: what is unknown, after ever longer waits, and what is known, once
- * its server has been silent for long.
+ * its server has been silent for long, or when somebody unknown speaks like a server.
  */
 import { lookup as lookUpHost } from 'node:dns/promises';
 import { isIP } from 'node:net';
@@ -37,6 +37,8 @@ export const FIRST_WAIT_MS = 1_000;
 export const LONGEST_WAIT_MS = 60_000;
 /** A server that lives is heard more often than this. */
 export const SILENT_AFTER_MS = 15_000;
+/** However many strangers speak. */
+export const DOUBT_AGAIN_AFTER_MS = 5_000;
 
 interface Entry {
   readonly uid: Uid;
@@ -56,6 +58,7 @@ export class AddressBook {
   readonly #options: BookOptions;
   readonly #lookup: Lookup;
   #owners: ReadonlyMap<string, Uid> = new Map();
+  #doubtedAtMs = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
   /** A book of these servers. Nothing is looked up before `open`. */
@@ -112,6 +115,14 @@ export class AddressBook {
     entry.waitMs = FIRST_WAIT_MS;
   }
 
+  /** Somebody unknown speaks like a server: it may be one whose name leads elsewhere by now. */
+  doubt(): void {
+    const now = this.#options.now();
+    if (now < this.#doubtedAtMs + DOUBT_AGAIN_AFTER_MS) return;
+    this.#doubtedAtMs = now;
+    void this.open();
+  }
+
   async #lookUp(entry: Entry): Promise<void> {
     if (entry.isBeingLookedUp) return;
     entry.isBeingLookedUp = true;
@@ -129,6 +140,7 @@ export class AddressBook {
     const isKnown = entry.addresses.length > 0;
     const waitMs = waitMsOf(entry);
     entry.waitMs = Math.min(2 * entry.waitMs, LONGEST_WAIT_MS);
+    entry.timer?.cancel();
     entry.timer = this.#options.after(waitMs, () => {
       const silentMs = this.#options.now() - entry.heardAtMs;
       if (isKnown && silentMs < SILENT_AFTER_MS) return this.#lookUpLater(entry);

@@ -340,6 +340,7 @@ export class UdpMessenger implements Messenger {
     message: Message,
   ): void {
     if (!isClientMessage(message)) {
+      this.#book.doubt();
       return this.#reject(client, `only a server may say ${message.type}, and none is there`);
     }
     this.#turns.trace({ event: 'receive', from: null, seq, message });
