@@ -227,6 +227,21 @@ if (HAS_TERMINALS.status === 0) {
       assert.equal(server.events.at(-1)?.event, 'stop');
     });
 
+    test('may say so twice, as its shell does, too', async (t) => {
+      const cluster = await prepareCluster(t);
+      const server = cluster.server('A');
+      const { pid, read, text, ended } = await onTerminal(t, cluster, commandOf(server));
+      await server.waitForEvent('its start', ({ event }) => event === 'start');
+      await cluster.propose('A', 'waits for a quorum that is not there');
+      await server.waitForEvent('it has been taken', ({ event }) => event === 'update');
+      read();
+      process.kill(pid, 'SIGHUP');
+      while (!text().includes('stopping in good order')) await askStatus(server, 1);
+      process.kill(pid, 'SIGHUP');
+      assert.match(await ended, /ended with 0$/);
+      assert.equal(server.events.at(-1)?.event, 'stop');
+    });
+
     test('is nothing to a server that `nohup` has started', async (t) => {
       const cluster = await prepareCluster(t, { uids: ['A'] });
       const server = cluster.server('A');

@@ -288,7 +288,7 @@ export class UdpMessenger implements Messenger {
       this.#losses.report({ event: 'lost', to: [peer], seq, why });
     };
     const address = this.#addressOf(peer);
-    if (address === null) return lose(this.#whyUnreachable(peer));
+    if (address === null) return this.#later(() => lose(this.#whyUnreachable(peer)));
     // Sealed only now, and each copy by itself: a seal is believed once, and not for ever.
     this.#sendBytes(address, this.#envelope.seal(peer, bytes), lose);
   }
@@ -296,10 +296,16 @@ export class UdpMessenger implements Messenger {
   /** `lose` hears, in a turn of its own, why the datagram certainly does not arrive. */
   #sendBytes({ host, port }: Address, bytes: Uint8Array, lose: (why: string) => void): void {
     const socket = this.#sockets.get(familyOf(host));
-    if (socket === undefined) return lose(`there is no socket to reach ${host} from`);
+    if (socket === undefined) {
+      return this.#later(() => lose(`there is no socket to reach ${host} from`));
+    }
     socket.send(bytes, port, host, (error) => {
       if (error !== null) this.#turns.run(() => lose(describe(error)));
     });
+  }
+
+  #later(act: () => void): void {
+    setImmediate(() => this.#turns.run(act));
   }
 
   #receive(receiver: Receiver, bytes: Uint8Array, source: Address): void {
