@@ -445,6 +445,7 @@ export const BREAKS: readonly Break[] = [
     name: rules.name,
     breaks: rules.breaks,
     invariants: [rules.invariant],
+    faults: rules.faults ?? null,
     replicaClass: withRules(PlainReplica, rules),
   })),
   ...LAYER_BREAKS,

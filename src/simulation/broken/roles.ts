@@ -15,6 +15,7 @@ import {
   type Uid,
 } from '../../composable-paxos.ts';
 import type { Environment } from '../../environment.ts';
+import type { Fault } from '../schedule.ts';
 
 /** Makes the roles of one server for a fresh or a restored instance. */
 export type CreateInstance = (
@@ -35,6 +36,8 @@ export interface BrokenRules extends Rules {
   readonly breaks: string;
   /** The number of the first invariant that falls, see DESIGN section 10. */
   readonly invariant: number;
+  /** The faults that bring it out in a simulated cluster; left out: any mix does. */
+  readonly faults?: readonly Fault[];
 }
 
 /** Nothing is broken: the roles as they are, in the world as it is. */
@@ -130,6 +133,7 @@ export const BROKEN_RULES: readonly BrokenRules[] = [
     name: 'lax-acceptor',
     breaks: 'accepting a value does not raise the promise',
     invariant: 5,
+    faults: ['loss', 'delay'], // after a crash the state file itself is refused
   },
   {
     ...withRoles(
