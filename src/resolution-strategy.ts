@@ -141,9 +141,9 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
     }
 
     /**
-     * The question that we have asked, if we have, is answered. Our measure grows at once and shrinks by and by.
-     * If we had to ask more than once, nobody can tell a slow answer from a lost question: then
-     * it grows by so much only that in a slow network the next question has more time.
+     * The question that we have asked, if we have, is answered. Our measure grows at once and
+     * shrinks by and by. If we had to ask more than once, nobody can tell a slow answer from a lost
+     * question: then it grows by so much only that the next question is given more time.
      */
     #measure(): void {
       if (this.#askedAtMs === null) return;
