@@ -7,12 +7,14 @@
 import type { KeyObject } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
+import { isUpdate, type Link } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Messenger } from '../environment.ts';
 import {
   type ClientMessage,
   decodeDatagram,
   encodeDatagram,
+  encodedBytes,
   isClientMessage,
   isPeerMessage,
   type Message,
@@ -62,6 +64,8 @@ export interface Receiver {
 
 /** A burst of a few hundred datagrams must not be lost only because we are at the disk. */
 const RECEIVE_BUFFER_BYTES = 4 * 1_024 * 1_024;
+/** What an accept holds beside the value, and its seal, take less than this. */
+const ROOM_BESIDE_VALUE_BYTES = 512;
 const BAD_NEWS_PER_SECOND = 10;
 
 type Reject = Extract<WorldEvent, { event: 'reject' }>;
@@ -79,6 +83,8 @@ export class UdpMessenger implements Messenger {
   readonly #delayed = new Set<NodeJS.Timeout>();
   readonly #rejects: Throttle<Reject>;
   readonly #losses: Throttle<Lost>;
+  /** Some systems send no longer datagrams than this, though IP would carry them. */
+  readonly #longestBytes: number;
   #seq = 0;
   #isClosed = false;
 
@@ -97,6 +103,7 @@ export class UdpMessenger implements Messenger {
       this.#peers.set(formatAddress(address), peer);
     }
     this.#socket = socket;
+    this.#longestBytes = socket.getSendBufferSize();
     this.#envelope = envelope;
     this.#faults = faults;
     this.#turns = turns;
@@ -156,6 +163,10 @@ export class UdpMessenger implements Messenger {
     for (const peer of to) {
       if (!dropped.includes(peer)) this.#sendCopies(peer, bytes, seq);
     }
+  }
+
+  canCarry(link: Link): boolean {
+    return isShortEnough(link, this.#longestBytes);
   }
 
   reply(to: ClientAddress, message: Reply): void {
@@ -257,6 +268,12 @@ export class UdpMessenger implements Messenger {
   #reject(from: string, why: string): void {
     this.#rejects.report({ event: 'reject', from, why });
   }
+}
+
+/** Whether an accept with this link fits into a datagram of so many bytes, sealed and all. */
+export function isShortEnough(link: Link, longestBytes: number): boolean {
+  if (!isUpdate(link)) return true;
+  return encodedBytes(link.update) + ROOM_BESIDE_VALUE_BYTES <= longestBytes;
 }
 
 function checkProtection(address: Address, { key, trustsNetwork }: Protection): void {

@@ -268,6 +268,7 @@ export class Machine {
       messenger: {
         send: (to, message) => this.#send(to, message),
         reply: (to, message) => this.#reply(to, message),
+        canCarry: () => true,
       },
       storage: { load: () => this.#load(), save: (state) => this.#save(state) },
       trace: (decision) => this.trace(decision),

@@ -85,6 +85,7 @@ class Client {
     if (ended.outcome === 'not asked') {
       throw new Failure(`no server has answered within ${timeoutMs} ms: nothing was asked for`);
     }
+    if (ended.outcome === 'refused') throw new Failure(`refused for good: ${ended.lastWord}`);
     throw new Failure(`after ${timeoutMs} ms ${ifUnknown} (${ended.lastWord})`);
   }
 
