@@ -87,7 +87,7 @@ export class Machine {
   readonly uid: Uid;
   readonly clock: MachineClock;
   readonly disk = new Disk();
-/** So long does every save take from now on, in true milliseconds. */
+  /** So long does every save take from now on, in true milliseconds. */
   saveMs = 0;
   readonly #world: Surroundings;
   readonly #luck: Random;
