@@ -51,12 +51,20 @@ function under(load: Load): { instances: number; history: readonly Operation[] }
   return { instances: instances.size, history: clients.history };
 }
 
-test('five servers under load take less than an instance for each answer', () => {
-  const load = { servers: 5, clients: 30, asked: 1_000, saveMs: 0, maxDelayMs: 20 };
-  const { instances, history } = under({ ...load, reads: true, seconds: 20 });
+const BUSY = { servers: 5, clients: 30, asked: 1_000, saveMs: 0, maxDelayMs: 20, seconds: 20 };
+
+test('five servers under load choose every change once, however many of them are asked', () => {
+  const { instances, history } = under({ ...BUSY, reads: false });
   const answered = history.filter(({ outcome }) => outcome === 'ok').length;
   assert.ok(answered > 100, `${answered} answers`);
-  assert.ok(instances < answered, `${instances} instances, ${answered} answers`);
+  const underWay = BUSY.clients;
+  assert.ok(instances <= answered + underWay, `${instances} instances, ${answered} answers`);
+});
+
+test('and take less than an instance for each answer if there are reads among them', () => {
+  const { instances, history } = under({ ...BUSY, reads: true });
+  const answered = history.filter(({ outcome }) => outcome === 'ok').length;
+  assert.ok(instances < 0.8 * answered, `${instances} instances, ${answered} answers`);
 });
 
 test('nine slow servers do once what is asked of several of them', () => {
