@@ -109,7 +109,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       else if ('request' in link) this.#settle(link.request);
     }
 
-    /** What clients wait for is proposed only if the chain does not have it, and they still wait. */
+    /** What clients wait for is proposed only if the chain lacks it, and they still wait. */
     protected override whyLetGo(link: Waiting): string | null {
       if ('request' in link) {
         const standing = standingOf(this.chain, link.request);

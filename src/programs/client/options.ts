@@ -19,7 +19,7 @@ export type Task =
   | { readonly kind: 'watch' }
   | { readonly kind: 'prompt' };
 
-/** What standard input is: something to read lines from, or a keyboard, with a screen or without. */
+/** Standard input: something to read lines from, or keys that a person sees, or does not see. */
 export type Input = 'lines' | 'keys' | 'unseen keys';
 
 export interface ClientOptions {

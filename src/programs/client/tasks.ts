@@ -7,7 +7,7 @@ import type { StatusReply } from '../../messages.ts';
 import { Asker } from '../../node/client-asker.ts';
 import { ClientNetwork } from '../../node/client-network.ts';
 import { addressOf } from '../../node/cluster-file.ts';
-import { Failure } from '../../node/failure.ts';
+import { Failure, UsageError } from '../../node/failure.ts';
 import { fire } from '../../node/fire.ts';
 import { sealer } from '../../node/sealed-datagrams.ts';
 import { printable } from '../../trace/printable.ts';
@@ -95,7 +95,9 @@ class Client {
         throw new Failure(`line ${number}: ${error.message}; what follows was not sent`);
       }
     }
-    if (values === 0) throw new Failure('standard input holds no value');
+    if (values > 0) return;
+    const why = 'there is no value, and standard input holds none';
+    throw new UsageError(`${why}: give one, or --read or --status; see --help`);
   }
 
   #set(value: string): Promise<string> {
