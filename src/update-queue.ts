@@ -117,7 +117,6 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       this.#shift(head);
       this.#say('chosen', head, 'it is in the chain');
       this.done(head);
-      this.#endIfEmpty();
     }
 
     protected override pursue(): void {

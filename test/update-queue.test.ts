@@ -169,6 +169,19 @@ suite('The queue ends', () => {
     assert.equal(ended, 1);
   });
 
+  test('when it lets go of the last one right before it would be proposed', () => {
+    const scene = new Scene().submit('much too long');
+    let ended = 0;
+    scene.replica.retire(() => {
+      ended += 1;
+    });
+    scene.canCarry = () => false;
+    const round = { instanceNumber: 1, proposalId: { number: 2, uid: 'A' } };
+    const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+    scene.replica.receive('B', { type: 'promise', ...round, ...nothing });
+    assert.deepEqual([ended, scene.replica.waiting], [1, 0]);
+  });
+
   test('with a word to everybody, and without calling itself retired', () => {
     const scene = new Scene().submit('first').request(1).read(2);
     let ended = 0;
