@@ -18,6 +18,7 @@ const OTHER = '0123456789abcdef';
 /** A server C that has heard of nobody, and hears of many links at once. */
 class Scene {
   readonly replies: Reply[] = [];
+  readonly whys: string[] = [];
   readonly #replica: PlainReplica;
 
   constructor(chain: Partial<ChainState>) {
@@ -50,7 +51,9 @@ class Scene {
         reply: (_to, message) => this.replies.push(message),
       },
       storage: { load: () => state, save: () => {} },
-      trace: () => {},
+      trace: (event) => {
+        if (event.event === 'update' && event.what === 'dropped') this.whys.push(event.why);
+      },
     };
   }
 }
@@ -197,6 +200,7 @@ suite('A request waits,', () => {
     const requests = [{ client: CLIENT, number: 2, instanceNumber: 4 }];
     const scene = new Scene({}).hear(request).jump(9, { requests });
     assert.deepEqual([scene.replies, scene.waiting], [[], 0]);
+    assert.deepEqual(scene.whys, ['its client has gone on to something else']);
   });
 
   test('but not for ever if nobody asks again', () => {

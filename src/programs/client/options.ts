@@ -50,18 +50,18 @@ have up to ${LIMIT}. When the value is -, or when there is none
 and standard input is no terminal, each line of standard input is a value.
 
 Examples:
-  npx tsx client.ts A hello                      fire a value at A
-  npx tsx client.ts B "two words" --wait         wait until it is chosen, and say where
-  npx tsx client.ts --any hello --wait           whichever server answers
-  npx tsx client.ts A --read                     the value, and nothing newer was chosen
-  npx tsx client.ts A --read --local             what A has; it may be stale
-  npx tsx client.ts A --status --json            how A is
-  npx tsx client.ts --watch                      how all servers are, again and again
-  npx tsx client.ts A --watch                    how A is, again and again
-  npx tsx client.ts A                            type one value after the other
-  echo hello | npx tsx client.ts A --wait        each line is a value, one after the other
-  npx tsx client.ts A - < values.txt             the same, without waiting
-  npx tsx client.ts C -- --looks-like-an-option
+  node --import tsx client.ts A hello                      fire a value at A
+  node --import tsx client.ts B "two words" --wait         wait until it is chosen, and say where
+  node --import tsx client.ts --any hello --wait           whichever server answers
+  node --import tsx client.ts A --read                     the value, and nothing newer was chosen
+  node --import tsx client.ts A --read --local             what A has; it may be stale
+  node --import tsx client.ts A --status --json            how A is
+  node --import tsx client.ts --watch                      how all servers are, again and again
+  node --import tsx client.ts A --watch                    how A is, again and again
+  node --import tsx client.ts A                            type one value after the other
+  echo hello | node --import tsx client.ts A --wait        each line is a value, one after the other
+  node --import tsx client.ts A - < values.txt             the same, without waiting
+  node --import tsx client.ts C -- --looks-like-an-option
 
 Exit code: 0 done; 1 not known to be done (after --timeout it may still be done later);
 2 wrong usage.`;
