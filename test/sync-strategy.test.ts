@@ -1,4 +1,4 @@
-/** Catch-up: what is news, whom a server asks, and what becomes of a question that came too early. */
+/** Catch-up: what is news, whom a server asks, and what becomes of what came too early. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { EMPTY_CHAIN } from '../src/chain.ts';
