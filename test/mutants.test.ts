@@ -35,6 +35,7 @@ test('a condition holds always, never, without one of its parts, and the other w
   assert.deepEqual(changesOf(text).toSorted(), [
     '',
     '',
+    'g(); if (a < 5 && !b) return a;',
     'if (!b) return a;',
     'if (a < 5 && b) return a;',
     'if (a < 5 || !b) return a;',
@@ -69,10 +70,15 @@ test('words and types are let be', () => {
 test('a line that stands in several places is named together with its neighbours', () => {
   const text = 'function f() {\n  g();\n  h();\n  g();\n}\n';
   const mutants = mutantsOf('a.ts', text);
-  assert.equal(mutants.length, 3);
   assert.deepEqual(
     mutants.map((mutant) => applied(mutant, text).replaceAll(/\s/g, '')),
-    ['functionf(){h();g();}', 'functionf(){g();g();}', 'functionf(){g();h();}'],
+    [
+      'functionf(){h();g();}',
+      'functionf(){h();g();g();}',
+      'functionf(){g();g();}',
+      'functionf(){g();g();h();}',
+      'functionf(){g();h();}',
+    ],
   );
   assert.throws(() => applied({ file: 'a.ts', before: ['g();'], after: [''] }, text), /2 times/);
   assert.throws(() => applied({ file: 'a.ts', before: ['i();'], after: [''] }, text), /nowhere/);

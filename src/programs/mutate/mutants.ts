@@ -56,9 +56,10 @@ export function parseSurvivors(text: string): readonly Survivor[] {
   });
 }
 
-const HEAD = `Small changes of src/*.ts that no check of "npm run mutate" notices, each with the reason why
-that may be so. "npm run mutate -- --write" takes out what is noticed, and adds what is not, without
-a reason: find a check that notices, or take the line away, or say why neither is needed.
+const HEAD = `\
+Small changes of src/*.ts that no check of "npm run mutate" notices, each with the reason why
+that may be so. With --write it takes out what is noticed, and adds what is not, without a reason:
+find a check that notices, or take the line away, or say why neither is needed.
 `;
 
 export function formatSurvivors(survivors: readonly Survivor[]): string {

@@ -14,6 +14,8 @@ import { formatSurvivors, type Mutant, nameOf, parseSurvivors, type Survivor } f
 import { mutantsOf } from './operators.ts';
 
 const LIST = 'test/mutants.txt';
+/** Such as no operator makes: mistakes that somebody could make, each with its name. */
+const BY_HAND = 'test/mutants-by-hand.txt';
 const MOST_AT_ONCE = 64;
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
@@ -130,7 +132,10 @@ function judge(survivors: readonly Mutant[]): void {
 
 await runProgram(async (args) => {
   const settings = readSettings(args);
-  const all = settings.files.flatMap((file) => mutantsOf(file, textOf(file)));
+  const byHand = parseSurvivors(textOf(BY_HAND));
+  const all = settings.files.flatMap((file) => {
+    return [...mutantsOf(file, textOf(file)), ...byHand.filter((mutant) => mutant.file === file)];
+  });
   const mutants = draw(all, settings);
   const sampled = settings.sample === null ? '' : `, a sample by --seed ${settings.seed}`;
   console.log(`${mutants.length} of ${all.length} mutants${sampled}\n`);

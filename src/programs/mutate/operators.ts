@@ -32,6 +32,14 @@ const SWAPS: readonly (readonly [RegExp, string])[] = [
   [/(?<![\w.#])0(?![\w.])/g, '1'],
   [/(?<![\w.#])1(?![\w.])/g, '2'],
   [/(?<![\w.#])2(?![\w.])/g, '3'],
+  [/(?<![\w.#])2(?![\w.])/g, '1'],
+  [/\b[A-Z_]+_MS\b/g, '0 * $&'],
+  [/\b[A-Z_]+_MS\b/g, '100 * $&'],
+  [/\bMath\.m(?:ax|in)\([^(),]+, /g, '('],
+  [/\bpromisedId\b/g, 'acceptedId'],
+  [/\bacceptedId\b/g, 'promisedId'],
+  [/\bisMaster\b/g, 'leaseLeftMs > 0'],
+  [/\bleaseLeftMs > 0/g, 'isMaster'],
 ];
 
 /** All mutants of a source. None of them says the same as the source, nor as another one. */
@@ -40,6 +48,7 @@ export function mutantsOf(file: string, text: string): readonly Mutant[] {
   const edits = [
     ...swaps(code),
     ...withoutStatements(code),
+    ...inAnotherOrder(code, text),
     ...conditions(code, text),
     ...choices(code),
     ...emptyBodies(code),
@@ -93,7 +102,7 @@ function withoutWords(text: string): string {
 function swaps(code: string): readonly Edit[] {
   return SWAPS.flatMap(([wanted, by]) => {
     return [...code.matchAll(wanted)].map(({ 0: found, index }) => {
-      return { start: index, end: index + found.length, by };
+      return { start: index, end: index + found.length, by: by.replace('$&', found) };
     });
   });
 }
@@ -107,6 +116,18 @@ function withoutStatements(code: string): readonly Edit[] {
     if (/^(?:const|let|export|import|type|override|protected|readonly|else)$/.test(word)) return [];
     const end = endOfStatement(code, start);
     return end === null ? [] : [{ start, end, by: '' }];
+  });
+}
+
+/** Two statements, a line each, change places. */
+function inAnotherOrder(code: string, text: string): readonly Edit[] {
+  const starts = code.matchAll(/(?<=\n)( +)(?=\S.*;\n\1\S.*;\n)/g);
+  return [...starts].flatMap(({ index: start }) => {
+    const middle = text.indexOf('\n', start) + 1;
+    const end = text.indexOf('\n', middle) + 1;
+    const [first, second] = [text.slice(start, middle), text.slice(middle, end)];
+    const isDeclared = [first, second].some((line) => /^ *(?:const|let|return|throw)\b/.test(line));
+    return isDeclared ? [] : [{ start, end: end - 1, by: `${second}${first.trimEnd()}` }];
   });
 }
 
