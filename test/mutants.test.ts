@@ -71,14 +71,12 @@ test('a line that stands in several places is named together with its neighbours
   const text = 'function f() {\n  g();\n  h();\n  g();\n}\n';
   const mutants = mutantsOf('a.ts', text);
   assert.deepEqual(
-    mutants.map((mutant) => applied(mutant, text).replaceAll(/\s/g, '')),
-    [
-      'functionf(){h();g();}',
-      'functionf(){h();g();g();}',
-      'functionf(){g();g();}',
-      'functionf(){g();g();h();}',
-      'functionf(){g();h();}',
-    ],
+    mutants.map((mutant) =>
+      applied(mutant, text)
+        .match(/[gh](?=\(\))/g)
+        ?.join(''),
+    ),
+    ['hgg', 'hg', 'ggh', 'gg', 'gh'],
   );
   assert.throws(() => applied({ file: 'a.ts', before: ['g();'], after: [''] }, text), /2 times/);
   assert.throws(() => applied({ file: 'a.ts', before: ['i();'], after: [''] }, text), /nowhere/);
