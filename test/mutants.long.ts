@@ -1,7 +1,7 @@
 /** A sample of small changes of the protocol, drawn anew each time: each of them is noticed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { run } from './processes.ts';
+import { LONG_PATIENCE_MS, Program } from './processes.ts';
 
 /** Those for which the list of what nobody notices is complete. */
 const FILES = ['src/chain.ts', 'src/composable-paxos.ts'];
@@ -9,7 +9,8 @@ const SAMPLE = '12';
 
 test('whatever is changed is noticed, or explained', async (t) => {
   const mutate = 'src/programs/mutate/mutate.ts';
-  const { code, stdout, stderr } = await run(mutate, ...FILES, '--sample', SAMPLE);
+  const program = new Program(mutate, [...FILES, '--sample', SAMPLE]);
+  const { code, stdout, stderr } = await program.end(LONG_PATIENCE_MS);
   t.diagnostic(stdout.split('\n')[0] ?? '');
   assert.deepEqual([code, stderr], [0, ''], stdout);
 });
