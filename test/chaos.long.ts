@@ -5,7 +5,7 @@ import { LONG_PATIENCE_MS, Program } from './processes.ts';
 
 const SECONDS = '60';
 
-suite('A minute of chaos', { concurrency: 2 }, () => {
+suite('A minute of chaos', () => {
   for (const flags of [[], ['--master'], ['--servers', '5'], ['--servers', '5', '--master']]) {
     test(`finds no violation ${flags.join(' ')}`, async (t) => {
       const chaos = new Program('src/programs/chaos/chaos.ts', ['--seconds', SECONDS, ...flags]);
