@@ -71,6 +71,7 @@ export const FAULTS = [
   'drift',
   'wild clocks',
   'crowds',
+  'rushes',
   'bad minority',
   'slow disks',
   'slow network',
@@ -102,6 +103,9 @@ export interface Schedule {
 const MAX_DRIFT = 0.05;
 
 const CROWD = MAX_REMEMBERED_CLIENTS + 10;
+/** So many clients ask so much in a rush, each as fast as it is answered. */
+const RUSH = 8;
+const ASKED_IN_RUSH = 12;
 
 /** Faults end after this share of the run; the rest is for healing. */
 const FAULTY_SHARE = 0.5;
@@ -202,13 +206,14 @@ export function isBeyondLeases(faults: readonly Fault[]): boolean {
 
 function oddsOf(fault: Fault): number {
   if (fault === 'crowds') return 0.05; // there is much to do in these
+  if (fault === 'rushes') return 0.1; // and in these
   if (fault === 'slow disks' || fault === 'slow network') return 0.1;
   return fault === 'wild clocks' ? 0.15 : 0.45;
 }
 
-/** Only a mix with wild clocks has everything; and where all is slow, a crowd waits for ever. */
+/** Only a mix with wild clocks has everything; and where all is slow, crowds wait for ever. */
 function withoutContradiction(faults: readonly Fault[]): readonly Fault[] {
-  if (isSlow(faults)) faults = faults.filter((fault) => fault !== 'crowds');
+  if (isSlow(faults)) faults = faults.filter((fault) => fault !== 'crowds' && fault !== 'rushes');
   if (faults.includes('wild clocks') || !faults.includes('sleeps')) return faults;
   return faults.filter((fault) => fault !== 'clocks');
 }
@@ -305,6 +310,19 @@ function drawCrowd(random: Random, uids: readonly Uid[], healMs: number): Action
   });
 }
 
+/** Several clients write and read at once, at all servers, without a pause. */
+function drawRush(random: Random, uids: readonly Uid[], healMs: number): Action[] {
+  const startMs = random.between(0, 0.8 * healMs);
+  const clients = Array.from({ length: RUSH }, (_, index) => `e${index + 1}`);
+  return clients.flatMap((client) => {
+    const options = { server: random.pick(uids), timeoutMs: 5_000, mayMove: true };
+    return Array.from({ length: ASKED_IN_RUSH }, (_, n): Action => {
+      const question = drawQuestion(random, `${client}-${n + 1}`);
+      return { atMs: startMs, do: 'ask', client, question, options };
+    });
+  });
+}
+
 function drawQuestion(random: Random, value: string): Asking['question'] {
   if (random.chance(0.5)) return { type: 'request', value };
   return { type: 'read', isLocal: random.chance(0.2) };
@@ -392,6 +410,7 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
   drift: () => [],
   'wild clocks': () => [],
   crowds: drawCrowd,
+  rushes: drawRush,
   'bad minority': drawMinority,
   'slow disks': () => [],
   'slow network': () => [],
