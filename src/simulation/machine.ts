@@ -381,7 +381,6 @@ export class Machine {
       this.#saveStep(step, state);
     }
     this.#hasSaved = true;
-    this.#tookMs += this.saveMs;
     this.trace({ event: 'save', state });
   }
 
