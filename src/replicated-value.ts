@@ -27,6 +27,7 @@ import {
   applyLink,
   type ChainState,
   chainOf,
+  digestOf,
   EMPTY_CHAIN,
   type Link,
   type LinkId,
@@ -155,7 +156,7 @@ export class ReplicatedValue {
     this.#instance = this.createInstance(acceptor);
     this.#run = randomHex(environment);
     const layers = layersOf(this);
-    environment.trace({ event: 'start', layers, restored, state: this.#state() });
+    environment.trace({ event: 'start', uids, layers, restored, state: this.#state() });
   }
 
   /** Ends all activity at once, with all that is chosen on disk. */
@@ -376,7 +377,8 @@ export class ReplicatedValue {
     this.#chain = chain;
     this.#instance = this.createInstance(UNTOUCHED);
     this.#saveLater ??= this.environment.clock.after(SAVE_WITHIN_MS, () => this.#save());
-    this.environment.trace({ event: 'advance', instanceNumber, link, chain });
+    const [jumped, digest] = [link === null ? chain : null, digestOf(chain)];
+    this.environment.trace({ event: 'advance', instanceNumber, link, chain: jumped, digest });
     this.advanced(link);
     this.pursue();
   }

@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { suite, type TestContext, test } from 'node:test';
-import { isUpdate } from '../src/chain.ts';
+import { EMPTY_CHAIN, isUpdate } from '../src/chain.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import {
   type ClientMessage,
@@ -23,6 +23,7 @@ import { promptForValues } from '../src/programs/client/prompt.ts';
 import { watch } from '../src/programs/client/watch.ts';
 import type { Report } from '../src/programs/client/words.ts';
 import { LOOPBACK } from '../src/programs/common/free-port.ts';
+import { chainAfter } from '../src/trace/fold.ts';
 import { MAX_WAITING } from '../src/update-queue.ts';
 import {
   type Cluster,
@@ -469,8 +470,10 @@ function chosenAt(cluster: Cluster, value: string): number[] {
 
 /** How often the value of the chain became this one, as the server has it. */
 function changesTo(server: Server, value: string): number {
+  let chain = EMPTY_CHAIN;
   const values = server.events.flatMap((event) => {
-    return event.event === 'advance' ? [event.chain.currentValue] : [];
+    chain = chainAfter(chain, event);
+    return event.event === 'advance' ? [chain.currentValue] : [];
   });
   return values.filter((after, index) => after === value && values[index - 1] !== value).length;
 }

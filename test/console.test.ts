@@ -19,7 +19,12 @@ import {
 import { chalkPaint } from '../src/node/chalk-paint.ts';
 import type { ServerState } from '../src/state.ts';
 import { ConsoleLines, type Paint, plainPaint } from '../src/trace/console.ts';
-import type { Decision, TraceEvent, WorldEvent } from '../src/trace/events.ts';
+import {
+  type Decision,
+  savedEvent,
+  type TraceEvent,
+  type WorldEvent,
+} from '../src/trace/events.ts';
 import { columnsOf, printable, shorten } from '../src/trace/printable.ts';
 
 type What = Decision | WorldEvent;
@@ -80,14 +85,14 @@ test('an update from the client to its end, as its server prints it', () => {
     shown(
       receive(null, { type: 'propose', value: 'hello' }),
       { ...update, what: 'queued' },
-      { event: 'save', state },
+      savedEvent(state),
       { event: 'promise', to: 'A', ...round },
       count('promise', 1),
       send(['B', 'C'], { type: 'prepare', ...round }),
       receive('B', promised(null)),
       { event: 'lead', ...round, count: 2, servers: 3, bound: null },
       send(['B', 'C'], { type: 'accept', ...round, proposalValue: hello }),
-      { event: 'save', state },
+      savedEvent(state),
       { event: 'accept', from: 'A', ...round, value: hello },
       send(['B', 'C'], accepted),
       count('accepted', 1),
@@ -95,8 +100,8 @@ test('an update from the client to its end, as its server prints it', () => {
       count('promise', 2),
       receive('C', accepted),
       choice(round, hello),
-      { event: 'save', state },
-      { event: 'advance', instanceNumber: 4, link: hello, chain: EMPTY_CHAIN },
+      savedEvent(state),
+      { event: 'advance', instanceNumber: 4, link: hello, chain: null, digest: '' },
       { ...update, what: 'chosen' },
       receive('B', accepted),
       ignore('this instance is closed', 4),
@@ -119,11 +124,11 @@ test('the same update, as another server prints it', () => {
   assert.deepEqual(
     shown(
       receive('B', { type: 'prepare', ...their }),
-      { event: 'save', state },
+      savedEvent(state),
       { event: 'promise', to: 'B', ...their },
       send(['B'], { ...promised(null), ...their }),
       receive('B', { type: 'accept', ...their, proposalValue: hello }),
-      { event: 'save', state },
+      savedEvent(state),
       { event: 'accept', from: 'B', ...their, value: hello },
       send(['B', 'C'], { ...accepted, ...their }),
       choice(their, hello),
@@ -147,7 +152,7 @@ const catchUp: CatchUpMessage = {
   ...EMPTY_CHAIN,
   currentValue: 'z',
 };
-const jump: What = { event: 'advance', instanceNumber: 9, link: null, chain: catchUp };
+const jump: What = { event: 'advance', instanceNumber: 9, link: null, chain: catchUp, digest: '' };
 
 const WORDS: readonly (readonly [string, readonly What[], readonly string[]])[] = [
   [
@@ -226,7 +231,7 @@ const WORDS: readonly (readonly [string, readonly What[], readonly string[]])[] 
   ],
   [
     'a jump by catch-up',
-    [receive('B', catchUp), { event: 'save', state }, jump],
+    [receive('B', catchUp), savedEvent(state), jump],
     ['←B  catch-up      #9   I jump to #9: "z" is the value'],
   ],
   [
@@ -429,17 +434,22 @@ test('a start shows what is restored, and below it the architecture', () => {
     [accepted, true, 'from disk: promised 3.A, accepted 2.B'],
   ];
   for (const [state, restored, why] of words) {
-    assert.deepEqual(linesOf([{ event: 'start', layers, restored, state }]), [
-      `01:01.002 A ·   start         #3   ${why}`,
-      '          UpdateQueue(CatchUp(ReplicatedValue))',
-    ]);
+    assert.deepEqual(
+      linesOf([{ event: 'start', uids: ['A', 'B', 'C'], layers, restored, state }]),
+      [
+        `01:01.002 A ·   start         #3   ${why}`,
+        '          UpdateQueue(CatchUp(ReplicatedValue))',
+      ],
+    );
   }
 });
 
 test('the layers of a master fit into a line', () => {
   const names = ['MasterLeases', 'UpdateQueue', 'BackoffResolution', 'CatchUp', 'ReplicatedValue'];
   const layers = ['MasterReplica', ...names];
-  const [, line] = linesOf([{ event: 'start', layers, restored: false, state }]);
+  const [, line] = linesOf([
+    { event: 'start', uids: ['A', 'B', 'C'], layers, restored: false, state },
+  ]);
   assert.equal(
     line?.trim(),
     'MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))',
@@ -476,8 +486,14 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
   const full = { ...state, instanceNumber: number, currentValue: value, promisedId };
   return {
     start: [
-      { event: 'start', layers: [value, value], restored: true, state: full },
-      { event: 'start', layers: ['Base'], restored: false, state },
+      {
+        event: 'start',
+        uids: ['A', 'B', 'C'],
+        layers: [value, value],
+        restored: true,
+        state: full,
+      },
+      { event: 'start', uids: ['A', 'B', 'C'], layers: ['Base'], restored: false, state },
     ],
     stop: [{ event: 'stop' }],
     promise: [{ event: 'promise', to: 'B', ...round }],
@@ -490,7 +506,7 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     lead: [{ event: 'lead', ...counted, bound: link }],
     rest: [{ event: 'rest', ...round }],
     chosen: [{ event: 'chosen', ...counted, value: link }],
-    advance: [{ event: 'advance', instanceNumber: number, link: null, chain: full }],
+    advance: [{ event: 'advance', instanceNumber: number, link: null, chain: full, digest: '' }],
     refused: [{ event: 'refused', from: 'B', ...round, promisedId }],
     backoff: [{ event: 'backoff', instanceNumber: number, delayMs: number }],
     ignore: [{ event: 'ignore', instanceNumber: number, why: value }],
@@ -513,7 +529,8 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     ],
     reject: [{ event: 'reject', from: value, why: value }],
     lost: [{ event: 'lost', to: ['B', 'C'], seq: number, why: value }],
-    save: [{ event: 'save', state: full }],
+    save: [savedEvent(full)],
+    resume: [{ event: 'resume', uids: ['A'], layers: ['Base'], state: full }],
     fail: [{ event: 'fail', why: value }],
     crash: [{ event: 'crash', where: value }],
   };
@@ -534,7 +551,13 @@ test('every kind of event has a line, those of everyday only for who wants to se
 });
 
 test('what other lines say already is silent', () => {
-  const advance: What = { event: 'advance', instanceNumber: 4, link: hello, chain: EMPTY_CHAIN };
+  const advance: What = {
+    event: 'advance',
+    instanceNumber: 4,
+    link: hello,
+    chain: null,
+    digest: '',
+  };
   assert.deepEqual(linesOf([advance], { verbose: true }), []);
   assert.deepEqual(linesOf([refusedBy('A')], { verbose: true }), []);
 });

@@ -205,13 +205,8 @@ suite('A row', () => {
       event: 'advance',
       instanceNumber: 9,
       link: X,
-      chain: {
-        currentValue: 'x',
-        lease: null,
-        latestUpdateIds: {},
-        requests: [],
-        forgottenUpTo: 0,
-      },
+      chain: null,
+      digest: '00000000',
     });
     const diagram = diagramOf(events);
     const [violated] = diagram.violations;

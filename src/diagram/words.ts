@@ -236,8 +236,8 @@ function sayLead({ proposalId, count, servers, bound }: Event<'lead'>): Phrase |
 }
 
 /** Moving on by a link has been said when it was chosen. */
-function sayAdvance({ instanceNumber, link, chain }: Event<'advance'>): Phrase | null {
-  if (link !== null) return null;
+function sayAdvance({ instanceNumber, chain }: Event<'advance'>): Phrase | null {
+  if (chain === null) return null;
   const { currentValue: value } = chain;
   const words = { before: `jumps to #${instanceNumber}`, ...(value === null ? {} : { value }) };
   if (value !== null) words.before += ': ';

@@ -16,7 +16,7 @@ import {
 import type { ReplicatedValue } from '../replicated-value.ts';
 import type { ServerState } from '../state.ts';
 import type { Entry } from '../time/agenda.ts';
-import type { Decision, TraceEvent, WorldEvent } from '../trace/events.ts';
+import { type Decision, savedEvent, type TraceEvent, type WorldEvent } from '../trace/events.ts';
 import type { MachineClock } from './clock.ts';
 import { Disk, SAVE_STEPS, type SaveStep } from './disk.ts';
 import type { Datagram } from './network.ts';
@@ -331,7 +331,7 @@ export class Machine {
       this.#saveStep(step, state);
     }
     this.#hasSaved = true;
-    this.trace({ event: 'save', state });
+    this.trace(savedEvent(state));
   }
 
   #saveStep(step: SaveStep, state: ServerState | null): void {

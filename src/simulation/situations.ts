@@ -2,9 +2,19 @@
  * Situations: what a run has been through, by name and number. A simulation that finds nothing
  * wrong says little unless one knows that it has been where things go wrong.
  */
-import { askerOf, isUpdate, type Link, type LinkId, type RequestId, standingOf } from '../chain.ts';
+import {
+  askerOf,
+  type ChainState,
+  EMPTY_CHAIN,
+  isUpdate,
+  type Link,
+  type LinkId,
+  type RequestId,
+  standingOf,
+} from '../chain.ts';
 import { type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { chainAfter } from '../trace/fold.ts';
 import type { Operation } from '../trace/linearizability.ts';
 import { FIRED } from './clients.ts';
 import { CRASH_POINTS } from './machine.ts';
@@ -103,6 +113,8 @@ export class Situations {
   readonly #quorum: number;
   readonly #known: Map<Uid, Known>;
   readonly #young = new Map<number, Young>();
+  /** The chain before each instance that somebody has come to. */
+  readonly #chains = new Map<number, ChainState>();
   #lastMaster: Uid | null = null;
   /** Who was master when a request was first heard of. */
   readonly #firstMasters = new Map<RequestId, Uid | null>();
@@ -313,12 +325,15 @@ export class Situations {
     const links = event.instanceNumber - server.instanceNumber;
     server.instanceNumber = event.instanceNumber;
     server.leads = null;
-    if (event.link !== null) return this.#applied(event.link, event);
+    const before = this.#chains.get(event.instanceNumber - links) ?? EMPTY_CHAIN;
+    const chain = this.#chains.get(event.instanceNumber) ?? chainAfter(before, event);
+    this.#chains.set(event.instanceNumber, chain);
+    if (event.link !== null) return this.#applied(event.link, event.instanceNumber, chain);
     this.#reached('a catch-up');
     if (links >= 10) this.#reached('a catch-up over ten links and more');
   }
 
-  #applied(link: Link, { instanceNumber, chain }: TraceEvent & { event: 'advance' }): void {
+  #applied(link: Link, instanceNumber: number, chain: ChainState): void {
     if (!('request' in link)) return;
     const isEffect = chain.requests.at(-1)?.instanceNumber === instanceNumber - 1;
     if (isEffect) this.#effects.add(link.update);

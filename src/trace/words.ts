@@ -292,8 +292,8 @@ function sayChosen(event: Event<'chosen'>): Saying {
 }
 
 /** By a link the chain moves on whenever one is chosen, and that has been said. */
-function sayAdvance({ instanceNumber, link, chain }: Event<'advance'>): Saying | null {
-  if (link !== null) return null;
+function sayAdvance({ instanceNumber, chain }: Event<'advance'>): Saying | null {
+  if (chain === null) return null;
   const words = { before: `I jump to #${instanceNumber}: `, ...currentValue(chain.currentValue) };
   return about('catch-up', { instanceNumber }, words, 'quorum');
 }
@@ -378,8 +378,7 @@ function leaseWords({ server, what, holder, lastsMs }: Event<'lease'>): string {
   }
 }
 
-function saySave({ state }: Event<'save'>): Saying {
-  const { instanceNumber, promisedId, acceptedId } = state;
+function saySave({ instanceNumber, promisedId, acceptedId }: Event<'save'>): Saying {
   const promised = `promised ${promisedId === null ? 'nothing' : formatId(promisedId)}`;
   const accepted = `accepted ${acceptedId === null ? 'nothing' : formatId(acceptedId)}`;
   const words = { before: `on disk: ${promised}, ${accepted}` };
