@@ -209,8 +209,8 @@ export function isQuestion(message: PeerMessage): message is Question {
 
 // Guards. Each check takes whatever stood in the field; `uids` are the servers of the cluster.
 
-type Check = (value: unknown, uids: readonly Uid[]) => boolean;
-type Fields = Readonly<Record<string, Check>>;
+export type Check = (value: unknown, uids: readonly Uid[]) => boolean;
+export type Fields = Readonly<Record<string, Check>>;
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -227,7 +227,7 @@ const isNumberUpTo =
 
 const isNumber = isNumberUpTo(MAX_NUMBER);
 
-const isUid: Check = (value, uids) => typeof value === 'string' && uids.includes(value);
+export const isUid: Check = (value, uids) => typeof value === 'string' && uids.includes(value);
 
 /** A string that survives UTF-8 unchanged (no lone surrogate) and fits into every message. */
 export const isValue: Check = (value) =>
@@ -241,7 +241,7 @@ function fits(value: string): boolean {
 
 const LINK_ID = /^([A-Z])-[0-9a-f]{8}-[1-9][0-9]{0,15}$/;
 
-const isLinkId: Check = (value, uids) =>
+export const isLinkId: Check = (value, uids) =>
   typeof value === 'string' && isUid(LINK_ID.exec(value)?.[1], uids);
 
 const isObjectOf =
@@ -249,7 +249,7 @@ const isObjectOf =
   (value, uids) =>
     isRecord(value) && wrongField(value, fields, uids) === null;
 
-const orNull =
+export const orNull =
   (check: Check): Check =>
   (value, uids) =>
     value === null || check(value, uids);
@@ -261,8 +261,8 @@ const either =
 
 const isProposalId = isObjectOf({ number: isNumber, uid: isUid });
 
-const isStoredNumber = isNumberUpTo(MAX_STORED_NUMBER);
-const isStoredId = isObjectOf({ number: isStoredNumber, uid: isUid });
+export const isStoredNumber = isNumberUpTo(MAX_STORED_NUMBER);
+export const isStoredId = isObjectOf({ number: isStoredNumber, uid: isUid });
 
 const REQUEST_ID = /^[0-9a-f]{16}-([1-9][0-9]{0,14})-([1-9][0-9]{0,14})$/;
 
@@ -272,7 +272,7 @@ const isRequestId: Check = (value) => {
 };
 
 /** The rarest field comes first: what is no such link is found out soon. */
-const isLink = either(
+export const isLink = either(
   isObjectOf({ request: isRequestId, update: isValue, id: isLinkId }),
   isObjectOf({ update: isValue, id: isLinkId }),
   isObjectOf({ read: (value) => value === null, id: isLinkId }),
@@ -305,11 +305,11 @@ const isHeard: Check = (value, uids) =>
 
 const isDuration: Check = (value) => typeof value === 'number' && value >= 0 && value <= MAX_NUMBER;
 
-const isBoolean: Check = (value) => typeof value === 'boolean';
+export const isBoolean: Check = (value) => typeof value === 'boolean';
 
 const isReason: Check = (value) => typeof value === 'string' && value.length <= 200;
 
-const CHAIN_FIELDS: Fields = {
+export const CHAIN_FIELDS: Fields = {
   instanceNumber: isNumber,
   currentValue: orNull(isValue),
   lease: orNull(isObjectOf({ holder: isUid, id: isLinkId })),
@@ -388,8 +388,22 @@ export function wrongStateField(
   return wrongField(fields, STATE_FIELDS, uids);
 }
 
+/** What is wrong with something that should be one of these messages, or null. */
+export function wrongMessage(
+  message: unknown,
+  types: readonly Message['type'][],
+  uids: readonly Uid[],
+): string | null {
+  if (!isRecord(message)) return 'message is not what it must be';
+  const { type, ...fields } = message;
+  const guard = types.some((known) => known === type) ? GUARDS.get(String(type)) : undefined;
+  if (guard === undefined) return 'message is of no type that it may have';
+  const wrong = wrongField(fields, guard, uids);
+  return wrong === null ? null : `message: its ${wrong}`;
+}
+
 /** Says which field is missing, extra or wrong; null when all is well. */
-function wrongField(
+export function wrongField(
   record: Record<string, unknown>,
   fields: Fields,
   uids: readonly Uid[],

@@ -128,7 +128,7 @@ function formatWords({ before = '', value, after = '' }: Words, columns: number)
 }
 
 /** Minutes, seconds and milliseconds: what terminals side by side can be matched by. */
-function formatTime(at: number): string {
+export function formatTime(at: number): string {
   const ms = Math.floor(at);
   const minutes = Math.floor(ms / 60_000) % 60;
   const seconds = Math.floor(ms / 1_000) % 60;

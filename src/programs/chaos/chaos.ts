@@ -430,14 +430,18 @@ class Chaos {
     const files = servers.map(({ traceFile }) => traceFile).filter((file) => existsSync(file));
     const traces = readTraces(files);
     // What went wrong first tells more than what came of it, or that a server failed over it.
-    const violation = checkTraces(traces, false) ?? atTheEnd;
+    const checked = checkTraces(traces, false);
+    const violation = checked.violation ?? atTheEnd;
     const told = checkHistory([history.path]);
     this.#countTraced(traces);
     this.#countAsked(told.operations);
     this.#counts.set('datagrams lost by the relay', relay.lost);
     for (const [name, number] of this.#counts) say(`${String(number).padStart(8)}  ${name}`);
     for (const line of told.lines) say(line);
-    if (violation !== null) for (const line of describeViolation(violation, traces)) say(line);
+    for (const remark of checked.remarks) say(`note: ${remark}`);
+    if (violation !== null) {
+      for (const line of describeViolation(violation, traces.placeOf)) say(line);
+    }
     if (this.#failure !== null) complain(this.#failure);
     this.#isKept = violation !== null || !told.isRight || this.#failure !== null;
     if (!this.#isKept) {
