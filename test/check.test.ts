@@ -167,7 +167,10 @@ suite('npm run check', () => {
     ]);
     const line = afterX().events.length + 1;
     const { code, stderr } = await check(path);
-    assert.equal(stderr, `error: ${path}:${line} is not an event of a trace: of its "save" instanceNumber is missing\n`);
+    assert.equal(
+      stderr,
+      `error: ${path}:${line} is not an event of a trace: of its "save" instanceNumber is missing\n`,
+    );
     assert.equal(code, 1);
   });
 });
@@ -180,7 +183,11 @@ suite('The reader of traces', () => {
     ['a half line in the middle', `${start}{"at":\n${start}x\n`, /a\.ndjson:4 is not JSON$/],
     ['a half line before anything but a start', `{"at":\n{"at":2}\n`, /:1 is not JSON$/],
     ['a line that is no object', 'null\n', /:1 is not an event of a trace: it is not an object$/],
-    ['an event without a time', '{"at":"1"}\n', /:1 .*: at, its time, is not a number of milliseconds$/],
+    [
+      'an event without a time',
+      '{"at":"1"}\n',
+      /:1 .*: at, its time, is not a number of milliseconds$/,
+    ],
     ['an event without a server', '{"at":1}\n', /:1 .*: server is not a name$/],
     ['an event without a turn', '{"at":1,"server":"A"}\n', /:1 .*: turn is not a whole number$/],
     ['an event without a kind', '{"at":1,"server":"A","turn":1}\n', /:1 .*: event is not a name$/],
@@ -246,7 +253,10 @@ suite('The reader of traces', () => {
     const stranger = new HandMadeRun(['A', 'B']).startAll().sendPrepare('A', id(2, 'A'));
     const [a = '', b = ''] = split(stranger.events).map(asText);
     const alone = a.replaceAll('"uids":["A","B"]', '"uids":["A"]');
-    assert.throws(() => readTraces(write(t, [alone])), /:2 speaks of server B, and the cluster is A$/);
+    assert.throws(
+      () => readTraces(write(t, [alone])),
+      /:2 speaks of server B, and the cluster is A$/,
+    );
     assert.equal(readTraces(write(t, [alone, b])).events.length, 3);
   });
 });

@@ -9,7 +9,7 @@
 import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { Message } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
-import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
+import { INVARIANTS, Invariants, resumedIn, type Violation } from '../trace/invariants.ts';
 import type { Words } from '../trace/words.ts';
 import {
   ABSENT,
@@ -153,7 +153,7 @@ export function violationsIn(
   uids: readonly Uid[],
   traced: readonly Uid[],
 ): Violation[] {
-  const invariants = new Invariants(uids, traced);
+  const invariants = new Invariants(uids, traced, resumedIn(events));
   const found = new Map<number, Violation>();
   for (const event of events) {
     const violation = invariants.observe(event);

@@ -32,7 +32,8 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   const { uid, cluster } = options;
   const uids = [...cluster.keys()];
   const sinks: Sink[] = options.isQuiet ? [] : [terminal(uids, options)];
-  if (options.traceFile !== null) sinks.push(new TraceFile(options.traceFile));
+  const { traceFile, traceLimitBytes } = options;
+  if (traceFile !== null) sinks.push(new TraceFile(traceFile, traceLimitBytes));
 
   let messenger: UdpMessenger | null = null;
   const turns = new Turns(uid, sinks, (error) => {

@@ -4,7 +4,7 @@ import { DEFAULT_STATE_DIR } from '../../config.ts';
 import type { Uid } from '../composable-paxos.ts';
 import { addressOf, type Cluster } from './cluster-file.ts';
 import { UsageError } from './failure.ts';
-import { chosenCluster, parseArguments } from './program.ts';
+import { chosenCluster, parseArguments, wholeNumber } from './program.ts';
 import { chosenKey, KEY_FILE_HELP } from './shared-key.ts';
 import type { NetworkFaults, Protection } from './udp-messenger.ts';
 
@@ -14,6 +14,8 @@ export interface ServerOptions {
   readonly cluster: Cluster;
   readonly stateDirectory: string;
   readonly traceFile: string | null;
+  /** From this size on a new trace file is begun. */
+  readonly traceLimitBytes: number;
   readonly faults: NetworkFaults;
   readonly protection: Protection;
   readonly isVerbose: boolean;
@@ -22,6 +24,8 @@ export interface ServerOptions {
 }
 
 const LONGEST_DELAY_MS = 60_000;
+const MOST_MEGABYTES = 1_000_000;
+const BYTES_IN_MEGABYTE = 1_000_000;
 
 const EXAMPLES = `
 Examples:
@@ -40,6 +44,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
     .option('--trace <FILE>', 'append every event to this file, one line of JSON each')
+    .option('--trace-limit <MB>', 'at this size the file becomes FILE.1, and a new one begins')
     .option('--drop <P>', 'lose a datagram to a peer with this probability', '0')
     .option('--duplicate <P>', 'send a datagram to a peer twice with this probability', '0')
     .option('--delay <MIN-MAX>', 'hold datagrams to peers back, in milliseconds', '0-0')
@@ -61,6 +66,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     cluster,
     stateDirectory: options['stateDir'],
     traceFile: options['trace'] ?? null,
+    traceLimitBytes: traceLimitOf(options['trace'], options['traceLimit']),
     faults: {
       drop: probabilityOf('--drop', options['drop']),
       duplicate: probabilityOf('--duplicate', options['duplicate']),
@@ -75,6 +81,12 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     isQuiet: options['quiet'] === true,
     isColoured: options['color'] === true,
   };
+}
+
+function traceLimitOf(file: string | undefined, megabytes: string | undefined): number {
+  if (megabytes === undefined) return Number.POSITIVE_INFINITY;
+  if (file === undefined) throw new UsageError('--trace-limit is of use only with --trace');
+  return wholeNumber('--trace-limit', megabytes, 1, MOST_MEGABYTES) * BYTES_IN_MEGABYTE;
 }
 
 function probabilityOf(option: string, text: string): number {

@@ -275,14 +275,20 @@ export class Invariants {
   /**
    * `uids` are all servers of the cluster, `traced` those whose events will come. Where events of
    * some server are missing, nothing is said about what they would have to show: that a quorum
-   * accepted what was announced, that somebody asked for it, that what was answered is there.
+   * accepted what was announced, that somebody asked for it, that what was answered is there. The
+   * same holds for all that was before where the traces of `resumed` begin, in the middle of a run.
    */
-  constructor(uids: readonly Uid[], traced: readonly Uid[] = uids) {
+  constructor(
+    uids: readonly Uid[],
+    traced: readonly Uid[] = uids,
+    resumed: readonly ServerState[] = [],
+  ) {
     const server = (uid: Uid, index: number) => new Server(uid, 1 << index, traced.includes(uid));
     this.#servers = new Map(uids.map((uid, index) => [uid, server(uid, index)]));
     this.#quorum = quorumOf(uids.length);
     this.#isComplete = uids.every((uid) => traced.includes(uid));
     this.#instances.set(1, this.#latest);
+    for (const state of resumed) this.#beginLater(state);
   }
 
   /** What is no violation, and yet not as it should be, in sentences. */
@@ -406,9 +412,7 @@ export class Invariants {
       compareProposalIds(server.durable.promisedId, state.promisedId) === 0;
     if (isSeamless) return this.#checkDigest(instanceNumber, digestOf(state), event);
 
-    this.#forgetUpTo(instanceNumber, chainOf(state));
-    this.#linkIds.hasForgotten = this.#effects.hasForgotten = true;
-    for (const { wishes } of this.#servers.values()) wishes.hasForgotten = true;
+    this.#beginLater(state);
     this.#adopt(state);
     this.#begin(server, event);
     server.waiting = null;
@@ -416,6 +420,12 @@ export class Invariants {
     server.masterAtMostUntilMs = at + HOLDER_WINDOW_MS / SLOWEST_CLOCK;
     this.#forgetOldInstances();
     return null;
+  }
+
+  #beginLater(state: ServerState): void {
+    this.#forgetUpTo(state.instanceNumber, chainOf(state));
+    this.#linkIds.hasForgotten = this.#effects.hasForgotten = true;
+    for (const { wishes } of this.#servers.values()) wishes.hasForgotten = true;
   }
 
   /** A server that comes with a past was not always traced. What it brings is taken as it is. */
@@ -932,7 +942,8 @@ export class Invariants {
 
   /** Nothing is known of what happened up to this instance, but what the chain before it was. */
   #forgetUpTo(instanceNumber: number, chain: ChainState): void {
-    this.#knownFrom = Math.max(this.#knownFrom, instanceNumber + 1);
+    if (instanceNumber < this.#knownFrom) return;
+    this.#knownFrom = instanceNumber + 1;
     for (const number of this.#instances.keys()) {
       if (number <= instanceNumber) this.#instances.delete(number);
     }
@@ -953,6 +964,20 @@ export class Invariants {
       this.#knownFrom = Math.max(this.#knownFrom, number + 1);
     }
   }
+}
+
+/** Where the traces begin of those servers that the first event of shows in the middle of a run. */
+export function resumedIn(events: Iterable<TraceEvent>): ServerState[] {
+  const seen = new Set<Uid>();
+  const states: ServerState[] = [];
+  for (const event of events) {
+    if (seen.has(event.server)) continue;
+    if (event.event === 'start') seen.add(event.server);
+    if (event.event !== 'resume') continue;
+    seen.add(event.server);
+    states.push(event.state);
+  }
+  return states;
 }
 
 const WAITING_CHANGE = { queued: 1, refused: 0, chosen: -1, lost: -1 } as const;

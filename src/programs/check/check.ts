@@ -48,8 +48,8 @@ await runProgram(async (args) => {
 
 function checkTraceFiles(paths: readonly string[], isHealed: boolean): boolean {
   const traces = new TraceStream(paths);
-  const { uids, traced } = traces;
-  const checked = checkTraces({ uids, traced, events: traces.events() }, isHealed);
+  const { uids, traced, resumed } = traces;
+  const checked = checkTraces({ uids, traced, resumed, events: traces.events() }, isHealed);
   for (const remark of [...traces.remarks, ...checked.remarks]) say(`note: ${remark}`);
   const missing = traces.uids.filter((uid) => !traces.traced.includes(uid));
   if (missing.length > 0) {

@@ -1,11 +1,14 @@
 /** Traces of real servers through the invariants, and what to say of what is found. */
 import type { Uid } from '../../composable-paxos.ts';
+import type { ServerState } from '../../state.ts';
 import type { TraceEvent } from '../../trace/events.ts';
 import { Invariants, type Violation } from '../../trace/invariants.ts';
 import { headlineOf, placeInRun } from '../../trace/violation.ts';
 
 /** The events of a run, all at once or one after the other, and whose they are. */
 export interface Recorded {
+  /** Where traces begin that begin in the middle of the run. */
+  readonly resumed: readonly ServerState[];
   readonly uids: readonly Uid[];
   readonly traced: readonly Uid[];
   readonly events: Iterable<TraceEvent>;
@@ -23,8 +26,11 @@ export interface Checked {
  * Puts traces through the invariants. `isHealed`: the run ended in peace, so that the servers that
  * still run must be level.
  */
-export function checkTraces({ uids, traced, events }: Recorded, isHealed: boolean): Checked {
-  const invariants = new Invariants(uids, traced);
+export function checkTraces(
+  { uids, traced, resumed, events }: Recorded,
+  isHealed: boolean,
+): Checked {
+  const invariants = new Invariants(uids, traced, resumed);
   let violation: Violation | null = null;
   let count = 0;
   try {

@@ -70,7 +70,9 @@ export class JsonLines {
   #explain(): void {
     for (const number of this.#unexplained.splice(0)) {
       const place = `${this.#path}:${number}`;
-      this.#remarks.push(`${place} is not a whole line: its ${this.#writer} was killed while it wrote`);
+      this.#remarks.push(
+        `${place} is not a whole line: its ${this.#writer} was killed while it wrote`,
+      );
     }
   }
 

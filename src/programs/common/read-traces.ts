@@ -4,8 +4,10 @@ import type { Uid } from '../../composable-paxos.ts';
 import { isRecord } from '../../messages.ts';
 import { Failure } from '../../node/failure.ts';
 import { OLDER_PIECE } from '../../node/trace-file.ts';
+import type { ServerState } from '../../state.ts';
 import type { TraceEvent } from '../../trace/events.ts';
 import { isOfOlderForm, wrongInEvent } from '../../trace/guards.ts';
+import { resumedIn } from '../../trace/invariants.ts';
 import { mergeStreams } from '../../trace/merge.ts';
 import { JsonLines, readJsonLines } from './json-lines.ts';
 
@@ -16,6 +18,8 @@ export interface Traces {
   /** Every server of the cluster, and those whose events are here. */
   readonly uids: readonly Uid[];
   readonly traced: readonly Uid[];
+  /** Where traces begin that begin in the middle of the run. */
+  readonly resumed: readonly ServerState[];
   /** Sentences about lines that a killed server did not end, and about traces of other runs. */
   readonly remarks: readonly string[];
   /** Where an event was read: `a.ndjson:12`. */
@@ -31,9 +35,10 @@ const MOST_LOOKED_AT = 1_000;
 /** Reads the traces of one run. Throws a `Failure` that names the file and the line. */
 export function readTraces(paths: readonly string[]): Traces {
   const stream = new TraceStream(paths);
-  const { uids, traced } = stream;
+  const { uids, traced, resumed } = stream;
   const events = [...stream.events()];
-  return { events, uids, traced, remarks: stream.remarks, placeOf: (it) => stream.placeOf(it) };
+  const { remarks } = stream;
+  return { events, uids, traced, resumed, remarks, placeOf: (it) => stream.placeOf(it) };
 }
 
 /** Whether a run of a server begins with this line. */
@@ -48,6 +53,7 @@ export function beginsRun(line: unknown): boolean {
 export class TraceStream {
   readonly uids: readonly Uid[];
   readonly traced: readonly Uid[];
+  readonly resumed: readonly ServerState[];
   readonly #traces: readonly Trace[];
   #isRead = false;
 
@@ -58,6 +64,7 @@ export class TraceStream {
     const begun = this.#traces.flatMap(({ first }) => first.flatMap(membersOf));
     const traced = this.#traces.flatMap(({ first }) => first.map(({ server }) => server));
     this.traced = [...new Set(traced)].sort();
+    this.resumed = resumedIn(this.#traces.flatMap(({ first }) => first));
     this.uids = [...new Set([...begun, ...traced])].sort();
   }
 
@@ -70,6 +77,11 @@ export class TraceStream {
   /** Sentences about what has been read until now. */
   get remarks(): readonly string[] {
     const remarks = this.#traces.flatMap(({ remarks }) => remarks);
+    const later = this.resumed.map(({ uid }) => uid).join(', ');
+    if (later !== '')
+      remarks.push(
+        `the trace of ${later} begins in the middle: nothing is said of what was before`,
+      );
     return this.#isRead ? [...remarks, ...remarkOnTimes(this.#traces)] : remarks;
   }
 
