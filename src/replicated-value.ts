@@ -215,8 +215,10 @@ export class ReplicatedValue {
   protected receivePromise(from: Uid, message: Promised): void {
     const { instanceNumber, proposalId } = message;
     const { proposer } = this.#instance;
+    const isKnown = proposer.state.promisesFrom.includes(from);
     if (proposer.receivePromise(from, message)) return this.lead();
     if (!proposer.isCurrent(proposalId)) return this.ignore('this round is over');
+    if (isKnown) return this.ignore('it has promised this already');
 
     const count = proposer.state.promisesFrom.length;
     const servers = this.uids.length;

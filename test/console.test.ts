@@ -320,7 +320,7 @@ const WORDS: readonly (readonly [string, readonly What[], readonly string[]])[] 
   ],
   [
     'a crash, in the middle of a turn',
-    [receive('B', { type: 'prepare', ...their }), { event: 'crash', where: 'rename' }],
+    [receive('B', { type: 'prepare', ...their }), { event: 'crash', where: 'rename', lost: null }],
     ['←B  prepare  2.B  #3', '✗   CRASH              at rename: memory is lost, the disk is kept'],
   ],
   [
@@ -528,11 +528,12 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
       reply({ ...report, instanceNumber: number, value }),
     ],
     reject: [{ event: 'reject', from: value, why: value }],
+    recall: [{ event: 'recall', from: 'B', question: message }],
     lost: [{ event: 'lost', to: ['B', 'C'], seq: number, why: value }],
     save: [savedEvent(full)],
     resume: [{ event: 'resume', uids: ['A'], layers: ['Base'], state: full }],
     fail: [{ event: 'fail', why: value }],
-    crash: [{ event: 'crash', where: value }],
+    crash: [{ event: 'crash', where: value, lost: null }],
   };
 }
 

@@ -97,7 +97,7 @@ export class HandMadeRun {
   }
 
   crash(server: Uid): this {
-    return this.tell(server, { event: 'crash', where: 'now' });
+    return this.tell(server, { event: 'crash', where: 'now', lost: null });
   }
 
   save(server: Uid, changes: Partial<ServerState>): this {

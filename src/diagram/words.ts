@@ -184,7 +184,7 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
     case 'lease':
       return sayLease(event);
     case 'crash':
-      return alarm({ before: `CRASH${whereOf(event)}: memory lost, disk kept` });
+      return alarm({ before: `CRASH${whereOf(event)}: memory lost, ${diskOf(event)}` });
     case 'fail':
       return alarm({ before: `FAILS: ${event.why}` });
     case 'stop':
@@ -277,6 +277,17 @@ function sayLease(event: Event<'lease'>): Phrase | null {
       return quiet({ before: 'no master any more' });
     default:
       return null;
+  }
+}
+
+function diskOf({ lost }: Event<'crash'>): string {
+  switch (lost) {
+    case 'save':
+      return 'and the latest save';
+    case 'file':
+      return 'and the file is empty';
+    default:
+      return 'disk kept';
   }
 }
 

@@ -141,7 +141,8 @@ export class Machine {
    */
   crash(point: CrashPoint, power: boolean, skip = 0): void {
     if (this.#replica === null) {
-      if (power) this.disk.powerCut(this.#luck.next());
+      const lost = power ? this.disk.powerCut(this.#luck.next()) : 'nothing';
+      if (lost !== 'nothing') this.trace({ event: 'crash', where: 'now', lost });
       return;
     }
     if (point !== 'now') {
@@ -236,9 +237,9 @@ export class Machine {
   }
 
   #die(where: string, power: boolean): void {
-    this.trace({ event: 'crash', where });
+    const lost = power ? this.disk.powerCut(this.#luck.next()) : null;
+    this.trace({ event: 'crash', where, lost });
     this.#end();
-    if (power) this.disk.powerCut(this.#luck.next());
   }
 
   #end(): void {

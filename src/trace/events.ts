@@ -9,7 +9,7 @@
  */
 import { type ChainState, digestOf, type Link, type LinkId } from '../chain.ts';
 import type { AcceptorState, ProposalId, Uid } from '../composable-paxos.ts';
-import type { Message, PeerMessage, Reply } from '../messages.ts';
+import type { Message, PeerMessage, Question, Reply } from '../messages.ts';
 import type { ServerState } from '../state.ts';
 
 /** What a replica decides, traced by the replica and its layers. */
@@ -98,6 +98,8 @@ export type Decision =
   | { readonly event: 'backoff'; readonly instanceNumber: number; readonly delayMs: number }
   /** A message changed nothing. */
   | { readonly event: 'ignore'; readonly instanceNumber: number; readonly why: string }
+  /** What came before its time is taken up now. */
+  | { readonly event: 'recall'; readonly from: Uid; readonly question: Question }
   /** A timer ran out. */
   | { readonly event: 'timer'; readonly instanceNumber: number; readonly why: string }
   /** A client's value was taken, refused, found in the chain, or given up by a stop. */
@@ -169,7 +171,15 @@ export type WorldEvent =
   /** The server stops itself, because it cannot go on rightly. */
   | { readonly event: 'fail'; readonly why: string }
   /** The server was killed, `where` in its work; only a simulation can know. */
-  | { readonly event: 'crash'; readonly where: string };
+  | {
+      readonly event: 'crash';
+      readonly where: string;
+      /** What its disk has lost, if the power went, too; null: the disk is as it was. */
+      readonly lost: DiskLoss | null;
+    };
+
+/** `save`: the latest, which was not yet synced to its end. `file`: all that was in the file. */
+export type DiskLoss = 'nothing' | 'save' | 'file';
 
 /** Who, when (milliseconds), and in which turn of that server. */
 export interface Stamp {

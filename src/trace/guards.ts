@@ -114,6 +114,7 @@ const FIELDS: {
   refused: { ...aboutProposal, from: isUid, promisedId: isStoredId },
   backoff: { ...aboutInstance, delayMs: isMs },
   ignore: { ...aboutInstance, why: isText },
+  recall: { from: isUid, question: isMessageOf(['prepare', 'accept']) },
   timer: { ...aboutInstance, why: isText },
   update: {
     what: isOneOf('queued', 'refused', 'chosen', 'lost'),
@@ -139,7 +140,7 @@ const FIELDS: {
   lost: { to: isListOf(isUid), seq: isCount, why: isText },
   save: { ...aboutInstance, ...acceptor, digest: isDigest },
   fail: { why: isText },
-  crash: { where: isText },
+  crash: { where: isText, lost: orNull(isOneOf('nothing', 'save', 'file')) },
 };
 
 const GUARDS: ReadonlyMap<string, Fields> = new Map<string, Fields>(Object.entries(FIELDS));

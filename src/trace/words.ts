@@ -320,7 +320,9 @@ function sayIgnore(event: Event<'ignore'>, occasion: Occasion): Saying {
     return about('quiet', event, { before: `not now: ${event.why}` });
   }
   const message = sayMessage(occasion);
-  return { ...message, words: { before: whyIgnored(event, message) }, mood: 'dim' };
+  const said = { ...message, words: { before: whyIgnored(event, message) }, mood: 'dim' } as const;
+  if (occasion.type !== 'catchup') return said;
+  return { ...said, words: { before: `late: ${event.why}` }, isChatter: false };
 }
 
 /** `event.instanceNumber` is the instance that is open here. */
@@ -391,11 +393,18 @@ function sayReject({ from, why }: Event<'reject'>): Saying {
   return saying('reject', { words: { before }, mood: 'trouble' });
 }
 
-function sayCrash({ where }: Event<'crash'>): Saying {
+function sayCrash({ where, lost }: Event<'crash'>): Saying {
   const before = where === 'now' ? '' : `at ${where}: `;
-  const words = { before: `${before}memory is lost, the disk is kept` };
+  const words = { before: `${before}${LOSSES[lost ?? 'no power cut']}` };
   return saying('CRASH', { words, mood: 'trouble' });
 }
+
+const LOSSES = {
+  'no power cut': 'memory is lost, the disk is kept',
+  nothing: 'power cut: memory lost, disk kept',
+  save: 'power cut: memory, latest save lost',
+  file: 'power cut: memory, whole file lost',
+} as const;
 
 /** What a value of the chain is called: a text in quotes, or what happens to the lease. */
 export function formatValue(value: Link | string, quoted: (text: string) => string): string {

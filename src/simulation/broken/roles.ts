@@ -36,6 +36,8 @@ export interface BrokenRules extends Rules {
   readonly breaks: string;
   /** The number of the first invariant that falls, see DESIGN section 10. */
   readonly invariant: number;
+  /** Where whole runs are watched, and not only what is chosen: the one that falls before that. */
+  readonly inRuns?: number;
 }
 
 /** Nothing is broken: the roles as they are, in the world as it is. */
@@ -152,6 +154,7 @@ export const BROKEN_RULES: readonly BrokenRules[] = [
     name: 'first-value',
     breaks: 'a proposer finishes the first accepted value that it hears of, not the highest',
     invariant: 1,
+    inRuns: 12,
   },
   {
     ...withRoles(
@@ -162,6 +165,7 @@ export const BROKEN_RULES: readonly BrokenRules[] = [
     name: 'quorum-of-one',
     breaks: 'a single promise, its own, is enough for a proposer',
     invariant: 1,
+    inRuns: 12,
   },
   {
     ...withRoles((uid, quorum) => new Proposer(uid, quorum, null), soundAcceptor, soundLearner),
