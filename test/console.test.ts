@@ -569,16 +569,48 @@ test('sync chatter is for those who want to see all', () => {
     send(['B'], sync),
     receive('B', sync),
     ignore('we are equally far'),
-    receive('B', catchUp),
-    ignore('we have got there already'),
   ];
   assert.deepEqual(linesOf(chatter), []);
   assert.deepEqual(
     linesOf(chatter, { verbose: true }).map((line) => line.slice(12)),
+    ['→B  sync          #3   have I missed anything?', '←B  sync          #3   we are equally far'],
+  );
+});
+
+test('a catch-up that comes too late is told: the one who sent it has told it, too', () => {
+  const late = [receive('B', catchUp), ignore('we have got there already')];
+  assert.deepEqual(
+    linesOf(late).map((line) => line.slice(12)),
+    ['←B  catch-up      #9   late: we have got there already'],
+  );
+});
+
+test('a question that came before its time is told when it is taken up', () => {
+  const question: PeerMessage = { type: 'accept', ...their, proposalValue: hello };
+  const recall: What = { event: 'recall', from: 'B', question };
+  const accepted: What = { event: 'accept', from: 'B', ...their, value: hello };
+  assert.deepEqual(
+    linesOf([recall, accepted]).map((line) => line.slice(12)),
+    ['←B  accept   2.B  #3   kept: yes: "hello" is on my disk', '·   accepted 2.B  #3   my own'],
+  );
+});
+
+test('a crash says what a power cut took, and keeps within its line', () => {
+  const crash = (where: string, lost: 'nothing' | 'save' | 'file' | null): What => {
+    return { event: 'crash', where, lost };
+  };
+  assert.deepEqual(
+    linesOf([
+      crash('now', null),
+      crash('now', 'nothing'),
+      crash('sync directory', 'save'),
+      crash('sync directory', 'file'),
+    ]).map((line) => line.slice(12).replaceAll(/ +/g, ' ')),
     [
-      '→B  sync          #3   have I missed anything?',
-      '←B  sync          #3   we are equally far',
-      '←B  catch-up      #9   we have got there already',
+      '✗ CRASH memory is lost, the disk is kept',
+      '✗ CRASH power cut: memory lost, disk kept',
+      '✗ CRASH at sync directory: power cut: memory, latest save lost',
+      '✗ CRASH at sync directory: power cut: memory, whole file lost',
     ],
   );
 });

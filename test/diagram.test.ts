@@ -443,7 +443,7 @@ suite('npm run diagram', { concurrency: true }, () => {
     const flags = ['--break', 'first-value', '--trace', trace, '--diagram', broken];
     const { code } = await simulate(...flags);
     assert.equal(code, 1);
-    assert.match(readFileSync(broken, 'utf8'), />VIOLATES 1: Agreement</);
+    assert.match(readFileSync(broken, 'utf8'), />VIOLATES 12: Bound</);
   });
 
   test('is refused by simulator and demo under another ending', async () => {

@@ -196,9 +196,10 @@ class Simulation {
     for (const situation of isVerbose ? all : MAIN_COUNTS) {
       console.log(`${String(this.#count(situation)).padStart(10)}  ${situation}`);
     }
-    const few = this.#seeds < SEEDS_FOR_ALL_SITUATIONS ? '; more seeds reach more' : '';
     console.log(
-      `${once} of ${all.length} situations reached, ${often} of them at least 100 times${few}`,
+      this.#seeds < SEEDS_FOR_ALL_SITUATIONS
+        ? `${once} of ${all.length} situations reached; more seeds reach more, and more often`
+        : `${often} of ${all.length} situations reached at least 100 times`,
     );
   }
 

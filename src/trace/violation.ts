@@ -1,5 +1,5 @@
 /** How a violation is told: its number, name and sentence, and where in the run it happened. */
-import { INVARIANTS, type Violation } from './invariants.ts';
+import { INVARIANTS, instanceOf, type Violation } from './invariants.ts';
 import { formatTime } from './line.ts';
 import { formatId } from './words.ts';
 
@@ -22,6 +22,7 @@ export function placeInRun({ event, instanceNumber }: Violation): string {
   const about = 'proposalId' in event ? event : message;
   const hasId = about !== null && 'proposalId' in about;
   const id = hasId ? ` ${formatId(about.proposalId)}` : '';
-  const instance = instanceNumber === undefined ? '' : `, instance ${instanceNumber}`;
+  const where = instanceNumber ?? instanceOf(event);
+  const instance = where === null ? '' : `, instance ${where}`;
   return `server ${server}${instance}, at ${formatTime(at)}: ${what}${id}`;
 }

@@ -67,6 +67,8 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
   switch (event.event) {
     case 'start':
       return sayStart(event);
+    case 'resume':
+      return about('resume', event.state, { before: 'what was before is in another trace' });
     case 'stop':
       return saying('stop', { words: { before: 'in good order' } });
     case 'promise':

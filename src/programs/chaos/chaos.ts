@@ -432,7 +432,9 @@ class Chaos {
     if (this.#failure !== null) return null;
     this.#progress('all clients read once more');
     const slow = await Promise.all(
-      this.#clients.map(async (client) => ((await client.read(SLOW_FACTOR * timeoutMs)) ? null : client)),
+      this.#clients.map(async (client) =>
+        (await client.read(SLOW_FACTOR * timeoutMs)) ? null : client,
+      ),
     );
     return this.#unanswered(slow);
   }
