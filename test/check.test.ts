@@ -169,7 +169,8 @@ suite('npm run check', () => {
     const { code, stderr } = await check(path);
     assert.equal(
       stderr,
-      `error: ${path}:${line} is not an event of a trace: of its "save" instanceNumber is missing\n`,
+      `error: ${path}:${line} is not an event of a trace: of its "save" instanceNumber is missing` +
+        '\n',
     );
     assert.equal(code, 1);
   });

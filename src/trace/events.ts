@@ -4,7 +4,7 @@
  * and on a real one alike. In a file, an event is one line of JSON.
  *
  * An event says what has changed, not all that is: the chain, which may be long, stands in it only
- * where nobody could work it out (see `chainAfter` in `fold.ts`). Everywhere else stands its digest,
+ * where nobody could work it out (see `chainAfter` in `fold.ts`). Everywhere else its digest does,
  * so that whoever works it out can tell whether it came to the same.
  */
 import { type ChainState, digestOf, type Link, type LinkId } from '../chain.ts';

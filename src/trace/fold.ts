@@ -12,7 +12,7 @@ export function chainAfter(before: ChainState, event: TraceEvent): ChainState {
   return link === null ? (chain ?? before) : applyLink(before, link, instanceNumber - 1);
 }
 
-/** Follows the events of one server, to tell at any time how a trace that begins then must begin. */
+/** Follows the events of one server, to tell how a trace must begin that begins after them. */
 export class Beginning {
   #start: (TraceEvent & { event: 'start' | 'resume' }) | null = null;
   #state: ServerState | null = null;
