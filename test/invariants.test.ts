@@ -5,6 +5,7 @@ import { UNTOUCHED } from '../src/composable-paxos.ts';
 import type { TraceEvent, WorldEvent } from '../src/trace/events.ts';
 import { Beginning } from '../src/trace/fold.ts';
 import { INVARIANTS, Invariants, type Violation } from '../src/trace/invariants.ts';
+import { RecentMap } from '../src/trace/recent.ts';
 import { HandMadeRun, id, LEASES, lease, UIDS, update } from './hand-made-run.ts';
 
 type Advance = TraceEvent & { event: 'advance' };
@@ -691,6 +692,41 @@ suite('A trace that begins in the middle', () => {
     for (const event of run.events) if (event.server === 'A') beginning.follow(event);
     holds(run.tell('A', beginning.resume() as WorldEvent));
     breaks(9, run.ask('A', Z).sayUpdate('A', 'chosen', Z, -1), /does not have it/);
+  });
+});
+
+suite('What need not be remembered', () => {
+  test('a server comes back after longer than anybody remembers', () => {
+    const run = new HandMadeRun().startAll().crash('C');
+    const invariants = new Invariants(UIDS);
+    const check = () => {
+      for (const event of run.events.splice(0)) assert.equal(invariants.observe(event), null);
+    };
+    for (let n = 1; n <= 5_200; n += 1) {
+      run.ask('A', update(`${n}`, 'A', n)).round(id(2, 'A'), update(`${n}`, 'A', n), ['A', 'B']);
+      run.sayUpdate('A', 'chosen', update(`${n}`, 'A', n), -1);
+      check();
+    }
+    const mine = update('mine', 'C', 1);
+    run.start('C').catchUp('C', 'A').ask('C', mine).round(id(2, 'C'), mine);
+    check();
+    assert.equal(invariants.end(true), null);
+  });
+
+  test('a map that is full forgets what was put in first, and knows that it does', () => {
+    const map = new RecentMap<string, number>(2);
+    map.set('a', 1);
+    map.set('b', 2);
+    map.set('a', 3);
+    assert.equal(map.hasForgotten, false);
+    map.set('c', 4);
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((key) => map.get(key)),
+      [undefined, 2, 4],
+    );
+    assert.equal(map.hasForgotten, true);
+    map.delete('b');
+    assert.equal(map.has('b'), false);
   });
 });
 

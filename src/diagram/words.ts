@@ -24,8 +24,15 @@ type Event<Name extends TraceEvent['event']> = Extract<TraceEvent, { event: Name
 
 /** Says what turns are about, in order: what was said before decides what is news. */
 export class Narrator {
-  readonly #started = new Set<Uid>();
+  readonly #started: Set<Uid>;
   readonly #chosen = new Set<number>();
+  readonly #chosenUpTo: number;
+
+  /** Who has started, and up to where it has been told what is chosen, before the first turn. */
+  constructor(started: Iterable<Uid> = [], chosenUpTo = 0) {
+    this.#started = new Set(started);
+    this.#chosenUpTo = chosenUpTo;
+  }
 
   tell(turn: Turn): readonly Phrase[] {
     if (turn.events.length === 0) {
@@ -74,7 +81,7 @@ export class Narrator {
 
   /** Who finds out first gets the star; the others learn it. */
   #sayChosen({ instanceNumber, value }: Event<'chosen'>): Phrase {
-    if (this.#chosen.has(instanceNumber)) {
+    if (instanceNumber <= this.#chosenUpTo || this.#chosen.has(instanceNumber)) {
       return {
         icon: 'tick',
         words: { before: `learns #${instanceNumber} `, value },
