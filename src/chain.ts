@@ -158,13 +158,13 @@ function remember(
  * is what is said of a chain where the chain itself would be too long. (FNV-1a over all its parts.)
  */
 export function digestOf(chain: ChainState): string {
-  let known = latestDigests.find((one) => isOfSameParts(one.chain, chain));
-  if (known === undefined) {
-    known = { chain, digest: mixAll(chain).toString(16).padStart(8, '0') };
-    latestDigests[nextDigest] = known;
-    nextDigest = (nextDigest + 1) % MOST_DIGESTS;
+  for (const known of latestDigests) {
+    if (isOfSameParts(known.chain, chain)) return known.digest;
   }
-  return known.digest;
+  const digest = mixAll(chain).toString(16).padStart(8, '0');
+  latestDigests[nextDigest] = { chain, digest };
+  nextDigest = (nextDigest + 1) % MOST_DIGESTS;
+  return digest;
 }
 
 /** A state is asked about over and over as long as it is that of somebody's open instance. */
@@ -184,17 +184,18 @@ function isOfSameParts(a: ChainState, b: ChainState): boolean {
 
 function mixAll(chain: ChainState): number {
   const { currentValue, lease, latestUpdateIds, requests, forgottenUpTo } = chain;
-  let hash = mixText(0x811c9dc5, currentValue);
+  let hash = mixText(FNV_OFFSET, currentValue);
   hash = mixText(mixText(hash, lease?.holder ?? null), lease?.id ?? null);
-  for (const uid of Object.keys(latestUpdateIds).sort()) {
-    hash = mixText(hash, latestUpdateIds[uid] ?? null);
-  }
+  let ids = 0; // a sum: in which order they came in does not matter
+  for (const uid in latestUpdateIds) ids += mixText(FNV_OFFSET, latestUpdateIds[uid] ?? null);
+  hash = mixNumber(hash, ids);
   for (const { client, number, instanceNumber } of requests) {
     hash = mixNumber(mixNumber(mixText(hash, client), number), instanceNumber);
   }
   return mixNumber(hash, forgottenUpTo);
 }
 
+const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
 /** A text, and where it ends; null is no text, and not an empty one. */
