@@ -101,7 +101,7 @@ suite('When a client is forgotten, a request', () => {
   });
 });
 
-test('equal states have the same digest, in whatever order they came about, and others have not', () => {
+test('equal states have the same digest, however they came about, and others have not', () => {
   const state: ChainState = {
     currentValue: 'x',
     lease: { holder: 'A', id: 'A-00000001-1' },

@@ -35,7 +35,7 @@ test('events are appended, and half a line that a killed server left stays by it
   }
 });
 
-test('a writer may be killed at any byte, twice over: all who read its trace read the same', (t) => {
+test('a writer may be killed at any byte, twice over: all readers read the same', (t) => {
   const path = fileIn(t);
   const state = { uid: 'A', instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
   const begun = { uids: ['A'], layers: ['Base'], restored: false, state };
@@ -78,7 +78,7 @@ test('a reader that follows a trace reads on over the half line of a killed serv
   assert.equal(reader.read().length, 2);
 });
 
-test('a trace that has reached its limit is moved away, and what begins then can be checked', (t) => {
+test('a trace at its limit is moved away, and what begins then can be checked', (t) => {
   const directory = temporaryDirectory(t);
   const paths = UIDS.map((uid) => join(directory, `${uid}.ndjson`));
   const mostBytes = 20_000;
