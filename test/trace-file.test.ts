@@ -40,7 +40,8 @@ test('a writer may be killed at any byte, twice over: all readers read the same'
   const state = { uid: 'A', instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
   const begun = { uids: ['A'], layers: ['Base'], restored: false, state };
   const start: TraceEvent = { at: 1, server: 'A', turn: 1, event: 'start', ...begun };
-  const timer: TraceEvent = { at: 2, server: 'A', turn: 2, event: 'reject', from: 'ü', why: '"\n' };
+  const said = { event: 'reject', from: 'ü', why: '"\n' } as const;
+  const timer: TraceEvent = { at: 2, server: 'A', turn: 2, ...said };
   const write = () => {
     const file = new TraceFile(path);
     for (const event of [start, timer]) file.show(event);

@@ -29,7 +29,9 @@ const ALL_UIDS: readonly Uid[] = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'];
 
 const isText: Check = (value) => typeof value === 'string';
 const isDigest: Check = (value) => typeof value === 'string' && /^[0-9a-f]+$/.test(value);
-const isMs: Check = (value) => typeof value === 'number' && Number.isFinite(value) && value >= 0;
+/** Beyond this no date can be told. */
+const MOST_MS = 8.64e15;
+const isMs: Check = (value) => typeof value === 'number' && value >= 0 && value <= MOST_MS;
 const isPositive: Check = (value) => isCount(value) && value > 0;
 
 const isOneOf =
@@ -137,6 +139,7 @@ const FIELDS: {
     message: isMessageOf([...PEER_TYPES, ...CLIENT_TYPES]),
   },
   reject: { from: isText, why: isText },
+  address: { peer: isUid, address: orNull(isText), why: isText },
   lost: { to: isListOf(isUid), seq: isCount, why: isText },
   save: { ...aboutInstance, ...acceptor, digest: isDigest },
   fail: { why: isText },

@@ -27,7 +27,7 @@ export interface Traces {
 }
 
 /** What may be told by a server that has not begun. */
-const BEFORE_START = ['start', 'resume', 'fail', 'lost', 'reject'];
+const BEFORE_START = ['start', 'resume', 'fail', 'lost', 'reject', 'address'];
 
 /** All servers of a file have told something before so many events of it. */
 const MOST_LOOKED_AT = 1_000;
