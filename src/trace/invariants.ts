@@ -758,6 +758,9 @@ export class Invariants {
         break;
       case 'lost':
         return null; // all that waits is given up at once, and told one by one
+      case 'dropped':
+        server.waiting -= 1;
+        break;
       case 'chosen':
         wish.answered += 1;
         if (this.#isComplete && !this.#isInChain(event.id, wish, server)) {
