@@ -119,7 +119,7 @@ const FIELDS: {
   recall: { from: isUid, question: isMessageOf(['prepare', 'accept']) },
   timer: { ...aboutInstance, why: isText },
   update: {
-    what: isOneOf('queued', 'refused', 'chosen', 'lost'),
+    what: isOneOf('queued', 'refused', 'chosen', 'dropped', 'lost'),
     value: isValue,
     id: orNull(isLinkId),
     waiting: isCount,

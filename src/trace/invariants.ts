@@ -759,7 +759,6 @@ export class Invariants {
       case 'lost':
         return null; // all that waits is given up at once, and told one by one
       case 'dropped':
-        server.waiting -= 1;
         break;
       case 'chosen':
         wish.answered += 1;
@@ -983,7 +982,7 @@ export function resumedIn(events: Iterable<TraceEvent>): ServerState[] {
   return states;
 }
 
-const WAITING_CHANGE = { queued: 1, refused: 0, chosen: -1, lost: -1 } as const;
+const WAITING_CHANGE = { queued: 1, refused: 0, chosen: -1, dropped: -1, lost: -1 } as const;
 
 function freshInstance(number: number, isForgotten: boolean): Instance {
   return { number, isForgotten, proposals: [], chosen: null, before: null, digest: null };
