@@ -36,6 +36,7 @@ import {
   type NackMessage,
   PaxosInstance,
   quorumOf,
+  RESERVED_NUMBER,
   type Uid,
   UNTOUCHED,
 } from './composable-paxos.ts';
@@ -233,6 +234,9 @@ export class ReplicatedValue {
 
   protected receiveAccept(from: Uid, message: Accept): void {
     const { instanceNumber, proposalId, proposalValue: value } = message;
+    if (proposalId.number === RESERVED_NUMBER && !this.hasLeases) {
+      return this.ignore(`this server knows no leases, and ${from} holds one`);
+    }
     const answer = this.#durably(() => this.#instance.receiveAccept(message));
     if (answer.type === 'nack') return this.#refuse(from, answer);
 
@@ -273,6 +277,14 @@ export class ReplicatedValue {
   protected nextLink(): Link | null {
     return null;
   }
+
+  /** Another server is to be master. `done` is called when this one is not, or not any more. */
+  protected resign(done: () => void): void {
+    done();
+  }
+
+  /** This server is to be master, as soon as that is allowed. */
+  protected stand(): void {}
 
   /** The current round was refused and is over. */
   protected refused(): void {}

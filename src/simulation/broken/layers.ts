@@ -297,7 +297,8 @@ const LAYER_BREAKS: readonly Break[] = [
     breaks: 'every server takes the reserved number 1, not only the holder of a lease',
     invariants: [1, 2],
     faults: ['loss', 'delay', 'cuts'],
-    replicaClass: class BrokenReplica extends NumberOneForAll(PlainReplica) {},
+    leases: true,
+    replicaClass: class BrokenReplica extends NumberOneForAll(MasterReplica) {},
   },
   {
     ...SOUND_REST,
