@@ -44,8 +44,6 @@ export const RENEW_AFTER_MS = LEASE_WINDOW_MS / 2;
 export const STAND_WITHIN_MS = 1_000;
 /** … and less if there is no lease that all have waited for. */
 const STAND_FIRST_WITHIN_MS = 500;
-/** … but never so short that most who stand do so within a round trip of each other. */
-const STAND_APART_ROUND_TRIPS = 4;
 /** Who has handed its lease over lets all others stand first. */
 const STAND_AFTER_OTHERS_MS = 2 * STAND_FIRST_WITHIN_MS;
 /** While a lease of ours may count, we look at the clocks at least this often. */
@@ -275,9 +273,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
       const isFree = this.#mayAsk(this.uid);
       // We have just learned of the lease, or must behave as if we had.
       const waitMs = isFree ? leastMs : LEASE_WINDOW_MS;
-      // Two who stand within a round trip of each other stand in each other's way.
-      const shortestMs = STAND_APART_ROUND_TRIPS * this.roundTripMs;
-      const withinMs = Math.max(isFree ? STAND_FIRST_WITHIN_MS : STAND_WITHIN_MS, shortestMs);
+      const withinMs = isFree ? STAND_FIRST_WITHIN_MS : STAND_WITHIN_MS;
       this.#wakeIn(waitMs + this.environment.random() * withinMs, () => this.#want(this.uid));
     }
 
