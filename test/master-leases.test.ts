@@ -170,7 +170,7 @@ suite('A lease that is handed over', () => {
 
     // The master hands it back, and is gone; nobody hears what `to` asks.
     world.machine(master).retire();
-    world.runUntil(world.nowMs + 10);
+    world.runUntil(world.nowMs + 2);
     cutOff(world, to);
     for (const number of [2, 3, 4]) ask(number);
     world.runUntil(world.nowMs + 900);
