@@ -29,8 +29,8 @@ export interface ClientOptions {
   readonly key: KeyObject | null;
 }
 
-/** Longer than it takes until a master that is lost has a successor. */
-const TIMEOUT_MS = 15_000;
+/** Longer than it takes until a master that is lost, in whatever way, has a successor. */
+export const TIMEOUT_MS = 35_000;
 /** A server that runs says at once how it is. */
 const STATUS_TIMEOUT_MS = 2_000;
 /** Less than a round of `--watch`. */
