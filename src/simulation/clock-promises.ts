@@ -12,16 +12,8 @@
  * time unless a quorum has clocks that are about right. And in no case two values are chosen.
  */
 import { quorumOf, type Uid } from '../composable-paxos.ts';
-import { HOLDER_WINDOW_MS, LEASE_WINDOW_MS, LOOK_EVERY_MS } from '../master-strategy.ts';
-import type { Action, Fault, Schedule } from './schedule.ts';
-
-/** How far a clock may be off the true rate: the promise about leases holds up to this. */
-export const MAX_DRIFT = 0.05;
-
-/** By then a server that is awake has looked at its clocks, however slow they are … */
-const LOOKED_AFTER_MS = 5 * LOOK_EVERY_MS;
-/** … and where it may have to wait for its disk. */
-const LOOKED_AFTER_SAVES_MS = 10_000;
+import { HOLDER_WINDOW_MS, LEASE_WINDOW_MS } from '../master-strategy.ts';
+import { isBlindSetting, MAX_DRIFT, type Schedule } from './schedule.ts';
 
 /** The servers that may believe in a lease for longer than the others wait. */
 export function overstayersOf({ uids, clockRates, actions, faults }: Schedule): ReadonlySet<Uid> {
@@ -43,22 +35,4 @@ export function hasTrueQuorum({ uids, clockRates, actions }: Schedule): boolean 
     Math.abs((clockRates[uid] ?? 1) - 1) <= MAX_DRIFT &&
     !actions.some((action) => action.do === 'spoil' && action.uid === uid);
   return uids.filter(isTrue).length >= quorumOf(uids.length);
-}
-
-/** A wall clock is set back, and its server may not see it before its machine sleeps. */
-export function isBlindSetting(
-  action: Action,
-  actions: readonly Action[],
-  faults: readonly Fault[],
-): action is Action & { do: 'set clock' } {
-  if (action.do !== 'set clock' || action.byMs >= 0) return false;
-  const isSlow = faults.includes('slow disks') || faults.includes('bad minority');
-  const lookedAfterMs = isSlow ? LOOKED_AFTER_SAVES_MS : LOOKED_AFTER_MS;
-  return actions.some(
-    (other) =>
-      (other.do === 'sleep' || other.do === 'pause') &&
-      other.uid === action.uid &&
-      action.atMs >= other.atMs - lookedAfterMs &&
-      action.atMs <= other.atMs + other.forMs + lookedAfterMs,
-  );
 }

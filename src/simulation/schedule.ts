@@ -8,8 +8,8 @@
  */
 import { MAX_REMEMBERED_CLIENTS } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
+import { LOOK_EVERY_MS } from '../master-strategy.ts';
 import { type Asking, PATIENCE_MS, SETTLING_MS } from './clients.ts';
-import { isBlindSetting, MAX_DRIFT } from './clock-promises.ts';
 import { SAVE_STEPS, type SaveStep } from './disk.ts';
 import { CRASH_POINTS, type CrashPoint } from './machine.ts';
 import { type Conditions, FAIR_WEATHER, SLOW_WEATHER } from './network.ts';
@@ -105,6 +105,14 @@ export interface Schedule {
   readonly endMs: number;
 }
 
+/** How far a clock may be off the true rate: the promise about leases holds up to this. */
+export const MAX_DRIFT = 0.05;
+
+/** By then a server that is awake has looked at its clocks, however slow they are … */
+const LOOKED_AFTER_MS = 5 * LOOK_EVERY_MS;
+/** … and where it may have to wait for its disk. */
+const LOOKED_AFTER_SAVES_MS = 10_000;
+
 const CROWD = MAX_REMEMBERED_CLIENTS + 10;
 
 /** Faults end after this share of the run; the rest is for healing. */
@@ -195,6 +203,24 @@ function drawTimes(faults: readonly Fault[], lengthMs: number): Times {
 
 function isSlow(faults: readonly Fault[]): boolean {
   return faults.includes('slow disks') || faults.includes('slow network');
+}
+
+/** A wall clock is set back, and its server may not see it before its machine sleeps. */
+export function isBlindSetting(
+  action: Action,
+  actions: readonly Action[],
+  faults: readonly Fault[],
+): action is Action & { do: 'set clock' } {
+  if (action.do !== 'set clock' || action.byMs >= 0) return false;
+  const isSlow = faults.includes('slow disks') || faults.includes('bad minority');
+  const lookedAfterMs = isSlow ? LOOKED_AFTER_SAVES_MS : LOOKED_AFTER_MS;
+  return actions.some(
+    (other) =>
+      (other.do === 'sleep' || other.do === 'pause') &&
+      other.uid === action.uid &&
+      action.atMs >= other.atMs - lookedAfterMs &&
+      action.atMs <= other.atMs + other.forMs + lookedAfterMs,
+  );
 }
 
 function oddsOf(fault: Fault): number {
