@@ -267,7 +267,7 @@ suite('The command line of the client', () => {
     assert.equal(code, 0);
     const asking = ['--read', '--local', '--status', '--watch', '--json', '--transfer'];
     for (const flag of ['--wait', '--any', ...asking]) {
-      assert.match(stdout, new RegExp(`npx tsx client.ts .*${flag}`), flag);
+      assert.match(stdout, new RegExp(`node --import tsx client.ts .*${flag}`), flag);
     }
   });
 });
