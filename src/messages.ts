@@ -66,6 +66,12 @@ export interface ReadMessage {
   readonly isLocal: boolean;
 }
 
+/** A client to a server: "how far is the chain, as far as you know?" */
+export interface ReachMessage {
+  readonly type: 'reach';
+  readonly requestId: RequestId;
+}
+
 /** A client to a server: "how are you?" */
 export interface StatusMessage {
   readonly type: 'status';
@@ -84,6 +90,7 @@ export type ClientMessage =
   | ProposeMessage
   | RequestMessage
   | ReadMessage
+  | ReachMessage
   | StatusMessage
   | TransferMessage;
 
@@ -103,12 +110,23 @@ export interface ValueReply {
   readonly isCurrent: boolean;
 }
 
-/** A server to a client: "not here, or not now"; `master`: "but there", if it knows where. */
+/** A server to a client: "this instance is open here, and all before it are chosen". */
+export interface ReachedReply {
+  readonly type: 'reached';
+  readonly requestId: RequestId;
+  readonly instanceNumber: number;
+}
+
+/**
+ * A server to a client: "not here, or not now"; `master`: "but there", if it knows where;
+ * `isFinal`: "nowhere and never".
+ */
 export interface RefusedReply {
   readonly type: 'refused';
   readonly requestId: RequestId;
   readonly master: Uid | null;
   readonly why: string;
+  readonly isFinal: boolean;
 }
 
 /** A server to a client: how it is. Durations in milliseconds. */
@@ -137,7 +155,13 @@ export interface TransferredReply {
 }
 
 /** What servers answer to clients. */
-export type Reply = ChosenReply | ValueReply | RefusedReply | StatusReply | TransferredReply;
+export type Reply =
+  | ChosenReply
+  | ValueReply
+  | ReachedReply
+  | RefusedReply
+  | StatusReply
+  | TransferredReply;
 
 export type Message = PeerMessage | ClientMessage | Reply;
 
@@ -197,12 +221,14 @@ const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
   'propose',
   'request',
   'read',
+  'reach',
   'status',
   'transfer',
 ]);
 const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'chosen',
   'value',
+  'reached',
   'refused',
   'status_report',
   'transferred',
@@ -361,6 +387,7 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ['catchup', CHAIN_FIELDS],
   ['request', { requestId: isRequestId, value: isValue }],
   ['read', { requestId: isRequestId, isLocal: isBoolean }],
+  ['reach', { requestId: isRequestId }],
   ['status', { requestId: isRequestId }],
   ['transfer', { requestId: isRequestId, to: isUid }],
   ['transferred', { requestId: isRequestId, leaseLeftMs: isDuration }],
@@ -374,7 +401,8 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
       isCurrent: isBoolean,
     },
   ],
-  ['refused', { requestId: isRequestId, master: orNull(isUid), why: isReason }],
+  ['reached', { requestId: isRequestId, instanceNumber: isNumber }],
+  ['refused', { requestId: isRequestId, master: orNull(isUid), why: isReason, isFinal: isBoolean }],
   [
     'status_report',
     {

@@ -204,7 +204,7 @@ test('a server that has stopped has no timer left', () => {
         },
       },
       random: () => 0.5,
-      messenger: { send: () => {}, reply: () => {} },
+      messenger: { send: () => {}, reply: () => {}, canCarry: () => true },
       storage: { load: () => null, save: () => {} },
       trace: () => {},
     };

@@ -196,6 +196,7 @@ export class Machine {
     this.#armed = null;
     this.#failingStep = null;
     this.#pauses = 0;
+    this.saveMs = 0;
     this.wake();
   }
 
@@ -313,6 +314,7 @@ export class Machine {
       messenger: {
         send: (to, message) => this.#send(to, message),
         reply: (to, message) => this.#reply(to, message),
+        canCarry: () => true,
       },
       storage: { load: () => this.#load(), save: (state) => this.#save(state) },
       trace: (decision) => this.trace(decision),

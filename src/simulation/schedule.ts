@@ -78,6 +78,7 @@ export const FAULTS = [
   'transfers',
   'switches',
   'crowds',
+  'rushes',
   'bad minority',
   'slow disks',
   'slow network',
@@ -114,6 +115,9 @@ const LOOKED_AFTER_MS = 5 * LOOK_EVERY_MS;
 const LOOKED_AFTER_SAVES_MS = 10_000;
 
 const CROWD = MAX_REMEMBERED_CLIENTS + 10;
+/** So many clients ask so much in a rush, each as fast as it is answered. */
+const RUSH = 8;
+const ASKED_IN_RUSH = 12;
 
 /** Faults end after this share of the run; the rest is for healing. */
 const FAULTY_SHARE = 0.5;
@@ -225,7 +229,7 @@ export function isBlindSetting(
 
 function oddsOf(fault: Fault): number {
   if (fault === 'crowds') return 0.05; // there is much to do in these
-  if (fault === 'slow disks' || fault === 'slow network') return 0.1;
+  if (['rushes', 'slow disks', 'slow network'].includes(fault)) return 0.1; // and in these
   return fault === 'wild clocks' || fault === 'switches' ? 0.15 : 0.45;
 }
 
@@ -236,9 +240,10 @@ function drawWild(random: Random, uids: readonly Uid[]): readonly Uid[] {
   return [...uids.slice(first), ...uids.slice(0, first)].slice(0, count);
 }
 
-/** Where all is slow, a crowd waits for ever. */
+/** Where all is slow, a crowd waits for ever, and so do those who rush. */
 function withoutContradiction(faults: readonly Fault[]): readonly Fault[] {
-  return isSlow(faults) ? faults.filter((fault) => fault !== 'crowds') : faults;
+  if (!isSlow(faults)) return faults;
+  return faults.filter((fault) => fault !== 'crowds' && fault !== 'rushes');
 }
 
 const PROBE = 'healed-';
@@ -330,6 +335,19 @@ function drawCrowd(random: Random, uids: readonly Uid[], healMs: number): Action
     const client = `d${n + 1}`;
     const options = { server: random.pick(uids), timeoutMs: 5_000, mayMove: true };
     return { atMs, do: 'ask', client, question: { type: 'request', value: client }, options };
+  });
+}
+
+/** Several clients write and read at once, at all servers, without a pause. */
+function drawRush(random: Random, uids: readonly Uid[], healMs: number): Action[] {
+  const startMs = random.between(0, 0.8 * healMs);
+  const clients = Array.from({ length: RUSH }, (_, index) => `e${index + 1}`);
+  return clients.flatMap((client) => {
+    const options = { server: random.pick(uids), timeoutMs: 5_000, mayMove: true };
+    return Array.from({ length: ASKED_IN_RUSH }, (_, n): Action => {
+      const question = drawQuestion(random, `${client}-${n + 1}`);
+      return { atMs: startMs, do: 'ask', client, question, options };
+    });
   });
 }
 
@@ -433,6 +451,7 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
       forMs: 10 ** random.between(2, 4.3),
     })),
   crowds: drawCrowd,
+  rushes: drawRush,
   'bad minority': drawMinority,
   'slow disks': () => [],
   'slow network': () => [],
