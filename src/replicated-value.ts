@@ -27,6 +27,7 @@ import {
   applyLink,
   type ChainState,
   chainOf,
+  digestOf,
   EMPTY_CHAIN,
   type Link,
   type LinkId,
@@ -36,6 +37,7 @@ import {
   type NackMessage,
   PaxosInstance,
   quorumOf,
+  RESERVED_NUMBER,
   type Uid,
   UNTOUCHED,
 } from './composable-paxos.ts';
@@ -155,7 +157,7 @@ export class ReplicatedValue {
     this.#instance = this.createInstance(acceptor);
     this.#run = randomHex(environment);
     const layers = layersOf(this);
-    environment.trace({ event: 'start', layers, restored, state: this.#state() });
+    environment.trace({ event: 'start', uids, layers, restored, state: this.#state() });
   }
 
   /** Ends all activity at once, with all that is chosen on disk. */
@@ -214,8 +216,10 @@ export class ReplicatedValue {
   protected receivePromise(from: Uid, message: Promised): void {
     const { instanceNumber, proposalId } = message;
     const { proposer } = this.#instance;
+    const isKnown = proposer.state.promisesFrom.includes(from);
     if (proposer.receivePromise(from, message)) return this.lead();
     if (!proposer.isCurrent(proposalId)) return this.ignore('this round is over');
+    if (isKnown) return this.ignore('it has promised this already');
 
     const count = proposer.state.promisesFrom.length;
     const servers = this.uids.length;
@@ -233,6 +237,9 @@ export class ReplicatedValue {
 
   protected receiveAccept(from: Uid, message: Accept): void {
     const { instanceNumber, proposalId, proposalValue: value } = message;
+    if (proposalId.number === RESERVED_NUMBER && !this.hasLeases) {
+      return this.ignore(`I know no leases, and ${from} holds one`);
+    }
     const answer = this.#durably(from, () => this.#instance.receiveAccept(message));
     if (answer.type === 'nack') return this.#refuse(from, answer);
 
@@ -275,6 +282,14 @@ export class ReplicatedValue {
   protected nextLink(): Link | null {
     return null;
   }
+
+  /** Another server is to be master. `done` is called when this one is not, or not any more. */
+  protected resign(done: () => void): void {
+    done();
+  }
+
+  /** This server is to be master, as soon as that is allowed. */
+  protected stand(): void {}
 
   /** `from` has told the acceptor or the learner of the open instance something new. */
   protected heard(_from: Uid): void {}
@@ -383,7 +398,8 @@ export class ReplicatedValue {
     this.#chain = chain;
     this.#instance = this.createInstance(UNTOUCHED);
     this.#saveLater ??= this.environment.clock.after(SAVE_WITHIN_MS, () => this.#save());
-    this.environment.trace({ event: 'advance', instanceNumber, link, chain });
+    const [jumped, digest] = [link === null ? chain : null, digestOf(chain)];
+    this.environment.trace({ event: 'advance', instanceNumber, link, chain: jumped, digest });
     this.advanced(link);
     this.pursue();
   }

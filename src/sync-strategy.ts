@@ -75,6 +75,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       if (early === null || early.question.instanceNumber > this.instanceNumber) return;
       this.#early = null;
       if (early.question.instanceNumber === this.instanceNumber) {
+        this.environment.trace({ event: 'recall', ...early });
         this.receive(early.from, early.question);
       }
     }

@@ -30,8 +30,8 @@ export class OneReplica {
       random: () => this.luck,
       messenger: {
         send: (_to, message) => this.sent.push(message),
-        canCarry: () => true,
         reply: () => {},
+        canCarry: () => true,
       },
       storage: {
         load: () => this.saved,

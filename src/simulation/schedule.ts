@@ -8,6 +8,7 @@
  */
 import { MAX_REMEMBERED_CLIENTS } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
+import { LOOK_EVERY_MS } from '../master-strategy.ts';
 import { type Asking, PATIENCE_MS, SETTLING_MS } from './clients.ts';
 import { SAVE_STEPS, type SaveStep } from './disk.ts';
 import { CRASH_POINTS, type CrashPoint } from './machine.ts';
@@ -36,6 +37,10 @@ export type Action = { readonly atMs: number } & (
   | { readonly do: 'pause'; readonly uid: Uid; readonly forMs: number }
   | { readonly do: 'sleep'; readonly uid: Uid; readonly forMs: number }
   | { readonly do: 'set clock'; readonly uid: Uid; readonly byMs: number }
+  /** A client wants `to` to be master, and says so to this server. */
+  | { readonly do: 'transfer'; readonly uid: Uid; readonly to: Uid }
+  /** All servers are killed, and start with master leases, or without, if they had them. */
+  | { readonly do: 'switch'; readonly forMs: number }
   | { readonly do: 'cut'; readonly links: readonly (readonly [Uid, Uid])[]; readonly forMs: number }
   | { readonly do: 'weather'; readonly conditions: Partial<Conditions>; readonly forMs: number }
   | ({
@@ -70,6 +75,8 @@ export const FAULTS = [
   'clocks',
   'drift',
   'wild clocks',
+  'transfers',
+  'switches',
   'crowds',
   'rushes',
   'bad minority',
@@ -99,8 +106,13 @@ export interface Schedule {
   readonly endMs: number;
 }
 
-/** How far a clock may be off the true rate: DESIGN's promise about leases holds up to this. */
-const MAX_DRIFT = 0.05;
+/** How far a clock may be off the true rate: the promise about leases holds up to this. */
+export const MAX_DRIFT = 0.05;
+
+/** By then a server that is awake has looked at its clocks, however slow they are … */
+const LOOKED_AFTER_MS = 5 * LOOK_EVERY_MS;
+/** … and where it may have to wait for its disk. */
+const LOOKED_AFTER_SAVES_MS = 10_000;
 
 const CROWD = MAX_REMEMBERED_CLIENTS + 10;
 /** So many clients ask so much in a rush, each as fast as it is answered. */
@@ -136,12 +148,16 @@ export function drawSchedule(
   const healMs = seconds * 1_000 * FAULTY_SHARE;
   const times = drawTimes(drawn, seconds * 1_000);
   const drift = new Random(seed, 'drift');
-  const rate = () => {
-    if (drawn.includes('wild clocks')) return 10 ** drift.between(-0.6, 0.6);
+  const wild = drawn.includes('wild clocks') ? drawWild(new Random(seed, 'wild'), uids) : [];
+  const rate = (uid: Uid) => {
+    if (wild.includes(uid)) return 10 ** drift.between(-0.6, 0.6);
     return drawn.includes('drift') ? drift.between(1 - MAX_DRIFT, 1 + MAX_DRIFT) : 1;
   };
-  const clockRates = Object.fromEntries(uids.map((uid) => [uid, rate()]));
-  const wrong = drawn.flatMap((fault) => drawFaults[fault](new Random(seed, fault), uids, healMs));
+  const clockRates = Object.fromEntries(uids.map((uid) => [uid, rate(uid)]));
+  const all = drawn.flatMap((fault) => drawFaults[fault](new Random(seed, fault), uids, healMs));
+  // Only a mix with wild clocks has what leases cannot bear.
+  const mayBeBlind = drawn.includes('wild clocks');
+  const wrong = mayBeBlind ? all : all.filter((action) => !isBlindSetting(action, all, drawn));
   const asked = [
     ...drawLoad(seed, uids, healMs, isSlow(drawn)),
     ...drawClients(new Random(seed, 'clients'), uids, times, isSlow(drawn)),
@@ -193,29 +209,41 @@ function isSlow(faults: readonly Fault[]): boolean {
   return faults.includes('slow disks') || faults.includes('slow network');
 }
 
-/**
- * Whether the clocks of this mix are beyond what leases can bear. A rate that is wrong by more than
- * they allow for is; so is a machine that sleeps while its wall clock is set back, which has
- * no clock left that tells how long. Then two may believe to be master at once, and nothing
- * heals by a certain time; but still no two values may be chosen.
- */
-export function isBeyondLeases(faults: readonly Fault[]): boolean {
-  const isSetInSleep = faults.includes('sleeps') && faults.includes('clocks');
-  return isSetInSleep || faults.includes('wild clocks');
+/** A wall clock is set back, and its server may not see it before its machine sleeps. */
+export function isBlindSetting(
+  action: Action,
+  actions: readonly Action[],
+  faults: readonly Fault[],
+): action is Action & { do: 'set clock' } {
+  if (action.do !== 'set clock' || action.byMs >= 0) return false;
+  const isSlow = faults.includes('slow disks') || faults.includes('bad minority');
+  const lookedAfterMs = isSlow ? LOOKED_AFTER_SAVES_MS : LOOKED_AFTER_MS;
+  return actions.some(
+    (other) =>
+      (other.do === 'sleep' || other.do === 'pause') &&
+      other.uid === action.uid &&
+      action.atMs >= other.atMs - lookedAfterMs &&
+      action.atMs <= other.atMs + other.forMs + lookedAfterMs,
+  );
 }
 
 function oddsOf(fault: Fault): number {
   if (fault === 'crowds') return 0.05; // there is much to do in these
-  if (fault === 'rushes') return 0.1; // and in these
-  if (fault === 'slow disks' || fault === 'slow network') return 0.1;
-  return fault === 'wild clocks' ? 0.15 : 0.45;
+  if (['rushes', 'slow disks', 'slow network'].includes(fault)) return 0.1; // and in these
+  return fault === 'wild clocks' || fault === 'switches' ? 0.15 : 0.45;
 }
 
-/** Only a mix with wild clocks has everything; and where all is slow, crowds wait for ever. */
+/** In half of these mixes one clock is wild among good ones. */
+function drawWild(random: Random, uids: readonly Uid[]): readonly Uid[] {
+  const count = random.chance(0.5) ? 1 : 1 + random.below(uids.length);
+  const first = random.below(uids.length);
+  return [...uids.slice(first), ...uids.slice(0, first)].slice(0, count);
+}
+
+/** Where all is slow, a crowd waits for ever, and so do those who rush. */
 function withoutContradiction(faults: readonly Fault[]): readonly Fault[] {
-  if (isSlow(faults)) faults = faults.filter((fault) => fault !== 'crowds' && fault !== 'rushes');
-  if (faults.includes('wild clocks') || !faults.includes('sleeps')) return faults;
-  return faults.filter((fault) => fault !== 'clocks');
+  if (!isSlow(faults)) return faults;
+  return faults.filter((fault) => fault !== 'crowds' && fault !== 'rushes');
 }
 
 const PROBE = 'healed-';
@@ -409,6 +437,19 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
     })),
   drift: () => [],
   'wild clocks': () => [],
+  transfers: (random, uids, healMs) =>
+    several(4, random, healMs, (atMs) => ({
+      atMs,
+      do: 'transfer',
+      uid: random.pick(uids),
+      to: random.pick(uids),
+    })),
+  switches: (random, _, healMs) =>
+    several(1, random, healMs, (atMs) => ({
+      atMs,
+      do: 'switch',
+      forMs: 10 ** random.between(2, 4.3),
+    })),
   crowds: drawCrowd,
   rushes: drawRush,
   'bad minority': drawMinority,

@@ -12,8 +12,8 @@ import {
   standingOf,
 } from '../../chain.ts';
 import type { AcceptorState, Uid } from '../../composable-paxos.ts';
-import type { ClientAddress, Environment, Messenger, Timer } from '../../environment.ts';
-import { HOLDER_WINDOW_MS, type MasterLeases } from '../../master-strategy.ts';
+import type { ClientAddress, Clock, Environment, Messenger, Timer } from '../../environment.ts';
+import { HOLDER_WINDOW_MS, LOOK_EVERY_MS, type MasterLeases } from '../../master-strategy.ts';
 import type { Accept, Accepted, ClientMessage, Prepare, Question, Reply } from '../../messages.ts';
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
@@ -104,6 +104,47 @@ function UnknownLeaseIsFree<TBase extends Constructor<MasterLeases>>(Base: TBase
   };
 }
 
+/** Keeps quiet itself while a lease binds it, but promises to whoever asks. */
+function PromisesToAnybody<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class PromisesToAnybody extends Base {
+    protected override receivePrepare(from: Uid, message: Prepare): void {
+      ReplicatedValue.prototype['receivePrepare'].call(this, from, message);
+    }
+  };
+}
+
+/** Acts as master until it has learned that the lease which it hands back is over. */
+function ReignsWhileHandingBack<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class ReignsWhileHandingBack extends Base {
+    override get isMaster(): boolean {
+      return this.leaseLeftMs > 0;
+    }
+  };
+}
+
+/** The right replica, with clocks of another kind. */
+function withClock(Right: ReplicaClass, change: (clock: Clock) => Clock): ReplicaClass {
+  return class OtherClock extends Right {
+    constructor(uid: Uid, uids: readonly Uid[], environment: Environment) {
+      super(uid, uids, { ...environment, clock: change(environment.clock) });
+    }
+  };
+}
+
+/** While nothing happens, nobody looks at the clocks. */
+function looksOnlyWhenAsked(clock: Clock): Clock {
+  const never: Timer = { cancel: () => {} };
+  const after = (delayMs: number, act: () => void) =>
+    delayMs === LOOK_EVERY_MS ? never : clock.after(delayMs, act);
+  return { now: () => clock.now(), wallNow: () => clock.wallNow(), after };
+}
+
+/** There is no clock that goes on while the machine sleeps. */
+function monotonicOnly(clock: Clock): Clock {
+  const now = () => clock.now();
+  return { now, wallNow: now, after: (delayMs, act) => clock.after(delayMs, act) };
+}
+
 /** Remains master after a catch-up, whomever the chain names by now. */
 function JumpKeepsTheLease<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   return class JumpKeepsTheLease extends Base {
@@ -164,6 +205,15 @@ function ForgetfulQueue<TBase extends Constructor<BackoffResolution>>(Base: TBas
       const id = this.#next?.id ?? '';
       const waiting = what === 'queued' ? 1 : 0;
       this.environment.trace({ event: 'update', what, value, id, waiting, why: 'forgetful' });
+    }
+  };
+}
+
+/** Tells of the chain where it stands, but not which requests have taken effect in it. */
+function CatchUpWithoutRequests<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class CatchUpWithoutRequests extends Base {
+    protected override jump(instanceNumber: number, chain: ChainState): void {
+      super.jump(instanceNumber, { ...chain, requests: [], forgottenUpTo: 0 });
     }
   };
 }
@@ -335,15 +385,16 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'number-one-for-all',
     breaks: 'every server takes the reserved number 1, not only the holder of a lease',
-    invariants: [1, 2],
+    invariants: [12],
     faults: ['loss', 'delay', 'cuts'],
-    replicaClass: class BrokenReplica extends NumberOneForAll(PlainReplica) {},
+    leases: true,
+    replicaClass: class BrokenReplica extends NumberOneForAll(MasterReplica) {},
   },
   {
     ...SOUND_REST,
     name: 'number-one-again',
     breaks: 'a master takes the reserved number also where its acceptor has promised before',
-    invariants: [4],
+    invariants: [12],
     leases: true,
     faults: ['wild clocks', 'sleeps', 'clocks', 'loss', 'cuts'],
     replicaClass: class BrokenReplica extends NumberOneAgain(MasterReplica) {},
@@ -352,7 +403,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'lease-from-attempt',
     breaks: 'a lease counts from the last attempt to renew it, chosen or not',
-    invariants: [4, 8],
+    invariants: [8, 12],
     leases: true,
     replicaClass: class BrokenReplica extends LeaseFromTheAttempt(MasterReplica) {},
   },
@@ -360,7 +411,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'lease-by-timer',
     breaks: 'a master believes in its lease until a timer fires, however late',
-    invariants: [8],
+    invariants: [8, 12],
     leases: true,
     replicaClass: class BrokenReplica extends LeaseByTimer(MasterReplica) {},
   },
@@ -374,17 +425,60 @@ const LAYER_BREAKS: readonly Break[] = [
   },
   {
     ...SOUND_REST,
+    name: 'promises-to-anybody',
+    breaks: 'a server bound by a lease promises to others, and waits only before it stands itself',
+    invariants: [8],
+    leases: true,
+    faults: ['wild clocks', 'cuts', 'crashes'],
+    replicaClass: class BrokenReplica extends PromisesToAnybody(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'reigns-while-handing-back',
+    breaks: 'a master goes on as one while it hands its lease back',
+    invariants: [8, 9],
+    leases: true,
+    faults: ['transfers', 'loss', 'cuts', 'delay'],
+    replicaClass: class BrokenReplica extends ReignsWhileHandingBack(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'monotonic-clock-only',
+    breaks: 'a master measures its lease by the monotonic clock, which may stand still in sleep',
+    invariants: [8],
+    leases: true,
+    faults: ['sleeps'],
+    replicaClass: withClock(MasterReplica, monotonicOnly),
+  },
+  {
+    ...SOUND_REST,
+    name: 'looks-only-when-asked',
+    breaks: 'an idle master does not look at its clocks, and misses that one is set back',
+    invariants: [8],
+    leases: true,
+    faults: ['sleeps', 'clocks'],
+    replicaClass: withClock(MasterReplica, looksOnlyWhenAsked),
+  },
+  {
+    ...SOUND_REST,
     name: 'jump-keeps-lease',
     breaks: 'a master that catches up remains master, whomever the chain names by now',
-    invariants: [1, 2, 8],
+    invariants: [11],
     leases: true,
     replicaClass: class BrokenReplica extends JumpKeepsTheLease(MasterReplica) {},
   },
   {
     ...SOUND_REST,
+    name: 'catch-up-without-requests',
+    breaks: 'whoever catches up does not learn which requests have taken effect',
+    invariants: [11],
+    replicaClass: class BrokenReplica extends CatchUpWithoutRequests(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
     name: 'rebuilt-retransmission',
     breaks: 'a retransmission is rebuilt from what is current when its timer runs out',
-    invariants: [1, 2, 4, 9],
+    invariants: [12],
     replicaClass: class BrokenReplica extends RebuiltRetransmission(PlainReplica) {},
   },
   {
@@ -465,15 +559,22 @@ const LAYER_BREAKS: readonly Break[] = [
   },
 ];
 
+/** It takes two accepted values that are told in the wrong order, and so many that accept. */
+const BROUGHT_OUT_BY: Readonly<Record<string, Partial<Break>>> = {
+  'first-value': { servers: 7, faults: ['loss', 'delay', 'duplication'] },
+  // After a crash the state file itself would be refused, which shows it, too.
+  'lax-acceptor': { faults: ['loss', 'delay'] },
+};
+
 /** All breaks that a simulated cluster can be given, by name. */
 export const BREAKS: readonly Break[] = [
   ...BROKEN_RULES.map((rules) => ({
     ...SOUND_REST,
     name: rules.name,
     breaks: rules.breaks,
-    invariants: [rules.invariant],
-    faults: rules.faults ?? null,
+    invariants: [rules.inRuns ?? rules.invariant],
     replicaClass: withRules(PlainReplica, rules),
+    ...BROUGHT_OUT_BY[rules.name],
   })),
   ...LAYER_BREAKS,
 ];
