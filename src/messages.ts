@@ -6,7 +6,7 @@
  * fields of its type: nothing missing, nothing extra, every number a whole one that leaves room
  * to grow, every uid that of a known server.
  */
-import type { ChainState, Link, RequestId } from './chain.ts';
+import type { ChainState, Link, LinkId, RequestId } from './chain.ts';
 import { MAX_REMEMBERED_CLIENTS } from './chain.ts';
 import type {
   AcceptedMessage,
@@ -43,8 +43,27 @@ export interface CatchUpMessage extends ChainState {
   readonly instanceNumber: number;
 }
 
+/** "I have lost my votes. Which instance is open at yours?" `question` is used only once. */
+export interface RejoinRequest {
+  readonly type: 'rejoin_request';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
+/** "You have asked `question`: this one." */
+export interface RejoinAnswer {
+  readonly type: 'rejoin_answer';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
 /** What servers say to each other. */
-export type PeerMessage = InstanceMessage | SyncRequest | CatchUpMessage;
+export type PeerMessage =
+  | InstanceMessage
+  | SyncRequest
+  | CatchUpMessage
+  | RejoinRequest
+  | RejoinAnswer;
 
 /** A client to a server: "please set the value to this". */
 export interface ProposeMessage {
@@ -199,8 +218,16 @@ export function isPeerMessage(message: Message): message is PeerMessage {
   return !isClientMessage(message) && !isReply(message);
 }
 
+const INSTANCE_TYPES: ReadonlySet<string> = new Set<InstanceMessage['type']>([
+  'prepare',
+  'promise',
+  'nack',
+  'accept',
+  'accepted',
+]);
+
 export function isInstanceMessage(message: PeerMessage): message is InstanceMessage {
-  return message.type !== 'sync_request' && message.type !== 'catchup';
+  return INSTANCE_TYPES.has(message.type);
 }
 
 export function isQuestion(message: PeerMessage): message is Question {
@@ -338,6 +365,8 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ['accepted', { instanceNumber: isNumber, proposalId: isProposalId, proposalValue: isLink }],
   ['sync_request', { instanceNumber: isNumber }],
   ['catchup', CHAIN_FIELDS],
+  ['rejoin_request', { instanceNumber: isNumber, question: isLinkId }],
+  ['rejoin_answer', { instanceNumber: isNumber, question: isLinkId }],
   ['request', { requestId: isRequestId, value: isValue }],
   ['read', { requestId: isRequestId, isLocal: isBoolean }],
   ['status', { requestId: isRequestId }],
@@ -375,6 +404,7 @@ const STATE_FIELDS: Fields = {
   uid: isUid,
   ...CHAIN_FIELDS,
   instanceNumber: isStoredNumber,
+  votesFrom: orNull(isStoredNumber),
   promisedId: orNull(isStoredId),
   acceptedId: orNull(isStoredId),
   acceptedValue: orNull(isLink),

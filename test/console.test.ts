@@ -51,7 +51,13 @@ const lease: Link = { lease: 'A', id: 'A-00000000-2' };
 const handedBack: Link = { lease: null, id: 'A-00000000-3' };
 const round = { instanceNumber: 3, proposalId: id(2, 'A') };
 const their = { instanceNumber: 3, proposalId: id(2, 'B') };
-const state: ServerState = { uid: 'A', instanceNumber: 3, ...EMPTY_CHAIN, ...UNTOUCHED };
+const state: ServerState = {
+  uid: 'A',
+  instanceNumber: 3,
+  votesFrom: 1,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 
 const receive = (from: Uid | null, message: Message): What => {
   return { event: 'receive', from, seq: 5, message };
@@ -315,7 +321,10 @@ const WORDS: readonly (readonly [string, readonly What[], readonly string[]])[] 
   ],
   [
     'a crash, in the middle of a turn',
-    [receive('B', { type: 'prepare', ...their }), { event: 'crash', where: 'rename' }],
+    [
+      receive('B', { type: 'prepare', ...their }),
+      { event: 'crash', where: 'rename', isDiskLost: false },
+    ],
     ['←B  prepare  2.B  #3', '✗   CRASH              at rename: memory is lost, the disk is kept'],
   ],
   [
@@ -499,6 +508,10 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     lease: (['wanted', 'ours', 'theirs', 'unknown', 'over'] as const).map((what) => {
       return { event: 'lease', what, holder: 'B', instanceNumber: number, lastsMs: number };
     }),
+    rejoin: (['asking', 'counting', 'waiting', 'voting'] as const).map((what) => {
+      const far = { instanceNumber: number, votesFrom: number };
+      return { event: 'rejoin', what, ...far, answers: number, quorum: number };
+    }),
     send: [send(['B', 'C'], message), send(['B'], { ...catchUp, currentValue: value })],
     receive: [
       receive('B', message),
@@ -515,7 +528,7 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     lost: [{ event: 'lost', to: ['B', 'C'], seq: number, why: value }],
     save: [{ event: 'save', state: full }],
     fail: [{ event: 'fail', why: value }],
-    crash: [{ event: 'crash', where: value }],
+    crash: [true, false].map((isDiskLost) => ({ event: 'crash', where: value, isDiskLost })),
   };
 }
 

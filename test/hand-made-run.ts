@@ -49,7 +49,8 @@ export class HandMadeRun {
 
   constructor(uids: readonly Uid[] = UIDS) {
     this.uids = uids;
-    const fresh = (uid: Uid) => ({ uid, instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED });
+    const start = { instanceNumber: 1, votesFrom: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
+    const fresh = (uid: Uid): ServerState => ({ uid, ...start });
     this.#states = new Map(uids.map((uid) => [uid, fresh(uid)]));
   }
 
@@ -91,7 +92,7 @@ export class HandMadeRun {
   }
 
   crash(server: Uid): this {
-    return this.tell(server, { event: 'crash', where: 'now' });
+    return this.tell(server, { event: 'crash', where: 'now', isDiskLost: false });
   }
 
   save(server: Uid, changes: Partial<ServerState>): this {

@@ -44,6 +44,8 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   accept: { type: 'accept', ...round, proposalValue: update },
   accepted: { type: 'accepted', ...round, proposalValue: update },
   sync_request: { type: 'sync_request', instanceNumber: 3 },
+  rejoin_request: { type: 'rejoin_request', instanceNumber: 1, question: 'C-0123abcd-1' },
+  rejoin_answer: { type: 'rejoin_answer', instanceNumber: 3, question: 'C-0123abcd-1' },
   catchup: {
     type: 'catchup',
     instanceNumber: 3,
@@ -592,6 +594,8 @@ function largestMessages(value: string): readonly Message[] {
     accept: { type: 'accept', ...large, proposalValue: link },
     accepted: { type: 'accepted', ...large, proposalValue: link },
     sync_request: { type: 'sync_request', instanceNumber },
+    rejoin_request: { type: 'rejoin_request', instanceNumber, question: linkId('I') },
+    rejoin_answer: { type: 'rejoin_answer', instanceNumber, question: linkId('I') },
     catchup: {
       type: 'catchup',
       instanceNumber,

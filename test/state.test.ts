@@ -16,10 +16,17 @@ const chain: ChainState = {
   requests: [{ client: '0123456789abcdef', number: 3, instanceNumber: 6 }],
   forgottenUpTo: 0,
 };
-const FRESH: ServerState = { uid: 'A', instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
+const FRESH: ServerState = {
+  uid: 'A',
+  instanceNumber: 1,
+  votesFrom: 1,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 const FULL: ServerState = {
   uid: 'A',
   instanceNumber: 7,
+  votesFrom: 3,
   ...chain,
   promisedId: id(5, 'C'),
   acceptedId: id(4, 'B'),
@@ -62,6 +69,7 @@ test('the largest state is read, too', () => {
   const state: ServerState = {
     uid: 'I',
     instanceNumber: number,
+    votesFrom: number,
     currentValue: value,
     lease: { holder: 'I', id: linkId('I') },
     latestUpdateIds: Object.fromEntries(uids.map((uid) => [uid, linkId(uid)])),

@@ -2,13 +2,13 @@
  * A run: one schedule on one world, with all invariants after every event.
  */
 import { isUpdate } from '../chain.ts';
-import type { Uid } from '../composable-paxos.ts';
+import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
 import type { Operation } from '../trace/linearizability.ts';
 import { Clients } from './clients.ts';
 import type { SaveStep } from './disk.ts';
-import type { ReplicaClass } from './machine.ts';
+import type { Machine, ReplicaClass } from './machine.ts';
 import { type Conditions, FAIR_WEATHER } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
 import { type Action, isBeyondLeases, isProbe, type Schedule } from './schedule.ts';
@@ -56,6 +56,8 @@ class Run {
   readonly #weather = new Set<Partial<Conditions>>();
   readonly #cuts = new Set<readonly (readonly [Uid, Uid])[]>();
   readonly #probesChosen = new Set<string>();
+  /** How many servers take the values that are fired last: who has no vote yet refuses them. */
+  #takers = 0;
   #events = 0;
   #lastEvent: TraceEvent | null = null;
   #violation: Violation | null = null;
@@ -93,7 +95,10 @@ class Run {
     for (const uid of uids) world.machine(uid).start();
     for (const action of actions) world.later(action.atMs, () => this.#do(action));
     world.later(healMs, () => this.#heal());
-    world.later(probeMs, () => this.#checkServed());
+    world.later(probeMs, () => {
+      this.#checkServed();
+      this.#takers = [...world.machines.values()].filter(({ replica }) => replica?.votes).length;
+    });
     while (this.#violation === null && world.step(endMs));
     // Masters renew their leases for ever: wait for a moment in which nothing is under way.
     const atLastMs = endMs + LEVEL_WITHIN_MS;
@@ -121,7 +126,7 @@ class Run {
     if (event.event !== 'crash' && event.event !== 'fail') return;
     const machine = this.#world.machine(event.server);
     const downMs = this.#downMs.get(event.server) ?? DEFAULT_DOWN_MS;
-    this.#world.later(downMs, () => machine.start());
+    this.#world.later(downMs, () => machine.rejoin());
   }
 
   #found(violation: Violation): void {
@@ -153,12 +158,16 @@ class Run {
       case 'crash':
         this.#downMs.set(action.uid, action.downMs);
         return machine.crash(action.point, action.power, action.skip);
+      case 'lose disk':
+        if (!this.#maySpare(machine)) return;
+        this.#downMs.set(action.uid, action.downMs);
+        return machine.loseDisk(action.point, action.skip);
       case 'fail save':
         this.#downMs.set(action.uid, action.downMs);
         return machine.failNextSave(action.step);
       case 'stop':
         machine.retire();
-        world.later(action.downMs, () => machine.start());
+        world.later(action.downMs, () => machine.rejoin());
         return;
       case 'pause':
         machine.pause();
@@ -171,6 +180,14 @@ class Run {
       case 'set clock':
         return machine.clock.setWallBy(action.byMs);
     }
+  }
+
+  /** Of a majority without a vote none gets it back. Who has none can lose no more. */
+  #maySpare(machine: Machine): boolean {
+    const { uids } = this.#schedule;
+    const machines = [...this.#world.machines.values()];
+    const voters = machines.filter((other) => other !== machine && other.votes).length;
+    return voters >= quorumOf(uids.length);
   }
 
   #forAWhile<T>(active: Set<T>, one: T, forMs: number): void {
@@ -195,7 +212,7 @@ class Run {
     this.#renewNetwork();
     for (const machine of this.#world.machines.values()) {
       machine.calmDown();
-      machine.start();
+      machine.rejoin();
     }
   }
 
@@ -225,8 +242,10 @@ class Run {
     const violation = this.#invariants.end(true);
     if (violation !== null) this.#found(violation);
     this.#checkServed();
-    const { uids } = this.#schedule;
-    const least = this.#leases ? 1 : uids.length; // only the master takes them
+    for (const { uid, replica } of this.#world.machines.values()) {
+      if (replica?.votes !== true) this.#foundByLooking(10, `server ${uid} has no vote again`);
+    }
+    const least = this.#leases ? 1 : this.#takers; // only the master takes them
     const found = this.#probesChosen.size;
     if (found < least) this.#foundByLooking(10, `of the values fired last ${found} are chosen`);
   }

@@ -27,6 +27,13 @@ export type Action = { readonly atMs: number } & (
       readonly downMs: number;
     }
   | {
+      readonly do: 'lose disk';
+      readonly uid: Uid;
+      readonly point: CrashPoint;
+      readonly skip: number;
+      readonly downMs: number;
+    }
+  | {
       readonly do: 'fail save';
       readonly uid: Uid;
       readonly step: SaveStep;
@@ -57,6 +64,7 @@ export const FAULTS = [
   'drift',
   'wild clocks',
   'crowds',
+  'lost disks',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -298,6 +306,15 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
   drift: () => [],
   'wild clocks': () => [],
   crowds: drawCrowd,
+  'lost disks': (random, uids, healMs) =>
+    several(2, random, healMs, (atMs) => ({
+      atMs,
+      do: 'lose disk',
+      uid: random.pick(uids),
+      point: random.pick(CRASH_POINTS),
+      skip: random.below(3),
+      downMs: drawDownMs(random),
+    })),
 };
 
 function drawCrash(random: Random, uids: readonly Uid[], atMs: number, mayCut: boolean): Action {

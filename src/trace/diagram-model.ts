@@ -17,7 +17,7 @@ import {
 } from './diagram-lives.ts';
 import { MOST_HUES } from './diagram-palette.ts';
 import { type Datagram, type Turn, type Turns, turnsOf } from './diagram-turns.ts';
-import { Narrator, type Phrase } from './diagram-words.ts';
+import { isRefusal, Narrator, type Phrase } from './diagram-words.ts';
 import type { TraceEvent } from './events.ts';
 import { INVARIANTS, Invariants, type Violation } from './invariants.ts';
 import type { Words } from './words.ts';
@@ -262,7 +262,7 @@ function isWorthAnArrow({ message, ended, end }: Datagram): boolean {
 function isLate({ events }: Turn): boolean {
   const [, decision, more] = events;
   if (decision === undefined || more !== undefined) return false;
-  if (decision.event === 'ignore') return !decision.why.includes('lease');
+  if (decision.event === 'ignore') return !isRefusal(decision);
   if (decision.event !== 'count') return false;
   const { of, count, servers } = decision;
   return of === 'promise' ? count >= quorumOf(servers) : count === 0;

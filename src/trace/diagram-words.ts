@@ -177,14 +177,15 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
         ? null
         : plain({ before: `backs off ${formatWait(event.delayMs)}` });
     case 'ignore':
-      // All other reasons are that something came too late.
-      return event.why.includes('lease') ? quiet({ before: `no answer: ${event.why}` }) : null;
+      return isRefusal(event) ? quiet({ before: `no answer: ${event.why}` }) : null;
     case 'timer':
       return sayTimer(event, turn);
     case 'lease':
       return sayLease(event);
+    case 'rejoin':
+      return sayRejoin(event);
     case 'crash':
-      return alarm({ before: `CRASH${whereOf(event)}: memory lost, disk kept` });
+      return alarm({ before: `CRASH${whereOf(event)}: ${whatIsLost(event)}` });
     case 'fail':
       return alarm({ before: `FAILS: ${event.why}` });
     case 'stop':
@@ -278,6 +279,28 @@ function sayLease(event: Event<'lease'>): Phrase | null {
     default:
       return null;
   }
+}
+
+function sayRejoin({ what, votesFrom, answers, quorum }: Event<'rejoin'>): Phrase {
+  switch (what) {
+    case 'asking':
+      return { icon: null, words: { before: 'LOST ITS VOTES: asks the others' }, mood: 'trouble' };
+    case 'counting':
+      return quiet({ before: `${answers} of ${quorum} others have told it` });
+    case 'waiting':
+      return plain({ before: `will vote from #${votesFrom} on` });
+    case 'voting':
+      return { icon: null, words: { before: 'has a VOTE again' }, mood: 'strong' };
+  }
+}
+
+/** It was heard in time, and is not answered for a reason; all other reasons are that it is late. */
+export function isRefusal({ why }: Event<'ignore'>): boolean {
+  return why.includes('lease') || why.includes('votes');
+}
+
+function whatIsLost({ isDiskLost }: Event<'crash'>): string {
+  return isDiskLost ? 'memory and disk lost' : 'memory lost, disk kept';
 }
 
 function whereOf({ where }: Event<'crash'>): string {

@@ -113,6 +113,18 @@ export type Decision =
       readonly holder: Uid | null;
       readonly instanceNumber: number;
       readonly lastsMs: number;
+    }
+  /**
+   * It has lost its votes. `asking`: it asks others which instance is open at theirs. `counting`:
+   * so many `answers`, too few. `waiting`: until instance `votesFrom`. `voting`: it is there.
+   */
+  | {
+      readonly event: 'rejoin';
+      readonly what: 'asking' | 'counting' | 'waiting' | 'voting';
+      readonly instanceNumber: number;
+      readonly votesFrom: number | null;
+      readonly answers: number;
+      readonly quorum: number;
     };
 
 /** What happens between a replica and its world, traced by the world. */
@@ -151,7 +163,7 @@ export type WorldEvent =
   /** The server stops itself, because it cannot go on rightly. */
   | { readonly event: 'fail'; readonly why: string }
   /** The server was killed, `where` in its work; only a simulation can know. */
-  | { readonly event: 'crash'; readonly where: string };
+  | { readonly event: 'crash'; readonly where: string; readonly isDiskLost: boolean };
 
 /** Who, when (milliseconds), and in which turn of that server. */
 export interface Stamp {

@@ -8,7 +8,8 @@
  *
  * A simulation asks after every event, so an event costs next to nothing here: no copies and no
  * text unless something is wrong. An instance is forgotten when all servers have left it; only
- * the ids of the links stay, to see that none comes twice.
+ * the ids of the links stay: to see that none comes twice, and because a server that has lost its
+ * disk may come by once more.
  */
 import {
   applyLink,
@@ -151,6 +152,8 @@ class Server {
   /** Where it is in memory, which follows the disk. */
   instanceNumber = 1;
   chain: ChainState = EMPTY_CHAIN;
+  /** The last instance in which it promised or accepted anything, in any of its lives. */
+  votedUpTo = 0;
   /** The instance that the latest catch-up told it of. */
   caughtUpTo = 0;
   /** The round in which it is free to propose what it wants, and not master. */
@@ -169,7 +172,7 @@ class Server {
     this.bit = bit;
     this.isTraced = isTraced;
     const nothing = { promisedId: null, acceptedId: null, acceptedValue: null };
-    this.durable = { uid, instanceNumber: 1, ...EMPTY_CHAIN, ...nothing };
+    this.durable = { uid, instanceNumber: 1, votesFrom: 1, ...EMPTY_CHAIN, ...nothing };
   }
 
   wish(value: string): Wish {
@@ -201,6 +204,9 @@ export class Invariants {
   /** In which instance a request took effect, by its client and its number. */
   readonly #effects = new Map<string, number>();
   readonly #linkIds = new Set<LinkId>();
+  /** What the instances have chosen that are forgotten: all below `#oldest`. */
+  readonly #past = new Map<number, LinkId>();
+  #oldest = 1;
   /** The instance asked for last, which most of the time is asked for next. */
   #latest: Instance = { number: 1, proposals: [], chosen: null, before: EMPTY_CHAIN };
 
@@ -282,7 +288,9 @@ export class Invariants {
 
   #start(server: Server, event: EventOf<'start'>): Violation | null {
     const { state, layers } = event;
-    const before = server.durable;
+    // A lost disk is allowed to have gone back, since its server has no vote.
+    const isLost = state.votesFrom === null && state.instanceNumber === 1;
+    const before = isLost ? state : server.durable;
     const isFirst = !server.hasStarted;
     this.#end(server);
     server.hasStarted = server.isRunning = true;
@@ -296,6 +304,7 @@ export class Invariants {
     this.#forgetOldInstances();
     return (
       this.#checkState(before, state, event) ??
+      this.#checkVotes(server, before, event) ??
       // What is on the disk was accepted, even if a crash came before it could be told.
       this.#count(server, state.instanceNumber, state.acceptedId, state.acceptedValue, event)
     );
@@ -330,7 +339,24 @@ export class Invariants {
       const where = `at instance ${server.instanceNumber}`;
       return violated(7, event, `it is ${where}, and the disk says ${instanceNumber}`);
     }
-    return this.#checkState(before, state, event);
+    return this.#checkState(before, state, event) ?? this.#checkVotes(server, before, event);
+  }
+
+  /** A server that has lost its votes gets them back where it has never voted. */
+  #checkVotes(server: Server, before: ServerState, event: TraceEvent): Violation | null {
+    const { votesFrom, instanceNumber, promisedId } = server.durable;
+    if (promisedId !== null) server.votedUpTo = Math.max(server.votedUpTo, instanceNumber);
+    if (votesFrom === before.votesFrom || votesFrom === null) return null;
+    if (votesFrom > server.votedUpTo) return null;
+    const where = `in instance ${server.votedUpTo}`;
+    return violated(5, event, `it will vote from ${votesFrom} on, and has voted ${where} before`);
+  }
+
+  /** Where it has no vote it says nothing. */
+  #checkMayVote({ durable }: Server, instanceNumber: number, event: TraceEvent): Violation | null {
+    const { votesFrom } = durable;
+    if (votesFrom !== null && votesFrom <= instanceNumber) return null;
+    return violated(5, event, `it has lost its votes, and votes in instance ${instanceNumber}`);
   }
 
   /** The disk held `before`, and now it holds `state`. */
@@ -363,6 +389,7 @@ export class Invariants {
 
   /** The chain at an instance must be what all links chosen before it make. */
   #checkChain(instanceNumber: number, chain: ChainState, event: TraceEvent): Violation | null {
+    if (instanceNumber < this.#oldest) return null;
     const instance = this.#instance(instanceNumber);
     if (instance.before === null && this.#isComplete) {
       return violated(2, event, `nothing is chosen yet in instance ${instanceNumber - 1}`);
@@ -436,8 +463,10 @@ export class Invariants {
 
   // What is accepted, and so chosen.
 
-  #promise({ durable }: Server, event: EventOf<'promise'>): Violation | null {
-    if (event.instanceNumber !== durable.instanceNumber) return null;
+  #promise(server: Server, event: EventOf<'promise'>): Violation | null {
+    const { durable } = server;
+    const violation = this.#checkMayVote(server, event.instanceNumber, event);
+    if (violation !== null || event.instanceNumber !== durable.instanceNumber) return violation;
     if (compareProposalIds(event.proposalId, durable.promisedId) >= 0) return null;
     return violated(5, event, `it has promised ${show(durable.promisedId)} before`);
   }
@@ -445,6 +474,7 @@ export class Invariants {
   #accept(server: Server, event: EventOf<'accept'>): Violation | null {
     const { from, instanceNumber, proposalId, value: link } = event;
     return (
+      this.#checkMayVote(server, instanceNumber, event) ??
       this.#count(server, instanceNumber, proposalId, link, event) ??
       (from === server.uid ? this.#checkProposed(server, proposalId, link, event) : null)
     );
@@ -562,6 +592,11 @@ export class Invariants {
   // What a server believes to be chosen.
 
   #announced(instanceNumber: number, link: Link, event: TraceEvent): Violation | null {
+    if (instanceNumber < this.#oldest) {
+      const id = this.#past.get(instanceNumber) ?? link.id;
+      if (id === link.id) return null;
+      return violated(2, event, `in instance ${instanceNumber} ${id} was chosen`);
+    }
     const instance = this.#instance(instanceNumber);
     if (instance.chosen === null) {
       if (!this.#isComplete) return this.#choose(instance, link, event);
@@ -688,9 +723,11 @@ export class Invariants {
       const { instanceNumber } = server.durable;
       if (server.isTraced && instanceNumber < oldest) oldest = instanceNumber;
     }
-    for (const number of this.#instances.keys()) {
+    for (const [number, { chosen }] of this.#instances) {
       if (number >= oldest) return;
+      if (chosen !== null) this.#past.set(number, chosen.id);
       this.#instances.delete(number);
+      this.#oldest = number + 1;
     }
   }
 }

@@ -103,6 +103,8 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
       return sayUpdate(event, occasion);
     case 'lease':
       return sayLease(event);
+    case 'rejoin':
+      return sayRejoin(event);
     case 'reject':
       return sayReject(event);
     case 'save':
@@ -134,6 +136,8 @@ const CHATTER: ReadonlySet<Message['type']> = new Set([
 const VERBS: Partial<Record<Message['type'], string>> = {
   catchup: 'catch-up',
   sync_request: 'sync',
+  rejoin_request: 'rejoin',
+  rejoin_answer: 'open',
   chosen: 'answer',
   value: 'answer',
   refused: 'answer',
@@ -213,6 +217,10 @@ function sentWords(message: PeerMessage, isBound: boolean): { words: Words; mood
       return { words: { before: 'have I missed anything?' } };
     case 'catchup':
       return { words: { before: 'it is behind: ', ...currentValue(message.currentValue) } };
+    case 'rejoin_request':
+      return { words: { before: 'I have lost my votes: what is open at yours?' } };
+    case 'rejoin_answer':
+      return { words: { before: 'this instance is open here' } };
   }
 }
 
@@ -378,6 +386,25 @@ function leaseWords({ server, what, holder, lastsMs }: Event<'lease'>): string {
   }
 }
 
+function sayRejoin(event: Event<'rejoin'>): Saying {
+  const { what, votesFrom, answers, quorum } = event;
+  switch (what) {
+    case 'asking':
+      return about(
+        'rejoin',
+        event,
+        { before: 'I have lost my votes: I listen, and ask' },
+        'trouble',
+      );
+    case 'counting':
+      return about('rejoin', event, { before: `${answers} of the ${quorum} others that I need` });
+    case 'waiting':
+      return about('rejoin', event, { before: `I shall vote from #${votesFrom} on` });
+    case 'voting':
+      return about('rejoin', event, { before: 'I have a VOTE again' }, 'quorum');
+  }
+}
+
 function saySave({ state }: Event<'save'>): Saying {
   const { instanceNumber, promisedId, acceptedId } = state;
   const promised = `promised ${promisedId === null ? 'nothing' : formatId(promisedId)}`;
@@ -392,9 +419,10 @@ function sayReject({ from, why }: Event<'reject'>): Saying {
   return saying('reject', { words: { before }, mood: 'trouble' });
 }
 
-function sayCrash({ where }: Event<'crash'>): Saying {
+function sayCrash({ where, isDiskLost }: Event<'crash'>): Saying {
   const before = where === 'now' ? '' : `at ${where}: `;
-  const words = { before: `${before}memory is lost, the disk is kept` };
+  const lost = isDiskLost ? 'memory and disk are lost' : 'memory is lost, the disk is kept';
+  const words = { before: before + lost };
   return saying('CRASH', { words, mood: 'trouble' });
 }
 
