@@ -6,11 +6,12 @@
  *   npx tsx client.ts --help            all the rest
  *
  * How a client waits, and why it may ask again without doing harm, stands in
- * `src/client-session.ts`. What is here of the real world is in `src/node/client-*.ts`.
+ * `src/client-session.ts`. What is here of the real world is in `src/programs/client/`.
  */
-import { readClientOptions } from './src/node/client-options.ts';
-import { runClient } from './src/node/client-tasks.ts';
+
 import { runProgram } from './src/node/program.ts';
+import { readClientOptions } from './src/programs/client/options.ts';
+import { runClient } from './src/programs/client/tasks.ts';
 
 await runProgram(async (args) => {
   const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;

@@ -31,10 +31,35 @@ function sourcesIn(directory: string): string[] {
   return names.filter((name) => name.endsWith('.ts')).map((name) => join(directory, name));
 }
 
+/** The sources below a directory of the project. */
+function sourcesBelow(directory: string): string[] {
+  const entries = readdirSync(join(PROJECT, directory), { withFileTypes: true });
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  const below = folders.toSorted().flatMap((name) => sourcesBelow(join(directory, name)));
+  return [...sourcesIn(directory), ...below];
+}
+
 const PROTOCOL = sourcesIn('src');
-/** What must run in a browser, too. */
-const PORTABLE = [...PROTOCOL, ...sourcesIn('src/simulation'), ...sourcesIn('src/trace')];
-const ALL = [...PORTABLE, ...sourcesIn('src/node'), ...sourcesIn('test'), ...sourcesIn('.')];
+const HOUSE = sourcesBelow('src');
+const ALL = [...HOUSE, ...sourcesIn('test'), ...sourcesIn('.')];
+/** What touches the real world. All the rest must run in a browser, too. */
+const REAL = /^src\/(?:node|programs)\//;
+const PORTABLE = HOUSE.filter((path) => !REAL.test(path));
+
+/** What each folder of the house may import, beside itself and the protocol. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'src/time': [],
+  'src/trace': [],
+  'src/diagram': ['src/trace'],
+  'src/simulation': ['src/time', 'src/trace'],
+  'src/node': ['src/time', 'src/trace'],
+  'src/programs': ['src/node', 'src/trace', 'src/diagram', 'src/simulation'],
+};
+
+/** The room of the house in which a file stands: a folder directly below `src`, or `src`. */
+function roomOf(path: string): string {
+  return path.split('/').slice(0, -1).slice(0, 2).join('/');
+}
 
 function textOf(path: string): string {
   return readFileSync(join(PROJECT, path), 'utf8');
@@ -77,13 +102,35 @@ test('this test sees the sources and their imports', () => {
   }
 });
 
-test('the protocol, the simulation and the trace run in a browser', () => {
+test('all but the real world runs in a browser', () => {
   for (const path of PORTABLE) {
     for (const name of importsOf(path)) {
-      const isPortable = name.startsWith('src/') && !name.startsWith('src/node/');
-      assert.ok(isPortable, `${path} imports ${name}`);
+      assert.ok(name.startsWith('src/') && !REAL.test(name), `${path} imports ${name}`);
     }
   }
+});
+
+test('every room of the house imports only what it may', () => {
+  const rooms = new Set(HOUSE.map(roomOf).filter((room) => room !== 'src'));
+  assert.deepEqual([...rooms].toSorted(), Object.keys(MAY_IMPORT).toSorted());
+  for (const path of HOUSE.filter((path) => !PROTOCOL.includes(path))) {
+    const may = ['src', roomOf(path), ...(MAY_IMPORT[roomOf(path)] ?? [])];
+    for (const name of importsOf(path).filter((name) => name.startsWith('src/'))) {
+      assert.ok(may.includes(roomOf(name)), `${path} imports ${name}`);
+    }
+  }
+});
+
+test('no file needs itself, by whatever way', () => {
+  const done = new Set<string>();
+  const visit = (path: string, way: readonly string[]): void => {
+    assert.ok(!way.includes(path), [...way, path].join(' -> '));
+    if (done.has(path)) return;
+    for (const name of importsOf(path)) if (ALL.includes(name)) visit(name, [...way, path]);
+    done.add(path);
+  };
+  for (const path of ALL) visit(path, []);
+  assert.equal(done.size, ALL.length);
 });
 
 test('the core imports nothing, and the protocol nothing of the worlds that it runs in', () => {
@@ -112,7 +159,7 @@ test('nothing imports a program', () => {
   }
 });
 
-test('only src/node/ touches clocks, chance, timers and the process', () => {
+test('only the real world touches clocks, chance, timers and the process', () => {
   const names = 'Date|performance|process|console\\.(log|warn|error|info)|Math\\.random|crypto';
   const calls = 'setTimeout|setInterval|setImmediate|queueMicrotask|fetch|require';
   const forbidden = new RegExp(`(?<![.#\\w])(?:(?:${names})\\b(?![:'])|(?:${calls})\\()`);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CROWDS, type Report, SUBJECTS } from '../src/node/bench-report.ts';
+import { CROWDS, type Report, SUBJECTS } from '../src/programs/bench/report.ts';
 import { run, temporaryDirectory } from './processes.ts';
 
 test('the benchmark measures everything, and leaves nothing but its figures behind', async (t) => {
@@ -11,7 +11,7 @@ test('the benchmark measures everything, and leaves nothing but its figures behi
   const out = join(directory, 'bench.json');
   const size = ['--rounds', '1', '--updates', '2', '--no-memory'];
   const places = ['--state-dir', join(directory, 'state'), '--out', out];
-  const { code, stdout, stderr } = await run('src/node/bench.ts', ...size, ...places);
+  const { code, stdout, stderr } = await run('src/programs/bench/bench.ts', ...size, ...places);
   assert.deepEqual([code, stderr], [0, '']);
   assert.equal(stdout.match(/to reach: at most/g)?.length, 3);
   assert.deepEqual(readdirSync(join(directory, 'state')), []);

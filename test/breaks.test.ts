@@ -1,7 +1,7 @@
 /** Each rule that is broken on purpose is found by the simulator, and cut down to its story. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BREAKS, MOST_SEEDS_FOR_A_BREAK } from '../src/simulation/broken-layers.ts';
+import { BREAKS, MOST_SEEDS_FOR_A_BREAK } from '../src/simulation/broken/layers.ts';
 import { minimise } from '../src/simulation/minimise.ts';
 import { run, type Variant } from '../src/simulation/run.ts';
 import { drawSchedule } from '../src/simulation/schedule.ts';

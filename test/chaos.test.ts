@@ -6,10 +6,10 @@ import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { drawPlan, type PlannedFault } from '../src/node/chaos-plan.ts';
-import { freePorts, LOOPBACK } from '../src/node/free-port.ts';
-import { readHistory } from '../src/node/read-history.ts';
-import { FAIR_WEATHER, UdpRelay } from '../src/node/udp-relay.ts';
+import { drawPlan, type PlannedFault } from '../src/programs/chaos/plan.ts';
+import { FAIR_WEATHER, UdpRelay } from '../src/programs/chaos/udp-relay.ts';
+import { freePorts, LOOPBACK } from '../src/programs/common/free-port.ts';
+import { readHistory } from '../src/programs/common/read-history.ts';
 import { Random } from '../src/simulation/random.ts';
 import { findContradiction } from '../src/trace/linearizability.ts';
 import { type Exit, Program, run } from './processes.ts';
@@ -98,7 +98,7 @@ suite('npm run chaos', { concurrency: true }, () => {
 
   test('knows its options', async () => {
     for (const args of [['--seconds', '0'], ['--servers', '10'], ['--seed', 'x'], ['--what']]) {
-      const { code, stderr } = await run('src/node/chaos.ts', ...args);
+      const { code, stderr } = await run('src/programs/chaos/chaos.ts', ...args);
       assert.equal(code, 2);
       assert.match(stderr, /^error: .*\n$/);
     }
@@ -162,7 +162,7 @@ suite('The relay', () => {
 
 /** Runs chaos as a program. It gets a chance to clean up if the test fails. */
 function startChaos(t: TestContext, ...args: readonly string[]): Program {
-  const chaos = new Program('src/node/chaos.ts', ['-v', ...args]);
+  const chaos = new Program('src/programs/chaos/chaos.ts', ['-v', ...args]);
   t.after(async () => {
     if (!chaos.hasEnded) chaos.signal('SIGTERM');
     await chaos.exited;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
-import { readTraces } from '../src/node/read-traces.ts';
+import { readTraces } from '../src/programs/common/read-traces.ts';
 import { run as runSchedule } from '../src/simulation/run.ts';
 import { drawSchedule } from '../src/simulation/schedule.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
@@ -49,7 +49,7 @@ function asText(events: readonly TraceEvent[]): string {
 }
 
 function check(...args: readonly string[]): Promise<Exit> {
-  return run('src/node/check.ts', ...args);
+  return run('src/programs/check/check.ts', ...args);
 }
 
 suite('npm run check', () => {

@@ -10,7 +10,7 @@ import {
 } from '../src/client-session.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import type { ClientMessage, Reply } from '../src/messages.ts';
-import { Agenda } from '../src/simulation/agenda.ts';
+import { Agenda } from '../src/time/agenda.ts';
 
 const CLIENT = '0123456789abcdef';
 const UIDS = ['A', 'B', 'C'];

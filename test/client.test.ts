@@ -17,12 +17,12 @@ import {
   type Reply,
   type StatusReply,
 } from '../src/messages.ts';
-import { readClientOptions } from '../src/node/client-options.ts';
-import { promptForValues } from '../src/node/client-prompt.ts';
-import { watch } from '../src/node/client-watch.ts';
-import type { Report } from '../src/node/client-words.ts';
 import { UsageError } from '../src/node/failure.ts';
-import { LOOPBACK } from '../src/node/free-port.ts';
+import { readClientOptions } from '../src/programs/client/options.ts';
+import { promptForValues } from '../src/programs/client/prompt.ts';
+import { watch } from '../src/programs/client/watch.ts';
+import type { Report } from '../src/programs/client/words.ts';
+import { LOOPBACK } from '../src/programs/common/free-port.ts';
 import { MAX_WAITING } from '../src/update-queue.ts';
 import {
   type Cluster,

@@ -236,6 +236,6 @@ function updatesOf(cluster: Cluster): readonly UpdateLink[] {
 async function assertInvariants(cluster: Cluster): Promise<void> {
   await cluster.kill();
   const traces = cluster.servers.map(({ traceFile }) => traceFile);
-  const { code, stdout, stderr } = await run('src/node/check.ts', ...traces);
+  const { code, stdout, stderr } = await run('src/programs/check/check.ts', ...traces);
   assert.equal(code, 0, `${stdout}${stderr}`);
 }

@@ -1,8 +1,8 @@
 /**
  * How far apart colours are, for all kinds of eyes, and how well they stand out: the computations
- * that `src/trace/diagram-palette.ts` names.
+ * that `src/diagram/palette.ts` names.
  */
-import { luminance } from '../src/trace/diagram-palette.ts';
+import { luminance } from '../src/diagram/palette.ts';
 
 type Triple = readonly [number, number, number];
 type Matrix = readonly [Triple, Triple, Triple];

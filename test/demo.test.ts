@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { Program, run } from './processes.ts';
 
-const DEMO = 'src/node/demo.ts';
+const DEMO = 'src/programs/demo/demo.ts';
 /** Alone it takes less than 25 s. Other tests may want the machine at the same time. */
 const MAX_MS = 100_000;
 // How often a lease is renewed meanwhile depends on how busy the machine is.

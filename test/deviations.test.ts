@@ -1,8 +1,8 @@
 /** Whole replicas under all schedules with one surprise, and under some with two. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { scenarioOf } from '../src/node/explore-deviations.ts';
-import { search } from '../src/simulation/deviations.ts';
+import { scenarioOf } from '../src/programs/explore/deviations.ts';
+import { search } from '../src/simulation/explorer/deviations.ts';
 
 suite('few deviations', () => {
   for (const leases of [false, true]) {

@@ -7,12 +7,12 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import type { Uid } from '../src/composable-paxos.ts';
+import { type Diagram, diagramOf, type Row } from '../src/diagram/model.ts';
+import { pageOf } from '../src/diagram/page.ts';
+import { literalPaints, MOST_HUES, THEMES } from '../src/diagram/palette.ts';
+import { defaultWindow, MOST_ROWS, noticeOf, svgOf } from '../src/diagram/picture.ts';
+import { fitLine, fitWords, textOf, widthOf, wrap } from '../src/diagram/text.ts';
 import type { PeerMessage } from '../src/messages.ts';
-import { type Diagram, diagramOf, type Row } from '../src/trace/diagram-model.ts';
-import { pageOf } from '../src/trace/diagram-page.ts';
-import { literalPaints, MOST_HUES, THEMES } from '../src/trace/diagram-palette.ts';
-import { defaultWindow, MOST_ROWS, noticeOf, svgOf } from '../src/trace/diagram-picture.ts';
-import { fitLine, fitWords, textOf, widthOf, wrap } from '../src/trace/diagram-text.ts';
 import { contrast, leastDistanceWithin } from './colour-vision.ts';
 import { eventsOfStory, STORY_NAMES, simulatedEvents } from './drawn-runs.ts';
 import { HandMadeRun, id, update } from './hand-made-run.ts';
@@ -378,7 +378,7 @@ suite('The hues', () => {
 });
 
 function diagramProgram(...args: readonly string[]): Promise<Exit> {
-  return run('src/node/diagram.ts', ...args);
+  return run('src/programs/diagram.ts', ...args);
 }
 
 /** The traces of a run as files. */
@@ -439,7 +439,7 @@ suite('npm run diagram', { concurrency: true }, () => {
       join(directory, name),
     );
     assert.ok(page !== undefined && broken !== undefined && trace !== undefined);
-    const simulate = (...args: readonly string[]) => run('src/node/simulate.ts', ...args);
+    const simulate = (...args: readonly string[]) => run('src/programs/simulate.ts', ...args);
     const right = await simulate('--seed', '42', '--seconds', '5', '--diagram', page);
     assert.equal(right.code, 0, right.stderr);
     assert.match(right.stdout, /^the diagram is in .*run\.html: all \d+ rows$/m);
@@ -452,7 +452,7 @@ suite('npm run diagram', { concurrency: true }, () => {
   });
 
   test('is refused by simulator and demo under another ending', async () => {
-    for (const program of ['src/node/simulate.ts', 'src/node/demo.ts']) {
+    for (const program of ['src/programs/simulate.ts', 'src/programs/demo/demo.ts']) {
       const { code, stderr } = await run(program, '--diagram', 'run.png');
       assert.equal(code, 2);
       assert.match(stderr, /--diagram must end in \.html or \.svg/);

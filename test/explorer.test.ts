@@ -1,8 +1,12 @@
 /** Every schedule of small worlds: with the right rules, and with each of the broken ones. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { BROKEN_RULES } from '../src/simulation/broken-roles.ts';
-import { type Exploration, Explorer, type ExplorerOptions } from '../src/simulation/explorer.ts';
+import { BROKEN_RULES } from '../src/simulation/broken/roles.ts';
+import {
+  type Exploration,
+  Explorer,
+  type ExplorerOptions,
+} from '../src/simulation/explorer/explorer.ts';
 
 const SMALL = { servers: 3, proposers: 2, proposals: 1, crashes: 0 };
 

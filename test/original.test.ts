@@ -13,7 +13,7 @@ import type { Environment } from '../src/environment.ts';
 import type { PeerMessage, Promised, Question } from '../src/messages.ts';
 import { decodeDatagram, encodeDatagram, MAX_DATAGRAM_BYTES } from '../src/messages.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
-import { BREAKS, NumberOneForAll } from '../src/simulation/broken-layers.ts';
+import { BREAKS, NumberOneForAll } from '../src/simulation/broken/layers.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
 import { MasterReplica, PlainReplica } from '../src/simulation/replicas.ts';
 import { type Told, tellStory } from '../src/simulation/story.ts';

@@ -22,13 +22,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { chainOf } from '../src/chain.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import { encodeDatagram, type Message } from '../src/messages.ts';
-import { freePorts, LOOPBACK } from '../src/node/free-port.ts';
-import { Bell, TraceReader } from '../src/node/trace-reader.ts';
+import { freePorts, LOOPBACK } from '../src/programs/common/free-port.ts';
+import { Bell, TraceReader } from '../src/programs/common/trace-reader.ts';
 import type { ServerState } from '../src/state.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
 import { argumentsFor } from './transpiled.ts';
 
-export { freePort } from '../src/node/free-port.ts';
+export { freePort } from '../src/programs/common/free-port.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 const PATIENCE_MS = 40_000;

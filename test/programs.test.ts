@@ -306,7 +306,7 @@ suite('The end of a server', () => {
 
 test('a broken rule that goes unnoticed is no good news', async () => {
   const { code, stdout } = await run(
-    'src/node/simulate.ts',
+    'src/programs/simulate.ts',
     '--break',
     'first-value',
     '--seed',
@@ -318,7 +318,7 @@ test('a broken rule that goes unnoticed is no good news', async () => {
 });
 
 test('a program whose lines nobody reads any more ends as by Ctrl-C', async () => {
-  const program = new Program('src/node/simulate.ts', ['--seeds', '1-5']);
+  const program = new Program('src/programs/simulate.ts', ['--seeds', '1-5']);
   program.closeStdout();
   const { signal, stderr } = await program.end();
   assert.deepEqual([signal, stderr], ['SIGINT', '']);

@@ -20,10 +20,10 @@ import {
   type Uid,
 } from '../src/composable-paxos.ts';
 import { MAX_VALUE_BYTES } from '../src/messages.ts';
-import { type Figures, report, tableOf } from '../src/node/bench-report.ts';
+import { type Figures, report, tableOf } from '../src/programs/bench/report.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
-import { BREAKS, withRules } from '../src/simulation/broken-layers.ts';
-import { SOUND } from '../src/simulation/broken-roles.ts';
+import { BREAKS, withRules } from '../src/simulation/broken/layers.ts';
+import { SOUND } from '../src/simulation/broken/roles.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
 import { FAIR_WEATHER } from '../src/simulation/network.ts';
 import { MasterReplica, PlainReplica } from '../src/simulation/replicas.ts';
@@ -193,11 +193,10 @@ test('files, names and references exist', () => {
   for (const path of paths) assert.ok(existsSync(join(PROJECT, path)), path);
   assert.ok(paths.length > 20);
 
-  const directories = ['.', 'src', 'src/node', 'src/simulation', 'src/trace'];
-  const sources = directories.flatMap((directory) => {
-    const names = readdirSync(join(PROJECT, directory)).filter((name) => name.endsWith('.ts'));
-    return names.map((name) => textOf(join(directory, name)));
-  });
+  const isSource = (name: string) => name.endsWith('.ts');
+  const all = readdirSync(join(PROJECT, 'src'), { recursive: true, encoding: 'utf8' });
+  const files = [...readdirSync(PROJECT), ...all.map((name) => join('src', name))];
+  const sources = files.filter(isSource).map(textOf);
   const code = [...sources, ...OWN_FILES.map(({ text }) => text)].join('\n');
   const names = QUOTES.filter((quote) => /^#?(?:[a-z]+[A-Z]\w*|[A-Z]+[a-z]\w*)$/.test(quote));
   for (const name of names) assert.ok(code.includes(name), name);
@@ -299,7 +298,7 @@ test('every command is known, and so are its options', async () => {
   const files = commands.flatMap(({ file }) => (file === null ? [] : [file]));
   const isProgram = (file: string) => !file.startsWith('test/') && !OWN_NAMES.includes(file);
   const programs = [...new Set(files)].filter(isProgram);
-  assert.ok(programs.includes('server.ts') && programs.includes('src/node/simulate.ts'));
+  assert.ok(programs.includes('server.ts') && programs.includes('src/programs/simulate.ts'));
   const known = new Map(
     await Promise.all(programs.map(async (file) => [file, await optionsOf(file)] as const)),
   );
@@ -539,7 +538,7 @@ test('a start shows the layers that it has', () => {
 });
 
 test('the demo says so', () => {
-  const source = textOf('src/node/demo.ts').replaceAll(/\s+/g, ' ');
+  const source = textOf('src/programs/demo/demo.ts').replaceAll(/\s+/g, ' ');
   const shown = named('From the demo').split('\n');
   const its = shown.filter((line) => /^(?:==|--|All)/.test(line));
   assert.ok(its.length >= 4);

@@ -15,7 +15,6 @@ import {
   MAX_VALUE_BYTES,
   type Message,
 } from '../src/messages.ts';
-import { LOOPBACK } from '../src/node/free-port.ts';
 import {
   type Envelope,
   isClientName,
@@ -28,6 +27,7 @@ import {
   UNSEALED,
 } from '../src/node/sealed-datagrams.ts';
 import { chosenKey, isLoopback } from '../src/node/shared-key.ts';
+import { LOOPBACK } from '../src/programs/common/free-port.ts';
 import {
   type Cluster,
   prepareCluster,

@@ -12,10 +12,10 @@ const PROJECT = join(import.meta.dirname, '..');
 const OFTEN_STARTED: ReadonlySet<string> = new Set([
   'server.ts',
   'client.ts',
-  'src/node/check.ts',
-  'src/node/diagram.ts',
-  'src/node/explore.ts',
-  'src/node/simulate.ts',
+  'src/programs/check/check.ts',
+  'src/programs/diagram.ts',
+  'src/programs/explore/explore.ts',
+  'src/programs/simulate.ts',
 ]);
 /** One of the packages is CommonJS, which asks for its modules by `require`. */
 const REQUIRE =

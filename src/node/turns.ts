@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Uid } from '../composable-paxos.ts';
 import type { Timer } from '../environment.ts';
-import { Agenda } from '../simulation/agenda.ts';
+import { Agenda } from '../time/agenda.ts';
 import type { Decision, TraceEvent, WorldEvent } from '../trace/events.ts';
 import { describe } from './failure.ts';
 

@@ -15,12 +15,12 @@ import {
 } from '../messages.ts';
 import type { ReplicatedValue } from '../replicated-value.ts';
 import { lostState, type ServerState, STATE_IS_MISSING } from '../state.ts';
-import type { Decision, WorldEvent } from '../trace/events.ts';
-import type { Entry } from './agenda.ts';
+import type { Entry } from '../time/agenda.ts';
+import type { Decision, TraceEvent, WorldEvent } from '../trace/events.ts';
 import type { MachineClock } from './clock.ts';
 import { Disk, SAVE_STEPS, type SaveStep } from './disk.ts';
+import type { Datagram } from './network.ts';
 import { Random } from './random.ts';
-import type { World } from './world.ts';
 
 export type ReplicaClass = new (
   uid: Uid,
@@ -48,6 +48,33 @@ type Loss = 'memory' | 'unsynced' | 'disk';
 /** As long as a real server is given to stop in order. */
 const RETIRE_WITHIN_MS = 2_000;
 
+/** What a machine needs of the world around it. */
+export interface Surroundings {
+  readonly seed: string | number;
+  readonly uids: readonly Uid[];
+  /** What a server that starts is made of. */
+  readonly replicaClass: ReplicaClass;
+  readonly skippedSaveSteps: readonly SaveStep[];
+  /** True time in milliseconds. */
+  readonly nowMs: number;
+  readonly trace: (event: TraceEvent) => void;
+  later(delayMs: number, act: () => void): Entry;
+  carry(datagram: Datagram): void;
+  carryToClient(to: ClientAddress, answer: Answer): void;
+  /** Hears of every message to peers right before it leaves. */
+  beforeSend(machine: Machine, message: PeerMessage): void;
+  afterTurn(machine: Machine): void;
+  /** A replica died of an exception that no fault of the world explains. */
+  failed(uid: Uid, error: unknown): void;
+}
+
+/** What a server sends to a client. */
+export interface Answer {
+  readonly from: Uid;
+  readonly seq: number;
+  readonly message: Reply;
+}
+
 /** Leaves a turn in the middle, as a crash does. */
 class Crash extends Error {}
 
@@ -58,7 +85,7 @@ export class Machine {
   readonly uid: Uid;
   readonly clock: MachineClock;
   readonly disk = new Disk();
-  readonly #world: World;
+  readonly #world: Surroundings;
   readonly #luck: Random;
   #replica: ReplicatedValue | null = null;
   #run = 0;
@@ -74,7 +101,7 @@ export class Machine {
   #failingStep: SaveStep | null = null;
   #hasSaved = false;
 
-  constructor(world: World, uid: Uid, clock: MachineClock) {
+  constructor(world: Surroundings, uid: Uid, clock: MachineClock) {
     this.uid = uid;
     this.clock = clock;
     this.#world = world;

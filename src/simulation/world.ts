@@ -9,22 +9,15 @@
 import { compareProposalIds, type Uid } from '../composable-paxos.ts';
 import type { ClientAddress } from '../environment.ts';
 import type { ClientMessage, PeerMessage, Reply } from '../messages.ts';
+import { Agenda, type Entry } from '../time/agenda.ts';
 import type { TraceEvent } from '../trace/events.ts';
-import { Agenda, type Entry } from './agenda.ts';
 import { MachineClock } from './clock.ts';
 import type { SaveStep } from './disk.ts';
-import { Machine, type ReplicaClass } from './machine.ts';
+import { type Answer, Machine, type ReplicaClass, type Surroundings } from './machine.ts';
 import { type Datagram, Network } from './network.ts';
 
 /** Where answers to clients go, as far as the network is concerned. */
 const CLIENT = '0';
-
-/** What a server sends to a client. */
-interface Answer {
-  readonly from: Uid;
-  readonly seq: number;
-  readonly message: Reply;
-}
 
 export interface WorldOptions {
   readonly uids: readonly Uid[];
@@ -44,7 +37,7 @@ export interface WorldOptions {
   readonly skippedSaveSteps?: readonly SaveStep[];
 }
 
-export class World {
+export class World implements Surroundings {
   readonly seed: string | number;
   readonly uids: readonly Uid[];
   /** What a server that starts is made of. */

@@ -1,0 +1,278 @@
+/**
+ * Where everything stands in a diagram, in pixels: lanes from left to right, rows from top to
+ * bottom, each as high as its words need. So no words ever meet: they stay in their lane and
+ * in their row.
+ *
+ * With two or three servers the first one has its words on its left, and the others close to it.
+ * With more, every lane has its words on the right, and the more lanes there are the narrower
+ * they get: words are broken into lines then.
+ */
+import type { Uid } from '../composable-paxos.ts';
+import type { Arrow, Diagram, Row } from './model.ts';
+import { fitWords, type TextStyle, textOf, widthOf } from './text.ts';
+import type { Icon, Phrase, PhraseMood } from './words.ts';
+
+export interface Lane {
+  readonly uid: Uid;
+  readonly index: number;
+  /** Where time runs down. */
+  readonly x: number;
+  /** Words stand beside it, on this side, and take this room. */
+  readonly side: 'left' | 'right';
+  readonly wordsFrom: number;
+  readonly wordsTo: number;
+}
+
+export interface PlacedLine {
+  readonly text: string;
+  /** The words as they are, if the line does not show all of them. */
+  readonly whole: string | null;
+  readonly mood: PhraseMood;
+  readonly icon: Icon | null;
+  /** Where the icon's inner edge is, and the words'. */
+  readonly iconX: number;
+  readonly x: number;
+  /** The middle of the line. */
+  readonly y: number;
+}
+
+export interface PlacedRow {
+  readonly row: Row;
+  readonly lane: Lane;
+  readonly top: number;
+  readonly bottom: number;
+  /** Where arrows leave and arrive. */
+  readonly y: number;
+  readonly lines: readonly PlacedLine[];
+  /** The middle of the fold above it; null if there is none. */
+  readonly foldY: number | null;
+  /** What stands in the column of times: nothing new, nothing written. */
+  readonly time: string | null;
+}
+
+export interface PlacedArrow {
+  readonly arrow: Arrow;
+  readonly x1: number;
+  readonly y1: number;
+  readonly x2: number;
+  readonly y2: number;
+  /** It runs level up to here, above the words that stand in its way; null: it is straight. */
+  readonly levelTo: number | null;
+  /** Only its beginning, or only its end, is in the picture. */
+  readonly isStub: boolean;
+  /** Its end is in the picture, and it got there. */
+  readonly arrives: boolean;
+}
+
+export interface Layout {
+  readonly diagram: Diagram;
+  readonly width: number;
+  readonly lanes: readonly Lane[];
+  /** Null without clients. */
+  readonly clientX: number | null;
+  readonly clientWordsTo: number;
+  readonly sizePx: number;
+  readonly rows: readonly PlacedRow[];
+  readonly arrows: readonly PlacedArrow[];
+  /** Of the part with the rows. */
+  readonly height: number;
+  /** Where a row begins in the picture: at its edge, if it is not in the picture at all. */
+  yOf(row: number): number;
+}
+
+/** Which rows are drawn, the last one inclusive. */
+export interface Window {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Room for words beside a lane, for so many servers. */
+const WORDS_PX = [0, 420, 290, 208, 184, 164, 146, 132, 124, 118];
+const TIMES_TO = 50;
+const CLIENT_X = 84;
+const CLIENTS_TO = 168;
+/** From a lane to its words, and from the words to the next lane. */
+const BESIDE_PX = 19;
+const GUTTER_PX = 36;
+/** Between the first lane and the second, when words stand on the outer sides. */
+const CLOSE_PX = 124;
+const MARGIN_PX = 16;
+const LEAST_WIDTH_PX = 760;
+
+const TOP_PX = 8;
+const ROW_PX = 21;
+const QUIET_ROW_PX = 13;
+const LINE_PX = 15;
+const ASKED_PX = 18;
+const FOLD_PX = 26;
+
+/** From a lane to the tip of an arrow, and to the mark of a lost one. */
+const TIP_PX = 8;
+const LOST_PX = 24;
+const STUB_PX = 46;
+const BEND_PX = 12;
+
+const ICON_GAP_PX = 4;
+
+export function layOut(diagram: Diagram, window: Window): Layout {
+  const { uids, hasClients } = diagram;
+  const clientX = hasClients ? CLIENT_X : null;
+  const lanes = placeLanes(uids, hasClients ? CLIENTS_TO : TIMES_TO);
+  // What a client asks for stands above its row, where only lanes are in its way.
+  const clientWordsTo = (lanes[0]?.x ?? CLIENTS_TO) - BESIDE_PX;
+  const sizePx = uids.length > 5 ? 11 : 12;
+  const right = Math.max(...lanes.map(({ x, wordsTo }) => Math.max(x, wordsTo)), 0);
+  const rows = placeRows(diagram, window, lanes, sizePx);
+  const last = rows.at(-1);
+  const height = (last?.bottom ?? TOP_PX) + 10;
+  const byNumber = new Map(rows.map((placed) => [placed.row.number, placed]));
+  const yOf = (row: number) => {
+    if (row < window.from) return 0;
+    return byNumber.get(row)?.y ?? height;
+  };
+  const arrows = diagram.arrows.flatMap((arrow) => placeArrow(arrow, lanes, byNumber, window));
+  return {
+    diagram,
+    width: Math.max(right + MARGIN_PX, LEAST_WIDTH_PX),
+    lanes,
+    clientX,
+    clientWordsTo,
+    sizePx,
+    rows,
+    arrows,
+    height,
+    yOf,
+  };
+}
+
+function placeLanes(uids: readonly Uid[], left: number): Lane[] {
+  const words = WORDS_PX[uids.length] ?? WORDS_PX.at(-1) ?? 0;
+  const isMirrored = uids.length === 2 || uids.length === 3;
+  const lanes: Lane[] = [];
+  let x = left + (isMirrored ? MARGIN_PX + words + BESIDE_PX : GUTTER_PX);
+  for (const [index, uid] of uids.entries()) {
+    if (isMirrored && index === 0) {
+      const wordsTo = x - BESIDE_PX;
+      lanes.push({ uid, index, x, side: 'left', wordsFrom: wordsTo - words, wordsTo });
+      x += CLOSE_PX;
+      continue;
+    }
+    const wordsFrom = x + BESIDE_PX;
+    lanes.push({ uid, index, x, side: 'right', wordsFrom, wordsTo: wordsFrom + words });
+    x = wordsFrom + words + GUTTER_PX;
+  }
+  return lanes;
+}
+
+function placeRows(
+  diagram: Diagram,
+  window: Window,
+  lanes: readonly Lane[],
+  sizePx: number,
+): PlacedRow[] {
+  const placed: PlacedRow[] = [];
+  let top = TOP_PX;
+  let latest = '';
+  for (const row of diagram.rows.slice(window.from - 1, window.to)) {
+    const lane = lanes.find(({ uid }) => uid === row.uid);
+    if (lane === undefined) continue;
+    let foldY: number | null = null;
+    if (row.silenceMs > 0 && placed.length > 0) {
+      foldY = top + FOLD_PX / 2;
+      top += FOLD_PX;
+    }
+    const hasWords = row.phrases.length > 0;
+    const middle = (hasWords ? ROW_PX : QUIET_ROW_PX) / 2;
+    const y = top + (row.asked === null ? 0 : ASKED_PX) + middle;
+    const lines = placeLines(row.phrases, lane, y, sizePx);
+    const bottom = y + middle + LINE_PX * Math.max(0, lines.length - 1);
+    const time = hasWords ? String(Math.round(row.atMs)) : latest;
+    placed.push({ row, lane, top, bottom, y, lines, foldY, time: time === latest ? null : time });
+    latest = time;
+    top = bottom;
+  }
+  return placed;
+}
+
+function placeLines(
+  phrases: readonly Phrase[],
+  lane: Lane,
+  y: number,
+  sizePx: number,
+): PlacedLine[] {
+  const lines: PlacedLine[] = [];
+  for (const { icon, words, mood } of phrases) {
+    const style = { sizePx, isBold: isBold(mood) };
+    const room = lane.wordsTo - lane.wordsFrom;
+    const iconPx = icon === null ? 0 : iconWidth(icon) + ICON_GAP_PX;
+    const fitted = fitWords(words, room - iconPx, style);
+    const whole = textOf(words, 1_000);
+    const isWhole = fitted.join(' ') === whole;
+    const away = lane.side === 'left' ? -1 : 1;
+    const edge = lane.side === 'left' ? lane.wordsTo : lane.wordsFrom;
+    for (const [index, text] of fitted.entries()) {
+      lines.push({
+        text,
+        whole: isWhole ? null : whole,
+        mood,
+        icon: index === 0 ? icon : null,
+        iconX: edge,
+        x: edge + away * iconPx,
+        y: y + LINE_PX * lines.length,
+      });
+    }
+  }
+  return lines;
+}
+
+export function isBold(mood: PhraseMood): boolean {
+  return mood === 'strong' || mood === 'alarm';
+}
+
+const SQUARE_STYLE: TextStyle = { sizePx: 10, isBold: true };
+
+export function iconWidth(icon: Icon): number {
+  if (icon === 'star') return 14;
+  if (icon === 'tick') return 11;
+  return Math.max(14, Math.ceil(widthOf(String(icon.accepted), SQUARE_STYLE)) + 6);
+}
+
+function placeArrow(
+  arrow: Arrow,
+  lanes: readonly Lane[],
+  rows: ReadonlyMap<number, PlacedRow>,
+  window: Window,
+): PlacedArrow[] {
+  const to = lanes.find(({ uid }) => uid === arrow.to);
+  const from = lanes.find(({ uid }) => uid === arrow.from);
+  const start = rows.get(arrow.fromRow);
+  const end = rows.get(arrow.toRow);
+  if (to === undefined) return [];
+  if (arrow.from === null) {
+    if (end === undefined) return [];
+    const y1 = end.y - ASKED_PX + 6;
+    const ends = { x1: CLIENT_X, y1, x2: to.x - TIP_PX, y2: end.y };
+    const levelTo = to.side === 'left' ? ends.x2 - BEND_PX : null;
+    return [{ arrow, ...ends, levelTo, isStub: false, arrives: true }];
+  }
+  if (from === undefined) return [];
+
+  const ahead = Math.sign(to.x - from.x);
+  const x1 = from.x + ahead * (TIP_PX - 1);
+  if (arrow.end === 'unknown' || (arrow.end !== 'cut' && arrow.toRow > window.to)) {
+    if (start === undefined) return [];
+    const ends = { x1, y1: start.y, x2: x1 + ahead * STUB_PX, y2: start.y + QUIET_ROW_PX };
+    return [{ arrow, ...ends, levelTo: null, isStub: true, arrives: false }];
+  }
+  if (end === undefined) return [];
+  const isLost = arrow.end === 'lost';
+  const x2 = to.x - ahead * (isLost ? LOST_PX : TIP_PX);
+  const y2 = isLost ? end.bottom : end.y;
+  if (arrow.end !== 'cut' && start !== undefined) {
+    const ends = { x1, y1: start.y, x2, y2 };
+    return [{ arrow, ...ends, levelTo: null, isStub: false, arrives: !isLost }];
+  }
+  if (isLost) return [];
+  const ends = { x1: x2 - ahead * STUB_PX, y1: y2 - QUIET_ROW_PX, x2, y2 };
+  return [{ arrow, ...ends, levelTo: null, isStub: true, arrives: true }];
+}

@@ -1,0 +1,324 @@
+/**
+ * The space-time diagram of a run, before anything is drawn: rows from top to bottom, one lane for
+ * each server, arrows between the lanes, and what goes on in them. A function of trace events
+ * and of nothing else.
+ *
+ * A row is one turn of one server. Turns that show nothing have no row: neither has the sync
+ * chatter of servers that are equally far.
+ */
+import { quorumOf, type Uid } from '../composable-paxos.ts';
+import type { Message } from '../messages.ts';
+import type { TraceEvent } from '../trace/events.ts';
+import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
+import type { Words } from '../trace/words.ts';
+import {
+  ABSENT,
+  type Condition,
+  type Standing,
+  standingAfter,
+  standingAfterDeath,
+} from './lives.ts';
+import { MOST_HUES } from './palette.ts';
+import { type Datagram, type Turn, type Turns, turnsOf } from './turns.ts';
+import { isRefusal, Narrator, type Phrase } from './words.ts';
+
+export interface Diagram {
+  /** All servers of the cluster, in order. */
+  readonly uids: readonly Uid[];
+  /** Those that have a hue of their own: all, or if they are many the busiest owners. */
+  readonly hued: readonly Uid[];
+  /** Those whose events are known. */
+  readonly traced: readonly Uid[];
+  /** Clients take part. */
+  readonly hasClients: boolean;
+  readonly rows: readonly Row[];
+  readonly arrows: readonly Arrow[];
+  readonly stretches: readonly Stretch[];
+  /** What a server is and has from a row on, in the order of the rows. */
+  readonly standings: readonly StandingAt[];
+  readonly violations: readonly ViolationAt[];
+  /** From the first row to the last one, in milliseconds. */
+  readonly durationMs: number;
+}
+
+export interface Row {
+  /** From 1 on. */
+  readonly number: number;
+  readonly uid: Uid;
+  /** Milliseconds since the first row. */
+  readonly atMs: number;
+  /** So long nothing happened before this row. */
+  readonly silenceMs: number;
+  readonly phrases: readonly Phrase[];
+  /** What a client asked for, if that is what this row is about. */
+  readonly asked: Words | null;
+}
+
+/**
+ * `late`: it arrived and changed nothing. `unknown`: nobody tells what became of it. `cut`: the
+ * sending is not in the trace.
+ */
+export type ArrowEnd = 'arrived' | 'late' | 'lost' | 'unknown' | 'cut';
+
+export interface Arrow {
+  readonly type: Message['type'];
+  /** Null: a client. */
+  readonly from: Uid | null;
+  readonly to: Uid;
+  /** The owner of the proposal; null if it belongs to none. */
+  readonly owner: Uid | null;
+  /** Rows. A lost datagram ends below its last row. */
+  readonly fromRow: number;
+  readonly toRow: number;
+  readonly end: ArrowEnd;
+}
+
+/** A server is in some condition from one row to another, the last one exclusive. */
+export interface Stretch {
+  readonly uid: Uid;
+  readonly condition: Condition;
+  /** Whose hue it has. */
+  readonly owner: Uid;
+  readonly fromRow: number;
+  readonly toRow: number;
+}
+
+export interface StandingAt {
+  readonly row: number;
+  readonly uid: Uid;
+  readonly standing: Standing;
+}
+
+export interface ViolationAt {
+  readonly row: number;
+  readonly violation: Violation;
+}
+
+export interface DiagramOptions {
+  /** All servers of the cluster, those whose events are known, and what is wrong in the run. */
+  readonly uids?: readonly Uid[];
+  readonly traced?: readonly Uid[];
+  readonly violations?: readonly Violation[];
+}
+
+/** A silence of so many milliseconds is folded. */
+const SILENCE_MS = 100;
+
+/** The diagram of these events, which come in the order in which they happened. */
+export function diagramOf(events: readonly TraceEvent[], options: DiagramOptions = {}): Diagram {
+  const traced = options.traced ?? [...new Set(events.map(({ server }) => server))].sort();
+  const uids = options.uids ?? serversIn(events);
+  const violations = options.violations ?? violationsIn(events, uids, traced);
+  const turns = turnsOf(events);
+  const draft = new Draft(turns, violations);
+  const { rows, numberOf, arrows } = draft;
+  const { stretches, standings } = livesOf(turns.turns, numberOf, rows.length + 1);
+  return {
+    uids,
+    hued: huedOf(uids, arrows),
+    traced,
+    hasClients: arrows.some(({ from }) => from === null),
+    rows,
+    arrows,
+    stretches,
+    standings,
+    violations: draft.violations,
+    durationMs: rows.at(-1)?.atMs ?? 0,
+  };
+}
+
+function huedOf(uids: readonly Uid[], arrows: readonly Arrow[]): readonly Uid[] {
+  if (uids.length <= MOST_HUES) return uids;
+  const counts = new Map<Uid, number>();
+  for (const { owner } of arrows) {
+    if (owner !== null) counts.set(owner, (counts.get(owner) ?? 0) + 1);
+  }
+  const busiest = [...counts].sort(([, a], [, b]) => b - a).slice(0, MOST_HUES);
+  return busiest.map(([uid]) => uid).sort();
+}
+
+/** Every server that is spoken of, in order. */
+export function serversIn(events: readonly TraceEvent[]): Uid[] {
+  const uids = new Set<Uid>();
+  for (const event of events) {
+    uids.add(event.server);
+    if (event.event === 'send') for (const uid of event.to) uids.add(uid);
+  }
+  return [...uids].sort();
+}
+
+/** What is wrong in a run: of each invariant the first violation. */
+export function violationsIn(
+  events: readonly TraceEvent[],
+  uids: readonly Uid[],
+  traced: readonly Uid[],
+): Violation[] {
+  const invariants = new Invariants(uids, traced);
+  const found = new Map<number, Violation>();
+  for (const event of events) {
+    const violation = invariants.observe(event);
+    if (violation === null || found.has(violation.invariant)) continue;
+    found.set(violation.invariant, violation);
+  }
+  return [...found.values()];
+}
+
+/** A turn that may become a row. */
+interface Candidate {
+  readonly turn: Turn;
+  readonly phrases: Phrase[];
+  isTouched: boolean;
+}
+
+/** Decides which turns become rows, and numbers them. */
+class Draft {
+  readonly rows: readonly Row[];
+  readonly arrows: readonly Arrow[];
+  readonly violations: readonly ViolationAt[];
+  readonly #numbers = new Map<Turn, number>();
+  readonly #withRow = new Set<Turn>();
+
+  constructor(turns: Turns, violations: readonly Violation[]) {
+    const narrator = new Narrator();
+    const candidates = new Map<Turn, Candidate>();
+    for (const turn of turns.turns) {
+      candidates.set(turn, { turn, phrases: [...narrator.tell(turn)], isTouched: false });
+    }
+    const last = turns.turns.at(-1);
+    const marked = violations.flatMap((violation) => {
+      const turn = (violation.event && turns.turnOf(violation.event)) ?? last;
+      if (turn === undefined) return [];
+      candidates.get(turn)?.phrases.push(sayViolation(violation));
+      return [{ turn, violation }];
+    });
+    const datagrams = turns.datagrams.filter(isWorthAnArrow);
+    for (const { sent, ended, end } of datagrams) {
+      for (const turn of end === 'arrived' ? [sent, ended] : [sent]) {
+        const candidate = turn === null ? undefined : candidates.get(turn);
+        if (candidate !== undefined) candidate.isTouched = true;
+      }
+    }
+    this.rows = this.#number([...candidates.values()]);
+    this.arrows = datagrams.map((datagram) => this.#arrow(datagram));
+    this.violations = marked
+      .map(({ turn, violation }) => ({ row: this.numberOf(turn), violation }))
+      .sort((a, b) => a.row - b.row);
+  }
+
+  /** The row of a turn, or of the next one that has a row. */
+  readonly numberOf = (turn: Turn): number => this.#numbers.get(turn) ?? 1;
+
+  /** A datagram may get lost while turns go on that have no row. */
+  #lastRowUntil(turn: Turn): number {
+    const number = this.numberOf(turn);
+    return this.#withRow.has(turn) ? number : Math.max(1, number - 1);
+  }
+
+  #number(candidates: readonly Candidate[]): Row[] {
+    const rows: Row[] = [];
+    const startMs = candidates[0]?.turn.at ?? 0;
+    let latestMs = startMs;
+    for (const { turn, phrases, isTouched } of candidates) {
+      this.#numbers.set(turn, rows.length + 1);
+      if (phrases.length === 0 && !isTouched) continue;
+      this.#withRow.add(turn);
+      const silenceMs = Math.max(0, turn.at - latestMs);
+      latestMs = Math.max(latestMs, turn.at);
+      rows.push({
+        number: rows.length + 1,
+        uid: turn.server,
+        atMs: turn.at - startMs,
+        silenceMs: silenceMs >= SILENCE_MS ? silenceMs : 0,
+        phrases,
+        asked: askedIn(turn),
+      });
+    }
+    return rows;
+  }
+
+  #arrow({ message, from, to, sent, ended, end }: Datagram): Arrow {
+    const toRow = this.#lastRowUntil(ended);
+    const fromRow = sent === null ? toRow : this.numberOf(sent);
+    const isCut = sent === null && from !== null;
+    const arrival = end === 'arrived' && isLate(ended) ? 'late' : end;
+    const owner = 'proposalId' in message ? message.proposalId.uid : null;
+    return { type: message.type, from, to, owner, fromRow, toRow, end: isCut ? 'cut' : arrival };
+  }
+}
+
+function sayViolation({ invariant }: Violation): Phrase {
+  const name = INVARIANTS.find(({ number }) => number === invariant)?.name ?? 'fail-stop';
+  const words = { before: `VIOLATES ${invariant}: ${name}` };
+  return { icon: null, words, mood: 'alarm' };
+}
+
+/** Servers that ask each other whether they are level, and are, would hide what happens. */
+function isWorthAnArrow({ message, ended, end }: Datagram): boolean {
+  if (message.type !== 'sync_request') return true;
+  return end === 'arrived' && ended.events.some(({ event }) => event === 'send');
+}
+
+/** It came too late to count for anything. */
+function isLate({ events }: Turn): boolean {
+  const [, decision, more] = events;
+  if (decision === undefined || more !== undefined) return false;
+  if (decision.event === 'ignore') return !isRefusal(decision);
+  if (decision.event !== 'count') return false;
+  const { of, count, servers } = decision;
+  return of === 'promise' ? count >= quorumOf(servers) : count === 0;
+}
+
+function askedIn({ events }: Turn): Words | null {
+  const [first] = events;
+  if (first?.event !== 'receive') return null;
+  const { message } = first;
+  switch (message.type) {
+    case 'propose':
+    case 'request':
+      return { before: '', value: message.value, after: '?' };
+    case 'read':
+      return { before: message.isLocal ? 'local read?' : 'read?' };
+    default:
+      return null;
+  }
+}
+
+/** What every server is and has, turn by turn; and the stretches that it stays in one condition. */
+function livesOf(
+  turns: readonly Turn[],
+  numberOf: (turn: Turn) => number,
+  endRow: number,
+): { readonly stretches: readonly Stretch[]; readonly standings: readonly StandingAt[] } {
+  const standings: StandingAt[] = [];
+  const now = new Map<Uid, StandingAt>();
+  for (const turn of turns) {
+    const { server: uid, events } = turn;
+    const before = now.get(uid)?.standing ?? ABSENT;
+    const standing =
+      events.length === 0 ? standingAfterDeath(before) : events.reduce(standingAfter, before);
+    if (standing === before) continue;
+    const at = { row: Math.min(numberOf(turn), endRow - 1), uid, standing };
+    now.set(uid, at);
+    standings.push(at);
+  }
+  return { stretches: stretchesOf(standings, endRow), standings };
+}
+
+function stretchesOf(standings: readonly StandingAt[], endRow: number): Stretch[] {
+  const stretches: Stretch[] = [];
+  const open = new Map<Uid, Omit<Stretch, 'toRow'>>();
+  const close = (uid: Uid, toRow: number) => {
+    const stretch = open.get(uid);
+    if (stretch !== undefined && stretch.fromRow < toRow) stretches.push({ ...stretch, toRow });
+  };
+  for (const { row: fromRow, uid, standing } of standings) {
+    const { condition, holder } = standing;
+    const owner = condition === 'follows' && holder !== null ? holder : uid;
+    const before = open.get(uid);
+    if (before?.condition === condition && before.owner === owner) continue;
+    close(uid, fromRow);
+    open.set(uid, { uid, condition, owner, fromRow });
+  }
+  for (const uid of open.keys()) close(uid, endRow);
+  return stretches;
+}

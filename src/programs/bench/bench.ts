@@ -1,0 +1,179 @@
+/**
+ * `npm run bench`: how fast the servers are, in proportion to what this machine can do at all.
+ *
+ * Milliseconds on another machine say little. So everything is measured against a *floor* on the
+ * same machine in the same run: processes that exchange and save the same, without a protocol (see
+ * `floor.ts`); and a read against a bare echo. They take turns, so that whatever else
+ * the machine does hits all of them, and what counts is the median of the ratios of all rounds.
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { resolve } from 'node:path';
+import { Command } from 'commander';
+import { DEFAULT_STATE_DIR } from '../../../config.ts';
+import { describe, Failure } from '../../node/failure.ts';
+import { parseArguments, runProgram, wholeNumber } from '../../node/program.ts';
+import type { Ask, BenchClients, Measured } from './client.ts';
+import { BenchProcesses, CAN_CHOOSE_CORE, KINDS, type Kind } from './processes.ts';
+import {
+  CROWDS,
+  type Crowds,
+  type Figures,
+  figuresOf,
+  type Place,
+  type Report,
+  type Round,
+  report,
+  type Subject,
+  tableOf,
+} from './report.ts';
+
+const MEMORY = '/dev/shm';
+/** Reads are so much faster that more of them fit into the same time. */
+const READS_PER_UPDATE = 50;
+const SLICES = 10;
+/** So many times as much is asked before anything is measured. */
+const WARM_UP = 10;
+const EXIT_CODE_OF_SIGINT = 130;
+
+interface Settings {
+  readonly rounds: number;
+  readonly updates: number;
+  readonly stateDirectory: string;
+  readonly hasMemory: boolean;
+  readonly out: string;
+}
+
+/** What is measured of one subject. */
+interface Job {
+  readonly clients: BenchClients;
+  readonly count: number;
+  readonly ask: Ask;
+}
+
+type Jobs = readonly (readonly [Subject, Job])[];
+type Targets = Readonly<Record<Kind | 'echo', BenchClients>>;
+
+const update: Ask = (requestId) => ({ type: 'request', requestId, value: `value of ${requestId}` });
+const read: Ask = (requestId) => ({ type: 'read', requestId, isLocal: false });
+
+function readSettings(args: readonly string[]): Settings {
+  const command = new Command('npm run bench --')
+    .description('Measures latency and speed, in proportion to what this machine can do at all.')
+    .option('--rounds <N>', 'rounds that take turns', '5')
+    .option('--updates <N>', 'updates in each measurement', '200')
+    .option('--state-dir <DIR>', 'where the disk is that is measured', DEFAULT_STATE_DIR)
+    .option('--no-memory', `leave out the state on a memory file system, ${MEMORY}`)
+    .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json');
+  parseArguments(command, args);
+  const options = command.opts();
+  return {
+    rounds: wholeNumber('--rounds', options['rounds'], 1, 1_000),
+    updates: wholeNumber('--updates', options['updates'], 1, 100_000),
+    stateDirectory: options['stateDir'],
+    hasMemory: options['memory'] === true && existsSync(MEMORY),
+    out: options['out'],
+  };
+}
+
+async function bench(place: Place, directory: string, settings: Settings): Promise<Report> {
+  const processes = new BenchProcesses(directory);
+  const interrupt = () => {
+    processes.end().finally(() => process.exit(EXIT_CODE_OF_SIGINT));
+  };
+  process.once('SIGINT', interrupt);
+  try {
+    const targets = await start(processes);
+    processes.placeOnCores(Object.values(targets));
+    await warmUp(targets, WARM_UP * settings.updates);
+    const rounds: Round[] = [];
+    for (let round = 0; round < settings.rounds; round += 1) {
+      rounds.push(await measureRound(targets, settings.updates));
+    }
+    return report(place, resolve(directory), CAN_CHOOSE_CORE, rounds);
+  } finally {
+    process.off('SIGINT', interrupt);
+    await processes.end();
+  }
+}
+
+async function start(processes: BenchProcesses): Promise<Targets> {
+  const clusters = new Map<Kind, BenchClients>();
+  // One after the other: a free port is free only until somebody takes it.
+  for (const kind of KINDS) clusters.set(kind, await processes.startCluster(kind));
+  const echo = await processes.startEcho();
+  return { ...Object.fromEntries(clusters), echo } as Targets;
+}
+
+/** What runs for the first time is slow, until it has been compiled. */
+async function warmUp({ floor, master, plain, echo }: Targets, count: number): Promise<void> {
+  for (const clients of [floor, master, plain]) await clients.measure(16, count, update);
+  for (const clients of [echo, master]) await clients.measure(1, count, read);
+}
+
+/** Updates, by one client and then by whole crowds; and reads. */
+async function measureRound(
+  { floor, master, plain, echo }: Targets,
+  count: number,
+): Promise<Round> {
+  const updates: Jobs = [
+    ['floor', { clients: floor, count, ask: update }],
+    ['master', { clients: master, count, ask: update }],
+    ['plain', { clients: plain, count, ask: update }],
+  ];
+  const reads: Jobs = [
+    ['echo', { clients: echo, count: count * READS_PER_UPDATE, ask: read }],
+    ['read', { clients: master, count: count * READS_PER_UPDATE, ask: read }],
+  ];
+  const alone = await takeTurns(updates);
+  const round = new Map<Subject, Figures>();
+  for (const [subject, job] of updates) {
+    round.set(subject, figuresOf([...(alone.get(subject) ?? []), ...(await inCrowds(job))]));
+  }
+  for (const [subject, one] of await takeTurns(reads)) round.set(subject, figuresOf(one));
+  return Object.fromEntries(round) as unknown as Round;
+}
+
+/** What one client by itself measures, of each job, in slices that take turns. */
+async function takeTurns(jobs: Jobs): Promise<ReadonlyMap<Subject, Crowds>> {
+  const slices = new Map(jobs.map(([subject]) => [subject, [] as Measured[]]));
+  for (let slice = 0; slice < SLICES; slice += 1) {
+    for (const [subject, { clients, count, ask }] of jobs) {
+      slices.get(subject)?.push(await clients.measure(1, Math.ceil(count / SLICES), ask));
+    }
+  }
+  return new Map([...slices].map(([subject, each]) => [subject, [[1, together(each)]]]));
+}
+
+async function inCrowds({ clients, count, ask }: Job): Promise<Crowds> {
+  const crowds: [number, Measured][] = [];
+  for (const crowd of CROWDS.filter((size) => size > 1)) {
+    crowds.push([crowd, await clients.measure(crowd, Math.max(count, crowd), ask)]);
+  }
+  return crowds;
+}
+
+function together(slices: readonly Measured[]): Measured {
+  const eachMs = slices.flatMap((slice) => slice.eachMs);
+  return { eachMs, allMs: slices.reduce((sum, { allMs }) => sum + allMs, 0) };
+}
+
+function write(file: string, settings: Settings, reports: readonly Report[]): void {
+  const { rounds, updates } = settings;
+  const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', node: process.version };
+  try {
+    const text = JSON.stringify({ machine, rounds, updates, reports }, null, 2);
+    writeFileSync(file, `${text}\n`);
+  } catch (error) {
+    throw new Failure(`${file} cannot be written: ${describe(error)}`);
+  }
+}
+
+await runProgram(async (args) => {
+  const settings = readSettings(args);
+  const reports = [await bench('disk', settings.stateDirectory, settings)];
+  if (settings.hasMemory) reports.push(await bench('memory', MEMORY, settings));
+  for (const one of reports) console.log(`${tableOf(one).join('\n')}\n`);
+  write(settings.out, settings, reports);
+  console.log(`All figures are in ${settings.out}.`);
+});

@@ -1,0 +1,547 @@
+/**
+ * `npm run chaos`: real servers under every fault. Their traces go through the invariants, and what
+ * their clients were told must be what one register did.
+ */
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import { isUpdate } from '../../chain.ts';
+import type { Uid } from '../../composable-paxos.ts';
+import { LEASE_WINDOW_MS } from '../../master-strategy.ts';
+import { complain, Failure } from '../../node/failure.ts';
+import { fire } from '../../node/fire.ts';
+import { parseArguments, runProgram, wholeNumber } from '../../node/program.ts';
+import { Random } from '../../simulation/random.ts';
+import { INVARIANTS, type Violation } from '../../trace/invariants.ts';
+import type { Operation } from '../../trace/linearizability.ts';
+import { printable } from '../../trace/printable.ts';
+import { checkHistory } from '../check/history.ts';
+import { checkTraces, describeViolation } from '../check/traces.ts';
+import { LOOPBACK } from '../common/free-port.ts';
+import { readTraces, type Traces } from '../common/read-traces.ts';
+import { WaitingClient } from './clients.ts';
+import { ChaosCluster, type ChaosServer, waitUntil } from './cluster.ts';
+import { drawPlan, type Plan, type PlannedFault, type Victim, type Way } from './plan.ts';
+import { type Direction, FAIR_WEATHER } from './udp-relay.ts';
+
+interface Options {
+  readonly seed: number;
+  readonly seconds: number;
+  readonly uids: readonly Uid[];
+  readonly hasLeases: boolean;
+  readonly isVerbose: boolean;
+}
+
+const HELP = `
+Starts a cluster on free ports of this machine, and kills, stops, pauses and isolates its servers.
+Meanwhile some clients write, read and wait for the answers, and others fire values and forget
+them. Then all is mended: within 15 s, with leases within 25 s, all who wait must be answered, and
+as soon after that the servers must be level. In the end the traces of the servers are checked
+against the invariants, and what clients asked and were told as the history of one register.
+
+The seed fixes the schedule of the faults. What comes of it depends on the machine: no two runs of
+real processes are the same. (npm run simulate repeats itself.)
+
+Exit code 1: an invariant was violated, or a server failed. Traces and history are kept then.
+
+Examples:
+  npm run chaos -- --seconds 60
+  npm run chaos -- --seconds 60 --master --seed 7 -v`;
+
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+const EXIT_CODE_OF_SIGNAL = 128;
+
+const WAITING_CLIENTS = 4;
+/** So many answers each of them must get when all is mended. */
+const HEALED_ANSWERS = 4;
+
+const FIRING_CLIENTS = 2;
+/** One that fires waits so long for its value to be chosen, and then fires the next one anyway. */
+const FIRING_PATIENCE_MS = 500;
+const LONGEST_REST_MS = 100;
+const BURST = 10;
+
+const HEALING_MS = 15_000;
+/** A lease that nobody knows the age of must be waited out first. */
+const HEALING_WITH_LEASES_MS = HEALING_MS + LEASE_WINDOW_MS;
+const PROBE_INTERVAL_MS = 1_000;
+const PROBE = 'healed';
+/** A fault that needs a master waits for one, but not for ever. */
+const MASTER_PATIENCE_MS = 1.5 * LEASE_WINDOW_MS;
+
+/** What a run counts, as its last lines say it. */
+const COUNTS = [
+  'writes answered',
+  'reads answered',
+  'questions given up',
+  'values fired',
+  'values fired at nobody',
+  'values chosen',
+  'kills',
+  'clean stops',
+  'restarts',
+  'pauses',
+  'cuts',
+  'spells of bad weather',
+  'datagrams lost by the relay',
+  'events traced',
+] as const;
+const COUNTS_OF_MASTERS = [
+  'changes of master',
+  'masters killed',
+  'masters stopped',
+  'masters paused beyond their lease',
+  'masters cut off beyond their lease',
+] as const;
+type Count = (typeof COUNTS)[number] | (typeof COUNTS_OF_MASTERS)[number];
+
+class Chaos {
+  readonly #options: Options;
+  readonly #plan: Plan;
+  readonly #cluster: ChaosCluster;
+  readonly #clients: readonly WaitingClient[];
+  readonly #counts: Map<Count, number>;
+  readonly #startedMs = performance.now();
+  /** No fault goes on: either the time is over, or something has failed. */
+  #isCalm = false;
+  #failure: Failure | null = null;
+  #isKept = false;
+
+  private constructor(
+    options: Options,
+    plan: Plan,
+    cluster: ChaosCluster,
+    clients: readonly WaitingClient[],
+  ) {
+    this.#options = options;
+    this.#plan = plan;
+    this.#cluster = cluster;
+    this.#clients = clients;
+    const counts = options.hasLeases ? [...COUNTS, ...COUNTS_OF_MASTERS] : COUNTS;
+    this.#counts = new Map(counts.map((name) => [name, 0]));
+    cluster.whenFailed = (failure) => this.#fail(failure);
+    process.on('exit', () => cluster.clear(this.#isKept));
+    for (const [signal, number] of Object.entries(SIGNALS)) {
+      process.on(signal, () => process.exit(EXIT_CODE_OF_SIGNAL + number));
+    }
+  }
+
+  static async prepare(options: Options): Promise<Chaos> {
+    const { seed, seconds, uids, hasLeases } = options;
+    const plan = drawPlan(seed, uids, seconds * 1_000, hasLeases);
+    const random = new Random(seed, 'relay');
+    const cluster = await ChaosCluster.prepare(uids, hasLeases, plan.serverFaults, random);
+    const { addresses, history } = cluster;
+    const clients = Array.from({ length: WAITING_CLIENTS }, (_, index) => {
+      const name = `client ${index + 1}`;
+      return WaitingClient.join(name, addresses, history, new Random(seed, name));
+    });
+    return new Chaos(options, plan, cluster, await Promise.all(clients));
+  }
+
+  /** The whole run. False if something was wrong with it. */
+  async toTheEnd(): Promise<boolean> {
+    this.#describe();
+    const watch = setInterval(() => this.#cluster.readOn(), 25);
+    await this.#ofAll((server) => server.start());
+    const load = [
+      ...this.#clients.map((client) => client.askUntil(() => this.#isCalm)),
+      ...Array.from({ length: FIRING_CLIENTS }, (_, index) => this.#fireOn(`hasty ${index + 1}`)),
+    ];
+    await this.#rage();
+    await Promise.all(load);
+    const atTheEnd = await this.#heal();
+    this.#progress('stop all servers');
+    if (this.#failure === null) await this.#ofAll((server) => server.stop());
+    await this.#ofAll((server) => server.kill()); // whatever still runs
+    clearInterval(watch);
+    for (const client of this.#clients) client.leave();
+    this.#cluster.relay.close();
+    return this.#judge(atTheEnd);
+  }
+
+  #describe(): void {
+    const { seed, seconds, uids, hasLeases, isVerbose } = this.#options;
+    const layers = hasLeases ? 'with master leases' : 'without leases';
+    say(`${uids.length} servers ${layers}, ${seconds} s of faults, seed ${seed}`);
+    const { drop, duplicate, maxDelayMs } = this.#plan.serverFaults;
+    const [lost, twice] = [drop, duplicate].map((share) => `${Math.round(100 * share)} %`);
+    say(`their datagrams: ${lost} lost, ${twice} sent twice, up to ${maxDelayMs} ms late`);
+    if (!isVerbose) return;
+    say(`all files are in ${this.#cluster.directory}`);
+    for (const { uid, port } of this.#cluster.servers) {
+      say(`server ${uid} listens on ${LOOPBACK}:${port}`);
+    }
+  }
+
+  // The faults.
+
+  /** Lets all planned faults happen, until the time is over, and puts everything right again. */
+  async #rage(): Promise<void> {
+    const running: Promise<void>[] = [];
+    const endMs = performance.now() + this.#options.seconds * 1_000;
+    for (const fault of this.#plan.faults) {
+      await this.#rest(Math.min(fault.afterMs, endMs - performance.now()));
+      if (fault.needsMaster) await this.#waitForMaster(endMs);
+      if (this.#isCalm || performance.now() >= endMs) break;
+      running.push(this.#commit(fault));
+    }
+    await this.#rest(endMs - performance.now());
+    this.#isCalm = true;
+    await Promise.all(running);
+  }
+
+  async #waitForMaster(endMs: number): Promise<void> {
+    const patienceMs = Math.min(MASTER_PATIENCE_MS, endMs - performance.now());
+    const hasMaster = () => this.#isCalm || this.#cluster.master?.isTaken === false;
+    await waitUntil(hasMaster, patienceMs);
+  }
+
+  async #commit(fault: PlannedFault): Promise<void> {
+    const { forMs } = fault;
+    switch (fault.do) {
+      case 'kill':
+      case 'stop':
+      case 'pause':
+        return await this.#seize(fault.do, fault.victim, forMs);
+      case 'isolate':
+        return await this.#isolate(fault.victim, fault.way, forMs);
+      case 'cut': {
+        const names = fault.directions.map((direction) => direction.join('→')).join(' ');
+        this.#progress(`cut ${names} for ${inSeconds(forMs)}`);
+        await this.#cut(fault.directions, forMs);
+        return;
+      }
+      case 'weather':
+        return await this.#worsen(fault.weather, forMs);
+      case 'kill all':
+        return await this.#killAll(forMs);
+    }
+  }
+
+  /** Does something to the process of a server, unless something has been done to it already. */
+  async #seize(what: 'kill' | 'stop' | 'pause', victim: Victim, forMs: number): Promise<void> {
+    const server = this.#find(victim);
+    if (server.isTaken) return this.#detail(`leave ${server.uid} alone, it has enough trouble`);
+    server.isTaken = true;
+    this.#progress(`${what} ${this.#nameOf(server)} for ${inSeconds(forMs)}`);
+    const isMaster = server === this.#cluster.master;
+    if (what === 'pause') await this.#pause(server, isMaster, forMs);
+    else await this.#end(server, what, isMaster, forMs);
+    server.isTaken = false;
+  }
+
+  async #pause(server: ChaosServer, isMaster: boolean, forMs: number): Promise<void> {
+    this.#count('pauses');
+    server.pause();
+    const pausedMs = await this.#rest(forMs);
+    server.wake();
+    if (isMaster && pausedMs > LEASE_WINDOW_MS) this.#count('masters paused beyond their lease');
+    this.#detail(`${server.uid} goes on`);
+  }
+
+  async #end(
+    server: ChaosServer,
+    how: 'kill' | 'stop',
+    isMaster: boolean,
+    forMs: number,
+  ): Promise<void> {
+    this.#count(how === 'kill' ? 'kills' : 'clean stops');
+    if (isMaster) this.#count(how === 'kill' ? 'masters killed' : 'masters stopped');
+    await (how === 'kill' ? server.kill() : server.stop());
+    this.#detail(`${server.uid} is down`);
+    await this.#rest(forMs);
+    await this.#restart(server);
+  }
+
+  async #killAll(forMs: number): Promise<void> {
+    const servers = this.#cluster.servers.filter(({ isTaken }) => !isTaken);
+    this.#progress(`kill ${servers.map(({ uid }) => uid).join(' and ')} for ${inSeconds(forMs)}`);
+    const kill = async (server: ChaosServer) => {
+      server.isTaken = true;
+      await this.#end(server, 'kill', server === this.#cluster.master, forMs);
+      server.isTaken = false;
+    };
+    await Promise.all(servers.map(kill));
+  }
+
+  async #restart(server: ChaosServer): Promise<void> {
+    if (this.#failure !== null) return;
+    this.#count('restarts');
+    await server.start();
+    this.#detail(`${server.uid} runs again`);
+  }
+
+  async #isolate(victim: Victim, way: Way, forMs: number): Promise<void> {
+    const server = this.#find(victim);
+    const isMaster = server === this.#cluster.master;
+    const ways = { in: 'to', out: 'from', both: 'to and from' };
+    this.#progress(`cut all ${ways[way]} ${this.#nameOf(server)} for ${inSeconds(forMs)}`);
+    const peers = this.#options.uids.filter((uid) => uid !== server.uid);
+    const directions = peers.flatMap((peer): Direction[] => [
+      ...(way === 'out' ? [] : [[peer, server.uid] as const]),
+      ...(way === 'in' ? [] : [[server.uid, peer] as const]),
+    ]);
+    const cutMs = await this.#cut(directions, forMs);
+    if (isMaster && cutMs > LEASE_WINDOW_MS) this.#count('masters cut off beyond their lease');
+  }
+
+  async #cut(directions: readonly Direction[], forMs: number): Promise<number> {
+    this.#count('cuts');
+    this.#cluster.relay.cut(directions);
+    const restedMs = await this.#rest(forMs);
+    this.#cluster.relay.mend(directions);
+    this.#detail('a cut is mended');
+    return restedMs;
+  }
+
+  async #worsen(weather: typeof FAIR_WEATHER, forMs: number): Promise<void> {
+    this.#count('spells of bad weather');
+    const drop = Math.round(100 * weather.drop);
+    const delayMs = Math.round(weather.maxDelayMs);
+    this.#progress(`lose ${drop} %, up to ${delayMs} ms late, for ${inSeconds(forMs)}`);
+    const { relay } = this.#cluster;
+    relay.weather = weather;
+    await this.#rest(forMs);
+    if (relay.weather === weather) relay.weather = FAIR_WEATHER;
+    this.#detail('the weather is fair again');
+  }
+
+  #find({ uid, orMaster }: Victim): ChaosServer {
+    const { master } = this.#cluster;
+    return orMaster && master !== null && !master.isTaken ? master : this.#cluster.server(uid);
+  }
+
+  #nameOf(server: ChaosServer): string {
+    return server === this.#cluster.master ? `${server.uid}, the master,` : server.uid;
+  }
+
+  /** Waits, but not beyond the end of the faults. Returns for how long, in milliseconds. */
+  async #rest(forMs: number): Promise<number> {
+    const sinceMs = performance.now();
+    await waitUntil(() => this.#isCalm, forMs);
+    return performance.now() - sinceMs;
+  }
+
+  async #ofAll(act: (server: ChaosServer) => Promise<void>): Promise<void> {
+    await Promise.all(this.#cluster.servers.map(act));
+  }
+
+  #fail(failure: Failure): void {
+    this.#failure ??= failure;
+    this.#isCalm = true;
+  }
+
+  // The load, and the healing.
+
+  /** Fires, waits a little, fires. Now and then it is in a hurry. */
+  async #fireOn(client: string): Promise<void> {
+    const random = new Random(this.#options.seed, client);
+    for (let n = 1; !this.#isCalm; n += 1) {
+      const { master, servers } = this.#cluster;
+      const server = master !== null && random.chance(0.8) ? master : random.pick(servers);
+      const copies = random.chance(0.05) ? BURST : 1;
+      const values = Array.from({ length: copies }, (_, index) => `${client}: ${n}.${index}`);
+      await Promise.all(values.map((value) => this.#fire(client, server, value)));
+      const isChosen = () => values.every((value) => this.#cluster.chosen.has(value));
+      await waitUntil(() => this.#isCalm || isChosen(), FIRING_PATIENCE_MS);
+      await sleep(random.between(0, LONGEST_REST_MS));
+    }
+  }
+
+  async #fire(client: string, { port }: ChaosServer, value: string): Promise<void> {
+    this.#count('values fired');
+    this.#cluster.history.addFired(client, value);
+    try {
+      await fire({ host: LOOPBACK, port }, { type: 'propose', value });
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#count('values fired at nobody');
+    }
+  }
+
+  /** All is mended: the load goes on for a while, then the servers get level, then all read. */
+  async #heal(): Promise<Violation | null> {
+    this.#progress('all is mended');
+    const patienceMs = this.#options.hasLeases ? HEALING_WITH_LEASES_MS : HEALING_MS;
+    return (
+      (await this.#answerAll(patienceMs)) ??
+      (await this.#getLevel(patienceMs)) ??
+      (await this.#readAtLast(patienceMs))
+    );
+  }
+
+  /** Whoever asks must soon be answered again. */
+  async #answerAll(patienceMs: number): Promise<Violation | null> {
+    const untilMs = performance.now() + patienceMs;
+    const isOver = () => this.#failure !== null || performance.now() > untilMs;
+    const slow = await Promise.all(
+      this.#clients.map(async (client) => {
+        const enough = client.answered + HEALED_ANSWERS;
+        await client.askUntil(() => isOver() || client.answered >= enough);
+        return client.answered < enough ? client : null;
+      }),
+    );
+    return this.#unanswered(slow);
+  }
+
+  /** The servers must soon be level, at a value that was fired after all was mended. */
+  async #getLevel(patienceMs: number): Promise<Violation | null> {
+    if (this.#failure !== null) return null;
+    this.#progress('all are answered; the servers must get level');
+    const { servers } = this.#cluster;
+    const isOver = () => this.#failure !== null || this.#cluster.isLevelAt(PROBE);
+    const sinceMs = performance.now();
+    for (let n = 1; performance.now() - sinceMs < patienceMs; n += 1) {
+      const probes = servers.map((server) =>
+        this.#fire('probe', server, `${PROBE} ${server.uid}${n}`),
+      );
+      await Promise.all(probes);
+      if (!(await waitUntil(isOver, PROBE_INTERVAL_MS))) continue;
+      if (this.#failure === null) {
+        this.#progress(`they are level after ${inSeconds(performance.now() - sinceMs)}`);
+      }
+      return null;
+    }
+    return notLevel(servers);
+  }
+
+  /** A write that got lost may show only now. */
+  async #readAtLast(timeoutMs: number): Promise<Violation | null> {
+    if (this.#failure !== null) return null;
+    this.#progress('all clients read once more');
+    const slow = await Promise.all(
+      this.#clients.map(async (client) => ((await client.read(timeoutMs)) ? null : client)),
+    );
+    return this.#unanswered(slow);
+  }
+
+  #unanswered(clients: readonly (WaitingClient | null)[]): Violation | null {
+    const client = clients.find((one) => one !== null);
+    if (client === undefined || client === null || this.#failure !== null) return null;
+    return notHealed(`${client.name} is not answered: ${client.lastWord}`);
+  }
+
+  // The end.
+
+  #judge(atTheEnd: Violation | null): boolean {
+    const { servers, relay, directory, history } = this.#cluster;
+    this.#isKept = true; // should anything be wrong with the traces themselves
+    const files = servers.map(({ traceFile }) => traceFile).filter((file) => existsSync(file));
+    const traces = readTraces(files);
+    // What went wrong first tells more than what came of it, or that a server failed over it.
+    const violation = checkTraces(traces, false) ?? atTheEnd;
+    const told = checkHistory([history.path]);
+    this.#countTraced(traces);
+    this.#countAsked(told.operations);
+    this.#counts.set('datagrams lost by the relay', relay.lost);
+    for (const [name, number] of this.#counts) say(`${String(number).padStart(8)}  ${name}`);
+    for (const line of told.lines) say(line);
+    if (violation !== null) for (const line of describeViolation(violation, traces)) say(line);
+    if (this.#failure !== null) complain(this.#failure);
+    this.#isKept = violation !== null || !told.isRight || this.#failure !== null;
+    if (!this.#isKept) {
+      say('no violation');
+      return true;
+    }
+    say(`all files are kept in ${directory}; ${this.#command()}`);
+    say(`check them again: npm run check -- ${files.join(' ')} --history ${history.path}`);
+    return false;
+  }
+
+  #countTraced({ events }: Traces): void {
+    const chosen = new Set<string>();
+    let master: Uid | null = null;
+    let changes = 0;
+    for (const event of events) {
+      if (event.event === 'chosen' && isUpdate(event.value)) chosen.add(event.value.id);
+      if (event.event !== 'lease' || event.what !== 'ours') continue;
+      if (master !== null && master !== event.server) changes += 1;
+      master = event.server;
+    }
+    this.#counts.set('values chosen', chosen.size);
+    if (this.#options.hasLeases) this.#counts.set('changes of master', changes);
+    this.#counts.set('events traced', events.length);
+  }
+
+  #countAsked(operations: readonly Operation[]): void {
+    const clients = this.#clients.map(({ name }) => name);
+    for (const { client, op, outcome } of operations) {
+      if (outcome === 'ok') this.#count(op === 'write' ? 'writes answered' : 'reads answered');
+      else if (clients.includes(client)) this.#count('questions given up');
+    }
+  }
+
+  #command(): string {
+    const { seed, seconds, uids, hasLeases } = this.#options;
+    const flags = `--seed ${seed} --seconds ${seconds} --servers ${uids.length}`;
+    return `the same faults again: npm run chaos -- ${flags}${hasLeases ? ' --master' : ''}`;
+  }
+
+  #count(name: Count): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  }
+
+  /** One line of what happens now, with how far the load has come. */
+  #progress(what: string): void {
+    const fired = this.#counts.get('values fired') ?? 0;
+    const answered = this.#clients.reduce((sum, client) => sum + client.answered, 0);
+    say(`${this.#now()}  ${what.padEnd(46)}  answered ${answered}, fired ${fired}`);
+  }
+
+  #detail(what: string): void {
+    if (this.#options.isVerbose) say(`${this.#now()}    ${what}`);
+  }
+
+  #now(): string {
+    return inSeconds(performance.now() - this.#startedMs).padStart(7);
+  }
+}
+
+function notLevel(servers: readonly ChaosServer[]): Violation {
+  const places = servers.map(({ uid, state }) => {
+    const { instanceNumber, currentValue } = state ?? {};
+    return `${uid} at instance ${instanceNumber} with ${JSON.stringify(currentValue)}`;
+  });
+  return notHealed(`they are not level: ${places.join(', ')}`);
+}
+
+function notHealed(what: string): Violation {
+  const sentence = INVARIANTS.find(({ number }) => number === 10)?.sentence ?? '';
+  const why = `long after all was mended ${what}`;
+  return { invariant: 10, sentence, event: null, why };
+}
+
+function inSeconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
+
+function say(line: string): void {
+  console.log(printable(line));
+}
+
+function readOptions(args: readonly string[]): Options {
+  const command = new Command('npm run chaos --')
+    .description('Real servers, real clients, a network that fails, processes that are killed.')
+    .option('--seconds <N>', 'how long faults happen', '30')
+    .option('--servers <N>', 'how many servers, 1 to 9', '3')
+    .option('--master', 'with master leases')
+    .option('--seed <N>', 'the schedule of the faults (default: a new one)')
+    .option('-v, --verbose', 'say also when a fault is over, and where the files are')
+    .addHelpText('after', HELP);
+  parseArguments(command, args);
+  const options = command.opts();
+  const seed = options['seed'] ?? `${Math.floor(Math.random() * 1e9)}`;
+  return {
+    seed: wholeNumber('--seed', seed, 0, Number.MAX_SAFE_INTEGER),
+    seconds: wholeNumber('--seconds', options['seconds'], 1, 600),
+    uids: [...'ABCDEFGHI'].slice(0, wholeNumber('--servers', options['servers'], 1, 9)),
+    hasLeases: options['master'] === true,
+    isVerbose: options['verbose'] === true,
+  };
+}
+
+await runProgram(async (args) => {
+  const chaos = await Chaos.prepare(readOptions(args));
+  process.exitCode = (await chaos.toTheEnd()) ? 0 : 1;
+});

@@ -1,0 +1,122 @@
+/**
+ * The clients of a chaos run, and their history: what each asked and was told, and when, which must
+ * be what *one* register did.
+ *
+ * Those who wait ask one thing after the other, as `client.ts` does. They reach every server
+ * directly, also one that is cut off from its peers, since that is where an old value could be
+ * read. Their datagrams fare badly enough: they die with a server that is killed, and wait
+ * in front of one that is paused until their clients have long asked elsewhere.
+ *
+ * Others fire values and forget them. These change the register as well, so each is in the
+ * history, noted before it leaves, as a write whose outcome nobody knows.
+ */
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Asker } from '../../node/client-asker.ts';
+import { ClientNetwork } from '../../node/client-network.ts';
+import type { Cluster } from '../../node/cluster-file.ts';
+import { UNSEALED } from '../../node/sealed-datagrams.ts';
+import type { Random } from '../../simulation/random.ts';
+import { type Asked, firedOf, operationOf } from '../../trace/history.ts';
+import type { Operation } from '../../trace/linearizability.ts';
+
+/** Some time out before a failed server is back or a lost lease is over, and some do not. */
+const SHORTEST_TIMEOUT_MS = 300;
+const LONGEST_TIMEOUT_MS = 3_000;
+/**
+ * Between two questions of a client. It keeps the longest run below some 50,000 operations, and
+ * these are checked in seconds, since no value is ever written twice.
+ */
+const LONGEST_REST_MS = 100;
+
+/** Keeps what clients ask and are told, one operation a line, by the clock of this process. */
+export class HistoryFile {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+    writeFileSync(path, '');
+  }
+
+  /** Whole microseconds. Whatever falls into the same one counts as simultaneous: that is safe. */
+  get nowMs(): number {
+    return Math.round(performance.now() * 1_000) / 1_000;
+  }
+
+  add(operation: Operation): void {
+    appendFileSync(this.path, `${JSON.stringify(operation)}\n`);
+  }
+
+  /** To be called before the value is sent. */
+  addFired(client: string, value: string): void {
+    this.add(firedOf(client, value, this.nowMs));
+  }
+}
+
+/** One client: asks one thing at a time. */
+export class WaitingClient {
+  readonly name: string;
+  /** So many of its questions were answered. */
+  answered = 0;
+  /** What it heard last before it gave a question up. */
+  lastWord = '';
+  readonly #network: ClientNetwork;
+  readonly #asker: Asker;
+  readonly #history: HistoryFile;
+  readonly #random: Random;
+  #written = 0;
+
+  private constructor(name: string, network: ClientNetwork, history: HistoryFile, random: Random) {
+    this.name = name;
+    this.#network = network;
+    this.#asker = new Asker(network);
+    this.#history = history;
+    this.#random = random;
+  }
+
+  static async join(
+    name: string,
+    cluster: Cluster,
+    history: HistoryFile,
+    random: Random,
+  ): Promise<WaitingClient> {
+    const network = await ClientNetwork.open(cluster, UNSEALED, () => {});
+    return new WaitingClient(name, network, history, random);
+  }
+
+  /** Asks one thing after the other, each for a few seconds at most, until that is enough. */
+  async askUntil(isEnough: () => boolean): Promise<void> {
+    const random = this.#random;
+    while (!isEnough()) {
+      const timeoutMs = random.between(SHORTEST_TIMEOUT_MS, LONGEST_TIMEOUT_MS);
+      await (random.chance(0.5) ? this.#write(timeoutMs) : this.read(timeoutMs));
+      await sleep(random.between(0, LONGEST_REST_MS));
+    }
+  }
+
+  /** True if it was answered. */
+  read(timeoutMs: number): Promise<boolean> {
+    return this.#ask({ type: 'read', isLocal: false }, timeoutMs);
+  }
+
+  leave(): void {
+    this.#asker.stop();
+    this.#network.close();
+  }
+
+  /** Writes what nobody else has ever written. */
+  #write(timeoutMs: number): Promise<boolean> {
+    this.#written += 1;
+    return this.#ask({ type: 'request', value: `${this.name}: ${this.#written}` }, timeoutMs);
+  }
+
+  async #ask(question: Asked, timeoutMs: number): Promise<boolean> {
+    const server = this.#random.pick(this.#network.uids);
+    const call = this.#history.nowMs;
+    const ended = await this.#asker.ask(question, { server, timeoutMs, mayMove: true });
+    this.#history.add(operationOf(this.name, question, call, this.#history.nowMs, ended));
+    if (ended.outcome === 'answered') this.answered += 1;
+    else this.lastWord = ended.lastWord;
+    return ended.outcome === 'answered';
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * The cluster of a chaos run: real servers, each in a process of its own, on a network with an
+ * owner, with all that they write in one temporary directory.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { chainOf, isUpdate } from '../../chain.ts';
+import type { Uid } from '../../composable-paxos.ts';
+import type { Cluster } from '../../node/cluster-file.ts';
+import { Failure } from '../../node/failure.ts';
+import type { NetworkFaults } from '../../node/udp-messenger.ts';
+import type { Random } from '../../simulation/random.ts';
+import type { ServerState } from '../../state.ts';
+import type { TraceEvent } from '../../trace/events.ts';
+import { freePorts, LOOPBACK } from '../common/free-port.ts';
+import { TraceReader } from '../common/trace-reader.ts';
+import { HistoryFile } from './clients.ts';
+import { UdpRelay } from './udp-relay.ts';
+
+const PROJECT = join(import.meta.dirname, '..', '..', '..');
+const PATIENCE_MS = 40_000;
+const LOOK_AGAIN_MS = 25;
+
+/** Waits until it is so. False if it is not after so long. */
+export async function waitUntil(isSo: () => boolean, patienceMs: number): Promise<boolean> {
+  const untilMs = performance.now() + patienceMs;
+  while (!isSo()) {
+    if (performance.now() > untilMs) return false;
+    await sleep(LOOK_AGAIN_MS);
+  }
+  return true;
+}
+
+/** One server, in all its lives. */
+export class ChaosServer {
+  readonly uid: Uid;
+  readonly port: number;
+  readonly traceFile: string;
+  readonly stateFile: string;
+  /** A fault has it in its hands: no other one may touch it. */
+  isTaken = false;
+  readonly #args: readonly string[];
+  readonly #fail: (failure: Failure) => void;
+  readonly #trace: TraceReader;
+  #child: ChildProcess | null = null;
+  /** It was told to end, so its end is nothing to speak of. */
+  #isToEnd = false;
+
+  constructor(
+    uid: Uid,
+    port: number,
+    directory: string,
+    flags: readonly string[],
+    fail: (failure: Failure) => void,
+  ) {
+    this.uid = uid;
+    this.port = port;
+    this.traceFile = join(directory, `${uid}.ndjson`);
+    this.stateFile = join(directory, 'state', `${uid}.json`);
+    const files = ['--state-dir', join(directory, 'state'), '--trace', this.traceFile, '--quiet'];
+    this.#args = [uid, '--cluster', join(directory, `cluster-of-${uid}.json`), ...files, ...flags];
+    this.#fail = fail;
+    this.#trace = new TraceReader(this.traceFile);
+  }
+
+  /** What it has traced so far. */
+  get events(): readonly TraceEvent[] {
+    return this.#trace.read();
+  }
+
+  get state(): ServerState | null {
+    return existsSync(this.stateFile) ? JSON.parse(readFileSync(this.stateFile, 'utf8')) : null;
+  }
+
+  /** Starts it, or starts it again, and waits until it runs or has failed to. */
+  async start(): Promise<void> {
+    const past = this.events.length;
+    const child = this.#spawn();
+    const hasStarted = () => this.events.slice(past).some(({ event }) => event === 'start');
+    if (await waitUntil(() => hasEnded(child) || hasStarted(), PATIENCE_MS)) return;
+    this.#fail(new Failure(`server ${this.uid} does not start`));
+  }
+
+  /** Ends it in the middle of whatever it does, asleep or not, and waits until it is gone. */
+  async kill(): Promise<void> {
+    this.killNow();
+    if (this.#child !== null) await untilEnded(this.#child);
+  }
+
+  /** The same, without waiting. */
+  killNow(): void {
+    this.#isToEnd = true;
+    this.#child?.kill('SIGKILL');
+  }
+
+  /** Ends it as Ctrl-C does, and waits until it is gone. */
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (child === null || hasEnded(child)) return;
+    this.#isToEnd = true;
+    child.kill('SIGINT');
+    if (!(await waitUntil(() => hasEnded(child), PATIENCE_MS))) {
+      return this.#fail(new Failure(`server ${this.uid} does not stop`));
+    }
+    const how = child.exitCode ?? child.signalCode;
+    if (how !== 0) this.#fail(new Failure(`server ${this.uid}, told to stop, ended with ${how}`));
+  }
+
+  /** Stops its process as if the machine were asleep, until `wake`. */
+  pause(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  wake(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  #spawn(): ChildProcess {
+    const { PAXOS_KEY: _none, ...env } = process.env; // what clients fire here is not sealed
+    // What it prints is not read, but through a pipe: so it notices when we are gone, and stops.
+    const child = spawn(process.execPath, ['--import', 'tsx', 'server.ts', ...this.#args], {
+      cwd: PROJECT,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    this.#isToEnd = false;
+    let complaint = '';
+    child.stdout.resume();
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      complaint += text;
+    });
+    child.once('close', (code, signal) => {
+      if (child !== this.#child || this.#isToEnd) return;
+      const how = `ended by itself with ${code ?? signal}`;
+      this.#fail(new Failure(`server ${this.uid} ${how}: ${complaint.trim()}`));
+    });
+    return child;
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+async function untilEnded(child: ChildProcess): Promise<void> {
+  if (!hasEnded(child)) await once(child, 'exit');
+}
+
+export class ChaosCluster {
+  readonly directory: string;
+  readonly relay: UdpRelay;
+  readonly servers: readonly ChaosServer[];
+  readonly history: HistoryFile;
+  /** Called when a server does not start, or ends without having been told to. */
+  whenFailed: (failure: Failure) => void = () => {};
+  /** The values that a server has announced as chosen. */
+  readonly chosen = new Set<string>();
+  /** Until when each server believes itself master, in milliseconds of the wall clock. */
+  readonly #reigns = new Map<Uid, number>();
+  readonly #readSoFar = new Map<ChaosServer, number>();
+
+  private constructor(
+    directory: string,
+    relay: UdpRelay,
+    ports: ReadonlyMap<Uid, number>,
+    flags: readonly string[],
+  ) {
+    this.directory = directory;
+    this.relay = relay;
+    this.history = new HistoryFile(join(directory, 'history.ndjson'));
+    const fail = (failure: Failure) => this.whenFailed(failure);
+    this.servers = [...ports].map(([uid, port]) => {
+      return new ChaosServer(uid, port, directory, flags, fail);
+    });
+  }
+
+  /** Prepares a cluster of these servers. None is started yet. */
+  static async prepare(
+    uids: readonly Uid[],
+    isMaster: boolean,
+    faults: NetworkFaults,
+    random: Random,
+  ): Promise<ChaosCluster> {
+    const free = await freePorts(uids.length);
+    const ports = new Map(uids.map((uid, index) => [uid, free[index] ?? 0]));
+    const relay = await UdpRelay.open(ports, random);
+    const directory = mkdtempSync(join(tmpdir(), 'paxos-chaos-'));
+    mkdirSync(join(directory, 'state'), { mode: 0o700 });
+    const flags = [...flagsOf(faults), ...(isMaster ? ['--master'] : [])];
+    for (const uid of uids) {
+      const addresses = JSON.stringify(relay.clusterOf(uid));
+      writeFileSync(join(directory, `cluster-of-${uid}.json`), addresses);
+    }
+    return new ChaosCluster(directory, relay, ports, flags);
+  }
+
+  /** Where clients find the servers. */
+  get addresses(): Cluster {
+    return new Map(this.servers.map(({ uid, port }) => [uid, { host: LOOPBACK, port }]));
+  }
+
+  server(uid: Uid): ChaosServer {
+    const server = this.servers.find((candidate) => candidate.uid === uid);
+    if (server === undefined) throw new Error(`there is no server ${uid}`);
+    return server;
+  }
+
+  /** Whoever believes itself master now; null if nobody does. */
+  get master(): ChaosServer | null {
+    const now = Date.now();
+    return this.servers.find(({ uid }) => (this.#reigns.get(uid) ?? 0) > now) ?? null;
+  }
+
+  /** Reads what the servers have traced since the last time. */
+  readOn(): void {
+    for (const server of this.servers) {
+      const { events } = server;
+      for (const event of events.slice(this.#readSoFar.get(server) ?? 0)) this.#observe(event);
+      this.#readSoFar.set(server, events.length);
+    }
+  }
+
+  /** Have all servers come equally far, to a value that begins like this, and do they agree? */
+  isLevelAt(prefix: string): boolean {
+    const [first, ...others] = this.servers.map(({ state }) => state);
+    if (first === null || first === undefined) return false;
+    return (
+      (first.currentValue ?? '').startsWith(prefix) &&
+      others.every(
+        (state) =>
+          state?.instanceNumber === first.instanceNumber &&
+          isDeepStrictEqual(chainOf(state), chainOf(first)),
+      )
+    );
+  }
+
+  /** Kills whatever runs, and removes all that was written unless somebody wants to look at it. */
+  clear(isKept: boolean): void {
+    for (const server of this.servers) server.killNow();
+    // A killed server may be in the middle of writing.
+    if (!isKept) rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #observe(event: TraceEvent): void {
+    switch (event.event) {
+      case 'chosen':
+        if (isUpdate(event.value)) this.chosen.add(event.value.update);
+        return;
+      case 'lease':
+        if (event.what === 'wanted') return;
+        this.#reigns.set(event.server, event.what === 'ours' ? event.at + event.lastsMs : 0);
+        return;
+      case 'start':
+      case 'stop':
+        this.#reigns.delete(event.server);
+    }
+  }
+}
+
+function flagsOf({ drop, duplicate, minDelayMs, maxDelayMs }: NetworkFaults): string[] {
+  const delay = `${minDelayMs}-${maxDelayMs}`;
+  return ['--drop', drop.toFixed(2), '--duplicate', duplicate.toFixed(2), '--delay', delay];
+}

@@ -1,0 +1,180 @@
+/** The command line of `client.ts`. */
+import type { KeyObject } from 'node:crypto';
+import { Command } from 'commander';
+import type { Uid } from '../../composable-paxos.ts';
+import { encodedBytes, isValue, MAX_VALUE_BYTES } from '../../messages.ts';
+import { addressOf, type Cluster } from '../../node/cluster-file.ts';
+import { UsageError } from '../../node/failure.ts';
+import { chosenCluster, parseArguments, wholeNumber } from '../../node/program.ts';
+import { chosenKey, KEY_FILE_HELP } from '../../node/shared-key.ts';
+
+/** What the client is to do. */
+export type Task =
+  | { readonly kind: 'fire'; readonly value: string }
+  | { readonly kind: 'set'; readonly value: string }
+  | { readonly kind: 'read'; readonly isLocal: boolean }
+  | { readonly kind: 'status' }
+  | { readonly kind: 'watch' }
+  | { readonly kind: 'prompt' };
+
+export interface ClientOptions {
+  readonly task: Task;
+  /** Whom to ask first; null: whoever answers. */
+  readonly server: Uid | null;
+  readonly cluster: Cluster;
+  readonly timeoutMs: number;
+  readonly isJson: boolean;
+  readonly isVerbose: boolean;
+  readonly key: KeyObject | null;
+}
+
+/** Longer than it takes until a master that is lost has a successor. */
+const TIMEOUT_MS = 15_000;
+/** A server that runs says at once how it is. */
+const STATUS_TIMEOUT_MS = 2_000;
+/** Less than a round of `--watch`. */
+const WATCH_TIMEOUT_MS = 900;
+const LONGEST_TIMEOUT_MS = 3_600_000;
+const DEFAULT_TIMEOUTS = `${TIMEOUT_MS}, for --status ${STATUS_TIMEOUT_MS}`;
+const LIMIT = `${MAX_VALUE_BYTES} bytes as JSON text in UTF-8`;
+
+const HELP = `
+Without --wait a value is fired and forgotten: watch the servers' terminals. With --wait the
+client asks until it is answered, and goes to another server if need be. A value may
+have up to ${LIMIT}.
+
+Examples:
+  npx tsx client.ts A hello                      fire a value at A
+  npx tsx client.ts B "two words" --wait         wait until it is chosen, and say where
+  npx tsx client.ts --any hello --wait           whichever server answers
+  npx tsx client.ts A --read                     the value, and nothing newer was chosen
+  npx tsx client.ts A --read --local             what A has; it may be stale
+  npx tsx client.ts A --status --json            how A is
+  npx tsx client.ts --watch                      how all servers are, again and again
+  npx tsx client.ts A --watch                    how A is, again and again
+  npx tsx client.ts A                            type one value after the other
+  npx tsx client.ts C -- --looks-like-an-option
+
+Exit code: 0 done; 1 not known to be done (after --timeout it may still be done later);
+2 wrong usage.`;
+
+/** Reads the arguments after the program's name. Throws a `UsageError`. */
+export function readClientOptions(args: readonly string[], isTerminal: boolean): ClientOptions {
+  const command = new Command('client.ts')
+    .description('Sets the replicated value, reads it, or asks servers how they are.')
+    .argument('[uid]', 'the server to ask: one capital letter (not with --any)')
+    .argument('[value]', 'what the replicated value shall become')
+    .option('--any', 'pick a server that answers')
+    .option('--wait', 'wait until the value is chosen')
+    .option('--read', 'read the value: nothing newer was chosen before')
+    .option('--local', 'with --read: what this server has, at once, and perhaps stale')
+    .option('--status', 'ask the server how it is')
+    .option('--watch', 'ask this server, or all, how they are, every second, until Ctrl-C')
+    .option('--json', 'with --status or --watch: JSON')
+    .option('--timeout <MS>', `how long to wait (default: ${DEFAULT_TIMEOUTS})`)
+    .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
+    .option('--key-file <FILE>', KEY_FILE_HELP)
+    .option('-v, --verbose', 'tell what is ignored')
+    .addHelpText('after', HELP);
+  const words = parseArguments(command, args);
+  const options = command.opts<Flags>();
+
+  const [uid, value] = options.any ? [undefined, ...words] : words;
+  if (options.any) checkWordsWithAny(options, words);
+  const task = taskOf(options, value);
+  checkFlags(options, task, uid, isTerminal);
+  if (value !== undefined) checkValue(value);
+  const cluster = chosenCluster(options.cluster);
+  if (uid !== undefined) addressOf(cluster, uid);
+  return {
+    task,
+    server: uid ?? null,
+    cluster,
+    timeoutMs: timeoutOf(options.timeout, task),
+    isJson: options.json === true,
+    isVerbose: options.verbose === true,
+    key: chosenKey(options.keyFile),
+  };
+}
+
+/** The options as they were given. */
+interface Flags {
+  readonly any?: true;
+  readonly wait?: true;
+  readonly read?: true;
+  readonly local?: true;
+  readonly status?: true;
+  readonly watch?: true;
+  readonly json?: true;
+  readonly timeout?: string;
+  readonly cluster?: string;
+  readonly keyFile?: string;
+  readonly verbose?: true;
+}
+
+function checkWordsWithAny(flags: Flags, words: readonly string[]): void {
+  if (words.length > 1) {
+    throw new UsageError('--any picks the server itself: give it only the value, and no server');
+  }
+  const [word] = words;
+  if (word !== undefined && isQuestion(flags)) {
+    const why = '--any picks the server itself, and a question has no value';
+    throw new UsageError(`${why}: leave out ${JSON.stringify(word)}`);
+  }
+}
+
+function isQuestion({ read, status, watch }: Flags): boolean {
+  return read === true || status === true || watch === true;
+}
+
+function taskOf(flags: Flags, value: string | undefined): Task {
+  const { wait, read, local, status, watch } = flags;
+  if (value !== undefined && isQuestion(flags)) {
+    throw new UsageError('either a value is set, or something is asked: not both at once');
+  }
+  if (read && (status || watch)) throw new UsageError('--read asks for the value only');
+  if (watch) return { kind: 'watch' };
+  if (status) return { kind: 'status' };
+  if (read) return { kind: 'read', isLocal: local === true };
+  if (value === undefined) return { kind: 'prompt' };
+  return { kind: wait ? 'set' : 'fire', value };
+}
+
+/** Flags that say nothing about this task are a misunderstanding, and not passed over. */
+function checkFlags(flags: Flags, { kind }: Task, uid: string | undefined, isTerminal: boolean) {
+  if (kind === 'prompt' && !isTerminal) {
+    throw new UsageError('there is no value: give one, or --read or --status; see --help');
+  }
+  if (flags.wait && kind !== 'set') throw new UsageError('--wait waits for a value: give one');
+  if (flags.local && kind !== 'read') throw new UsageError('--local goes with --read');
+  if (flags.json && kind !== 'status' && kind !== 'watch') {
+    throw new UsageError('--json goes with --status or --watch');
+  }
+  if (flags.any && kind === 'watch') {
+    throw new UsageError('--watch shows all servers, or the one that you name: leave out --any');
+  }
+  if (flags.timeout !== undefined && kind === 'fire') {
+    throw new UsageError('--timeout goes with --wait: without it there is no answer');
+  }
+  if ((kind === 'read' || kind === 'status') && uid === undefined && !flags.any) {
+    throw new UsageError('no server is named: name one, or say --any');
+  }
+}
+
+function checkValue(value: string): void {
+  const why = whyNoValue(value);
+  if (why !== null) throw new UsageError(why);
+}
+
+/** Why this cannot be a value, in one sentence; null: it can. */
+export function whyNoValue(value: string): string | null {
+  const bytes = encodedBytes(value);
+  if (bytes > MAX_VALUE_BYTES) return `the value takes ${bytes} bytes, and the limit is ${LIMIT}`;
+  return isValue(value, []) ? null : 'the value is not text that UTF-8 can carry';
+}
+
+function timeoutOf(text: string | undefined, { kind }: Task): number {
+  if (text !== undefined) return wholeNumber('--timeout', text, 1, LONGEST_TIMEOUT_MS);
+  if (kind === 'watch') return WATCH_TIMEOUT_MS;
+  return kind === 'status' ? STATUS_TIMEOUT_MS : TIMEOUT_MS;
+}

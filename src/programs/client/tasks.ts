@@ -1,0 +1,145 @@
+/** What `client.ts` can do: fire a value, wait for one, read, ask servers how they are. */
+import { randomInt } from 'node:crypto';
+import type { Options, Question } from '../../client-session.ts';
+import type { Uid } from '../../composable-paxos.ts';
+import type { StatusReply } from '../../messages.ts';
+import { Asker } from '../../node/client-asker.ts';
+import { ClientNetwork } from '../../node/client-network.ts';
+import { addressOf } from '../../node/cluster-file.ts';
+import { Failure } from '../../node/failure.ts';
+import { fire } from '../../node/fire.ts';
+import { sealer } from '../../node/sealed-datagrams.ts';
+import { printable } from '../../trace/printable.ts';
+import type { ClientOptions } from './options.ts';
+import { promptForValues } from './prompt.ts';
+import { watch } from './watch.ts';
+import { type Report, sayAnswer, sayStatus, sayUnknownFate, statusJson } from './words.ts';
+
+/** So long `--any` looks for a server that is up. */
+const FIND_WITHIN_MS = 2_000;
+
+/** Does what the command line says. Throws a `Failure` if it is not known to be done. */
+export async function runClient(options: ClientOptions): Promise<void> {
+  const { task, server, cluster, key } = options;
+  if (task.kind === 'fire' && server !== null) return fireAt(server, task.value, options);
+  const note = (why: string) => {
+    if (options.isVerbose) console.error(printable(why));
+  };
+  const network = await ClientNetwork.open(cluster, sealer(key), note);
+  try {
+    await new Client(options, network).run();
+  } finally {
+    if (network.ignored > 0) note(`ignored ${network.ignored} datagrams in all`);
+    network.close();
+  }
+}
+
+class Client {
+  readonly #options: ClientOptions;
+  readonly #network: ClientNetwork;
+  readonly #asker: Asker;
+
+  constructor(options: ClientOptions, network: ClientNetwork) {
+    this.#options = options;
+    this.#network = network;
+    this.#asker = new Asker(network);
+  }
+
+  async run(): Promise<void> {
+    const { task } = this.#options;
+    switch (task.kind) {
+      case 'fire':
+        return fireAt(await this.#findServer(), task.value, this.#options);
+      case 'set':
+        return console.log(await this.#set(task.value));
+      case 'read':
+        return console.log(await this.#read(task.isLocal));
+      case 'status':
+        return console.log(await this.#status());
+      case 'watch':
+        return this.#watch();
+      case 'prompt':
+        return this.#prompt();
+    }
+  }
+
+  /** One that is up, and the master if there is one. */
+  async #findServer(): Promise<Uid> {
+    const [server, { master }] = await this.#askStatus(FIND_WITHIN_MS);
+    return master ?? server;
+  }
+
+  #set(value: string): Promise<string> {
+    return this.#ask({ type: 'request', value }, true, sayUnknownFate(value));
+  }
+
+  #read(isLocal: boolean): Promise<string> {
+    const mayMove = !isLocal || this.#options.server === null;
+    return this.#ask({ type: 'read', isLocal }, mayMove, 'the value is unknown');
+  }
+
+  async #ask(question: Question, mayMove: boolean, ifUnknown: string): Promise<string> {
+    const { timeoutMs } = this.#options;
+    const ended = await this.#asker.ask(question, this.#from(mayMove, timeoutMs));
+    if (ended.outcome === 'answered') return sayAnswer(ended.server, ended.reply);
+    if (ended.outcome === 'not asked') {
+      throw new Failure(`no server has answered within ${timeoutMs} ms: nothing was asked for`);
+    }
+    throw new Failure(`after ${timeoutMs} ms ${ifUnknown} (${ended.lastWord})`);
+  }
+
+  async #status(): Promise<string> {
+    const [server, report] = await this.#askStatus(this.#options.timeoutMs);
+    return this.#options.isJson ? statusJson([server, report]) : sayStatus(server, report);
+  }
+
+  async #askStatus(timeoutMs: number): Promise<readonly [Uid, StatusReply]> {
+    const { server } = this.#options;
+    const options = this.#from(server === null, timeoutMs);
+    const [from, report] = await reportOf(this.#asker, options);
+    if (report !== null) return [from, report];
+    const who = server === null ? 'no server has' : `server ${server} has not`;
+    throw new Failure(`${who} answered within ${timeoutMs} ms: is it started?`);
+  }
+
+  async #watch(): Promise<void> {
+    const { server: only, cluster, timeoutMs, isJson } = this.#options;
+    const uids = only === null ? [...cluster.keys()] : [only];
+    const askers = uids.map((uid) => [uid, new Asker(this.#network)] as const);
+    const ask = () => {
+      const options = { timeoutMs, mayMove: false };
+      const asked = askers.map(([server, asker]) => reportOf(asker, { ...options, server }));
+      return Promise.all(asked);
+    };
+    const end = new AbortController();
+    process.once('SIGINT', () => end.abort());
+    process.stdout.once('error', () => end.abort());
+    await watch(ask, process.stdout, isJson, end.signal);
+    for (const [, asker] of askers) asker.stop();
+  }
+
+  #prompt(): Promise<void> {
+    return promptForValues(process.stdin, process.stdout, (value) => this.#set(value));
+  }
+
+  #from(mayMove: boolean, timeoutMs: number): Options {
+    const { cluster, server } = this.#options;
+    const uids = [...cluster.keys()];
+    const first = server ?? uids[randomInt(uids.length)] ?? '';
+    return { server: first, timeoutMs, mayMove };
+  }
+}
+
+function fireAt(uid: Uid, value: string, { cluster, key }: ClientOptions): Promise<void> {
+  const sharing = key === null ? null : { uid, key };
+  return fire(addressOf(cluster, uid), { type: 'propose', value }, sharing);
+}
+
+async function reportOf(asker: Asker, options: Options): Promise<Report> {
+  const ended = await asker.ask({ type: 'status' }, options);
+  const reply = ended.outcome === 'answered' ? ended.reply : null;
+  if (ended.outcome !== 'answered' || reply?.type !== 'status_report') {
+    return [options.server, null];
+  }
+  return [ended.server, reply];
+}

@@ -1,0 +1,329 @@
+/** `npm run simulate`: seeds through the simulator, with all invariants after every event. */
+import { writeFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { Command } from 'commander';
+import { diagramOf } from '../diagram/model.ts';
+import { UsageError } from '../node/failure.ts';
+import { parseArguments, runProgram, wholeNumber } from '../node/program.ts';
+import { BREAKS, type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
+import { describeAction, minimise } from '../simulation/minimise.ts';
+import { run, type Variant } from '../simulation/run.ts';
+import { drawSchedule, FAULTS, type Fault, type Schedule } from '../simulation/schedule.ts';
+import {
+  LEASE_SITUATIONS,
+  SITUATIONS,
+  type Situation,
+  Situations,
+} from '../simulation/situations.ts';
+import { ConsoleLines, plainPaint } from '../trace/console.ts';
+import type { TraceEvent } from '../trace/events.ts';
+import type { Violation } from '../trace/invariants.ts';
+import { checkDiagramFile, writeDiagram } from './common/write-diagram.ts';
+
+interface Options {
+  readonly firstSeed: number;
+  readonly lastSeed: number;
+  /** Real seconds after which no further seed is begun. */
+  readonly forSeconds: number;
+  readonly servers: number;
+  readonly seconds: number;
+  readonly faults: readonly Fault[] | null;
+  readonly variant: Variant;
+  readonly brokenBy: Break | null;
+  readonly traceFile: string;
+  /** Where the picture of the run goes; null: none is drawn. */
+  readonly diagramFile: string | null;
+  readonly isVerbose: boolean;
+  readonly shows: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  npm run simulate -- --seeds 1-1000
+  npm run simulate -- --seeds 1-1000 --servers 5 --master
+  npm run simulate -- --for 30 --master
+  npm run simulate -- --seed 42 --show
+  npm run simulate -- --seed 42 --seconds 5 --master --diagram run.html
+  npm run simulate -- --break first-value
+
+Breaks (each breaks one rule on purpose; the simulator shows what goes wrong):
+${BREAKS.map(({ name, breaks }) => `  ${name.padEnd(24)}${breaks}`).join('\n')}
+
+Faults: ${FAULTS.join(', ')}`;
+
+const PROGRESS_INTERVAL_MS = 1_000;
+const SHOWN_LINES = 60;
+
+/** What the last lines of a run without a violation say, beside its situations. */
+const MAIN_COUNTS: readonly Situation[] = [
+  'a value chosen',
+  'a nack to a prepare',
+  'a nack at quorum',
+  'a backoff',
+  'a catch-up',
+  'a restart',
+  'another master than before',
+  'a datagram lost',
+  'a request answered',
+];
+
+class Simulation {
+  readonly #options: Options;
+  readonly #situations = new Map<Situation, number>();
+  readonly #startedMs = performance.now();
+  #seeds = 0;
+  #events = 0;
+  #progressMs = performance.now();
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  /** Runs all seeds; false at the first violation. */
+  toTheEnd(): boolean {
+    const { firstSeed, lastSeed, forSeconds, shows } = this.#options;
+    console.log(`${this.#describeRun()}`);
+    for (let seed = firstSeed; seed <= lastSeed; seed += 1) {
+      if (performance.now() - this.#startedMs > forSeconds * 1_000) break;
+      const schedule = this.#draw(seed);
+      if (shows) console.log(tell(schedule, this.#options.variant).join('\n'));
+      const violation = this.#run(schedule);
+      if (violation !== null) {
+        this.#endProgress();
+        this.#report(schedule, violation);
+        return false;
+      }
+      this.#showProgress();
+    }
+    this.#endProgress();
+    this.#summarize();
+    if (this.#options.brokenBy === null) return true;
+    console.log('the broken rule was not noticed: try more seeds, or without --faults');
+    return false;
+  }
+
+  #draw(seed: number): Schedule {
+    const { servers, seconds, faults } = this.#options;
+    return drawSchedule(seed, servers, seconds, faults);
+  }
+
+  #run(schedule: Schedule): Violation | null {
+    const { variant, diagramFile, firstSeed, lastSeed } = this.#options;
+    const isDrawn = diagramFile !== null && firstSeed === lastSeed;
+    const situations = new Situations(schedule.uids);
+    const kept: TraceEvent[] = [];
+    const { violation, events, history } = run(schedule, variant, (event) => {
+      situations.observe(event);
+      if (isDrawn) kept.push(event);
+    });
+    if (isDrawn && violation === null) this.#draws(diagramFile, kept, schedule, null);
+    situations.end(history);
+    this.#seeds += 1;
+    this.#events += events;
+    for (const [situation, count] of situations.counts) {
+      this.#situations.set(situation, (this.#situations.get(situation) ?? 0) + count);
+    }
+    return violation;
+  }
+
+  #draws(
+    path: string,
+    events: readonly TraceEvent[],
+    { uids }: Schedule,
+    violation: Violation | null,
+  ): void {
+    const violations = violation === null ? [] : [violation];
+    console.log(writeDiagram(path, diagramOf(events, { uids, violations })));
+  }
+
+  #describeRun(): string {
+    const { servers, seconds, variant, brokenBy, firstSeed } = this.#options;
+    const layers = variant.leases ? 'with master leases' : 'without leases';
+    const broken = brokenBy === null ? '' : `, broken on purpose: ${brokenBy.breaks}`;
+    const length = `${seconds} virtual seconds a seed`;
+    return `${servers} servers ${layers}, ${length}, from seed ${firstSeed}${broken}`;
+  }
+
+  #rate(): string {
+    const elapsedMs = performance.now() - this.#startedMs;
+    return Math.round((this.#events / elapsedMs) * 1_000).toLocaleString('en');
+  }
+
+  #showProgress(): void {
+    if (!process.stdout.isTTY) return;
+    if (performance.now() - this.#progressMs < PROGRESS_INTERVAL_MS) return;
+    this.#progressMs = performance.now();
+    process.stdout.write(`\r${this.#seeds} seeds, ${this.#rate()} events/s, 0 violations  `);
+  }
+
+  #endProgress(): void {
+    if (process.stdout.isTTY) process.stdout.write('\r\u001b[K');
+  }
+
+  #count(situation: Situation): number {
+    return this.#situations.get(situation) ?? 0;
+  }
+
+  #summarize(): void {
+    const { variant, isVerbose } = this.#options;
+    const seconds = (performance.now() - this.#startedMs) / 1_000;
+    const events = this.#events.toLocaleString('en');
+    console.log(
+      `${this.#seeds} seeds, no violation: ${events} events in ${seconds.toFixed(1)} s, ` +
+        `${this.#rate()} events/s`,
+    );
+    const all: readonly Situation[] = variant.leases
+      ? [...SITUATIONS, ...LEASE_SITUATIONS]
+      : SITUATIONS;
+    const often = all.filter((situation) => this.#count(situation) >= 100).length;
+    for (const situation of isVerbose ? all : MAIN_COUNTS) {
+      console.log(`${String(this.#count(situation)).padStart(10)}  ${situation}`);
+    }
+    console.log(`${often} of ${all.length} situations reached at least 100 times`);
+  }
+
+  /** What went wrong, and the least that has to happen for it to go wrong. */
+  #report(schedule: Schedule, violation: Violation): void {
+    const { variant, traceFile, diagramFile } = this.#options;
+    const { invariant } = violation;
+    const shorten = (runs: number, actions: number) => {
+      if (process.stdout.isTTY)
+        process.stdout.write(`\rminimising: run ${runs}, ${actions} steps `);
+    };
+    const least = minimise(schedule, variant, invariant, shorten);
+    this.#endProgress();
+
+    const lines: string[] = [];
+    const events: TraceEvent[] = [];
+    const outcome = run(least, variant, (event) => events.push(event));
+    const { sentence, why, event } = outcome.violation ?? violation;
+    lines.push(`seed ${schedule.seed} violates invariant ${invariant}: ${sentence}`);
+    if (why !== sentence) lines.push(`because ${why}`);
+    if (event !== null) lines.push(`at ${JSON.stringify(event)}`);
+    lines.push('', `what is left of its ${schedule.actions.length} actions:`);
+    lines.push(...least.actions.map(describeAction));
+    if (least.actions.length === 0) lines.push('  (nothing: it happens by itself)');
+    const told = tell(least, variant);
+    const from = Math.max(0, told.length - SHOWN_LINES);
+    lines.push('', from > 0 ? `the last ${SHOWN_LINES} lines of that run:` : 'that run:');
+    lines.push(...told.slice(from));
+    writeFileSync(traceFile, events.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    lines.push('', `its trace is in ${traceFile}; the same again: ${this.#command(schedule.seed)}`);
+    console.log(lines.join('\n'));
+    if (diagramFile !== null) {
+      this.#draws(diagramFile, events, least, outcome.violation ?? violation);
+    }
+  }
+
+  #command(seed: number): string {
+    const { servers, seconds, faults, variant, brokenBy } = this.#options;
+    const words = [`npm run simulate -- --seed ${seed} --servers ${servers} --seconds ${seconds}`];
+    if (variant.leases) words.push('--master');
+    if (faults !== null) words.push(`--faults ${faults.join(',') || 'none'}`);
+    if (brokenBy !== null) words.push(`--break ${brokenBy.name}`);
+    return words.join(' ');
+  }
+}
+
+/** A run as terminal lines, those of all servers in one. */
+function tell(schedule: Schedule, variant: Variant): string[] {
+  const lines: string[] = [];
+  const write = (line: string) => lines.push(line);
+  const { uids } = schedule;
+  const console = new ConsoleLines({ uids, verbose: false, paint: plainPaint, write });
+  let turn = '';
+  run(schedule, variant, (event) => {
+    const now = `${event.server}${event.turn}`;
+    if (turn !== now) console.endTurn();
+    turn = now;
+    console.show(event);
+  });
+  console.endTurn();
+  return lines;
+}
+
+function readOptions(args: readonly string[]): Options {
+  const command = new Command('npm run simulate --')
+    .description('Runs the protocol in a virtual world full of faults, one run for each seed.')
+    .option('--seed <N>', 'one seed')
+    .option('--seeds <FROM-TO>', 'many seeds (default: 1-200, or with --break until it is found)')
+    .option('--for <SECONDS>', 'new seeds, for so many real seconds')
+    .option('--servers <N>', 'how many servers, 1 to 9 (default: 3)')
+    .option('--master', 'with master leases')
+    .option('--seconds <N>', 'virtual seconds a seed', '60')
+    .option('--faults <LIST>', 'the faults, with commas between, or "none" (default: drawn)')
+    .option('--break <NAME>', 'break a rule on purpose')
+    .option('--trace <FILE>', 'where the trace of a violation goes', 'violation.ndjson')
+    .option('--diagram <FILE>', 'draw the run of --seed, or the violation: .html or .svg')
+    .option('--show', 'print what the servers print')
+    .option('-v, --verbose', 'count all situations')
+    .addHelpText('after', EXAMPLES);
+  parseArguments(command, args);
+  const options = command.opts();
+  const brokenBy = breakOf(options['break']);
+  const [firstSeed, lastSeed] = seedsOf(options, brokenBy === null ? 200 : MOST_SEEDS_FOR_A_BREAK);
+  return {
+    firstSeed,
+    lastSeed,
+    forSeconds: wholeNumber('--for', options['for'] ?? '86400', 1, 86_400),
+    servers: wholeNumber('--servers', options['servers'] ?? `${brokenBy?.servers ?? 3}`, 1, 9),
+    seconds: wholeNumber('--seconds', options['seconds'], 1, 3_600),
+    faults: faultsOf(options['faults']) ?? brokenBy?.faults ?? null,
+    brokenBy,
+    traceFile: options['trace'],
+    diagramFile: diagramFileOf(options['diagram']),
+    isVerbose: options['verbose'] === true,
+    shows: options['show'] === true,
+    variant: {
+      leases: options['master'] === true || brokenBy?.leases === true,
+      ...(brokenBy === null ? {} : { broken: () => brokenBy.replicaClass }),
+      ...(brokenBy === null ? {} : { skippedSaveSteps: brokenBy.skippedSaveSteps }),
+    },
+  };
+}
+
+function diagramFileOf(path: string | undefined): string | null {
+  if (path === undefined) return null;
+  checkDiagramFile('--diagram', path);
+  return path;
+}
+
+function seedsOf(options: Record<string, string | undefined>, most: number): [number, number] {
+  const { seed, seeds } = options;
+  if (seed !== undefined) {
+    const only = wholeNumber('--seed', seed, 0, Number.MAX_SAFE_INTEGER);
+    return [only, only];
+  }
+  if (seeds === undefined && options['for'] !== undefined) {
+    const first = Math.floor(Math.random() * 1e9);
+    return [first, Number.MAX_SAFE_INTEGER];
+  }
+  const [, from = '', to = ''] = /^([0-9]+)-([0-9]+)$/.exec(seeds ?? `1-${most}`) ?? [];
+  if (from === '' || Number(from) > Number(to)) {
+    throw new UsageError(`--seeds must be like 1-1000, not ${JSON.stringify(seeds)}`);
+  }
+  return [Number(from), Number(to)];
+}
+
+function faultsOf(list: string | undefined): readonly Fault[] | null {
+  if (list === undefined) return null;
+  if (list === 'none') return [];
+  return list.split(',').map((name) => {
+    const fault = FAULTS.find((known) => known === name);
+    if (fault !== undefined) return fault;
+    throw new UsageError(`--faults knows ${FAULTS.join(', ')}; not ${JSON.stringify(name)}`);
+  });
+}
+
+function breakOf(name: string | undefined): Break | null {
+  if (name === undefined) return null;
+  const found = BREAKS.find((known) => known.name === name);
+  if (found !== undefined) return found;
+  const names = BREAKS.map((known) => known.name).join(', ');
+  throw new UsageError(`--break knows ${names}; not ${JSON.stringify(name)}`);
+}
+
+await runProgram(async (args) => {
+  const options = readOptions(args);
+  process.exitCode = new Simulation(options).toTheEnd() ? 0 : 1;
+});
