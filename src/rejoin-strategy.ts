@@ -2,9 +2,9 @@
  * Rejoin: taking a server back that has lost its disk.
  *
  * Its promises and what it accepted are votes that others have counted. It must never vote again
- * where it has voted before, and it does not know where that was. So it listens and learns, asks the
- * others, and has a vote again only from an instance on in which it certainly had none. The idea
- * is that of "Paxos Made Live" (Chandra et al., 2007), §5.1.
+ * where it has voted before, and it does not know where that was. So it listens and learns, asks
+ * the others, and has a vote again only from an instance on in which it certainly had none. The
+ * idea is that of "Paxos Made Live" (Chandra et al., 2007), §5.1.
  *
  * **From which instance on?** A quorum's worth of *others* say which instance is open at theirs;
  * `M` is the highest of these. The server votes from `M + 2` on. Why is that enough?
@@ -104,7 +104,7 @@ export function Rejoin<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
 
     protected override whyNot(): Refusal | null {
       if (this.votes) return super.whyNot();
-      return { why: 'this server has lost its disk, and has no vote yet', master: this.master };
+      return { why: 'this server has no vote yet', master: this.master };
     }
 
     protected override advanced(link: Link | null): void {
@@ -121,7 +121,7 @@ export function Rejoin<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
 
     protected receiveRejoinAnswer(from: Uid, message: RejoinAnswer): void {
       if (message.question !== this.#question?.question)
-        return this.ignore('I do not ask that now');
+        return this.ignore('this run has not asked that');
       this.#opened.set(from, message.instanceNumber);
       const votesFrom = this.safeInstance([...this.#opened.values()]);
       if (votesFrom === null) return this.#say('counting');

@@ -14,7 +14,7 @@ export interface ServerState extends ChainState, AcceptorState<Link> {
 }
 
 /** What a disk must say, by throwing it, when a state was on it once and is there no more. */
-export const STATE_IS_MISSING = 'it is missing, and what this server has promised with it';
+export const STATE_IS_MISSING = 'it is missing, and with it all that was promised';
 
 /**
  * The state of server `uid` out of what its disk holds. Throws an `Error` with one plain sentence

@@ -4,12 +4,14 @@
  * ends with its traces being checked against the invariants.
  */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { suite, type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isLease, isUpdate, type Link, type UpdateLink } from '../src/chain.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import { RENEW_AFTER_MS } from '../src/master-strategy.ts';
 import { Random } from '../src/simulation/random.ts';
+import type { TraceEvent } from '../src/trace/events.ts';
 import { type Cluster, run, type Server, startCluster } from './processes.ts';
 
 const UPDATES = 50;
@@ -97,6 +99,46 @@ suite('A cluster of real processes', { concurrency: AT_ONCE }, () => {
     t.diagnostic(`it took ${tookMs.toFixed(1)} ms`);
     assert.ok(tookMs < 1_000, `it took ${tookMs} ms`);
     await allChosen(cluster);
+  });
+
+  test('takes a server back that has lost its state file, when it is told to', async (t) => {
+    const cluster = await startCluster(t, { flags: QUIET });
+    const [a, b, c] = cluster.servers as [Server, Server, Server];
+    await cluster.propose('A', 'one');
+    await cluster.waitFor('agreement', () => cluster.agreesOn('one'));
+    await b.kill();
+    rmSync(b.stateFile);
+    const exit = await run('server.ts', ...b.commandLine());
+    assert.equal(exit.code, 1);
+    assert.match(
+      exit.stderr,
+      /B\.json cannot be used: it is missing, .* as none: start it with --re/,
+    );
+    assert.equal(b.state, null);
+
+    await b.start('--rejoin');
+    const { votesFrom } = (await b.waitForEvent('a safe instance', (event) => {
+      return event.event === 'rejoin' && event.what === 'waiting';
+    })) as TraceEvent & { event: 'rejoin' };
+    assert.equal(votesFrom, 4);
+    for (const [uid, value] of [['A', 'two'] as const, ['C', 'three'] as const]) {
+      await cluster.propose(uid, value);
+      await cluster.waitFor('agreement', () => cluster.agreesOn(value));
+    }
+    await c.kill();
+    await cluster.propose('B', 'four');
+    await cluster.waitFor('a quorum of A and B', () => {
+      return [a, b].every(({ state }) => state?.currentValue === 'four');
+    });
+    await b.kill();
+    const again = await run('server.ts', ...b.commandLine('--rejoin'));
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /B\.json is there, and --rejoin is for a server that has lost it/);
+    await b.start();
+    await c.start();
+    await cluster.propose('B', 'five');
+    await cluster.waitFor('agreement', () => cluster.agreesOn('five'));
+    await assertInvariants(cluster);
   });
 
   testLoads('a good network', []);

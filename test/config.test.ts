@@ -80,6 +80,7 @@ suite('The options of a server', () => {
     const options = readServerOptions(['A']);
     assert.equal(options.uid, 'A');
     assert.equal(options.isMaster, false);
+    assert.equal(options.rejoins, false);
     assert.equal(options.traceFile, null);
     assert.deepEqual(options.faults, { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 });
   });
@@ -100,6 +101,20 @@ suite('The options of a server', () => {
     assert.equal(wantsColour(options, false, ''), false);
     assert.equal(wantsColour(options, true, '1'), false);
     assert.equal(wantsColour(readServerOptions(['A', '--no-color']), true, ''), false);
+  });
+
+  test('let a server rejoin where a quorum of others can be', (t) => {
+    for (const [count, others] of [
+      [1, /it has no others$/],
+      [2, /one other server is none$/],
+      [3, null],
+    ] as const) {
+      const file = join(temporaryDirectory(t), 'cluster.json');
+      writeFileSync(file, JSON.stringify(servers(count)));
+      const read = () => readServerOptions(['A', '--rejoin', '--cluster', file, '--trust-network']);
+      if (others === null) assert.equal(read().rejoins, true);
+      else assert.throws(read, isUsageError(others));
+    }
   });
 
   const bad: [string[], RegExp][] = [

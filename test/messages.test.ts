@@ -205,7 +205,7 @@ test('the fields of another type', () => {
     for (const other of EVERY_SAMPLE) {
       const isSame =
         Object.keys(message).join() === Object.keys(other).join() &&
-        ('proposalValue' in message || message.type === other.type);
+        ('proposalValue' in message || 'question' in message || message.type === other.type);
       const text = JSON.stringify({ seq: 1, ...message, type: other.type });
       assert.equal('rejected' in decodeText(text), !isSame, text);
     }

@@ -294,7 +294,7 @@ function sayRejoin({ what, votesFrom, answers, quorum }: Event<'rejoin'>): Phras
   }
 }
 
-/** It was heard in time, and is not answered for a reason; all other reasons are that it is late. */
+/** Heard in time, and not answered for a reason; all other reasons are that it came too late. */
 export function isRefusal({ why }: Event<'ignore'>): boolean {
   return why.includes('lease') || why.includes('votes');
 }

@@ -1,7 +1,7 @@
 /** The command line of `server.ts`. */
 import { Command } from 'commander';
 import { DEFAULT_STATE_DIR } from '../../config.ts';
-import type { Uid } from '../composable-paxos.ts';
+import { quorumOf, type Uid } from '../composable-paxos.ts';
 import { addressOf, type Cluster } from './cluster-file.ts';
 import { UsageError } from './failure.ts';
 import { chosenCluster, parseArguments } from './program.ts';
@@ -11,6 +11,8 @@ import type { NetworkFaults, Protection } from './udp-messenger.ts';
 export interface ServerOptions {
   readonly uid: Uid;
   readonly isMaster: boolean;
+  /** It has lost its state, and knows it. */
+  readonly rejoins: boolean;
   readonly cluster: Cluster;
   readonly stateDirectory: string;
   readonly traceFile: string | null;
@@ -39,6 +41,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
+    .option('--rejoin', 'the state of this server is lost: listen first, and vote when it is safe')
     .option('--trace <FILE>', 'append every event to this file, one line of JSON each')
     .option('--drop <P>', 'lose a datagram to a peer with this probability', '0')
     .option('--duplicate <P>', 'send a datagram to a peer twice with this probability', '0')
@@ -54,10 +57,13 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
 
   const cluster = chosenCluster(options['cluster']);
   addressOf(cluster, uid);
+  const rejoins = options['rejoin'] === true;
+  if (rejoins) checkQuorumOfOthers(cluster.size);
   const [minDelayMs, maxDelayMs] = delayOf(options['delay']);
   return {
     uid,
     isMaster: options['master'] === true,
+    rejoins,
     cluster,
     stateDirectory: options['stateDir'],
     traceFile: options['trace'] ?? null,
@@ -75,6 +81,12 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     isQuiet: options['quiet'] === true,
     isColoured: options['color'] === true,
   };
+}
+
+function checkQuorumOfOthers(servers: number): void {
+  if (quorumOf(servers) < servers) return;
+  const others = servers === 1 ? 'it has no others' : 'one other server is none';
+  throw new UsageError(`--rejoin must ask a quorum of the others, and in this cluster ${others}`);
 }
 
 function probabilityOf(option: string, text: string): number {

@@ -334,7 +334,7 @@ function sayIgnore(event: Event<'ignore'>, occasion: Occasion): Saying {
 /** `event.instanceNumber` is the instance that is open here. */
 function whyIgnored({ instanceNumber: open, why }: Event<'ignore'>, message: Saying): string {
   const instanceNumber = message.instanceNumber ?? open;
-  if (message.isChatter) return why;
+  if (message.isChatter || message.verb === VERBS.rejoin_answer) return why;
   if (instanceNumber > open) return `I am behind: my open instance is #${open}`;
   const isAnswer = message.verb === 'promise' || message.verb === 'nack';
   return instanceNumber < open || isAnswer ? `late: ${why}` : `no answer: ${why}`;

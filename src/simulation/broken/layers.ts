@@ -345,16 +345,6 @@ function OldAnswersCount<TBase extends Constructor<Rejoin>>(Base: TBase) {
   };
 }
 
-/** Answers others although it has lost its own votes. */
-function AnswersWithoutVote<TBase extends Constructor<Rejoin>>(Base: TBase) {
-  return class AnswersWithoutVote extends Base {
-    protected override receiveRejoinRequest(from: Uid, { question }: RejoinRequest): void {
-      const { instanceNumber } = this;
-      this.environment.messenger.send([from], { type: 'rejoin_answer', instanceNumber, question });
-    }
-  };
-}
-
 const SOUND_REST = {
   leases: false,
   servers: 3,
@@ -513,15 +503,6 @@ const LAYER_BREAKS: readonly Break[] = [
     invariants: [5],
     faults: ['lost disks', 'lateness'],
     replicaClass: class BrokenReplica extends OldAnswersCount(PlainReplica) {},
-  },
-  {
-    ...SOUND_REST,
-    name: 'answers-without-vote',
-    breaks: 'a server that has lost its disk answers another one that has',
-    invariants: [5],
-    servers: 5,
-    faults: ['lost disks', 'cuts', 'loss'],
-    replicaClass: class BrokenReplica extends AnswersWithoutVote(PlainReplica) {},
   },
   {
     ...SOUND_REST,
