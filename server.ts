@@ -9,8 +9,8 @@
  *   - `BackoffResolution`  drives the open instance to its end, whatever gets lost
  *   - `UpdateQueue`        keeps what clients ask for until it is in the chain
  *   - `MasterLeases`       lets one server at a time propose, in one round trip
- *   - `ClientAnswers`      answers clients that wait: what is chosen, what the value is
  *   - `Rejoin`             takes a server back that has lost its disk, and with it its votes
+ *   - `ClientAnswers`      answers clients that wait: what is chosen, what the value is
  *
  * No layer knows of sockets, files or clocks. `src/node/` brings them to the real ones.
  */
@@ -25,12 +25,12 @@ import { BackoffResolution } from './src/resolution-strategy.ts';
 import { CatchUp } from './src/sync-strategy.ts';
 import { UpdateQueue } from './src/update-queue.ts';
 
-class PlainReplica extends Rejoin(
-  ClientAnswers(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue)))),
+class PlainReplica extends ClientAnswers(
+  Rejoin(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue)))),
 ) {}
 
-class MasterReplica extends Rejoin(
-  ClientAnswers(MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))),
+class MasterReplica extends ClientAnswers(
+  Rejoin(MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))),
 ) {}
 
 await runProgram(async (args) => {

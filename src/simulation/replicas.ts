@@ -7,10 +7,10 @@ import { BackoffResolution } from '../resolution-strategy.ts';
 import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
 
-export class PlainReplica extends Rejoin(
-  ClientAnswers(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue)))),
+export class PlainReplica extends ClientAnswers(
+  Rejoin(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue)))),
 ) {}
 
-export class MasterReplica extends Rejoin(
-  ClientAnswers(MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))),
+export class MasterReplica extends ClientAnswers(
+  Rejoin(MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))),
 ) {}
