@@ -24,6 +24,10 @@
  * life may be older than what that life did afterwards. And what is lost remains lost until the
  * disk says from where on the server votes: until then every restart asks anew.
  *
+ * Leases need nothing more. What an earlier life knew of one is in the chain before `M + 2`, and
+ * whichever way the server gets there, by links or by jumps, it is bound for a whole window from
+ * then on. A lease of its own it does not believe in: it did not ask for it in this run.
+ *
  * Two consequences. A server that has lost its disk counts as one that is down until it votes
  * again, and that takes two more links of the chain. And in a cluster of one or two servers
  * it never comes back: there is no quorum of others.
