@@ -32,7 +32,7 @@
  * again, and that takes two more links of the chain. And in a cluster of one or two servers
  * it never comes back: there is no quorum of others.
  */
-import type { Link } from './chain.ts';
+import type { Link, LinkId } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { Timer } from './environment.ts';
 import type { Accept, PeerMessage, Prepare, RejoinAnswer, RejoinRequest } from './messages.ts';
@@ -58,7 +58,7 @@ export function safeInstance(opened: readonly number[], quorum: number): number 
 export function Rejoin<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
   return class Rejoin extends Base {
     /** What this run asks, until enough have answered. */
-    #question: RejoinRequest | null = null;
+    #question: LinkId | null = null;
     /** Which instance is open at each that has answered it. */
     readonly #opened = new Map<Uid, number>();
     #askAgain: Timer | null = null;
@@ -69,10 +69,10 @@ export function Rejoin<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
       if (this.votes) return;
       this.#isListening = true;
       if (this.votesFrom !== null) return this.#say('waiting');
-      const question = this.newLinkId(); // no other run has one like that
-      this.#question = { type: 'rejoin_request', instanceNumber: this.instanceNumber, question };
+      const { instanceNumber } = this;
+      this.#question = this.newLinkId(); // no other run has one like that
       this.#say('asking');
-      this.#ask();
+      this.#ask({ type: 'rejoin_request', instanceNumber, question: this.#question });
     }
 
     override stop(): void {
@@ -124,8 +124,7 @@ export function Rejoin<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
     }
 
     protected receiveRejoinAnswer(from: Uid, message: RejoinAnswer): void {
-      if (message.question !== this.#question?.question)
-        return this.ignore('this run has not asked that');
+      if (message.question !== this.#question) return this.ignore('this run has not asked that');
       this.#opened.set(from, message.instanceNumber);
       const votesFrom = this.safeInstance([...this.#opened.values()]);
       if (votesFrom === null) return this.#say('counting');
@@ -135,7 +134,6 @@ export function Rejoin<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
       this.voteFrom(votesFrom);
       this.#say('waiting');
       this.#endListening();
-      this.pursue();
     }
 
     /** From when on it may vote, if these are open at others. */
@@ -143,10 +141,9 @@ export function Rejoin<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
       return safeInstance(opened, this.quorum);
     }
 
-    #ask(): void {
-      if (this.#question === null) return;
-      this.sendToPeers(this.#question);
-      this.#askAgain = this.environment.clock.after(ASK_AGAIN_AFTER_MS, () => this.#ask());
+    #ask(request: RejoinRequest): void {
+      this.sendToPeers(request);
+      this.#askAgain = this.environment.clock.after(ASK_AGAIN_AFTER_MS, () => this.#ask(request));
     }
 
     #endListening(): void {
