@@ -482,7 +482,7 @@ test('the session in three terminals goes as told, and its traces pass the check
   assert.deepEqual([withoutFigures(checked.stdout.trimEnd())], shown.map(withoutFigures));
 });
 
-/** Does what a section about a deleted state file says; returns what servers said that did not start. */
+/** Does what a section about a deleted state file says; returns what failed starts said. */
 async function loseState(t: TestContext, section: string, checks: number): Promise<string[]> {
   const cluster = await prepareCluster(t);
   const traces = cluster.servers.map(({ traceFile }) => traceFile);

@@ -91,6 +91,11 @@ const CROWD = MAX_REMEMBERED_CLIENTS + 10;
 const FAULTY_SHARE = 0.5;
 /** New values come after this share of the time for healing. */
 const PROBE_SHARE = 0.75;
+/**
+ * So much longer takes the healing of lost disks. A server is as good as down until it has its vote
+ * again, and if it is the one that the chain names as master, its lease must run out first.
+ */
+const LOST_DISK_MS = 30_000;
 /** A clean stop may take so long, and none begins later than this before the healing. */
 const STOP_MS = 2_500;
 
@@ -107,8 +112,8 @@ export function drawSchedule(
   const uids = [...'ABCDEFGHI'].slice(0, servers);
   const mix = new Random(seed, 'mix');
   const drawn = faults ?? withoutContradiction(FAULTS.filter((fault) => mix.chance(oddsOf(fault))));
-  const endMs = seconds * 1_000;
-  const healMs = endMs * FAULTY_SHARE;
+  const healMs = seconds * 1_000 * FAULTY_SHARE;
+  const endMs = seconds * 1_000 + (drawn.includes('lost disks') ? LOST_DISK_MS : 0);
   const probeMs = healMs + PROBE_SHARE * (endMs - healMs);
   const drift = new Random(seed, 'drift');
   const rate = () => {
