@@ -3,7 +3,9 @@
  *
  * A save writes a new file beside the old one, brings it to the disk, and renames it over the old
  * one. So there is always one whole file under the name. The directory is brought to the
- * disk, too: a rename that a power cut undoes would bring the old promise back.
+ * disk, too: a rename that a power cut undoes would bring the old promise back. Windows refuses
+ * that for directories; there a power cut, and nothing less, may undo the last save, and with it
+ * a promise or an acceptance that others have counted.
  *
  * Beside it lies a *mark*, made once, before the first save returns, and so before anything is said
  * that depends on it. If the file is missing one day, the mark tells that there was one.
@@ -44,6 +46,7 @@ export class JsonStateFile {
   readonly #temporaryPath: string;
   readonly #markPath: string;
   readonly #fs: FileSystem;
+  readonly #platform: NodeJS.Platform;
   /** Kept open: bringing the directory to the disk is part of every save. */
   readonly #directory: number;
   #isMarked = false;
@@ -53,12 +56,18 @@ export class JsonStateFile {
    * in it is changed. One server at a time may use it; the port that a server binds before it
    * comes here sees to that. Throws a `Failure` if the directory cannot be had.
    */
-  constructor(directory: string, uid: Uid, fs: FileSystem = nodeFs) {
+  constructor(
+    directory: string,
+    uid: Uid,
+    fs: FileSystem = nodeFs,
+    platform: NodeJS.Platform = process.platform,
+  ) {
     this.path = join(directory, `${uid}.json`);
     this.#uid = uid;
     this.#temporaryPath = `${this.path}.tmp`;
     this.#markPath = join(directory, `${uid}.mark`);
     this.#fs = fs;
+    this.#platform = platform;
     try {
       this.#createDirectory(resolve(directory));
       this.#directory = fs.openSync(directory, O_RDONLY | O_DIRECTORY);
@@ -84,7 +93,7 @@ export class JsonStateFile {
     if (bytes.length === 0) throw new Error('it is empty');
     // Who saved it may have been killed after the rename and before this, or before the mark.
     this.#try('kept', () => {
-      this.#fs.fsyncSync(this.#directory);
+      this.#syncDirectory(this.#directory);
       this.#mark();
     });
 
@@ -99,7 +108,7 @@ export class JsonStateFile {
     this.#try('written', () => {
       this.#write(this.#createTemporary(), Buffer.from(`${JSON.stringify(state)}\n`));
       this.#fs.renameSync(this.#temporaryPath, this.path);
-      this.#fs.fsyncSync(this.#directory);
+      this.#syncDirectory(this.#directory);
       this.#mark();
     });
   }
@@ -124,6 +133,16 @@ export class JsonStateFile {
       if (codeOf(error) === null) throw error;
       const why = `cannot be ${done}: ${describe(error)}`;
       throw new Failure(`the state file ${this.path} ${why}; mend that, then start it again`);
+    }
+  }
+
+  /** Its new names survive a power cut, wherever a system can promise that. */
+  #syncDirectory(directory: number): void {
+    try {
+      this.#fs.fsyncSync(directory);
+    } catch (error) {
+      const isRefused = this.#platform === 'win32' && codeOf(error) === 'EPERM';
+      if (!isRefused) throw error;
     }
   }
 
@@ -154,7 +173,7 @@ export class JsonStateFile {
     if (!this.#has(this.#markPath)) {
       const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
       this.#write(this.#fs.openSync(this.#markPath, flags, FILE_MODE), Buffer.from(MARK));
-      this.#fs.fsyncSync(this.#directory);
+      this.#syncDirectory(this.#directory);
     }
     this.#isMarked = true;
   }
@@ -189,10 +208,16 @@ export class JsonStateFile {
     if (first === undefined) return;
     for (let made = directory; made.length >= first.length; made = dirname(made)) {
       const parent = this.#fs.openSync(dirname(made), O_RDONLY | O_DIRECTORY);
-      this.#fs.fsyncSync(parent);
+      this.#syncDirectory(parent);
       this.#fs.closeSync(parent);
     }
   }
+}
+
+/** What a save is not worth on this system, in a sentence for whoever starts a server; or null. */
+export function whatMayBeLost(platform: NodeJS.Platform = process.platform): string | null {
+  if (platform !== 'win32') return null;
+  return 'on Windows a power cut may undo the last save: a promise may be forgotten then';
 }
 
 function parse(bytes: Uint8Array): unknown {

@@ -2,8 +2,9 @@
 import { Command } from 'commander';
 import { DEFAULT_STATE_DIR } from '../../config.ts';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
-import { addressOf, type Cluster } from './cluster-file.ts';
-import { UsageError } from './failure.ts';
+import type { TimeStyle } from '../trace/console.ts';
+import { type Address, addressOf, type Cluster, parseAddress } from './cluster-file.ts';
+import { describe, UsageError } from './failure.ts';
 import { chosenCluster, parseArguments } from './program.ts';
 import { chosenKey, KEY_FILE_HELP } from './shared-key.ts';
 import type { NetworkFaults, Protection } from './udp-messenger.ts';
@@ -14,6 +15,8 @@ export interface ServerOptions {
   /** It has lost its state, and knows it. */
   readonly rejoins: boolean;
   readonly cluster: Cluster;
+  /** Where it listens, if that is not the address that the others use; null: it is. */
+  readonly listen: Address | null;
   readonly stateDirectory: string;
   readonly traceFile: string | null;
   readonly faults: NetworkFaults;
@@ -21,6 +24,7 @@ export interface ServerOptions {
   readonly isVerbose: boolean;
   readonly isQuiet: boolean;
   readonly isColoured: boolean;
+  readonly time: TimeStyle;
 }
 
 const LONGEST_DELAY_MS = 60_000;
@@ -40,6 +44,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .argument('<uid>', 'which server this is: one capital letter')
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
+    .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
     .option('--rejoin', 'the state of this server is lost: listen first, and vote when it is safe')
     .option('--trace <FILE>', 'append every event to this file, one line of JSON each')
@@ -50,7 +55,8 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--trust-network', 'without a key: let other machines reach this server all the same')
     .option('-v, --verbose', 'show all events, not only those that tell the story')
     .option('-q, --quiet', 'show no events at all: making their lines takes time')
-    .option('--no-color', 'plain text (also: environment variable NO_COLOR)')
+    .option('--time <STYLE>', 'short: minutes and seconds; full: date and time of day', 'short')
+    .option('--no-color', 'plain text (also: NO_COLOR; the opposite: FORCE_COLOR)')
     .addHelpText('after', EXAMPLES);
   const [uid = ''] = parseArguments(command, args);
   const options = command.opts();
@@ -65,6 +71,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     isMaster: options['master'] === true,
     rejoins,
     cluster,
+    listen: listenAt(options['listen']),
     stateDirectory: options['stateDir'],
     traceFile: options['trace'] ?? null,
     faults: {
@@ -80,6 +87,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     isVerbose: options['verbose'] === true,
     isQuiet: options['quiet'] === true,
     isColoured: options['color'] === true,
+    time: timeStyleOf(options['time']),
   };
 }
 
@@ -87,6 +95,19 @@ function checkQuorumOfOthers(servers: number): void {
   if (quorumOf(servers) < servers) return;
   const others = servers === 1 ? 'it has no others' : 'one other server is none';
   throw new UsageError(`--rejoin must ask a quorum of the others, and in this cluster ${others}`);
+}
+
+function listenAt(text: string | undefined): Address | null {
+  try {
+    return text === undefined ? null : parseAddress('--listen', text);
+  } catch (error) {
+    throw new UsageError(describe(error));
+  }
+}
+
+function timeStyleOf(text: string): TimeStyle {
+  if (text === 'short' || text === 'full') return text;
+  throw new UsageError(`--time must be short or full, not ${JSON.stringify(text)}`);
 }
 
 function probabilityOf(option: string, text: string): number {
