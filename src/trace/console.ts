@@ -54,9 +54,11 @@ const CONSEQUENCES: Readonly<Record<Message['type'], readonly TraceEvent['event'
   rejoin_answer: ['rejoin', 'ignore'],
   request: ['update', 'ignore'],
   read: ['ignore'],
+  reach: ['ignore'],
   status: ['ignore'],
   chosen: [],
   value: [],
+  reached: [],
   refused: [],
   status_report: [],
 };
