@@ -14,14 +14,7 @@ import {
 import type { AcceptorState, Uid } from '../../composable-paxos.ts';
 import type { ClientAddress, Environment, Messenger, Timer } from '../../environment.ts';
 import { HOLDER_WINDOW_MS, type MasterLeases } from '../../master-strategy.ts';
-import type {
-  ClientMessage,
-  PeerMessage,
-  Question,
-  RejoinAnswer,
-  RejoinRequest,
-  Reply,
-} from '../../messages.ts';
+import type { ClientMessage, Question, Reply } from '../../messages.ts';
 import { type Rejoin, safeInstance } from '../../rejoin-strategy.ts';
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
@@ -348,23 +341,6 @@ function votesTooSoon(by: number) {
     };
 }
 
-/** Takes the answer to what an earlier life asked for one to its own question. */
-function OldAnswersCount<TBase extends Constructor<Rejoin>>(Base: TBase) {
-  return class OldAnswersCount extends Base {
-    #asked: RejoinRequest | null = null;
-
-    protected override sendToPeers(message: PeerMessage): void {
-      if (message.type === 'rejoin_request') this.#asked = message;
-      super.sendToPeers(message);
-    }
-
-    protected override receiveRejoinAnswer(from: Uid, message: RejoinAnswer): void {
-      const { question } = this.#asked ?? message;
-      super.receiveRejoinAnswer(from, { ...message, question });
-    }
-  };
-}
-
 const SOUND_REST = {
   leases: false,
   servers: 3,
@@ -522,14 +498,6 @@ const LAYER_BREAKS: readonly Break[] = [
     invariants: [5],
     faults: ['lost disks', 'delay', 'loss'],
     replicaClass: class BrokenReplica extends votesTooSoon(1)(PlainReplica) {},
-  },
-  {
-    ...SOUND_REST,
-    name: 'old-answers-count',
-    breaks: 'after a lost disk an answer counts that an earlier life asked for',
-    invariants: [5],
-    faults: ['lost disks', 'lateness'],
-    replicaClass: class BrokenReplica extends OldAnswersCount(PlainReplica) {},
   },
   {
     ...SOUND_REST,
