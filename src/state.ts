@@ -2,14 +2,19 @@
  * What a server keeps on disk, `<state-dir>/<uid>.json`: the chain up to its open instance, and
  * what its acceptor has promised and accepted in that instance.
  */
-import type { ChainState, Link } from './chain.ts';
-import { type AcceptorState, compareProposalIds, type Uid } from './composable-paxos.ts';
+import { type ChainState, EMPTY_CHAIN, type Link } from './chain.ts';
+import { type AcceptorState, compareProposalIds, type Uid, UNTOUCHED } from './composable-paxos.ts';
 import { isRecord, wrongStateField } from './messages.ts';
 
 export interface ServerState extends ChainState, AcceptorState<Link> {
   readonly uid: Uid;
   readonly instanceNumber: number;
+  /** It votes from this instance on; null: it has lost its votes, see `rejoin-strategy.ts`. */
+  readonly votesFrom: number | null;
 }
+
+/** What a disk must say, by throwing it, when a state was on it once and is there no more. */
+export const STATE_IS_MISSING = 'it is missing, and with it all that was promised';
 
 /**
  * The state of server `uid` out of what its disk holds. Throws an `Error` with one plain sentence
@@ -20,10 +25,12 @@ export function readServerState(stored: unknown, uid: Uid, uids: readonly Uid[])
   if (typeof stored['uid'] === 'string' && stored['uid'] !== uid) {
     throw new Error(`it belongs to server ${JSON.stringify(stored['uid'].slice(0, 20))}`);
   }
-  const wrong = wrongStateField(stored, uids);
+  // A server that never lost its votes has voted from the first instance on, and need not say so.
+  const whole = { votesFrom: 1, ...stored };
+  const wrong = wrongStateField(whole, uids);
   if (wrong !== null) throw new Error(`its ${wrong}`);
 
-  const state = stored as unknown as ServerState;
+  const state = whole as unknown as ServerState;
   if ((state.acceptedId === null) !== (state.acceptedValue === null)) {
     throw new Error('it names an accepted id without its value, or a value without its id');
   }
@@ -31,6 +38,11 @@ export function readServerState(stored: unknown, uid: Uid, uids: readonly Uid[])
     throw new Error('its promise is below what it has accepted');
   }
   return state;
+}
+
+/** The state of a server that has lost its own, and knows that it has. */
+export function lostState(uid: Uid): ServerState {
+  return { uid, instanceNumber: 1, votesFrom: null, ...EMPTY_CHAIN, ...UNTOUCHED };
 }
 
 /** The part of a state that the acceptor of the open instance goes on from. */

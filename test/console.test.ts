@@ -58,7 +58,13 @@ const lease: Link = { lease: 'A', id: 'A-00000000-2' };
 const handedBack: Link = { lease: null, id: 'A-00000000-3' };
 const round = { instanceNumber: 3, proposalId: id(2, 'A') };
 const their = { instanceNumber: 3, proposalId: id(2, 'B') };
-const state: ServerState = { uid: 'A', instanceNumber: 3, ...EMPTY_CHAIN, ...UNTOUCHED };
+const state: ServerState = {
+  uid: 'A',
+  instanceNumber: 3,
+  votesFrom: 1,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 
 const receive = (from: Uid | null, message: Message): What => {
   return { event: 'receive', from, seq: 5, message };
@@ -523,6 +529,10 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     lease: (['wanted', 'ours', 'theirs', 'unknown', 'over'] as const).map((what) => {
       return { event: 'lease', what, holder: 'B', instanceNumber: number, lastsMs: number };
     }),
+    rejoin: (['asking', 'counting', 'waiting', 'voting'] as const).map((what) => {
+      const far = { instanceNumber: number, votesFrom: number };
+      return { event: 'rejoin', what, ...far, answers: number, quorum: number };
+    }),
     send: [send(['B', 'C'], message), send(['B'], { ...catchUp, currentValue: value })],
     receive: [
       receive('B', message),
@@ -542,7 +552,7 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     save: [savedEvent(full)],
     resume: [{ event: 'resume', uids: ['A'], layers: ['Base'], state: full }],
     fail: [{ event: 'fail', why: value }],
-    crash: [{ event: 'crash', where: value, lost: null }],
+    crash: [null, 'disk' as const].map((lost) => ({ event: 'crash', where: value, lost })),
   };
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type ChainState, EMPTY_CHAIN, type Link, MAX_REMEMBERED_CLIENTS } from '../src/chain.ts';
 import { type ProposalId, type Uid, UNTOUCHED } from '../src/composable-paxos.ts';
 import { MAX_NUMBER, MAX_VALUE_BYTES } from '../src/messages.ts';
-import { acceptorOf, readServerState, type ServerState } from '../src/state.ts';
+import { acceptorOf, lostState, readServerState, type ServerState } from '../src/state.ts';
 import { printable } from '../src/trace/printable.ts';
 
 const UIDS = ['A', 'B', 'C'];
@@ -16,10 +16,17 @@ const chain: ChainState = {
   requests: [{ client: '0123456789abcdef', number: 3, instanceNumber: 6 }],
   forgottenUpTo: 0,
 };
-const FRESH: ServerState = { uid: 'A', instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
+const FRESH: ServerState = {
+  uid: 'A',
+  instanceNumber: 1,
+  votesFrom: 1,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 const FULL: ServerState = {
   uid: 'A',
   instanceNumber: 7,
+  votesFrom: 3,
   ...chain,
   promisedId: id(5, 'C'),
   acceptedId: id(4, 'B'),
@@ -45,9 +52,14 @@ test('what a server saves is what it reads', () => {
   const promiseOnly = { ...FULL, acceptedId: null, acceptedValue: null };
   const justAccepted = { ...FULL, promisedId: FULL.acceptedId };
   const lease = { ...FULL, acceptedValue: { lease: null, id: link.id } };
-  for (const state of [FRESH, FULL, promiseOnly, justAccepted, lease]) {
+  for (const state of [FRESH, FULL, promiseOnly, justAccepted, lease, lostState('A')]) {
     assert.deepEqual(readServerState(JSON.parse(JSON.stringify(state)), 'A', UIDS), state);
   }
+});
+
+test('a state from before servers could rejoin has a vote from the first instance on', () => {
+  const { votesFrom: _, ...old } = FULL;
+  assert.deepEqual(readServerState(old, 'A', UIDS), { ...FULL, votesFrom: 1 });
 });
 
 test('the largest state is read, too', () => {
@@ -62,6 +74,7 @@ test('the largest state is read, too', () => {
   const state: ServerState = {
     uid: 'I',
     instanceNumber: number,
+    votesFrom: number,
     currentValue: value,
     lease: { holder: 'I', id: linkId('I') },
     latestUpdateIds: Object.fromEntries(uids.map((uid) => [uid, linkId(uid)])),
@@ -97,7 +110,7 @@ test('a state that is no object', () => {
 });
 
 test('a state that lacks a field, or has one too many', () => {
-  for (const name of Object.keys(FULL)) {
+  for (const name of Object.keys(FULL).filter((known) => known !== 'votesFrom')) {
     const rest = Object.fromEntries(Object.entries(FULL).filter(([field]) => field !== name));
     refuses(rest, new RegExp(`${name} is missing`));
   }

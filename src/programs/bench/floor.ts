@@ -73,6 +73,7 @@ class FloorServer {
     this.#file.save({
       uid: this.#uid,
       instanceNumber,
+      votesFrom: 1,
       currentValue: link.update,
       lease: { holder: proposalId.uid, id: link.id },
       latestUpdateIds: { [proposalId.uid]: link.id },
