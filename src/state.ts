@@ -4,26 +4,33 @@
  */
 import type { ChainState, Link } from './chain.ts';
 import { type AcceptorState, compareProposalIds, type Uid } from './composable-paxos.ts';
+import { MustStop } from './environment.ts';
 import { isRecord, wrongStateField } from './messages.ts';
 
 export interface ServerState extends ChainState, AcceptorState<Link> {
   readonly uid: Uid;
+  /** All servers of the cluster. A promise is worth something among them, and nowhere else. */
+  readonly members: readonly Uid[];
   readonly instanceNumber: number;
 }
 
 /**
- * The state of server `uid` out of what its disk holds. Throws an `Error` with one plain sentence
- * when that cannot be it. Nothing is ever repaired: a forgotten promise can undo a chosen value.
+ * The state of server `uid` in a cluster of `uids`, out of what its disk holds. Throws an `Error`
+ * with one plain sentence when that cannot be it, a `MustStop` if it is of another cluster. Nothing
+ * is ever repaired: a forgotten promise can undo a chosen value.
  */
 export function readServerState(stored: unknown, uid: Uid, uids: readonly Uid[]): ServerState {
   if (!isRecord(stored)) throw new Error('it does not hold a JSON object');
   if (typeof stored['uid'] === 'string' && stored['uid'] !== uid) {
     throw new Error(`it belongs to server ${JSON.stringify(stored['uid'].slice(0, 20))}`);
   }
-  const wrong = wrongStateField(stored, uids);
+  // One from before members were kept gets those with whom it is read first.
+  const { members = uids } = stored;
+  checkMembers(members, uids);
+  const wrong = wrongStateField({ ...stored, members }, uids);
   if (wrong !== null) throw new Error(`its ${wrong}`);
 
-  const state = stored as unknown as ServerState;
+  const state = { ...stored, members } as unknown as ServerState;
   if ((state.acceptedId === null) !== (state.acceptedValue === null)) {
     throw new Error('it names an accepted id without its value, or a value without its id');
   }
@@ -31,6 +38,23 @@ export function readServerState(stored: unknown, uid: Uid, uids: readonly Uid[])
     throw new Error('its promise is below what it has accepted');
   }
   return state;
+}
+
+/**
+ * Among other members other groups are quorums, and one of these need not share a server with one
+ * of those. So what was chosen there could be overlooked here.
+ */
+function checkMembers(members: unknown, uids: readonly Uid[]): void {
+  const isUids =
+    Array.isArray(members) &&
+    members.every((uid) => typeof uid === 'string' && /^[A-Z]$/.test(uid));
+  if (!isUids) throw new Error('its members are not what they must be');
+  const [theirs, ours] = [members, uids].map((some) => some.toSorted().join(' '));
+  if (theirs === ours) return;
+  const advice =
+    'members cannot change: start it with the cluster file of before, ' +
+    'or begin anew with no state at all servers';
+  throw new MustStop(`its state is of cluster ${theirs}, not ${ours}; ${advice}`);
 }
 
 /** The part of a state that the acceptor of the open instance goes on from. */

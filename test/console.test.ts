@@ -51,7 +51,13 @@ const lease: Link = { lease: 'A', id: 'A-00000000-2' };
 const handedBack: Link = { lease: null, id: 'A-00000000-3' };
 const round = { instanceNumber: 3, proposalId: id(2, 'A') };
 const their = { instanceNumber: 3, proposalId: id(2, 'B') };
-const state: ServerState = { uid: 'A', instanceNumber: 3, ...EMPTY_CHAIN, ...UNTOUCHED };
+const state: ServerState = {
+  uid: 'A',
+  members: ['A'],
+  instanceNumber: 3,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 
 const receive = (from: Uid | null, message: Message): What => {
   return { event: 'receive', from, seq: 5, message };
@@ -540,7 +546,7 @@ test('what other lines say already is silent', () => {
 });
 
 test('sync chatter is for those who want to see all', () => {
-  const sync: PeerMessage = { type: 'sync_request', instanceNumber: 3 };
+  const sync: PeerMessage = { type: 'sync_request', instanceNumber: 3, digest: '' };
   const chatter: readonly What[] = [
     send(['B'], sync),
     receive('B', sync),

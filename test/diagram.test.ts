@@ -150,7 +150,7 @@ suite('An arrow', () => {
   });
 
   test('is not drawn for the chatter of servers that are equally far', () => {
-    const message = { type: 'sync_request', instanceNumber: 1 } as const;
+    const message = { type: 'sync_request', instanceNumber: 1, digest: '' } as const;
     const run = twoServers().tell('A', { event: 'send', to: ['B'], seq: 1, message });
     run.tell('B', { event: 'receive', from: 'A', seq: 1, message });
     const { arrows, rows } = diagramOf(run.events);

@@ -49,7 +49,13 @@ export class HandMadeRun {
 
   constructor(uids: readonly Uid[] = UIDS) {
     this.uids = uids;
-    const fresh = (uid: Uid) => ({ uid, instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED });
+    const fresh = (uid: Uid) => ({
+      uid,
+      members: uids,
+      instanceNumber: 1,
+      ...EMPTY_CHAIN,
+      ...UNTOUCHED,
+    });
     this.#states = new Map(uids.map((uid) => [uid, fresh(uid)]));
   }
 

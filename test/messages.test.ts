@@ -20,6 +20,7 @@ import {
 import { printable } from '../src/trace/printable.ts';
 
 const UIDS = ['A', 'B', 'C'];
+const DIGEST = '0123456789abcdef';
 const id = (number: number, uid: Uid): ProposalId => ({ number, uid });
 const update: Link = { update: 'hello', id: 'A-0123abcd-1' };
 const lease: Link = { lease: 'B', id: 'B-0123abcd-2' };
@@ -43,7 +44,7 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   nack: { type: 'nack', ...round, promisedProposalId: id(3, 'B') },
   accept: { type: 'accept', ...round, proposalValue: update },
   accepted: { type: 'accepted', ...round, proposalValue: update },
-  sync_request: { type: 'sync_request', instanceNumber: 3 },
+  sync_request: { type: 'sync_request', instanceNumber: 3, digest: DIGEST },
   catchup: {
     type: 'catchup',
     instanceNumber: 3,
@@ -271,9 +272,9 @@ test('a number that is none, or none to be believed', () => {
 });
 
 test('the largest and the smallest numbers', () => {
-  const largest = withField(SAMPLES.prepare, ['instanceNumber'], String(2 ** 48));
+  const largest = withField(SAMPLES.prepare, ['instanceNumber'], String(2 ** 49));
   assert.ok('message' in decodeText(largest));
-  assert.equal(MAX_NUMBER, 2 ** 48);
+  assert.equal(MAX_NUMBER, 2 ** 49);
   for (const seq of [0, MAX_NUMBER]) {
     assert.ok('message' in decodeText(withField(SAMPLES.prepare, ['seq'], String(seq))));
   }
@@ -591,7 +592,7 @@ function largestMessages(value: string): readonly Message[] {
     nack: { type: 'nack', ...large, promisedProposalId: proposalId },
     accept: { type: 'accept', ...large, proposalValue: link },
     accepted: { type: 'accepted', ...large, proposalValue: link },
-    sync_request: { type: 'sync_request', instanceNumber },
+    sync_request: { type: 'sync_request', instanceNumber, digest: DIGEST },
     catchup: {
       type: 'catchup',
       instanceNumber,

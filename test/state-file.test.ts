@@ -8,7 +8,7 @@ import { UNTOUCHED } from '../src/composable-paxos.ts';
 import { type FileSystem, JsonStateFile } from '../src/node/json-state-file.ts';
 import { temporaryDirectory } from './processes.ts';
 
-const STATE = { uid: 'A', instanceNumber: 7, ...EMPTY_CHAIN, ...UNTOUCHED };
+const STATE = { uid: 'A', members: ['A'], instanceNumber: 7, ...EMPTY_CHAIN, ...UNTOUCHED };
 
 suite('A state file', () => {
   test('that was never written is null, and opening it changes nothing', (t) => {

@@ -16,9 +16,16 @@ const chain: ChainState = {
   requests: [{ client: '0123456789abcdef', number: 3, instanceNumber: 6 }],
   forgottenUpTo: 0,
 };
-const FRESH: ServerState = { uid: 'A', instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
+const FRESH: ServerState = {
+  uid: 'A',
+  members: UIDS,
+  instanceNumber: 1,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 const FULL: ServerState = {
   uid: 'A',
+  members: UIDS,
   instanceNumber: 7,
   ...chain,
   promisedId: id(5, 'C'),
@@ -61,6 +68,7 @@ test('the largest state is read, too', () => {
   });
   const state: ServerState = {
     uid: 'I',
+    members: uids,
     instanceNumber: number,
     currentValue: value,
     lease: { holder: 'I', id: linkId('I') },

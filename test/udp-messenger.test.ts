@@ -14,7 +14,8 @@ import { freePort } from './processes.ts';
 const HOST = '127.0.0.1';
 const NOBODY = `${HOST}:9`;
 const NO_FAULTS: NetworkFaults = { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 };
-const HELLO: PeerMessage = { type: 'sync_request', instanceNumber: 3 };
+const DIGEST = '0123456789abcdef';
+const HELLO: PeerMessage = { type: 'sync_request', instanceNumber: 3, digest: DIGEST };
 const REQUEST_ID = '0123456789abcdef-1-1';
 const CHOSEN: Reply = { type: 'chosen', requestId: REQUEST_ID, instanceNumber: 3 };
 
@@ -55,7 +56,7 @@ suite('The UDP messenger', () => {
     const peer = await openPeer(t);
     const client = await openPeer(t);
     const { port, events, received, seen } = await openA(t, `${HOST}:${peer.port}`);
-    client.send(port, encodeDatagram(1, HELLO));
+    client.send(port, encodeDatagram(1, HELLO, 'A B'));
     client.send(port, encodeDatagram(2, CHOSEN));
     await seen('reject', 2);
     peer.send(port, encodeDatagram(3, { type: 'propose', value: 'x' }));
@@ -63,7 +64,7 @@ suite('The UDP messenger', () => {
     await seen('reject', 4);
     client.send(port, encodeDatagram(5, { type: 'propose', value: 'x' }));
     client.send(port, encodeDatagram(6, { type: 'status', requestId: REQUEST_ID }));
-    peer.send(port, encodeDatagram(7, HELLO));
+    peer.send(port, encodeDatagram(7, HELLO, 'A B'));
     await seen('receive', 3);
 
     const from = `${HOST}:${client.port}`;
@@ -215,6 +216,7 @@ async function openA(t: TestContext, addressOfB: string, faults: NetworkFaults =
 
   const received: string[] = [];
   messenger.deliverTo({
+    cluster: 'A B',
     receive: (from, message) => received.push(`${from}: ${message.type}`),
     receiveFromClient: (client, message) => received.push(`${client}: ${message.type}`),
   });

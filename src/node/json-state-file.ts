@@ -4,11 +4,17 @@
  * A save writes a new file beside the old one, brings it to the disk, and renames it over the old
  * one. So there is always one whole file under the name. The directory is brought to the
  * disk, too: a rename that a power cut undoes would bring the old promise back.
+ *
+ * The file begins with a checksum of the rest. Disks return other bytes than they were given, if
+ * rarely, and a promise or a value that is not the one that was saved must not be gone on from.
+ * Whoever edits the file on purpose takes the checksum out.
  */
 import * as nodeFs from 'node:fs';
 import { constants } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Uid } from '../composable-paxos.ts';
+import { digestOfText } from '../digest.ts';
+import { isRecord } from '../messages.ts';
 import type { ServerState } from '../state.ts';
 import { codeOf, describe, Failure } from './failure.ts';
 
@@ -71,16 +77,20 @@ export class JsonStateFile {
     // Who saved it may have been killed after the rename and before this.
     this.#fs.fsyncSync(this.#directory);
 
-    const state = parse(bytes);
+    const stored = parse(bytes);
     // A file that says `null` is not the same as no file at all.
-    if (state === null) throw new Error('it does not hold a JSON object');
-    return state;
+    if (!isRecord(stored)) throw new Error('it does not hold a JSON object');
+    const { checksum, ...state } = stored;
+    // One from before there were checksums has none; the next save adds it.
+    if (checksum === undefined || checksum === checksumOf(state)) return state;
+    throw new Error('its checksum is wrong: what it holds is not what was saved');
   }
 
   /** Returns once the state would survive a power cut. Throws a `Failure` otherwise. */
   save(state: ServerState): void {
     try {
-      this.#writeTemporary(Buffer.from(`${JSON.stringify(state)}\n`));
+      const checksum = checksumOf(state);
+      this.#writeTemporary(Buffer.from(`${JSON.stringify({ checksum, ...state })}\n`));
       this.#fs.renameSync(this.#temporaryPath, this.path);
       this.#fs.fsyncSync(this.#directory);
     } catch (error) {
@@ -143,6 +153,11 @@ export class JsonStateFile {
       this.#fs.closeSync(parent);
     }
   }
+}
+
+/** The JSON text of what was read is that of what was written, its white space aside. */
+function checksumOf(state: object): string {
+  return digestOfText(JSON.stringify(state));
 }
 
 function parse(bytes: Uint8Array): unknown {

@@ -2,7 +2,9 @@
  * The network of a real server: one UDP socket for everything that it sends and receives.
  *
  * Peers are known by the address that a datagram comes from. Whoever else sends something is a
- * client, and may say what clients say. With a shared key, every datagram is sealed as well.
+ * client, and may say what clients say. With a shared key, every datagram is sealed as well. A
+ * datagram between servers names the cluster of its sender, and a server that means another one
+ * is not believed, whatever its address.
  */
 import type { KeyObject } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
@@ -56,6 +58,8 @@ const NO_PROTECTION: Protection = { key: null, trustsNetwork: false };
 
 /** Whoever gets what arrives: a replica. */
 export interface Receiver {
+  /** What it calls its cluster. */
+  readonly cluster: string;
   receive(from: Uid, message: PeerMessage): void;
   receiveFromClient(client: ClientAddress, message: ClientMessage): void;
 }
@@ -79,6 +83,7 @@ export class UdpMessenger implements Messenger {
   readonly #delayed = new Set<NodeJS.Timeout>();
   readonly #rejects: Throttle<Reject>;
   readonly #losses: Throttle<Lost>;
+  #receiver: Receiver | null = null;
   #seq = 0;
   #isClosed = false;
 
@@ -133,6 +138,7 @@ export class UdpMessenger implements Messenger {
 
   /** From now on every datagram is a turn of `receiver`. */
   deliverTo(receiver: Receiver): void {
+    this.#receiver = receiver;
     this.#socket.on('message', (bytes, { address: host, port }) => {
       this.#turns.run(() => this.#receive(receiver, bytes, { host, port }));
     });
@@ -146,7 +152,7 @@ export class UdpMessenger implements Messenger {
     if (this.#isClosed) return;
     this.#seq += 1;
     const seq = this.#seq;
-    const bytes = encodeDatagram(seq, message);
+    const bytes = encodeDatagram(seq, message, this.#receiver?.cluster);
     this.#turns.trace({ event: 'send', to, seq, message });
 
     const dropped = to.filter(() => Math.random() < this.#faults.drop);
@@ -222,7 +228,7 @@ export class UdpMessenger implements Messenger {
     );
     if ('rejected' in opened) return this.#reject(peer ?? address, opened.rejected);
     if ('answers' in opened) return this.#sendBack(source, opened.answers);
-    const decoded = decodeDatagram(opened.body, this.#uids);
+    const decoded = decodeDatagram(opened.body, this.#uids, receiver.cluster);
     if ('rejected' in decoded) return this.#reject(peer ?? address, decoded.rejected);
 
     const { seq, message } = decoded;

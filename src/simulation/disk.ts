@@ -5,12 +5,17 @@
  * A *killed process* loses nothing that was written. A *power cut* may undo a rename whose
  * directory was not fsynced yet, and which of them it undoes is a matter of luck. A file that
  * was renamed without having been fsynced may have its name after that, and nothing in it.
+ *
+ * A bit may flip, so that something else is read than was written. A checksum notices that; here
+ * it is known without one being computed.
  */
 import type { ServerState } from '../state.ts';
 
 /** The steps of a save, in order. */
 export const SAVE_STEPS = ['write', 'sync', 'rename', 'sync directory'] as const;
 export type SaveStep = (typeof SAVE_STEPS)[number];
+/** What a broken disk may do without: one of these steps, or the checksum. */
+export type Skippable = SaveStep | 'checksum';
 
 /** What is left of a file that was never fsynced. */
 const TORN = {};
@@ -31,7 +36,12 @@ export class Disk {
   /** What a process finds that is started now. */
   get content(): unknown {
     const file = this.#renamed.at(-1) ?? this.#named;
-    return file === null ? null : (this.#torn ?? file.state);
+    return file === null ? null : (this.#torn ?? this.#flipped ?? file.state);
+  }
+
+  /** Whether the checksum of that is wrong. */
+  get isFlipped(): boolean {
+    return this.#flipped !== null && !this.#isEdited;
   }
 
   /** What would certainly be found after a power cut; null: perhaps nothing at all. */
@@ -41,6 +51,20 @@ export class Disk {
 
   /** Set once a power cut has left a file with nothing in it. */
   #torn: object | null = null;
+  /** What is read instead of what was written, and whether a person has put it there. */
+  #flipped: ServerState | null = null;
+  #isEdited = false;
+
+  /** From now on something else is read. A person who edits the file takes the checksum out. */
+  flip(state: ServerState, isEdited = false): void {
+    this.#flipped = state;
+    this.#isEdited = isEdited;
+  }
+
+  /** The file is again what was written last: no older copy would do. */
+  mend(): void {
+    this.#flipped = null;
+  }
 
   /** One step of a save. `sync directory` stands for itself, too: nothing else need precede it. */
   step(step: SaveStep, state: ServerState | null): void {
@@ -54,6 +78,7 @@ export class Disk {
       case 'rename':
         if (this.#temporary !== null) this.#renamed.push(this.#temporary);
         this.#temporary = null;
+        this.#flipped = null;
         return;
       case 'sync directory':
         this.#named = this.#renamed.at(-1) ?? this.#named;

@@ -7,18 +7,22 @@
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Environment, Timer } from '../environment.ts';
 import {
+  highestNumberIn,
   isClientMessage,
+  isInstanceMessage,
   isPeerMessage,
+  MAX_NUMBER,
   type Message,
   type PeerMessage,
   type Reply,
+  wrongCluster,
 } from '../messages.ts';
 import type { ReplicatedValue } from '../replicated-value.ts';
 import type { ServerState } from '../state.ts';
 import type { Entry } from '../time/agenda.ts';
 import type { Decision, TraceEvent, WorldEvent } from '../trace/events.ts';
 import type { MachineClock } from './clock.ts';
-import { Disk, SAVE_STEPS, type SaveStep } from './disk.ts';
+import { Disk, SAVE_STEPS, type SaveStep, type Skippable } from './disk.ts';
 import type { Datagram } from './network.ts';
 import { Random } from './random.ts';
 
@@ -51,7 +55,7 @@ export interface Surroundings {
   readonly uids: readonly Uid[];
   /** What a server that starts is made of. */
   readonly replicaClass: ReplicaClass;
-  readonly skippedSaveSteps: readonly SaveStep[];
+  readonly skippedSaveSteps: readonly Skippable[];
   /** True time in milliseconds. */
   readonly nowMs: number;
   readonly trace: (event: TraceEvent) => void;
@@ -84,6 +88,8 @@ export class Machine {
   readonly disk = new Disk();
   readonly #world: Surroundings;
   readonly #luck: Random;
+  /** Whom its cluster file names. */
+  members: readonly Uid[];
   #replica: ReplicatedValue | null = null;
   #run = 0;
   #turn = 0;
@@ -102,6 +108,7 @@ export class Machine {
     this.uid = uid;
     this.clock = clock;
     this.#world = world;
+    this.members = world.uids;
     this.#luck = new Random(world.seed, 'disk', uid);
   }
 
@@ -115,8 +122,8 @@ export class Machine {
     if (this.#replica !== null) return;
     this.wake(); // nobody starts a process on a machine that sleeps
     this.#run += 1;
-    const { uids, replicaClass } = this.#world;
-    const replica = new replicaClass(this.uid, uids, this.#environment());
+    const { replicaClass } = this.#world;
+    const replica = new replicaClass(this.uid, this.members, this.#environment());
     this.#replica = replica;
     this.turn(() => replica.start());
   }
@@ -150,6 +157,27 @@ export class Machine {
     }
     this.#turn += 1;
     this.#die(point, power);
+  }
+
+  /** While the process is down, a bit flips in its file: in the value, or in the promise. */
+  flipBit(): void {
+    const { synced: state } = this.disk;
+    if (this.#replica !== null || state === null) return;
+    const { currentValue, promisedId } = state;
+    if (promisedId !== null && (currentValue === null || this.#luck.chance(0.5))) {
+      const number = promisedId.number ^ 1;
+      this.disk.flip({ ...state, promisedId: { ...promisedId, number } });
+    } else if (currentValue !== null) {
+      const last = currentValue.charCodeAt(currentValue.length - 1);
+      const flipped = currentValue.slice(0, -1) + String.fromCharCode(last ^ 1);
+      this.disk.flip({ ...state, currentValue: flipped });
+    }
+  }
+
+  /** While the process is down, somebody puts another value into its file. */
+  edit(currentValue: string): void {
+    const { synced: state } = this.disk;
+    if (this.#replica === null && state !== null) this.disk.flip({ ...state, currentValue }, true);
   }
 
   /** The next save fails at this step; what the steps before it did is done. */
@@ -197,13 +225,20 @@ export class Machine {
     for (const act of this.#held.splice(0)) this.turn(act);
   }
 
-  /** A datagram arrives. From a client (`from` null) comes also where it can be answered. */
-  receive(from: Uid | null, seq: number, message: Message, client: ClientAddress = ''): void {
+  /** A datagram arrives; as in a real server, it is looked at before the replica hears of it. */
+  receive({ from, seq, message, cluster, client = '' }: Datagram): void {
     this.turn(() => {
+      const why = from === null ? null : this.#whyNotBelieved(message, cluster);
+      if (why !== null) return this.trace({ event: 'reject', from: from ?? client, why });
       this.trace({ event: 'receive', from, seq, message });
       if (isClientMessage(message)) this.#replica?.receiveFromClient(client, message);
       else if (from !== null && isPeerMessage(message)) this.#replica?.receive(from, message);
     });
+  }
+
+  #whyNotBelieved(message: Message, cluster: string | undefined): string | null {
+    const stranger = wrongCluster(cluster, this.#replica?.cluster ?? '');
+    return stranger ?? (fitsOnTheWire(message) ? null : 'its numbers are not what they must be');
   }
 
   /** One turn of the process: it runs to its end, or the process dies in the middle of it. */
@@ -305,15 +340,19 @@ export class Machine {
     this.#seq += 1;
     this.#world.beforeSend(this, message);
     this.trace({ event: 'send', to, seq: this.#seq, message });
+    const cluster = this.#replica?.cluster ?? '';
     for (const [index, uid] of to.entries()) {
       if (index > 0) this.#strike('half a broadcast');
-      this.#world.carry({ from: this.uid, to: uid, seq: this.#seq, message });
+      this.#world.carry({ from: this.uid, to: uid, seq: this.#seq, message, cluster });
     }
   }
 
   #load(): unknown {
     // The process before us may have been killed between the rename and this.
     this.#saveStep('sync directory', null);
+    if (this.disk.isFlipped && !this.#world.skippedSaveSteps.includes('checksum')) {
+      throw new DiskTrouble('the checksum of the state is wrong');
+    }
     return this.disk.content;
   }
 
@@ -338,4 +377,11 @@ export class Machine {
     this.#strike(step);
     if (!this.#world.skippedSaveSteps.includes(step)) this.disk.step(step, state);
   }
+}
+
+/** A datagram cannot carry larger numbers. */
+function fitsOnTheWire(message: Message): boolean {
+  if (!isPeerMessage(message)) return true;
+  const number = isInstanceMessage(message) ? highestNumberIn(message) : 0;
+  return Math.max(number, message.instanceNumber) <= MAX_NUMBER;
 }

@@ -7,7 +7,7 @@ import type { TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
 import type { Operation } from '../trace/linearizability.ts';
 import { Clients } from './clients.ts';
-import type { SaveStep } from './disk.ts';
+import type { Skippable } from './disk.ts';
 import type { ReplicaClass } from './machine.ts';
 import { type Conditions, FAIR_WEATHER } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
@@ -19,7 +19,7 @@ export interface Variant {
   readonly leases: boolean;
   /** Makes a broken replica class of the right one. */
   readonly broken?: (right: ReplicaClass) => ReplicaClass;
-  readonly skippedSaveSteps?: readonly SaveStep[];
+  readonly skippedSaveSteps?: readonly Skippable[];
 }
 
 export interface Outcome {
@@ -120,6 +120,7 @@ class Run {
     }
     if (event.event !== 'crash' && event.event !== 'fail') return;
     const machine = this.#world.machine(event.server);
+    if (event.event === 'fail') machine.disk.mend(); // a copy of what was saved last is put back
     const downMs = this.#downMs.get(event.server) ?? DEFAULT_DOWN_MS;
     this.#world.later(downMs, () => machine.start());
   }
@@ -148,6 +149,8 @@ class Run {
     }
     if (action.do === 'cut') return this.#forAWhile(this.#cuts, action.links, action.forMs);
 
+    if (action.do === 'forge') return world.forge(action.type, action.from, action.to);
+
     const machine = world.machine(action.uid);
     switch (action.do) {
       case 'crash':
@@ -156,6 +159,10 @@ class Run {
       case 'fail save':
         this.#downMs.set(action.uid, action.downMs);
         return machine.failNextSave(action.step);
+      case 'flip bit':
+        this.#downMs.set(action.uid, action.downMs);
+        machine.crash('now', false);
+        return machine.flipBit();
       case 'stop':
         machine.retire();
         world.later(action.downMs, () => machine.start());
@@ -195,6 +202,7 @@ class Run {
     this.#renewNetwork();
     for (const machine of this.#world.machines.values()) {
       machine.calmDown();
+      machine.disk.mend();
       machine.start();
     }
   }

@@ -10,6 +10,7 @@ import { MAX_REMEMBERED_CLIENTS } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import { type Asking, PATIENCE_MS } from './clients.ts';
 import { SAVE_STEPS, type SaveStep } from './disk.ts';
+import { FORGERIES, type Forgery } from './forger.ts';
 import { CRASH_POINTS, type CrashPoint } from './machine.ts';
 import type { Conditions } from './network.ts';
 import { Random } from './random.ts';
@@ -32,6 +33,8 @@ export type Action = { readonly atMs: number } & (
       readonly step: SaveStep;
       readonly downMs: number;
     }
+  | { readonly do: 'flip bit'; readonly uid: Uid; readonly downMs: number }
+  | { readonly do: 'forge'; readonly type: Forgery; readonly from: Uid; readonly to: Uid }
   | { readonly do: 'stop'; readonly uid: Uid; readonly downMs: number }
   | { readonly do: 'pause'; readonly uid: Uid; readonly forMs: number }
   | { readonly do: 'sleep'; readonly uid: Uid; readonly forMs: number }
@@ -57,6 +60,8 @@ export const FAULTS = [
   'drift',
   'wild clocks',
   'crowds',
+  'bit flips',
+  'forgeries',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -298,6 +303,21 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
   drift: () => [],
   'wild clocks': () => [],
   crowds: drawCrowd,
+  'bit flips': (random, uids, healMs) =>
+    several(1, random, healMs, (atMs) => ({
+      atMs,
+      do: 'flip bit',
+      uid: random.pick(uids),
+      downMs: drawDownMs(random),
+    })),
+  forgeries: (random, uids, healMs) =>
+    several(2, random, healMs, (atMs) => ({
+      atMs,
+      do: 'forge',
+      type: random.pick(FORGERIES),
+      from: random.pick(uids),
+      to: random.pick(uids),
+    })),
 };
 
 function drawCrash(random: Random, uids: readonly Uid[], atMs: number, mayCut: boolean): Action {

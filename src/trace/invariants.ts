@@ -169,7 +169,7 @@ class Server {
     this.bit = bit;
     this.isTraced = isTraced;
     const nothing = { promisedId: null, acceptedId: null, acceptedValue: null };
-    this.durable = { uid, instanceNumber: 1, ...EMPTY_CHAIN, ...nothing };
+    this.durable = { uid, members: [], instanceNumber: 1, ...EMPTY_CHAIN, ...nothing };
   }
 
   wish(value: string): Wish {

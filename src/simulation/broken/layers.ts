@@ -17,7 +17,7 @@ import type { ClientMessage, Question, Reply } from '../../messages.ts';
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
 import { CatchUp } from '../../sync-strategy.ts';
-import type { SaveStep } from '../disk.ts';
+import type { Skippable } from '../disk.ts';
 import type { ReplicaClass } from '../machine.ts';
 import { MasterReplica, PlainReplica } from '../replicas.ts';
 import type { Fault } from '../schedule.ts';
@@ -39,7 +39,7 @@ export interface Break {
   /** The faults that bring it out; null: any mix does. */
   readonly faults: readonly Fault[] | null;
   readonly replicaClass: ReplicaClass;
-  readonly skippedSaveSteps: readonly SaveStep[];
+  readonly skippedSaveSteps: readonly Skippable[];
 }
 
 /** The right replica with other roles, or in another world. */
@@ -282,6 +282,15 @@ function AnybodyAnswers<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   };
 }
 
+/** Believes every number that a datagram names, however far it is from all that was seen. */
+function BelievesEveryNumber<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class BelievesEveryNumber extends Base {
+    protected override leapsTooFar(): boolean {
+      return false;
+    }
+  };
+}
+
 const SOUND_REST = {
   leases: false,
   servers: 3,
@@ -406,6 +415,22 @@ const LAYER_BREAKS: readonly Break[] = [
     breaks: 'the new state file is not fsynced before it takes the place of the old one',
     invariants: [6],
     skippedSaveSteps: ['sync'],
+  },
+  {
+    ...SOUND_REST,
+    name: 'no-checksum',
+    breaks: 'a state file is believed, although it is not what was saved',
+    invariants: [2, 5],
+    faults: ['bit flips'],
+    skippedSaveSteps: ['checksum'],
+  },
+  {
+    ...SOUND_REST,
+    name: 'every-number',
+    breaks: 'a number or an instance is believed, however far it is from all that was seen',
+    invariants: [10],
+    faults: ['forgeries'],
+    replicaClass: class BrokenReplica extends BelievesEveryNumber(PlainReplica) {},
   },
 ];
 
