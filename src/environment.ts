@@ -12,9 +12,6 @@ import type { PeerMessage, Reply } from './messages.ts';
 import type { ServerState } from './state.ts';
 import type { Decision } from './trace/events.ts';
 
-/** A server stops itself, since to go on would be wrong. The message says why, and what to do. */
-export class MustStop extends Error {}
-
 /** Something that will happen later, unless it is cancelled. Cancelling twice does no harm. */
 export interface Timer {
   cancel(): void;

@@ -4,8 +4,10 @@
  */
 import type { ChainState, Link } from './chain.ts';
 import { type AcceptorState, compareProposalIds, type Uid } from './composable-paxos.ts';
-import { MustStop } from './environment.ts';
 import { isRecord, wrongStateField } from './messages.ts';
+
+/** A server stops itself: with such a state it must not go on. It says why, and what to do. */
+export class MustStop extends Error {}
 
 export interface ServerState extends ChainState, AcceptorState<Link> {
   readonly uid: Uid;

@@ -13,7 +13,7 @@
 import { chainOf, type Link } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import { digestOf } from './digest.ts';
-import { MustStop, type Timer } from './environment.ts';
+import type { Timer } from './environment.ts';
 import {
   type CatchUpMessage,
   isQuestion,
@@ -22,6 +22,7 @@ import {
   type SyncRequest,
 } from './messages.ts';
 import type { Constructor, ReplicatedValue } from './replicated-value.ts';
+import { MustStop } from './state.ts';
 
 const POLL_INTERVAL_MS = 10_000;
 /** A burst of messages from a later instance is one piece of news: it is asked about once. */

@@ -497,6 +497,7 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     rest: [{ event: 'rest', ...round }],
     chosen: [{ event: 'chosen', ...counted, value: link }],
     advance: [{ event: 'advance', instanceNumber: number, link: null, chain: full }],
+    differs: [{ event: 'differs', from: 'B', instanceNumber: number }],
     refused: [{ event: 'refused', from: 'B', ...round, promisedId }],
     backoff: [{ event: 'backoff', instanceNumber: number, delayMs: number }],
     ignore: [{ event: 'ignore', instanceNumber: number, why: value }],

@@ -79,6 +79,39 @@ suite('The UDP messenger', () => {
     ]);
   });
 
+  test('believes no server of another cluster, whatever its address, and says so', async (t) => {
+    const peer = await openPeer(t);
+    const stranger = await openPeer(t);
+    const { port, events, received, seen } = await openA(t, `${HOST}:${peer.port}`);
+    peer.send(port, encodeDatagram(1, HELLO, 'A B C'));
+    await seen('reject', 1);
+    stranger.send(port, encodeDatagram(2, HELLO, 'A B with leases'));
+    await seen('reject', 2);
+    peer.send(port, encodeDatagram(3, HELLO));
+    await seen('reject', 3);
+    assert.deepEqual(
+      events.map((event) => event.event === 'reject' && [event.from, event.why]),
+      [
+        ['B', 'its cluster is A B C, ours is A B'],
+        [`${HOST}:${stranger.port}`, 'its cluster is A B with leases, ours is A B'],
+        ['B', 'it does not say of which cluster it is'],
+      ],
+    );
+    assert.deepEqual(received, []);
+  });
+
+  test('names the cluster in what it sends to peers, not in what clients get', async (t) => {
+    const peer = await openPeer(t);
+    const client = await openPeer(t);
+    const { messenger } = await openA(t, `${HOST}:${peer.port}`);
+    messenger.send(['B'], HELLO);
+    const [toPeer = ''] = await peer.arrivals(1);
+    assert.deepEqual(JSON.parse(toPeer), { seq: 1, cluster: 'A B', ...HELLO });
+    messenger.reply(`${HOST}:${client.port}`, CHOSEN);
+    const [toClient = ''] = await client.arrivals(1);
+    assert.deepEqual(JSON.parse(toClient), { seq: 2, ...CHOSEN });
+  });
+
   test('answers a client where its question came from, and traces the answer', async (t) => {
     const client = await openPeer(t);
     const { messenger, events } = await openA(t, NOBODY);

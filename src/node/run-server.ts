@@ -1,7 +1,8 @@
 /** The life of one real server: from its port and its files to the signal that ends it. */
 import type { Uid } from '../composable-paxos.ts';
-import { type Environment, MustStop } from '../environment.ts';
+import type { Environment } from '../environment.ts';
 import type { ReplicatedValue } from '../replicated-value.ts';
+import { MustStop } from '../state.ts';
 import { addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
 import { JsonStateFile } from './json-state-file.ts';
@@ -56,7 +57,10 @@ function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
   try {
     replica.start();
   } catch (error) {
-    if (error instanceof Failure || error instanceof MustStop) throw error;
+    if (error instanceof Failure) throw error;
+    if (error instanceof MustStop) {
+      throw new Failure(`its state file ${file.path} cannot be used: ${error.message}`);
+    }
     const advice = 'it was left as it is; put back a good copy, since a server must not forget';
     throw new Failure(`its state file ${file.path} cannot be used: ${describe(error)}; ${advice}`);
   }

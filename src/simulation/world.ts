@@ -7,8 +7,9 @@
  * master at one and the same moment, and reports what is wrong there itself.
  */
 import { compareProposalIds, type Uid } from '../composable-paxos.ts';
-import { type ClientAddress, MustStop } from '../environment.ts';
+import type { ClientAddress } from '../environment.ts';
 import type { ClientMessage, PeerMessage, Reply } from '../messages.ts';
+import { MustStop } from '../state.ts';
 import { Agenda, type Entry } from '../time/agenda.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { MachineClock } from './clock.ts';

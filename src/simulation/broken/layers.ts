@@ -13,7 +13,7 @@ import {
 import type { AcceptorState, Uid } from '../../composable-paxos.ts';
 import type { ClientAddress, Environment, Timer } from '../../environment.ts';
 import { HOLDER_WINDOW_MS, type MasterLeases } from '../../master-strategy.ts';
-import type { ClientMessage, Question, Reply } from '../../messages.ts';
+import type { ClientMessage, PeerMessage, Question, Reply } from '../../messages.ts';
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
 import { CatchUp } from '../../sync-strategy.ts';
@@ -282,11 +282,20 @@ function AnybodyAnswers<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   };
 }
 
-/** Believes every number that a datagram names, however far it is from all that was seen. */
+/** Believes every number of a proposal, however far above all that was seen. */
 function BelievesEveryNumber<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
   return class BelievesEveryNumber extends Base {
-    protected override leapsTooFar(): boolean {
-      return false;
+    protected override leapsTooFar(message: PeerMessage): boolean {
+      return message.type === 'catchup' && super.leapsTooFar(message);
+    }
+  };
+}
+
+/** Jumps to every instance, however far ahead. */
+function BelievesEveryInstance<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class BelievesEveryInstance extends Base {
+    protected override leapsTooFar(message: PeerMessage): boolean {
+      return message.type !== 'catchup' && super.leapsTooFar(message);
     }
   };
 }
@@ -427,10 +436,18 @@ const LAYER_BREAKS: readonly Break[] = [
   {
     ...SOUND_REST,
     name: 'every-number',
-    breaks: 'a number or an instance is believed, however far it is from all that was seen',
+    breaks: 'a number is believed, however far above all that was seen in its instance',
     invariants: [10],
     faults: ['forgeries'],
     replicaClass: class BrokenReplica extends BelievesEveryNumber(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'every-instance',
+    breaks: 'a replica jumps to every instance, however far ahead of its own',
+    invariants: [2],
+    faults: ['forgeries'],
+    replicaClass: class BrokenReplica extends BelievesEveryInstance(PlainReplica) {},
   },
 ];
 
