@@ -72,7 +72,7 @@ suite('A diagram as a picture', () => {
   });
 
   test('is drawn of every story and of up to nine servers', () => {
-    for (const name of STORY_NAMES) assertHasNoHoles(eventsOfStory(name));
+    for (const name of STORY_NAMES) assertHasNoHoles(eventsOfStory(name), name !== EDITED);
     for (let servers = 1; servers <= 9; servers += 1) assertHasNoHoles(simulatedEvents(servers, 5));
   });
 
@@ -83,10 +83,13 @@ suite('A diagram as a picture', () => {
   });
 });
 
-function assertHasNoHoles(events: Parameters<typeof diagramOf>[0]): void {
+/** In this story a person edits a file, and so breaks what the protocol would not. */
+const EDITED = '48-a-state-of-its-own';
+
+function assertHasNoHoles(events: Parameters<typeof diagramOf>[0], isRight = true): void {
   const svg = svgOf(diagramOf(events), THEMES.light);
   assert.doesNotMatch(svg, /NaN|undefined|null|Infinity/);
-  assert.doesNotMatch(svg, /VIOLATES/);
+  assert.equal(svg.includes('VIOLATES'), !isRight);
 }
 
 suite('An arrow', () => {
