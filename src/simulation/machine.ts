@@ -90,6 +90,8 @@ export class Machine {
   readonly #luck: Random;
   /** Whom its cluster file names. */
   members: readonly Uid[];
+  /** What is started here, if not the same as elsewhere. */
+  replicaClass: ReplicaClass | null = null;
   #replica: ReplicatedValue | null = null;
   #run = 0;
   #turn = 0;
@@ -122,7 +124,7 @@ export class Machine {
     if (this.#replica !== null) return;
     this.wake(); // nobody starts a process on a machine that sleeps
     this.#run += 1;
-    const { replicaClass } = this.#world;
+    const replicaClass = this.replicaClass ?? this.#world.replicaClass;
     const replica = new replicaClass(this.uid, this.members, this.#environment());
     this.#replica = replica;
     this.turn(() => replica.start());

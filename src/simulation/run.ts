@@ -65,7 +65,7 @@ class Run {
     variant: Variant,
     listen: (event: TraceEvent, world: World) => void,
   ) {
-    const { uids, seed, clockRates, actions, healMs } = schedule;
+    const { uids, seed, clockRates, actions, healMs, mistaken } = schedule;
     const right = variant.leases ? MasterReplica : PlainReplica;
     this.#schedule = schedule;
     this.#leases = variant.leases;
@@ -82,6 +82,8 @@ class Run {
       },
       wrong: (invariant, why) => this.#foundByLooking(invariant, why),
     });
+    const other = variant.leases ? PlainReplica : MasterReplica;
+    for (const uid of mistaken) this.#world.machine(uid).replicaClass = other;
     this.#clients = actions.some((action) => action.do === 'ask')
       ? new Clients(this.#world, healMs, (invariant, why) => this.#foundByLooking(invariant, why))
       : null;
@@ -203,6 +205,8 @@ class Run {
     for (const machine of this.#world.machines.values()) {
       machine.calmDown();
       machine.disk.mend();
+      if (machine.replicaClass !== null) machine.crash('now', false); // its flags are mended
+      machine.replicaClass = null;
       machine.start();
     }
   }
@@ -210,7 +214,8 @@ class Run {
   /** Invariant 9, as far as only clients can see it. */
   #checkAnswers(): void {
     // With two masters at once, which such clocks may bring about, one may read an old value.
-    const mayReadOld = this.#leases && isBeyondLeases(this.#schedule.faults);
+    const hasMasters = this.#leases || this.#schedule.mistaken.length > 0;
+    const mayReadOld = hasMasters && isBeyondLeases(this.#schedule.faults);
     const contradiction = this.#clients?.finish() ?? null;
     if (contradiction === null || mayReadOld) return;
     this.#foundByLooking(9, contradiction, null);

@@ -62,6 +62,7 @@ export const FAULTS = [
   'crowds',
   'bit flips',
   'forgeries',
+  'mixed flags',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -70,6 +71,8 @@ export interface Schedule {
   readonly uids: readonly Uid[];
   readonly clockRates: Readonly<Record<Uid, number>>;
   readonly faults: readonly Fault[];
+  /** Started with leases where the others have none, or the other way round, until all heals. */
+  readonly mistaken: readonly Uid[];
   readonly actions: readonly Action[];
   /** From here on nothing goes wrong any more … */
   readonly healMs: number;
@@ -113,12 +116,14 @@ export function drawSchedule(
     return drawn.includes('drift') ? drift.between(1 - MAX_DRIFT, 1 + MAX_DRIFT) : 1;
   };
   const clockRates = Object.fromEntries(uids.map((uid) => [uid, rate()]));
+  const flags = new Random(seed, 'flags');
+  const mistaken = drawn.includes('mixed flags') ? uids.filter(() => flags.chance(0.5)) : [];
   const actions = [
     ...drawLoad(seed, uids, healMs, probeMs),
     ...drawClients(new Random(seed, 'clients'), uids, healMs, endMs),
     ...drawn.flatMap((fault) => drawFaults[fault](new Random(seed, fault), uids, healMs)),
   ].sort((a, b) => a.atMs - b.atMs);
-  return { seed, uids, clockRates, faults: drawn, actions, healMs, probeMs, endMs };
+  return { seed, uids, clockRates, faults: drawn, mistaken, actions, healMs, probeMs, endMs };
 }
 
 /**
@@ -134,6 +139,7 @@ export function isBeyondLeases(faults: readonly Fault[]): boolean {
 
 function oddsOf(fault: Fault): number {
   if (fault === 'crowds') return 0.05; // there is much to do in these
+  if (fault === 'mixed flags') return 0.1; // and little in these
   return fault === 'wild clocks' ? 0.15 : 0.45;
 }
 
@@ -302,6 +308,7 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
     })),
   drift: () => [],
   'wild clocks': () => [],
+  'mixed flags': () => [],
   crowds: drawCrowd,
   'bit flips': (random, uids, healMs) =>
     several(1, random, healMs, (atMs) => ({

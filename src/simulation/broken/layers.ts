@@ -13,7 +13,13 @@ import {
 import type { AcceptorState, Uid } from '../../composable-paxos.ts';
 import type { ClientAddress, Environment, Timer } from '../../environment.ts';
 import { HOLDER_WINDOW_MS, type MasterLeases } from '../../master-strategy.ts';
-import type { ClientMessage, PeerMessage, Question, Reply } from '../../messages.ts';
+import {
+  type ClientMessage,
+  clusterName,
+  type PeerMessage,
+  type Question,
+  type Reply,
+} from '../../messages.ts';
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
 import { CatchUp } from '../../sync-strategy.ts';
@@ -282,6 +288,15 @@ function AnybodyAnswers<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   };
 }
 
+/** Says of which cluster it is, but not that it has leases. */
+function ModeUnsaid<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class ModeUnsaid extends Base {
+    override get cluster(): string {
+      return clusterName(this.uids, false);
+    }
+  };
+}
+
 /** Believes every number of a proposal, however far above all that was seen. */
 function BelievesEveryNumber<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
   return class BelievesEveryNumber extends Base {
@@ -432,6 +447,15 @@ const LAYER_BREAKS: readonly Break[] = [
     invariants: [2, 5],
     faults: ['bit flips'],
     skippedSaveSteps: ['checksum'],
+  },
+  {
+    ...SOUND_REST,
+    name: 'mode-unsaid',
+    breaks: 'servers with leases and servers without them believe each other',
+    invariants: [9],
+    leases: true,
+    faults: ['mixed flags', 'cuts'],
+    replicaClass: class BrokenReplica extends ModeUnsaid(MasterReplica) {},
   },
   {
     ...SOUND_REST,
