@@ -150,6 +150,16 @@ suite('A server with another state', () => {
     assert.ok(differences(events).length > 4, 'but it is not forgotten');
   });
 
+  test('than one of now and one of an earlier instance goes on', () => {
+    const { events, hear } = start(['B'], { B: edited });
+    const digest = digestOf({ ...EMPTY_CHAIN, currentValue: 'hello' });
+    hear('B', 'A', { type: 'sync_request', instanceNumber: 2, digest });
+    hear('B', 'A', { type: 'catchup', ...EMPTY_CHAIN, currentValue: 'newer', instanceNumber: 3 });
+    hear('B', 'C', { type: 'sync_request', instanceNumber: 3, digest });
+    assert.deepEqual(failures(events), []);
+    assert.deepEqual(differences(events), ['BA', 'BC']);
+  });
+
   test('goes on while somebody agrees with it', () => {
     const four = [...UIDS, 'D'];
     const { events, hear } = start(['B'], { B: edited }, four);
