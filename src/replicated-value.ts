@@ -64,10 +64,10 @@ const SAVE_WITHIN_MS = 100;
 
 /**
  * So far above all that was seen in its instance may the number of a proposal be. A number grows by
- * one when a round was refused, which takes a message there, one back, and a save: these are more
- * rounds than refuse each other in a day, and there is one such day in the life of a cluster. But
- * whoever forges a datagram cannot come near the end of all numbers with it, from where no round
- * could go on: it would take as many datagrams, and saves, as there are steps of this size.
+ * one when a round was refused, which takes a message there, one back, a save and a wait: a million
+ * of these in one instance take days, and whoever missed them can wait for that instance to close.
+ * But whoever forges a datagram cannot come near the end of all numbers with it, from where no
+ * round could go on: that takes half a thousand million of them, each with a save, in one instance.
  */
 export const MAX_NUMBER_LEAP = 2 ** 20;
 /**
