@@ -156,7 +156,7 @@ export function encodedBytes(value: string): number {
 
 /** What a cluster is called between servers: its members, and whether it has masters. */
 export function clusterName(uids: readonly Uid[], hasLeases: boolean): string {
-  return `${uids.toSorted().join(' ')}${hasLeases ? ' with leases' : ''}`;
+  return `${[...uids].sort().join(' ')}${hasLeases ? ' with leases' : ''}`;
 }
 
 /** What is wrong with the cluster that a datagram names, where `ours` is expected; or null. */

@@ -51,7 +51,7 @@ function checkMembers(members: unknown, uids: readonly Uid[]): void {
     Array.isArray(members) &&
     members.every((uid) => typeof uid === 'string' && /^[A-Z]$/.test(uid));
   if (!isUids) throw new Error('its members are not what they must be');
-  const [theirs, ours] = [members, uids].map((some) => some.toSorted().join(' '));
+  const [theirs, ours] = [members, uids].map((some) => [...some].sort().join(' '));
   if (theirs === ours) return;
   const advice =
     'members cannot change: start it with the cluster file of before, ' +

@@ -194,6 +194,8 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
       return sayReply(event, turn);
     case 'differs':
       return alarm({ before: `has another state than ${event.from}: one is wrong` });
+    case 'address':
+      return plain({ before: event.why });
     case 'reject':
       return { icon: null, words: { before: `rejects: ${event.why}` }, mood: 'trouble' };
     default:
