@@ -70,6 +70,12 @@ export interface ReadMessage {
   readonly isLocal: boolean;
 }
 
+/** A client to a server: "how far is the chain, as far as you know?" */
+export interface ReachMessage {
+  readonly type: 'reach';
+  readonly requestId: RequestId;
+}
+
 /** A client to a server: "how are you?" */
 export interface StatusMessage {
   readonly type: 'status';
@@ -77,7 +83,12 @@ export interface StatusMessage {
 }
 
 /** What clients say to servers. */
-export type ClientMessage = ProposeMessage | RequestMessage | ReadMessage | StatusMessage;
+export type ClientMessage =
+  | ProposeMessage
+  | RequestMessage
+  | ReadMessage
+  | ReachMessage
+  | StatusMessage;
 
 /** A server to a client: "your value was chosen, in this instance". */
 export interface ChosenReply {
@@ -95,12 +106,23 @@ export interface ValueReply {
   readonly isCurrent: boolean;
 }
 
-/** A server to a client: "not here, or not now"; `master`: "but there", if it knows where. */
+/** A server to a client: "this instance is open here, and all before it are chosen". */
+export interface ReachedReply {
+  readonly type: 'reached';
+  readonly requestId: RequestId;
+  readonly instanceNumber: number;
+}
+
+/**
+ * A server to a client: "not here, or not now"; `master`: "but there", if it knows where;
+ * `isFinal`: "nowhere and never".
+ */
 export interface RefusedReply {
   readonly type: 'refused';
   readonly requestId: RequestId;
   readonly master: Uid | null;
   readonly why: string;
+  readonly isFinal: boolean;
 }
 
 /** A server to a client: how it is. Durations in milliseconds. */
@@ -122,7 +144,7 @@ export interface StatusReply {
 }
 
 /** What servers answer to clients. */
-export type Reply = ChosenReply | ValueReply | RefusedReply | StatusReply;
+export type Reply = ChosenReply | ValueReply | ReachedReply | RefusedReply | StatusReply;
 
 export type Message = PeerMessage | ClientMessage | Reply;
 
@@ -226,11 +248,13 @@ const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
   'propose',
   'request',
   'read',
+  'reach',
   'status',
 ]);
 const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'chosen',
   'value',
+  'reached',
   'refused',
   'status_report',
 ]);
@@ -403,6 +427,7 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ['catchup', CHAIN_FIELDS],
   ['request', { requestId: isRequestId, value: isValue }],
   ['read', { requestId: isRequestId, isLocal: isBoolean }],
+  ['reach', { requestId: isRequestId }],
   ['status', { requestId: isRequestId }],
   ['chosen', { requestId: isRequestId, instanceNumber: isNumber }],
   [
@@ -414,7 +439,8 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
       isCurrent: isBoolean,
     },
   ],
-  ['refused', { requestId: isRequestId, master: orNull(isUid), why: isReason }],
+  ['reached', { requestId: isRequestId, instanceNumber: isNumber }],
+  ['refused', { requestId: isRequestId, master: orNull(isUid), why: isReason, isFinal: isBoolean }],
   [
     'status_report',
     {

@@ -374,7 +374,7 @@ const valueReply = (value: string | null, isCurrent: boolean): ValueReply => {
   return { type: 'value', requestId, instanceNumber: 3, value, isCurrent };
 };
 const refusal = (master: Uid | null, why: string): Reply => {
-  return { type: 'refused', requestId, master, why };
+  return { type: 'refused', requestId, master, why, isFinal: false };
 };
 
 test('words about answers to clients', () => {
@@ -385,6 +385,10 @@ test('words about answers to clients', () => {
     [valueReply('hello', false), '→cl answer        #3   the value may still be "hello"'],
     [valueReply(null, false), '→cl answer        #3   the value may still be none'],
     [refusal('B', 'the master is B'), '→cl answer             no: the master is B'],
+    [
+      { type: 'reached', requestId, instanceNumber: 3 },
+      '→cl answer        #3   so far the chain has come here',
+    ],
   ];
   for (const [message, line] of table) assert.deepEqual(shown(reply(message)), [line]);
 });
@@ -411,6 +415,8 @@ test('a request is told with what became of it, then comes the answer', () => {
 test('a read is told, and a question after the state only to who wants to see all', () => {
   const read = receive(null, { type: 'read', requestId, isLocal: false });
   assert.deepEqual(shown(read), ['←cl read']);
+  const reach = receive(null, { type: 'reach', requestId });
+  assert.deepEqual(shown(reach), ['←cl reach              how far is the chain?']);
   const asked = [receive(null, { type: 'status', requestId }), reply(report)];
   assert.deepEqual(linesOf(asked), []);
   assert.deepEqual(

@@ -1,7 +1,7 @@
 /** The replicated value as a package: packed, installed elsewhere, compiled against, and run. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -31,13 +31,10 @@ suite('The package', () => {
     const pack = ['pack', '--silent', '--pack-destination', directory];
     const file = (await runIn(PROJECT, 'npm', ...pack)).trim();
     writeFileSync(join(directory, 'package.json'), '{"type": "module"}');
-    const install = ['install', '--offline', '--no-audit', '--no-fund', '--silent'];
-    await runIn(directory, 'npm', ...install, join(directory, file));
-    const installed = readdirSync(join(directory, 'node_modules'));
-    assert.deepEqual(
-      installed.filter((name) => !name.startsWith('.')),
-      ['multi-paxos-example'],
-    );
+    // What the programs need is of no use to whoever only imports it, and is not installed.
+    const installed = join(directory, 'node_modules', 'multi-paxos-example');
+    mkdirSync(installed, { recursive: true });
+    await runIn(installed, 'tar', '-xzf', join(directory, file), '--strip-components=1');
 
     // The core needs nothing of whoever uses it.
     const core = join(directory, 'core.ts');

@@ -353,12 +353,13 @@ function withoutCounts(text: string): string {
 
 for (const cluster of ['3', '5', '3 --master', '5 --master']) {
   test(`npm run simulate -- --servers ${cluster} says so`, async () => {
-    const command = `npm run simulate -- --seeds 1-10000 --servers ${cluster} -v`;
-    const fewer = parse(command.replace('10000', '10'));
+    const seeds = cluster === '3' ? 10_000 : 200;
+    const command = `npm run simulate -- --seeds 1-${seeds} --servers ${cluster} -v`;
+    const fewer = parse(command.replace(`1-${seeds}`, '1-10'));
     const { code, stdout } = await run(fewer.file ?? '', ...fewer.args);
     assert.equal(code, 0);
     const shown = shownBelow(command);
-    assert.match(shown[0] ?? '', /\n10000 seeds, no violation: /);
+    assert.ok(shown[0]?.includes(`\n${seeds} seeds, no violation: `));
     assert.match(shown.at(-1) ?? '', /situations reached at least 100 times$/);
     assertContains(withoutCounts(stdout), shown.map(withoutCounts), command);
   });
@@ -858,7 +859,7 @@ test('a server that nobody hears learns, and its client is answered all the same
     ['B', 'chosen'],
     ['C', 'chosen'],
   ]);
-  assert.equal(world.machine('B').replica?.waiting, 1);
+  assert.equal(world.machine('B').replica?.waiting, 0, 'it has let go');
 });
 
 // What is measured.

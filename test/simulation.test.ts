@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { clusterName, decodeDatagram, encodeDatagram } from '../src/messages.ts';
+import type { ReplicaClass } from '../src/simulation/machine.ts';
+import type { PlainReplica } from '../src/simulation/replicas.ts';
 import { run, type Variant } from '../src/simulation/run.ts';
 import { drawSchedule } from '../src/simulation/schedule.ts';
 import {
@@ -32,11 +34,14 @@ const RARE_WITH_LEASES: readonly Situation[] = [
   'five values waiting at once',
   'a master that learns of another',
   'a read through the chain',
-  'a request asked twice in the chain',
-  'a request too old to take effect',
+  'reads that share a link',
+  'a request let go of, chosen by way of another server',
+  'a request let go of, of which nobody knows any more',
+  'a request let go of, for which nobody asks any more',
 ];
 const RARE_WITHOUT: readonly Situation[] = [
   'nobody running',
+  'a request let go of, of which nobody knows any more',
   'a nack to the reserved number',
   'a backoff of more than 100 ms',
   'a value lost by a stop',
@@ -91,6 +96,25 @@ for (const { servers, leases } of CLUSTERS) {
     assert.deepEqual(missed, []);
   });
 }
+
+test('a server that proposes what the chain has already does no harm', () => {
+  const careless = (Right: ReplicaClass): ReplicaClass =>
+    class Careless extends (Right as typeof PlainReplica) {
+      protected override whyLetGo(): string | null {
+        return null;
+      }
+    };
+  let inVain = 0;
+  for (let seed = 1; seed <= 60; seed += 1) {
+    const schedule = drawSchedule(seed, 3, SECONDS, ['loss', 'lateness', 'crowds']);
+    const { violation } = run(schedule, { leases: false, broken: careless }, (event) => {
+      if (event.event !== 'advance' || event.link === null || !('request' in event.link)) return;
+      if (event.chain.requests.at(-1)?.instanceNumber !== event.instanceNumber - 1) inVain += 1;
+    });
+    assert.equal(violation, null);
+  }
+  assert.ok(inVain > 100, `${inVain} links without effect`);
+});
 
 test('the simulated replicas are woven as those of server.ts', () => {
   const classLines = (file: string) =>

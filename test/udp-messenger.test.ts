@@ -9,6 +9,7 @@ import { keyOf, sealer } from '../src/node/sealed-datagrams.ts';
 import { Throttle } from '../src/node/throttle.ts';
 import { Turns } from '../src/node/turns.ts';
 import {
+  isShortEnough,
   type MessengerOptions,
   type NetworkFaults,
   UdpMessenger,
@@ -377,3 +378,11 @@ async function openCluster(
   };
   return { messenger, events, received, seen };
 }
+
+test('a link is sent only where datagrams may be as long as it needs', () => {
+  const id = 'A-0123abcd-1';
+  assert.equal(isShortEnough({ update: 'x'.repeat(8_000), id }, 9_216), true);
+  assert.equal(isShortEnough({ update: 'x'.repeat(9_000), id }, 9_216), false);
+  assert.equal(isShortEnough({ update: '\0'.repeat(2_000), id }, 9_216), false);
+  assert.equal(isShortEnough({ lease: 'A', id }, 100), true);
+});

@@ -278,6 +278,8 @@ function askedIn({ events }: Turn): Words | null {
       return { before: '', value: message.value, after: '?' };
     case 'read':
       return { before: message.isLocal ? 'local read?' : 'read?' };
+    case 'reach':
+      return { before: 'how far?' };
     default:
       return null;
   }

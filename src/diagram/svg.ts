@@ -177,9 +177,11 @@ export const LINES = {
   propose: { width: 1.1, dash: '', head: 'full' },
   request: { width: 1.1, dash: '', head: 'full' },
   read: { width: 1.1, dash: '1.5 3', head: 'full' },
+  reach: { width: 1.1, dash: '1.5 3', head: 'open' },
   status: { width: 1.1, dash: '1.5 3', head: 'open' },
   chosen: { width: 1.1, dash: '', head: 'full' },
   value: { width: 1.1, dash: '1.5 3', head: 'full' },
+  reached: { width: 1.1, dash: '1.5 3', head: 'open' },
   refused: { width: 1.1, dash: '', head: 'bar' },
   status_report: { width: 1.1, dash: '1.5 3', head: 'open' },
 } as const satisfies Record<Arrow['type'], { width: number; dash: string; head: string }>;

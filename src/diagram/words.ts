@@ -155,6 +155,8 @@ function sayUpdate(event: Event<'update'>, turn: readonly TraceEvent[]): Phrase 
     }
     case 'refused':
       return { icon: null, words: { before: `no, ${why}: `, value }, mood: 'trouble' };
+    case 'dropped':
+      return quiet({ before: 'lets go of ', value, after: `: ${why}` });
     case 'lost':
       return { icon: null, words: { before: 'LOSES ', value, after: `: ${why}` }, mood: 'trouble' };
     default:
@@ -213,6 +215,8 @@ function sayReply({ message }: Event<'reply'>, turn: readonly TraceEvent[]): Phr
       if (value === null) return quiet({ before: `answers: no value yet${after}` });
       return quiet({ before: 'answers ', value, after });
     }
+    case 'reached':
+      return quiet({ before: `answers: the chain is at #${message.instanceNumber}` });
     case 'refused':
       if (turn.some(({ event }) => event === 'update')) return null; // it has been said
       return { icon: null, words: { before: `no, ${message.why}` }, mood: 'trouble' };

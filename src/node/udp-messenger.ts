@@ -10,12 +10,14 @@
 import type { KeyObject } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import { setTimeout as pause } from 'node:timers/promises';
+import { isUpdate, type Link } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Messenger } from '../environment.ts';
 import {
   type ClientMessage,
   decodeDatagram,
   encodeDatagram,
+  encodedBytes,
   isClientMessage,
   isPeerMessage,
   type Message,
@@ -75,6 +77,8 @@ export interface Receiver {
   receiveFromClient(client: ClientAddress, message: ClientMessage): void;
 }
 
+/** What an accept holds beside the value, and its seal, take less than this. */
+const ROOM_BESIDE_VALUE_BYTES = 512;
 const BAD_NEWS_PER_SECOND = 10;
 const LOOKUP_PATIENCE_MS = 1_000;
 
@@ -87,6 +91,8 @@ export class UdpMessenger implements Messenger {
   /** Where it listens, the address at which it must first of all. */
   readonly #own: readonly Address[];
   readonly #sockets = new Map<Family, Socket>();
+  /** Some systems send no longer datagrams than this, though IP would carry them. */
+  #longestBytes = Number.POSITIVE_INFINITY;
   /** The families of which there is no socket, and why. */
   readonly #failed = new Map<Family, string>();
   readonly #envelope: Envelope;
@@ -167,6 +173,10 @@ export class UdpMessenger implements Messenger {
     }
   }
 
+  canCarry(link: Link): boolean {
+    return isShortEnough(link, this.#longestBytes);
+  }
+
   reply(to: ClientAddress, message: Reply): void {
     if (this.#isClosed) return;
     this.#seq += 1;
@@ -231,6 +241,7 @@ export class UdpMessenger implements Messenger {
     const socket = await openSocket(address);
     if (this.#isClosed) return void socket.close();
     this.#sockets.set(familyOf(address.host), socket);
+    this.#longestBytes = Math.min(this.#longestBytes, socket.getSendBufferSize());
     // The system's word that an earlier datagram found nobody: a datagram may be lost.
     socket.on('error', (error) => {
       this.#turns.run(() => this.#reject('the network', describe(error)));
@@ -359,6 +370,12 @@ export class UdpMessenger implements Messenger {
   #reject(from: string, why: string): void {
     this.#rejects.report({ event: 'reject', from, why });
   }
+}
+
+/** Whether an accept with this link fits into a datagram of so many bytes, sealed and all. */
+export function isShortEnough(link: Link, longestBytes: number): boolean {
+  if (!isUpdate(link)) return true;
+  return encodedBytes(link.update) + ROOM_BESIDE_VALUE_BYTES <= longestBytes;
 }
 
 function checkProtection(address: Address, { key, trustsNetwork }: Protection): void {

@@ -60,6 +60,7 @@ export const FAULTS = [
   'drift',
   'wild clocks',
   'crowds',
+  'rushes',
   'bit flips',
   'forgeries',
   'mixed flags',
@@ -86,6 +87,9 @@ export interface Schedule {
 const MAX_DRIFT = 0.05;
 
 const CROWD = MAX_REMEMBERED_CLIENTS + 10;
+/** So many clients ask so much in a rush, each as fast as it is answered. */
+const RUSH = 8;
+const ASKED_IN_RUSH = 12;
 
 /** Faults end after this share of the run; the rest is for healing. */
 const FAULTY_SHARE = 0.5;
@@ -139,6 +143,7 @@ export function isBeyondLeases(faults: readonly Fault[]): boolean {
 
 function oddsOf(fault: Fault): number {
   if (fault === 'crowds') return 0.05; // there is much to do in these
+  if (fault === 'rushes') return 0.1; // and in these
   if (fault === 'mixed flags') return 0.1; // and little in these
   return fault === 'wild clocks' ? 0.15 : 0.45;
 }
@@ -219,6 +224,19 @@ function drawCrowd(random: Random, uids: readonly Uid[], healMs: number): Action
     const client = `d${n + 1}`;
     const options = { server: random.pick(uids), timeoutMs: 5_000, mayMove: true };
     return { atMs, do: 'ask', client, question: { type: 'request', value: client }, options };
+  });
+}
+
+/** Several clients write and read at once, at all servers, without a pause. */
+function drawRush(random: Random, uids: readonly Uid[], healMs: number): Action[] {
+  const startMs = random.between(0, 0.8 * healMs);
+  const clients = Array.from({ length: RUSH }, (_, index) => `e${index + 1}`);
+  return clients.flatMap((client) => {
+    const options = { server: random.pick(uids), timeoutMs: 5_000, mayMove: true };
+    return Array.from({ length: ASKED_IN_RUSH }, (_, n): Action => {
+      const question = drawQuestion(random, `${client}-${n + 1}`);
+      return { atMs: startMs, do: 'ask', client, question, options };
+    });
   });
 }
 
@@ -310,6 +328,7 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
   'wild clocks': () => [],
   'mixed flags': () => [],
   crowds: drawCrowd,
+  rushes: drawRush,
   'bit flips': (random, uids, healMs) =>
     several(1, random, healMs, (atMs) => ({
       atMs,

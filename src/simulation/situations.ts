@@ -2,7 +2,7 @@
  * Situations: what a run has been through, by name and number. A simulation that finds nothing
  * wrong says little unless one knows that it has been where things go wrong.
  */
-import { askerOf, isUpdate, type Link, type LinkId, type RequestId, standingOf } from '../chain.ts';
+import { askerOf, isUpdate, type Link, type LinkId, type RequestId } from '../chain.ts';
 import { type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import type { Operation } from '../trace/linearizability.ts';
@@ -43,12 +43,14 @@ export const SITUATIONS = [
   'five values waiting at once',
   'a datagram lost',
   'a request answered',
-  'a request asked twice in the chain',
+  'a request let go of, chosen by way of another server',
+  'a request let go of, of which nobody knows any more',
+  'a request let go of, for which nobody asks any more',
   'a request found in the chain when asked again',
-  'a request too old to take effect',
   'a request of unknown outcome that took effect',
   'a request of unknown outcome without effect',
   'a read through the chain',
+  'reads that share a link',
   'a read of what may be old',
 ] as const;
 
@@ -96,6 +98,8 @@ interface Known {
   instanceNumber: number;
   /** In which of its turns a client asked it for something. */
   askedIn: number;
+  /** In which of its turns it last answered a read that went through the chain. */
+  answeredReadIn: number;
 }
 
 export class Situations {
@@ -121,6 +125,7 @@ export class Situations {
       reignsUntil: 0,
       instanceNumber: 1,
       askedIn: 0,
+      answeredReadIn: 0,
     });
     this.#known = new Map(uids.map((uid) => [uid, stranger()]));
   }
@@ -192,6 +197,7 @@ export class Situations {
         return;
       case 'update':
         if (event.what === 'lost') this.#reached('a value lost by a stop');
+        if (event.what === 'dropped') this.#letGo(event);
         if (event.what === 'queued' && event.waiting >= 5) {
           this.#reached('five values waiting at once');
         }
@@ -260,7 +266,11 @@ export class Situations {
       }
       case 'value':
         if (!message.isCurrent) return this.#reached('a read of what may be old');
-        return this.#reached(isAtOnce ? 'a read from memory' : 'a read through the chain');
+        if (isAtOnce) return this.#reached('a read from memory');
+        this.#reached('a read through the chain');
+        if (turn === server.answeredReadIn) this.#reached('reads that share a link');
+        server.answeredReadIn = turn;
+        return;
       case 'refused':
         if (message.master !== null) this.#reached('a client sent on to the master');
     }
@@ -322,10 +332,17 @@ export class Situations {
     if (!('request' in link)) return;
     const isEffect = chain.requests.at(-1)?.instanceNumber === instanceNumber - 1;
     if (isEffect) this.#effects.add(link.update);
-    else if (standingOf(chain, link.request) === 'forgotten') {
-      this.#reached('a request too old to take effect');
-    } else {
-      this.#reached('a request asked twice in the chain');
+  }
+
+  #letGo({ why }: TraceEvent & { event: 'update' }): void {
+    if (why.includes('instance')) {
+      this.#reached('a request let go of, chosen by way of another server');
+    }
+    if (why.includes('nobody knows')) {
+      this.#reached('a request let go of, of which nobody knows any more');
+    }
+    if (why.includes('for long')) {
+      this.#reached('a request let go of, for which nobody asks any more');
     }
   }
 

@@ -29,7 +29,9 @@
  *     keep …                         a copy of what matches is put aside …
  *     bring back …                   … and is in flight again: a duplicate, or very late
  *     cut A                          from now on nothing gets to A or away from it …
- *     mend                           … and now it does again
+ *     cut A->BC                      … nothing gets from A to B or C …
+ *     cut AB|CDE                     … nothing gets from one group to the other; cuts add up …
+ *     mend                           … and now everything does again
  *     wait 1000                      so many milliseconds pass
  *     crash A [at POINT] [with power cut]   kills A now, or at that point of its next turn
  *     fail save A [at STEP]          the next save at A fails, at its first or at this step
@@ -39,6 +41,9 @@
  *     switch to leases / plain       servers that start from now on have, or do not have, leases
  *     stop A                         a clean stop: queue and lease are brought in order first
  *     pause A / resume A             the process stands still, as by Ctrl-Z
+ *     sleep A / wake A               the whole machine stands still, its monotonic clock, too
+ *     save takes 2000 at A           from now on each save at A takes so many milliseconds; what
+ *                                    it does after a save waits for it, and so does its next turn
  *     set clock A by -5000           somebody sets A's wall clock, in milliseconds
  *     in flight                      lists what is under way
  *     show                           what every server has
@@ -106,6 +111,7 @@ class StoryTeller {
   #world: World | null = null;
   #isEdited = false;
   #kept: Datagram[] = [];
+  #cuts: [Uid, Uid][] = [];
   #said: string[] = [];
   /** What each client asked last; `value` null: it read. */
   readonly #asked = new Map<string, Asked>();
@@ -142,8 +148,10 @@ class StoryTeller {
     [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'on the way'))],
     [/^keep (.+)$/, (what) => this.#keep(what)],
     [/^bring back (.+)$/, (what) => this.#bringBack(what)],
-    [/^cut ([A-Z])$/, (uid) => this.#cut(uid)],
-    [/^mend$/, () => this.#the.network.cut([])],
+    [/^cut ([A-Z])$/, (uid) => this.#cutApart(uid, this.#the.uids.join('').replace(uid, ''))],
+    [/^cut ([A-Z]+)\|([A-Z]+)$/, (left, right) => this.#cutApart(left, right)],
+    [/^cut ([A-Z]+)->([A-Z]+)$/, (from, to) => this.#cut(from, to)],
+    [/^mend$/, () => this.#mend()],
     [/^wait ([0-9]+)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
     [/^crash ([A-Z])(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
     [/^fail save ([A-Z])(?: at ([a-z ]+))?$/, (uid, step) => this.#failSave(uid, step)],
@@ -154,6 +162,9 @@ class StoryTeller {
     [/^stop ([A-Z])$/, (uid) => this.#stop(uid)],
     [/^pause ([A-Z])$/, (uid) => this.#at(uid).pause()],
     [/^resume ([A-Z])$/, (uid) => this.#at(uid).resume()],
+    [/^sleep ([A-Z])$/, (uid) => this.#at(uid).sleep()],
+    [/^wake ([A-Z])$/, (uid) => this.#at(uid).wake()],
+    [/^save takes ([0-9]+) at ([A-Z])$/, (ms, uid) => this.#slowDown(uid, Number(ms))],
     [/^set clock ([A-Z]) by (-?[0-9]+)$/, (a, ms) => this.#at(a).clock.setWallBy(Number(ms))],
     [/^in flight$/, () => this.#listInFlight()],
     [/^show$/, () => this.#show()],
@@ -267,13 +278,25 @@ class StoryTeller {
     for (const datagram of taken) act(datagram);
   }
 
-  #cut(uid: Uid): void {
-    const others = this.#the.uids.filter((other) => other !== uid);
-    const links = others.flatMap((other): [Uid, Uid][] => [
-      [uid, other],
-      [other, uid],
-    ]);
-    this.#the.network.cut(links);
+  /** Cuts the links from each of these servers to each of those, beside what is cut already. */
+  #cut(from: string, to: string): void {
+    for (const uid of `${from}${to}`) this.#at(uid); // throws if there is none
+    this.#cuts.push(...[...from].flatMap((a) => [...to].map((b): [Uid, Uid] => [a, b])));
+    this.#the.network.cut(this.#cuts);
+  }
+
+  #cutApart(left: string, right: string): void {
+    this.#cut(left, right);
+    this.#cut(right, left);
+  }
+
+  #mend(): void {
+    this.#cuts = [];
+    this.#the.network.cut([]);
+  }
+
+  #slowDown(uid: Uid, saveMs: number): void {
+    this.#at(uid).saveMs = saveMs;
   }
 
   #keep(what: string): void {

@@ -194,7 +194,8 @@ export class World implements Surroundings {
     this.#turnEnded(machine.uid);
     if (machine.replica?.isMaster !== true) return;
     for (const other of this.machines.values()) {
-      if (other !== machine && other.replica?.isMaster === true) {
+      if (other === machine || other.isSaving) continue; // its own turn will end, and ask
+      if (other.replica?.isMaster === true) {
         this.#wrong(8, `servers ${machine.uid} and ${other.uid} are both master`);
       }
     }

@@ -52,9 +52,11 @@ const CONSEQUENCES: Readonly<Record<Message['type'], readonly TraceEvent['event'
   catchup: ['advance', 'ignore'],
   request: ['update', 'ignore'],
   read: ['ignore'],
+  reach: ['ignore'],
   status: ['ignore'],
   chosen: [],
   value: [],
+  reached: [],
   refused: [],
   status_report: [],
 };

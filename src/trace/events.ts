@@ -95,10 +95,13 @@ export type Decision =
   | { readonly event: 'ignore'; readonly instanceNumber: number; readonly why: string }
   /** A timer ran out. */
   | { readonly event: 'timer'; readonly instanceNumber: number; readonly why: string }
-  /** A client's value was taken, refused, found in the chain, or given up by a stop. */
+  /**
+   * A client's value was taken, refused, found in the chain, given up by a stop, or `dropped`: it
+   * needs no instance any more.
+   */
   | {
       readonly event: 'update';
-      readonly what: 'queued' | 'refused' | 'chosen' | 'lost';
+      readonly what: 'queued' | 'refused' | 'chosen' | 'dropped' | 'lost';
       readonly value: string;
       /** The id under which it is proposed; null if it never is. */
       readonly id: LinkId | null;

@@ -609,6 +609,9 @@ export class Invariants {
       case 'lost':
         server.waiting -= 1;
         return null; // all that waits is given up at once, and told one by one
+      case 'dropped':
+        server.waiting -= 1;
+        break;
       case 'chosen':
         server.waiting -= 1;
         wish.answered += 1;

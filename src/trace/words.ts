@@ -42,9 +42,14 @@ export function sayMessage(message: Message): Saying {
   return saying(verbOf(message), {
     proposalId: 'proposalId' in message ? message.proposalId : null,
     instanceNumber: 'instanceNumber' in message ? message.instanceNumber : null,
-    words: 'value' in message && message.value !== null ? { value: message.value } : {},
+    words: messageWords(message),
     isChatter: CHATTER.has(message.type),
   });
+}
+
+function messageWords(message: Message): Words {
+  if (message.type === 'reach') return { before: 'how far is the chain?' };
+  return 'value' in message && message.value !== null ? { value: message.value } : {};
 }
 
 /** What a server says with a message. `isBound`: the value is not its own to choose. */
@@ -145,6 +150,7 @@ const VERBS: Partial<Record<Message['type'], string>> = {
   sync_request: 'sync',
   chosen: 'answer',
   value: 'answer',
+  reached: 'answer',
   refused: 'answer',
   status_report: 'answer',
 };
@@ -168,6 +174,8 @@ function replyWords(message: Reply): Words {
         ? { before: `${before}none` }
         : { before, value: message.value };
     }
+    case 'reached':
+      return { before: 'so far the chain has come here' };
     case 'refused':
       return { before: `no: ${message.why}` };
     case 'status_report':
@@ -356,6 +364,8 @@ function sayUpdate(event: Event<'update'>, occasion: Occasion): Saying {
       return saying(verb, { words: { before: `no, ${why}: `, value }, mood: 'trouble' });
     case 'chosen':
       return saying(verb, { words: { before: 'done: ', value, after: ' is in the chain' } });
+    case 'dropped':
+      return saying(verb, { words: { value, after: ` waits no more: ${why}` } });
     case 'lost':
       return saying(verb, { words: { value, after: ` is lost: ${why}` }, mood: 'trouble' });
   }

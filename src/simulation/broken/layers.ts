@@ -6,12 +6,13 @@ import {
   type ChainState,
   isLease,
   type Link,
+  type LinkId,
   partsOf,
   type RequestId,
   standingOf,
 } from '../../chain.ts';
 import type { AcceptorState, Uid } from '../../composable-paxos.ts';
-import type { ClientAddress, Environment, Timer } from '../../environment.ts';
+import type { ClientAddress, Environment, Messenger, Timer } from '../../environment.ts';
 import { HOLDER_WINDOW_MS, type MasterLeases } from '../../master-strategy.ts';
 import {
   type ClientMessage,
@@ -23,6 +24,7 @@ import {
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
 import { CatchUp } from '../../sync-strategy.ts';
+import type { UpdateQueue } from '../../update-queue.ts';
 import type { Skippable } from '../disk.ts';
 import type { ReplicaClass } from '../machine.ts';
 import { MasterReplica, PlainReplica } from '../replicas.ts';
@@ -253,7 +255,9 @@ function answeringAs(
     const requestId = realIds.get(message.requestId) ?? message.requestId;
     messenger.reply(to, { ...message, requestId });
   };
-  return { ...environment, messenger: { send: (...all) => messenger.send(...all), reply } };
+  const send: Messenger['send'] = (...all) => messenger.send(...all);
+  const canCarry: Messenger['canCarry'] = (link) => messenger.canCarry(link);
+  return { ...environment, messenger: { send, canCarry, reply } };
 }
 
 /** Reads its memory, though others may have chosen something newer. */
@@ -261,6 +265,22 @@ function StaleReads<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
   return class StaleReads extends Base {
     protected override get mayReadMemory(): boolean {
       return true;
+    }
+  };
+}
+
+/** Proposes a value in one instance only, as if it must be chosen there. */
+function ProposesOnce<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
+  return class ProposesOnce extends Base {
+    #proposed: LinkId | null = null;
+
+    protected override ask(question: Question): void {
+      if (question.type === 'accept') this.#proposed = question.proposalValue.id;
+      super.ask(question);
+    }
+
+    protected override whyLetGo(link: Parameters<UpdateQueue['enqueue']>[0]): string | null {
+      return link.id === this.#proposed ? 'it was proposed once' : super.whyLetGo(link);
     }
   };
 }
@@ -410,6 +430,13 @@ const LAYER_BREAKS: readonly Break[] = [
     breaks: 'a read is answered from memory without a lease',
     invariants: [9],
     replicaClass: class BrokenReplica extends StaleReads(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'proposes-once',
+    breaks: 'what was proposed once is let go of, chosen or not',
+    invariants: [10],
+    replicaClass: class BrokenReplica extends ProposesOnce(PlainReplica) {},
   },
   {
     ...SOUND_REST,

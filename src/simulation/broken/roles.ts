@@ -95,6 +95,7 @@ function saveAfterSending(environment: Environment): Environment {
     },
     messenger: {
       reply: (to, message) => messenger.reply(to, message),
+      canCarry: (link) => messenger.canCarry(link),
       send: (to, message) => {
         messenger.send(to, message);
         if (unsaved !== null) storage.save(unsaved);

@@ -220,6 +220,7 @@ function recorder(stored: ServerState | null, effects: Effect[]): Environment {
     },
     messenger: {
       reply: () => {},
+      canCarry: () => true,
       send: (to, message) => {
         if (!isInstanceMessage(message)) throw new Error(`the base does not send ${message.type}`);
         effects.push({ kind: 'send', to, message });
