@@ -82,13 +82,21 @@ export interface StatusMessage {
   readonly requestId: RequestId;
 }
 
+/** A client to a server: "`to` shall be the master": whoever has a part in that does it. */
+export interface TransferMessage {
+  readonly type: 'transfer';
+  readonly requestId: RequestId;
+  readonly to: Uid;
+}
+
 /** What clients say to servers. */
 export type ClientMessage =
   | ProposeMessage
   | RequestMessage
   | ReadMessage
   | ReachMessage
-  | StatusMessage;
+  | StatusMessage
+  | TransferMessage;
 
 /** A server to a client: "your value was chosen, in this instance". */
 export interface ChosenReply {
@@ -143,8 +151,21 @@ export interface StatusReply {
   readonly heardMs: Readonly<Record<Uid, number | null>>;
 }
 
+/** A server to a client: "I am the master, as you wished, for so long". */
+export interface TransferredReply {
+  readonly type: 'transferred';
+  readonly requestId: RequestId;
+  readonly leaseLeftMs: number;
+}
+
 /** What servers answer to clients. */
-export type Reply = ChosenReply | ValueReply | ReachedReply | RefusedReply | StatusReply;
+export type Reply =
+  | ChosenReply
+  | ValueReply
+  | ReachedReply
+  | RefusedReply
+  | StatusReply
+  | TransferredReply;
 
 export type Message = PeerMessage | ClientMessage | Reply;
 
@@ -250,6 +271,7 @@ const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
   'read',
   'reach',
   'status',
+  'transfer',
 ]);
 const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'chosen',
@@ -257,6 +279,7 @@ const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'reached',
   'refused',
   'status_report',
+  'transferred',
 ]);
 
 export function isClientMessage(message: Message): message is ClientMessage {
@@ -294,8 +317,8 @@ export function highestNumberIn(message: InstanceMessage): number {
 
 // Guards. Each check takes whatever stood in the field; `uids` are the servers of the cluster.
 
-type Check = (value: unknown, uids: readonly Uid[]) => boolean;
-type Fields = Readonly<Record<string, Check>>;
+export type Check = (value: unknown, uids: readonly Uid[]) => boolean;
+export type Fields = Readonly<Record<string, Check>>;
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -312,7 +335,7 @@ const isNumberUpTo =
 
 const isNumber = isNumberUpTo(MAX_NUMBER);
 
-const isUid: Check = (value, uids) => typeof value === 'string' && uids.includes(value);
+export const isUid: Check = (value, uids) => typeof value === 'string' && uids.includes(value);
 
 /** A string that survives UTF-8 unchanged (no lone surrogate) and fits into every message. */
 export const isValue: Check = (value) =>
@@ -326,7 +349,7 @@ function fits(value: string): boolean {
 
 const LINK_ID = /^([A-Z])-[0-9a-f]{8}-[1-9][0-9]{0,15}$/;
 
-const isLinkId: Check = (value, uids) =>
+export const isLinkId: Check = (value, uids) =>
   typeof value === 'string' && isUid(LINK_ID.exec(value)?.[1], uids);
 
 const isObjectOf =
@@ -334,7 +357,7 @@ const isObjectOf =
   (value, uids) =>
     isRecord(value) && wrongField(value, fields, uids) === null;
 
-const orNull =
+export const orNull =
   (check: Check): Check =>
   (value, uids) =>
     value === null || check(value, uids);
@@ -346,8 +369,8 @@ const either =
 
 const isProposalId = isObjectOf({ number: isNumber, uid: isUid });
 
-const isStoredNumber = isNumberUpTo(MAX_STORED_NUMBER);
-const isStoredId = isObjectOf({ number: isStoredNumber, uid: isUid });
+export const isStoredNumber = isNumberUpTo(MAX_STORED_NUMBER);
+export const isStoredId = isObjectOf({ number: isStoredNumber, uid: isUid });
 
 const REQUEST_ID = /^[0-9a-f]{16}-([1-9][0-9]{0,14})-([1-9][0-9]{0,14})$/;
 
@@ -357,7 +380,7 @@ const isRequestId: Check = (value) => {
 };
 
 /** The rarest field comes first: what is no such link is found out soon. */
-const isLink = either(
+export const isLink = either(
   isObjectOf({ request: isRequestId, update: isValue, id: isLinkId }),
   isObjectOf({ update: isValue, id: isLinkId }),
   isObjectOf({ read: (value) => value === null, id: isLinkId }),
@@ -390,13 +413,13 @@ const isHeard: Check = (value, uids) =>
 
 const isDuration: Check = (value) => typeof value === 'number' && value >= 0 && value <= MAX_NUMBER;
 
-const isDigest: Check = (value) => typeof value === 'string' && /^[0-9a-f]{16}$/.test(value);
+const isDigest: Check = (value) => typeof value === 'string' && /^[0-9a-f]{8}$/.test(value);
 
-const isBoolean: Check = (value) => typeof value === 'boolean';
+export const isBoolean: Check = (value) => typeof value === 'boolean';
 
 const isReason: Check = (value) => typeof value === 'string' && value.length <= 200;
 
-const CHAIN_FIELDS: Fields = {
+export const CHAIN_FIELDS: Fields = {
   instanceNumber: isNumber,
   currentValue: orNull(isValue),
   lease: orNull(isObjectOf({ holder: isUid, id: isLinkId })),
@@ -429,6 +452,8 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ['read', { requestId: isRequestId, isLocal: isBoolean }],
   ['reach', { requestId: isRequestId }],
   ['status', { requestId: isRequestId }],
+  ['transfer', { requestId: isRequestId, to: isUid }],
+  ['transferred', { requestId: isRequestId, leaseLeftMs: isDuration }],
   ['chosen', { requestId: isRequestId, instanceNumber: isNumber }],
   [
     'value',
@@ -462,7 +487,7 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
 /** What a state file holds: whose it is, the chain, and the acceptor of the open instance. */
 const STATE_FIELDS: Fields = {
   uid: isUid,
-  members: (value) => Array.isArray(value), // of whom, see `state.ts`
+  members: (value, uids) => Array.isArray(value) && value.every((uid) => isUid(uid, uids)),
   ...CHAIN_FIELDS,
   instanceNumber: isStoredNumber,
   promisedId: orNull(isStoredId),
@@ -478,8 +503,22 @@ export function wrongStateField(
   return wrongField(fields, STATE_FIELDS, uids);
 }
 
+/** What is wrong with something that should be one of these messages, or null. */
+export function wrongMessage(
+  message: unknown,
+  types: readonly Message['type'][],
+  uids: readonly Uid[],
+): string | null {
+  if (!isRecord(message)) return 'message is not what it must be';
+  const { type, ...fields } = message;
+  const guard = types.some((known) => known === type) ? GUARDS.get(String(type)) : undefined;
+  if (guard === undefined) return 'message is of no type that it may have';
+  const wrong = wrongField(fields, guard, uids);
+  return wrong === null ? null : `message: its ${wrong}`;
+}
+
 /** Says which field is missing, extra or wrong; null when all is well. */
-function wrongField(
+export function wrongField(
   record: Record<string, unknown>,
   fields: Fields,
   uids: readonly Uid[],

@@ -27,6 +27,7 @@ import {
   applyLink,
   type ChainState,
   chainOf,
+  digestOf,
   EMPTY_CHAIN,
   type Link,
   type LinkId,
@@ -36,6 +37,7 @@ import {
   type NackMessage,
   PaxosInstance,
   quorumOf,
+  RESERVED_NUMBER,
   type Uid,
   UNTOUCHED,
 } from './composable-paxos.ts';
@@ -180,7 +182,7 @@ export class ReplicatedValue {
     this.#instance = this.createInstance(acceptor);
     this.#run = randomHex(environment);
     const layers = layersOf(this);
-    environment.trace({ event: 'start', layers, restored, state: this.#state() });
+    environment.trace({ event: 'start', uids, layers, restored, state: this.#state() });
     // A disk from before members were kept on it is of this cluster, from now on for good.
     if (isRecord(stored) && !('members' in stored)) this.#save();
   }
@@ -246,7 +248,7 @@ export class ReplicatedValue {
 
   protected receivePrepare(from: Uid, message: Prepare): void {
     const { instanceNumber, proposalId } = message;
-    const answer = this.#durably(() => this.#instance.receivePrepare(message));
+    const answer = this.#durably(from, () => this.#instance.receivePrepare(message));
     if (answer.type === 'nack') return this.#refuse(from, answer);
 
     this.environment.trace({ event: 'promise', to: from, instanceNumber, proposalId });
@@ -256,8 +258,10 @@ export class ReplicatedValue {
   protected receivePromise(from: Uid, message: Promised): void {
     const { instanceNumber, proposalId } = message;
     const { proposer } = this.#instance;
+    const isKnown = proposer.state.promisesFrom.includes(from);
     if (proposer.receivePromise(from, message)) return this.lead();
     if (!proposer.isCurrent(proposalId)) return this.ignore('this round is over');
+    if (isKnown) return this.ignore('it has promised this already');
 
     const count = proposer.state.promisesFrom.length;
     const servers = this.uids.length;
@@ -270,12 +274,15 @@ export class ReplicatedValue {
     if (!this.#instance.proposer.receiveNack(message)) return this.ignore('this round is over');
 
     this.environment.trace({ event: 'refused', from, instanceNumber, proposalId, promisedId });
-    this.refused();
+    this.refused(from);
   }
 
   protected receiveAccept(from: Uid, message: Accept): void {
     const { instanceNumber, proposalId, proposalValue: value } = message;
-    const answer = this.#durably(() => this.#instance.receiveAccept(message));
+    if (proposalId.number === RESERVED_NUMBER && !this.hasLeases) {
+      return this.ignore(`I know no leases, and ${from} holds one`);
+    }
+    const answer = this.#durably(from, () => this.#instance.receiveAccept(message));
     if (answer.type === 'nack') return this.#refuse(from, answer);
 
     this.environment.trace({ event: 'accept', from, instanceNumber, proposalId, value });
@@ -287,8 +294,10 @@ export class ReplicatedValue {
   protected receiveAccepted(from: Uid, message: Accepted): void {
     const { instanceNumber, proposalId, proposalValue: value } = message;
     const { learner } = this.#instance;
+    const before = learner.state;
     const isChosen = learner.receiveAccepted(from, message);
-    const count = learner.acceptorsOf(proposalId);
+    if (learner.state !== before) this.heard(from);
+    const count = learner.acceptorsOf(proposalId).length;
     const counted = { instanceNumber, proposalId, count, servers: this.uids.length };
     if (!isChosen) {
       return this.environment.trace({ event: 'count', of: 'accepted', ...counted });
@@ -316,8 +325,19 @@ export class ReplicatedValue {
     return null;
   }
 
-  /** The current round was refused and is over. */
-  protected refused(): void {}
+  /** Another server is to be master. `done` is called when this one is not, or not any more. */
+  protected resign(done: () => void): void {
+    done();
+  }
+
+  /** This server is to be master, as soon as that is allowed. */
+  protected stand(): void {}
+
+  /** `from` has told the acceptor or the learner of the open instance something new. */
+  protected heard(_from: Uid): void {}
+
+  /** The current round was refused by `from` and is over. */
+  protected refused(_from: Uid): void {}
 
   /** The current round found nothing to finish and had nothing to propose; it is over. */
   protected rested(): void {}
@@ -400,10 +420,12 @@ export class ReplicatedValue {
   }
 
   /** Lets the acceptor answer, and returns the answer once what it says would survive a crash. */
-  #durably<Answer>(answer: () => Answer): Answer {
+  #durably<Answer>(from: Uid, answer: () => Answer): Answer {
     const before = this.acceptorState;
     const result = answer();
-    if (this.acceptorState !== before) this.#save();
+    if (this.acceptorState === before) return result;
+    this.#save();
+    this.heard(from);
     return result;
   }
 
@@ -419,7 +441,8 @@ export class ReplicatedValue {
     this.#chain = chain;
     this.#instance = this.createInstance(UNTOUCHED);
     this.#saveLater ??= this.environment.clock.after(SAVE_WITHIN_MS, () => this.#save());
-    this.environment.trace({ event: 'advance', instanceNumber, link, chain });
+    const [jumped, digest] = [link === null ? chain : null, digestOf(chain)];
+    this.environment.trace({ event: 'advance', instanceNumber, link, chain: jumped, digest });
     this.advanced(link);
     this.pursue();
   }

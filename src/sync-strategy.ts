@@ -10,9 +10,8 @@
  * would ever notice. So whoever asks says what its state is, as a digest. Of two that differ
  * nobody knows which one is right, and both say so; one that differs from two others stops.
  */
-import { chainOf, type Link } from './chain.ts';
+import { chainOf, digestOf, type Link } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
-import { digestOf } from './digest.ts';
 import type { Timer } from './environment.ts';
 import {
   type CatchUpMessage,
@@ -93,6 +92,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       if (early === null || early.question.instanceNumber > this.instanceNumber) return;
       this.#early = null;
       if (early.question.instanceNumber === this.instanceNumber) {
+        this.environment.trace({ event: 'recall', ...early });
         this.receive(early.from, early.question);
       }
     }

@@ -42,7 +42,7 @@ suite('npm run chaos', { concurrency: true }, () => {
       stdout,
       /\ninvariant 7 is violated\. The chain only grows: .*\n.*A\.ndjson:[0-9]+: /,
     );
-    assert.match(stdout, /\n {2}\{"at":.*"event":"start"/);
+    assert.match(stdout, /\n {2}.*\.ndjson:[0-9]+: server A, instance [0-9]+, at .*: start\n/);
     assert.match(stdout, new RegExp(`kept in ${directory}; .* --seed ${seed} `));
     assert.ok(existsSync(join(directory, 'A.ndjson')));
   });

@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { suite, type TestContext, test } from 'node:test';
-import { isUpdate } from '../src/chain.ts';
+import { EMPTY_CHAIN, isUpdate } from '../src/chain.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import {
   type ClientMessage,
@@ -24,6 +24,7 @@ import { WaitingLine } from '../src/programs/client/waiting-line.ts';
 import { watch } from '../src/programs/client/watch.ts';
 import type { Report } from '../src/programs/client/words.ts';
 import { LOOPBACK } from '../src/programs/common/free-port.ts';
+import { chainAfter } from '../src/trace/fold.ts';
 import { MAX_WAITING } from '../src/update-queue.ts';
 import {
   type Cluster,
@@ -128,6 +129,12 @@ test('A client of servers with a master', async (t) => {
     const [itself, named] = await both(client(master.uid, '--status'), client(other, '--status'));
     assertPrints(itself, /\n {2}master +itself, for [0-9.]+ s more\n/);
     assertPrints(named, new RegExp(`\n {2}master +${master.uid}\n`));
+  });
+
+  await t.test('has the lease handed over to whom it names', async () => {
+    const isMasterNow = new RegExp(`^${other} is master, for [0-9.]+ s`);
+    assertPrints(await client(master.uid, '--transfer', other), isMasterNow);
+    assertPrints(await client(master.uid, '--status'), new RegExp(`\n {2}master +${other}\n`));
   });
 });
 
@@ -308,6 +315,11 @@ suite('The command line of the client', () => {
       [['A', 'x', '--read', '--any'], /--any picks the server/],
       [['--watch', '--any'], /--watch shows all servers.*: leave out --any/],
       [['--read'], /no server is named/],
+      [['--transfer', 'A'], /no server is named/],
+      [['A', '--transfer', 'X'], /no server X/],
+      [['A', '--transfer', 'B', '--read'], /--transfer asks for nothing else/],
+      [['A', 'x', '--transfer', 'B'], /not both at once/],
+      [['A', '--transfer', 'B', '--wait'], /--wait waits for a value/],
       [['X', '--read'], /no server X/],
       [['A', '--wait', 'x'.repeat(MAX_VALUE_BYTES)], /the limit is 32768 bytes/],
     ];
@@ -334,7 +346,8 @@ suite('The command line of the client', () => {
   test('is explained with examples', async () => {
     const { stdout, code } = await run('client.ts', '--help');
     assert.equal(code, 0);
-    for (const flag of ['--wait', '--any', '--read', '--local', '--status', '--watch', '--json']) {
+    const asking = ['--read', '--local', '--status', '--watch', '--json', '--transfer'];
+    for (const flag of ['--wait', '--any', ...asking]) {
       assert.match(stdout, new RegExp(`node --import tsx client.ts .*${flag}`), flag);
     }
   });
@@ -548,8 +561,10 @@ function chosenAt(cluster: Cluster, value: string): number[] {
 
 /** How often the value of the chain became this one, as the server has it. */
 function changesTo(server: Server, value: string): number {
+  let chain = EMPTY_CHAIN;
   const values = server.events.flatMap((event) => {
-    return event.event === 'advance' ? [event.chain.currentValue] : [];
+    chain = chainAfter(chain, event);
+    return event.event === 'advance' ? [chain.currentValue] : [];
   });
   return values.filter((after, index) => after === value && values[index - 1] !== value).length;
 }

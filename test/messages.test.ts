@@ -21,7 +21,7 @@ import {
 import { printable } from '../src/trace/printable.ts';
 
 const UIDS = ['A', 'B', 'C'];
-const DIGEST = '0123456789abcdef';
+const DIGEST = '01234567';
 const id = (number: number, uid: Uid): ProposalId => ({ number, uid });
 const update: Link = { update: 'hello', id: 'A-0123abcd-1' };
 const lease: Link = { lease: 'B', id: 'B-0123abcd-2' };
@@ -59,6 +59,8 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   read: { type: 'read', requestId, isLocal: false },
   reach: { type: 'reach', requestId },
   status: { type: 'status', requestId },
+  transfer: { type: 'transfer', requestId, to: 'B' },
+  transferred: { type: 'transferred', requestId, leaseLeftMs: 8_999.5 },
   chosen: { type: 'chosen', requestId, instanceNumber: 3 },
   value: { type: 'value', requestId, instanceNumber: 3, value: 'hello', isCurrent: true },
   reached: { type: 'reached', requestId, instanceNumber: 3 },
@@ -221,8 +223,12 @@ test('what may be null is believed as null', () => {
 test('the questions about a message', () => {
   const types = (is: (message: Message) => boolean) =>
     EVERY_SAMPLE.filter(is).map(({ type }) => type);
-  assert.deepEqual(types(isClientMessage), ['propose', 'request', 'read', 'reach', 'status']);
-  assert.deepEqual(types(isReply), ['chosen', 'value', 'reached', 'refused', 'status_report']);
+  assert.deepEqual(types(isClientMessage), [
+    ...['propose', 'request', 'read', 'reach', 'status', 'transfer'],
+  ]);
+  assert.deepEqual(types(isReply), [
+    ...['transferred', 'chosen', 'value', 'reached', 'refused', 'status_report'],
+  ]);
   assert.deepEqual(
     types((message) => isPeerMessage(message)),
     types((message) => !isClientMessage(message) && !isReply(message)),
@@ -412,7 +418,7 @@ const WRONG_REQUEST_IDS = [
 
 test('a request id of the wrong form', () => {
   const withId = EVERY_SAMPLE.filter((message) => 'requestId' in message);
-  assert.equal(withId.length, 9);
+  assert.equal(withId.length, 11);
   for (const raw of WRONG_REQUEST_IDS) {
     for (const message of withId) rejects(withField(message, ['requestId'], raw));
     rejects(acceptOf(`{"update":"x","id":"A-0123abcd-1","request":${raw}}`));
@@ -680,6 +686,8 @@ function largestMessages(value: string): readonly Message[] {
     read: { type: 'read', requestId, isLocal: false },
     reach: { type: 'reach', requestId },
     status: { type: 'status', requestId },
+    transfer: { type: 'transfer', requestId, to: 'I' },
+    transferred: { type: 'transferred', requestId, leaseLeftMs: longMs },
     chosen: { type: 'chosen', requestId, instanceNumber },
     value: { type: 'value', requestId, instanceNumber, value, isCurrent: false },
     reached: { type: 'reached', requestId, instanceNumber },

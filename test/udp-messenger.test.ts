@@ -21,7 +21,7 @@ import { freePort, hasIpv6 } from './processes.ts';
 const HOST = '127.0.0.1';
 const NOBODY = `${HOST}:9`;
 const NO_FAULTS: NetworkFaults = { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 };
-const DIGEST = '0123456789abcdef';
+const DIGEST = '01234567';
 const HELLO: PeerMessage = { type: 'sync_request', instanceNumber: 3, digest: DIGEST };
 const KEY = keyOf(Buffer.from('correct horse battery staple'));
 const REQUEST_ID = '0123456789abcdef-1-1';

@@ -3,10 +3,10 @@
  * its chain is, and whom it takes for master. In a diagram that becomes the stripe in its lane,
  * and what the panel beside it says.
  */
-import { chainOf, type Link } from '../chain.ts';
-import type { ProposalId, Uid } from '../composable-paxos.ts';
-import type { ServerState } from '../state.ts';
+import { type ChainState, chainOf, EMPTY_CHAIN, type Link } from '../chain.ts';
+import type { AcceptorState, ProposalId, Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { chainAfter } from '../trace/fold.ts';
 
 /**
  * `absent`: not started yet. `down`: stopped, crashed or killed. `candidate`: it asks for promises,
@@ -26,7 +26,7 @@ export interface Standing {
   readonly promisedId: ProposalId | null;
   readonly acceptedId: ProposalId | null;
   readonly acceptedValue: Link | null;
-  readonly currentValue: string | null;
+  readonly chain: ChainState;
 }
 
 /** A server that has never been started. */
@@ -39,7 +39,7 @@ export const ABSENT: Standing = {
   promisedId: null,
   acceptedId: null,
   acceptedValue: null,
-  currentValue: null,
+  chain: EMPTY_CHAIN,
 };
 
 /** What a server is and has after an event of its own. */
@@ -64,13 +64,20 @@ function conditionOf({ condition, holder, round }: Standing, { server }: TraceEv
 function changed(before: Standing, event: TraceEvent): Standing {
   switch (event.event) {
     case 'start':
-      return { ...ABSENT, condition: 'idle', ...acceptorAndChain(event.state) };
+    case 'resume':
+      if (event.event === 'resume' && before.condition !== 'absent') return before;
+      return {
+        ...ABSENT,
+        condition: 'idle',
+        ...acceptorOf(event.state),
+        chain: chainOf(event.state),
+      };
     case 'stop':
     case 'crash':
     case 'fail':
       return standingAfterDeath(before);
     case 'save':
-      return { ...before, ...acceptorAndChain(event.state) };
+      return { ...before, ...acceptorOf(event) };
     case 'promise':
       return afterPromise(before, event);
     case 'accept':
@@ -86,7 +93,7 @@ function changed(before: Standing, event: TraceEvent): Standing {
     case 'refused':
       return { ...before, round: null, leads: false };
     case 'advance':
-      return afterAdvance(before, event.instanceNumber, event.chain.currentValue);
+      return afterAdvance(before, event.instanceNumber, chainAfter(before.chain, event));
     case 'lease':
       return afterLease(before, event);
     default:
@@ -94,10 +101,9 @@ function changed(before: Standing, event: TraceEvent): Standing {
   }
 }
 
-function acceptorAndChain(state: ServerState) {
-  const { instanceNumber, promisedId, acceptedId, acceptedValue } = state;
-  const { currentValue } = chainOf(state);
-  return { instanceNumber, currentValue, promisedId, acceptedId, acceptedValue };
+function acceptorOf(holder: AcceptorState<Link> & { readonly instanceNumber: number }) {
+  const { instanceNumber, promisedId, acceptedId, acceptedValue } = holder;
+  return { instanceNumber, promisedId, acceptedId, acceptedValue };
 }
 
 /** A promise to itself is the beginning of its own round. */
@@ -109,9 +115,9 @@ function afterPromise(
   return { ...before, ...round, promisedId };
 }
 
-function afterAdvance(before: Standing, instanceNumber: number, currentValue: string | null) {
+function afterAdvance(before: Standing, instanceNumber: number, chain: ChainState) {
   const open = { promisedId: null, acceptedId: null, acceptedValue: null };
-  return { ...before, ...open, round: null, leads: false, instanceNumber, currentValue };
+  return { ...before, ...open, round: null, leads: false, instanceNumber, chain };
 }
 
 function afterLease(

@@ -9,7 +9,7 @@
 import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { Message } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
-import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
+import { INVARIANTS, Invariants, resumedIn, type Violation } from '../trace/invariants.ts';
 import type { Words } from '../trace/words.ts';
 import {
   ABSENT,
@@ -99,7 +99,20 @@ export interface DiagramOptions {
   readonly uids?: readonly Uid[];
   readonly traced?: readonly Uid[];
   readonly violations?: readonly Violation[];
+  /** What was before these events, if they are a piece out of the middle of a run. */
+  readonly past?: Past;
 }
+
+/** What must be known of the beginning of a run to draw only what comes after it. */
+export interface Past {
+  /** When the run began. */
+  readonly startMs: number;
+  readonly standings: ReadonlyMap<Uid, Standing>;
+  /** Up to this instance it has been told before what was chosen. */
+  readonly chosenUpTo: number;
+}
+
+const NO_PAST = { standings: new Map<Uid, Standing>(), chosenUpTo: 0 };
 
 /** A silence of so many milliseconds is folded. */
 const SILENCE_MS = 100;
@@ -110,9 +123,10 @@ export function diagramOf(events: readonly TraceEvent[], options: DiagramOptions
   const uids = options.uids ?? serversIn(events);
   const violations = options.violations ?? violationsIn(events, uids, traced);
   const turns = turnsOf(events);
-  const draft = new Draft(turns, violations);
+  const past = options.past ?? { ...NO_PAST, startMs: turns.turns[0]?.at ?? 0 };
+  const draft = new Draft(turns, violations, past);
   const { rows, numberOf, arrows } = draft;
-  const { stretches, standings } = livesOf(turns.turns, numberOf, rows.length + 1);
+  const { stretches, standings } = livesOf(turns.turns, numberOf, rows.length + 1, past);
   return {
     uids,
     hued: huedOf(uids, arrows),
@@ -123,7 +137,7 @@ export function diagramOf(events: readonly TraceEvent[], options: DiagramOptions
     stretches,
     standings,
     violations: draft.violations,
-    durationMs: rows.at(-1)?.atMs ?? 0,
+    durationMs: (rows.at(-1)?.atMs ?? 0) - (rows[0]?.atMs ?? 0),
   };
 }
 
@@ -153,7 +167,7 @@ export function violationsIn(
   uids: readonly Uid[],
   traced: readonly Uid[],
 ): Violation[] {
-  const invariants = new Invariants(uids, traced);
+  const invariants = new Invariants(uids, traced, resumedIn(events));
   const found = new Map<number, Violation>();
   for (const event of events) {
     const violation = invariants.observe(event);
@@ -178,8 +192,8 @@ class Draft {
   readonly #numbers = new Map<Turn, number>();
   readonly #withRow = new Set<Turn>();
 
-  constructor(turns: Turns, violations: readonly Violation[]) {
-    const narrator = new Narrator();
+  constructor(turns: Turns, violations: readonly Violation[], past: Past) {
+    const narrator = new Narrator(past.standings.keys(), past.chosenUpTo);
     const candidates = new Map<Turn, Candidate>();
     for (const turn of turns.turns) {
       candidates.set(turn, { turn, phrases: [...narrator.tell(turn)], isTouched: false });
@@ -198,7 +212,7 @@ class Draft {
         if (candidate !== undefined) candidate.isTouched = true;
       }
     }
-    this.rows = this.#number([...candidates.values()]);
+    this.rows = this.#number([...candidates.values()], past.startMs);
     this.arrows = datagrams.map((datagram) => this.#arrow(datagram));
     this.violations = marked
       .map(({ turn, violation }) => ({ row: this.numberOf(turn), violation }))
@@ -214,10 +228,9 @@ class Draft {
     return this.#withRow.has(turn) ? number : Math.max(1, number - 1);
   }
 
-  #number(candidates: readonly Candidate[]): Row[] {
+  #number(candidates: readonly Candidate[], startMs: number): Row[] {
     const rows: Row[] = [];
-    const startMs = candidates[0]?.turn.at ?? 0;
-    let latestMs = startMs;
+    let latestMs = candidates[0]?.turn.at ?? 0;
     for (const { turn, phrases, isTouched } of candidates) {
       this.#numbers.set(turn, rows.length + 1);
       if (phrases.length === 0 && !isTouched) continue;
@@ -290,9 +303,15 @@ function livesOf(
   turns: readonly Turn[],
   numberOf: (turn: Turn) => number,
   endRow: number,
+  past: Past,
 ): { readonly stretches: readonly Stretch[]; readonly standings: readonly StandingAt[] } {
   const standings: StandingAt[] = [];
   const now = new Map<Uid, StandingAt>();
+  for (const [uid, standing] of past.standings) {
+    const at = { row: 1, uid, standing };
+    now.set(uid, at);
+    standings.push(at);
+  }
   for (const turn of turns) {
     const { server: uid, events } = turn;
     const before = now.get(uid)?.standing ?? ABSENT;

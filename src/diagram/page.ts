@@ -146,7 +146,8 @@ function dataOfRow({ row, top, bottom }: PlacedRow) {
 
 /** What a server has, in words. */
 function describe(uid: Uid, standing: Standing) {
-  const { instanceNumber, promisedId, acceptedId, acceptedValue, currentValue } = standing;
+  const { instanceNumber, promisedId, acceptedId, acceptedValue, chain } = standing;
+  const { currentValue } = chain;
   const accepted =
     acceptedId === null || acceptedValue === null
       ? 'nothing'

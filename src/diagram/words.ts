@@ -24,8 +24,15 @@ type Event<Name extends TraceEvent['event']> = Extract<TraceEvent, { event: Name
 
 /** Says what turns are about, in order: what was said before decides what is news. */
 export class Narrator {
-  readonly #started = new Set<Uid>();
+  readonly #started: Set<Uid>;
   readonly #chosen = new Set<number>();
+  readonly #chosenUpTo: number;
+
+  /** Who has started, and up to where it has been told what is chosen, before the first turn. */
+  constructor(started: Iterable<Uid> = [], chosenUpTo = 0) {
+    this.#started = new Set(started);
+    this.#chosenUpTo = chosenUpTo;
+  }
 
   tell(turn: Turn): readonly Phrase[] {
     if (turn.events.length === 0) {
@@ -74,7 +81,7 @@ export class Narrator {
 
   /** Who finds out first gets the star; the others learn it. */
   #sayChosen({ instanceNumber, value }: Event<'chosen'>): Phrase {
-    if (this.#chosen.has(instanceNumber)) {
+    if (instanceNumber <= this.#chosenUpTo || this.#chosen.has(instanceNumber)) {
       return {
         icon: 'tick',
         words: { before: `learns #${instanceNumber} `, value },
@@ -187,7 +194,7 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
     case 'lease':
       return sayLease(event);
     case 'crash':
-      return alarm({ before: `CRASH${whereOf(event)}: memory lost, disk kept` });
+      return alarm({ before: `CRASH${whereOf(event)}: memory lost, ${diskOf(event)}` });
     case 'fail':
       return alarm({ before: `FAILS: ${event.why}` });
     case 'stop':
@@ -245,8 +252,8 @@ function sayLead({ proposalId, count, servers, bound }: Event<'lead'>): Phrase |
 }
 
 /** Moving on by a link has been said when it was chosen. */
-function sayAdvance({ instanceNumber, link, chain }: Event<'advance'>): Phrase | null {
-  if (link !== null) return null;
+function sayAdvance({ instanceNumber, chain }: Event<'advance'>): Phrase | null {
+  if (chain === null) return null;
   const { currentValue: value } = chain;
   const words = { before: `jumps to #${instanceNumber}`, ...(value === null ? {} : { value }) };
   if (value !== null) words.before += ': ';
@@ -286,6 +293,17 @@ function sayLease(event: Event<'lease'>): Phrase | null {
       return quiet({ before: 'no master any more' });
     default:
       return null;
+  }
+}
+
+function diskOf({ lost }: Event<'crash'>): string {
+  switch (lost) {
+    case 'save':
+      return 'and the latest save';
+    case 'file':
+      return 'and the file is empty';
+    default:
+      return 'disk kept';
   }
 }
 

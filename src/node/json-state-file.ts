@@ -11,11 +11,11 @@
  * rarely, and a promise or a value that is not the one that was saved must not be gone on from.
  * Whoever edits the file on purpose takes the checksum out.
  */
+import { createHash } from 'node:crypto';
 import * as nodeFs from 'node:fs';
 import { constants } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Uid } from '../composable-paxos.ts';
-import { digestOfText } from '../digest.ts';
 import { isRecord } from '../messages.ts';
 import type { ServerState } from '../state.ts';
 import { codeOf, describe, Failure } from './failure.ts';
@@ -40,6 +40,7 @@ export interface FileSystem
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
+const CHECKSUM_DIGITS = 16;
 
 export class JsonStateFile {
   readonly path: string;
@@ -176,7 +177,8 @@ export class JsonStateFile {
 
 /** The JSON text of what was read is that of what was written, its white space aside. */
 function checksumOf(state: object): string {
-  return digestOfText(JSON.stringify(state));
+  const digest = createHash('sha256').update(JSON.stringify(state)).digest('hex');
+  return digest.slice(0, CHECKSUM_DIGITS);
 }
 
 /** What a save is not worth on this system, in a sentence for whoever starts a server; or null. */

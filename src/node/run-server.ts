@@ -36,7 +36,8 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   neverWaitFor(process.stdout, process.stderr);
   const lines = new Lines(process.stdout);
   const sinks: Sink[] = options.isQuiet ? [] : [terminal(uids, options, lines)];
-  if (options.traceFile !== null) sinks.push(new TraceFile(options.traceFile));
+  const { traceFile, traceLimitBytes } = options;
+  if (traceFile !== null) sinks.push(new TraceFile(traceFile, traceLimitBytes));
 
   let messenger: UdpMessenger | null = null;
   const turns = new Turns(uid, sinks, (error) => {

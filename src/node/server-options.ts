@@ -5,7 +5,7 @@ import type { Uid } from '../composable-paxos.ts';
 import type { TimeStyle } from '../trace/console.ts';
 import { type Address, addressOf, type Cluster, parseAddress } from './cluster-file.ts';
 import { describe, UsageError } from './failure.ts';
-import { chosenCluster, parseArguments } from './program.ts';
+import { chosenCluster, parseArguments, wholeNumber } from './program.ts';
 import { chosenKey, KEY_FILE_HELP } from './shared-key.ts';
 import type { NetworkFaults, Protection } from './udp-messenger.ts';
 
@@ -17,6 +17,8 @@ export interface ServerOptions {
   readonly listen: Address | null;
   readonly stateDirectory: string;
   readonly traceFile: string | null;
+  /** From this size on a new trace file is begun. */
+  readonly traceLimitBytes: number;
   readonly faults: NetworkFaults;
   readonly protection: Protection;
   readonly isVerbose: boolean;
@@ -26,6 +28,8 @@ export interface ServerOptions {
 }
 
 const LONGEST_DELAY_MS = 60_000;
+const MOST_MEGABYTES = 1_000_000;
+const BYTES_IN_MEGABYTE = 1_000_000;
 
 const EXAMPLES = `
 Examples:
@@ -45,6 +49,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
     .option('--trace <FILE>', 'append every event to this file, one line of JSON each')
+    .option('--trace-limit <MB>', 'at this size the file becomes FILE.1, and a new one begins')
     .option('--drop <P>', 'lose a datagram to a peer with this probability', '0')
     .option('--duplicate <P>', 'send a datagram to a peer twice with this probability', '0')
     .option('--delay <MIN-MAX>', 'hold datagrams to peers back, in milliseconds', '0-0')
@@ -68,6 +73,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     listen: listenAt(options['listen']),
     stateDirectory: options['stateDir'],
     traceFile: options['trace'] ?? null,
+    traceLimitBytes: traceLimitOf(options['trace'], options['traceLimit']),
     faults: {
       drop: probabilityOf('--drop', options['drop']),
       duplicate: probabilityOf('--duplicate', options['duplicate']),
@@ -83,6 +89,12 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     isColoured: options['color'] === true,
     time: timeStyleOf(options['time']),
   };
+}
+
+function traceLimitOf(file: string | undefined, megabytes: string | undefined): number {
+  if (megabytes === undefined) return Number.POSITIVE_INFINITY;
+  if (file === undefined) throw new UsageError('--trace-limit is of use only with --trace');
+  return wholeNumber('--trace-limit', megabytes, 1, MOST_MEGABYTES) * BYTES_IN_MEGABYTE;
 }
 
 function listenAt(text: string | undefined): Address | null {

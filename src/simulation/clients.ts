@@ -6,9 +6,11 @@
  * Values that are fired and forgotten change the register, too. Each that arrives at a server may
  * take effect, once for every datagram, so each arrival counts as a write of unknown outcome.
  */
+import { type ChainState, EMPTY_CHAIN } from '../chain.ts';
 import { ClientSession, type Options, type Outcome } from '../client-session.ts';
 import type { ChosenReply, ValueReply } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { chainAfter } from '../trace/fold.ts';
 import { type Asked, firedOf, operationOf } from '../trace/history.ts';
 import { findContradiction, type Operation } from '../trace/linearizability.ts';
 import type { World } from './world.ts';
@@ -25,6 +27,14 @@ export const PATIENCE_MS = 10_000;
 /** … but for those who ask so soon after the last fault that a lost lease may not be over yet. */
 export const SETTLING_MS = 12_000;
 
+/** From when on whoever is so patient must be answered. */
+export interface Peace {
+  readonly peaceMs: number;
+  readonly patienceMs: number;
+}
+
+type Wrong = (invariant: number, why: string) => void;
+
 /** Who wrote, in a history, what was fired and forgotten. */
 export const FIRED = 'fired';
 
@@ -37,18 +47,22 @@ export function sessionOf(client: string): string {
 export class Clients {
   readonly #world: World;
   readonly #peaceMs: number;
-  readonly #wrong: (invariant: number, why: string) => void;
+  readonly #patienceMs: number;
+  readonly #wrong: Wrong;
   readonly #clients = new Map<string, Client>();
   readonly #history: Operation[] = [];
   /** In which instance the value of a request took effect. */
   readonly #effects = new Map<string, number>();
+  /** The chain of whoever is furthest. */
+  #chain: ChainState = EMPTY_CHAIN;
   /** What the register held before each instance. */
   readonly #values = new Map<number, string | null>([[1, null]]);
 
-  /** `healMs`: when the last fault ends. `wrong` hears which invariant is violated, and how. */
-  constructor(world: World, healMs: number, wrong: (invariant: number, why: string) => void) {
+  /** `wrong` hears which invariant is violated, and how. */
+  constructor(world: World, { peaceMs, patienceMs }: Peace, wrong: Wrong) {
     this.#world = world;
-    this.#peaceMs = healMs + SETTLING_MS;
+    this.#peaceMs = peaceMs;
+    this.#patienceMs = patienceMs;
     this.#wrong = wrong;
   }
 
@@ -80,12 +94,14 @@ export class Clients {
   }
 
   /** A link was applied, or many: by the chain itself, what took effect where? */
-  #advance({ instanceNumber, link, chain }: TraceEvent & { event: 'advance' }): void {
+  #advance(event: TraceEvent & { event: 'advance' }): void {
+    const { instanceNumber, link } = event;
     const isNews = !this.#values.has(instanceNumber);
     if (!isNews) return;
-    this.#values.set(instanceNumber, chain.currentValue);
+    this.#chain = chainAfter(this.#chain, event);
+    this.#values.set(instanceNumber, this.#chain.currentValue);
     if (link === null || !('request' in link)) return;
-    const effectIn = chain.requests.at(-1)?.instanceNumber;
+    const effectIn = this.#chain.requests.at(-1)?.instanceNumber;
     if (effectIn !== instanceNumber - 1) return;
     const before = this.#effects.get(link.update);
     if (before !== undefined) {
@@ -107,7 +123,7 @@ export class Clients {
   }
 
   #checkPatience({ client, options }: Asking, call: number, lastWord: string): void {
-    if (options.timeoutMs < PATIENCE_MS || call < this.#peaceMs) return;
+    if (options.timeoutMs < this.#patienceMs || call < this.#peaceMs) return;
     this.#wrong(10, `${client} had no answer in ${options.timeoutMs} ms: ${lastWord}`);
   }
 

@@ -10,6 +10,7 @@
  * it is known without one being computed.
  */
 import type { ServerState } from '../state.ts';
+import type { DiskLoss } from '../trace/events.ts';
 
 /** The steps of a save, in order. */
 export const SAVE_STEPS = ['write', 'sync', 'rename', 'sync directory'] as const;
@@ -86,12 +87,18 @@ export class Disk {
     }
   }
 
-  /** `luck` from 0 to 1 tells how many of the renames that were not yet synced survive. */
-  powerCut(luck: number): void {
+  /**
+   * `luck` from 0 to 1 tells how many of the renames that were not yet synced survive. Returns what
+   * is lost.
+   */
+  powerCut(luck: number): DiskLoss {
+    const before = this.content;
     const survivors = Math.floor(luck * (this.#renamed.length + 1));
     this.#named = this.#renamed[survivors - 1] ?? this.#named;
     this.#renamed = [];
     this.#temporary = null;
     if (this.#named?.isSynced === false) this.#torn = TORN;
+    if (this.content === before) return 'nothing';
+    return this.#torn === null ? 'save' : 'file';
   }
 }

@@ -25,7 +25,7 @@ import {
 import type { ReplicatedValue } from '../replicated-value.ts';
 import type { ServerState } from '../state.ts';
 import type { Entry } from '../time/agenda.ts';
-import type { Decision, TraceEvent, WorldEvent } from '../trace/events.ts';
+import { type Decision, savedEvent, type TraceEvent, type WorldEvent } from '../trace/events.ts';
 import type { MachineClock } from './clock.ts';
 import { Disk, SAVE_STEPS, type SaveStep, type Skippable } from './disk.ts';
 import type { Datagram } from './network.ts';
@@ -161,7 +161,8 @@ export class Machine {
    */
   crash(point: CrashPoint, power: boolean, skip = 0): void {
     if (this.#replica === null) {
-      if (power) this.disk.powerCut(this.#luck.next());
+      const lost = power ? this.disk.powerCut(this.#luck.next()) : 'nothing';
+      if (lost !== 'nothing') this.trace({ event: 'crash', where: 'now', lost });
       return;
     }
     if (point !== 'now') {
@@ -318,9 +319,9 @@ export class Machine {
   }
 
   #die(where: string, power: boolean): void {
-    this.trace({ event: 'crash', where });
+    const lost = power ? this.disk.powerCut(this.#luck.next()) : null;
+    this.trace({ event: 'crash', where, lost });
     this.#end();
-    if (power) this.disk.powerCut(this.#luck.next());
   }
 
   #end(): void {
@@ -422,7 +423,7 @@ export class Machine {
     }
     this.#hasSaved = true;
     this.#tookMs += this.saveMs;
-    this.trace({ event: 'save', state });
+    this.trace(savedEvent(state));
   }
 
   #saveStep(step: SaveStep, state: ServerState | null): void {

@@ -2,9 +2,18 @@
  * Situations: what a run has been through, by name and number. A simulation that finds nothing
  * wrong says little unless one knows that it has been where things go wrong.
  */
-import { askerOf, isUpdate, type Link, type LinkId, type RequestId } from '../chain.ts';
+import {
+  askerOf,
+  type ChainState,
+  EMPTY_CHAIN,
+  isUpdate,
+  type Link,
+  type LinkId,
+  type RequestId,
+} from '../chain.ts';
 import { type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { chainAfter } from '../trace/fold.ts';
 import type { Operation } from '../trace/linearizability.ts';
 import { FIRED } from './clients.ts';
 import { CRASH_POINTS } from './machine.ts';
@@ -39,6 +48,7 @@ export const SITUATIONS = [
   'a failed save',
   ...CRASH_POINTS.map((point) => `a crash: ${point}` as const),
   'a clean stop',
+  'a restart with other layers',
   'a value lost by a stop',
   'five values waiting at once',
   'a datagram lost',
@@ -61,6 +71,7 @@ export const LEASE_SITUATIONS = [
   'another master than before',
   'a master that is one again after a restart',
   'a lease handed back',
+  'a lease handed over',
   'a lease that runs out at its holder',
   'a master that learns of another',
   'a master that sleeps beyond its lease',
@@ -90,6 +101,7 @@ interface Young {
 interface Known {
   isRunning: boolean;
   hasRun: boolean;
+  hasLeases: boolean;
   seq: number;
   seqAtStart: number;
   leads: ProposalId | null;
@@ -107,6 +119,8 @@ export class Situations {
   readonly #quorum: number;
   readonly #known: Map<Uid, Known>;
   readonly #young = new Map<number, Young>();
+  /** The chain before each instance that somebody has come to. */
+  readonly #chains = new Map<number, ChainState>();
   #lastMaster: Uid | null = null;
   /** Who was master when a request was first heard of. */
   readonly #firstMasters = new Map<RequestId, Uid | null>();
@@ -118,6 +132,7 @@ export class Situations {
     const stranger = (): Known => ({
       isRunning: false,
       hasRun: false,
+      hasLeases: false,
       seq: 0,
       seqAtStart: 0,
       leads: null,
@@ -273,6 +288,7 @@ export class Situations {
         return;
       case 'refused':
         if (message.master !== null) this.#reached('a client sent on to the master');
+        if (message.why.includes('handed back')) this.#reached('a lease handed over');
     }
   }
 
@@ -323,12 +339,15 @@ export class Situations {
     const links = event.instanceNumber - server.instanceNumber;
     server.instanceNumber = event.instanceNumber;
     server.leads = null;
-    if (event.link !== null) return this.#applied(event.link, event);
+    const before = this.#chains.get(event.instanceNumber - links) ?? EMPTY_CHAIN;
+    const chain = this.#chains.get(event.instanceNumber) ?? chainAfter(before, event);
+    this.#chains.set(event.instanceNumber, chain);
+    if (event.link !== null) return this.#applied(event.link, event.instanceNumber, chain);
     this.#reached('a catch-up');
     if (links >= 10) this.#reached('a catch-up over ten links and more');
   }
 
-  #applied(link: Link, { instanceNumber, chain }: TraceEvent & { event: 'advance' }): void {
+  #applied(link: Link, instanceNumber: number, chain: ChainState): void {
     if (!('request' in link)) return;
     const isEffect = chain.requests.at(-1)?.instanceNumber === instanceNumber - 1;
     if (isEffect) this.#effects.add(link.update);
@@ -350,11 +369,14 @@ export class Situations {
     server.isRunning = true;
     server.instanceNumber = event.state.instanceNumber;
     server.seqAtStart = server.seq;
+    const hadLeases = server.hasLeases;
+    server.hasLeases = event.layers.includes('MasterLeases');
     if (!server.hasRun) {
       server.hasRun = true;
       return;
     }
     this.#reached('a restart');
+    if (server.hasLeases !== hadLeases) this.#reached('a restart with other layers');
     const { promisedId, acceptedId } = event.state;
     if (acceptedId !== null) this.#reached('a restart with an open accepted value');
     else if (promisedId !== null) this.#reached('a restart with a promise only');

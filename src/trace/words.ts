@@ -75,6 +75,8 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
   switch (event.event) {
     case 'start':
       return sayStart(event);
+    case 'resume':
+      return about('resume', event.state, { before: 'what was before is in another trace' });
     case 'stop':
       return saying('stop', { words: { before: 'in good order' } });
     case 'promise':
@@ -153,6 +155,7 @@ const VERBS: Partial<Record<Message['type'], string>> = {
   reached: 'answer',
   refused: 'answer',
   status_report: 'answer',
+  transferred: 'answer',
 };
 
 function verbOf({ type }: Message): string {
@@ -180,6 +183,8 @@ function replyWords(message: Reply): Words {
       return { before: `no: ${message.why}` };
     case 'status_report':
       return { before: 'how I am' };
+    case 'transferred':
+      return { before: 'I am the master' };
   }
 }
 
@@ -309,8 +314,8 @@ function sayChosen(event: Event<'chosen'>): Saying {
 }
 
 /** By a link the chain moves on whenever one is chosen, and that has been said. */
-function sayAdvance({ instanceNumber, link, chain }: Event<'advance'>): Saying | null {
-  if (link !== null) return null;
+function sayAdvance({ instanceNumber, chain }: Event<'advance'>): Saying | null {
+  if (chain === null) return null;
   const words = { before: `I jump to #${instanceNumber}: `, ...currentValue(chain.currentValue) };
   return about('catch-up', { instanceNumber }, words, 'quorum');
 }
@@ -340,7 +345,9 @@ function sayIgnore(event: Event<'ignore'>, occasion: Occasion): Saying {
   if (event.why.startsWith(NOT_BELIEVED)) {
     return { ...message, words: { before: event.why }, mood: 'trouble', isChatter: false };
   }
-  return { ...message, words: { before: whyIgnored(event, message) }, mood: 'dim' };
+  const said = { ...message, words: { before: whyIgnored(event, message) }, mood: 'dim' } as const;
+  if (occasion.type !== 'catchup') return said;
+  return { ...said, words: { before: `late: ${event.why}` }, isChatter: false };
 }
 
 /** `event.instanceNumber` is the instance that is open here. */
@@ -400,8 +407,7 @@ function leaseWords({ server, what, holder, lastsMs }: Event<'lease'>): string {
   }
 }
 
-function saySave({ state }: Event<'save'>): Saying {
-  const { instanceNumber, promisedId, acceptedId } = state;
+function saySave({ instanceNumber, promisedId, acceptedId }: Event<'save'>): Saying {
   const promised = `promised ${promisedId === null ? 'nothing' : formatId(promisedId)}`;
   const accepted = `accepted ${acceptedId === null ? 'nothing' : formatId(acceptedId)}`;
   const words = { before: `on disk: ${promised}, ${accepted}` };
@@ -414,11 +420,18 @@ function sayReject({ from, why }: Event<'reject'>): Saying {
   return saying('reject', { words: { before }, mood: 'trouble' });
 }
 
-function sayCrash({ where }: Event<'crash'>): Saying {
+function sayCrash({ where, lost }: Event<'crash'>): Saying {
   const before = where === 'now' ? '' : `at ${where}: `;
-  const words = { before: `${before}memory is lost, the disk is kept` };
+  const words = { before: `${before}${LOSSES[lost ?? 'no power cut']}` };
   return saying('CRASH', { words, mood: 'trouble' });
 }
+
+const LOSSES = {
+  'no power cut': 'memory is lost, the disk is kept',
+  nothing: 'power cut: memory lost, disk kept',
+  save: 'power cut: memory, latest save lost',
+  file: 'power cut: memory, whole file lost',
+} as const;
 
 /** What a value of the chain is called: a text in quotes, or what happens to the lease. */
 export function formatValue(value: Link | string, quoted: (text: string) => string): string {

@@ -12,12 +12,15 @@ import {
   standingOf,
 } from '../../chain.ts';
 import type { AcceptorState, Uid } from '../../composable-paxos.ts';
-import type { ClientAddress, Environment, Messenger, Timer } from '../../environment.ts';
-import { HOLDER_WINDOW_MS, type MasterLeases } from '../../master-strategy.ts';
+import type { ClientAddress, Clock, Environment, Messenger, Timer } from '../../environment.ts';
+import { HOLDER_WINDOW_MS, LOOK_EVERY_MS, type MasterLeases } from '../../master-strategy.ts';
 import {
+  type Accept,
+  type Accepted,
   type ClientMessage,
   clusterName,
   type PeerMessage,
+  type Prepare,
   type Question,
   type Reply,
 } from '../../messages.ts';
@@ -31,10 +34,10 @@ import { MasterReplica, PlainReplica } from '../replicas.ts';
 import type { Fault } from '../schedule.ts';
 import { BROKEN_RULES, type Rules } from './roles.ts';
 
-/** A rule that is broken, and what must be noticed. */
 /** Each is found in fewer seeds than this. */
 export const MOST_SEEDS_FOR_A_BREAK = 3_000;
 
+/** A rule that is broken, and what must be noticed. */
 export interface Break {
   readonly name: string;
   /** What is wrong, in one sentence. */
@@ -110,6 +113,47 @@ function UnknownLeaseIsFree<TBase extends Constructor<MasterLeases>>(Base: TBase
   };
 }
 
+/** Keeps quiet itself while a lease binds it, but promises to whoever asks. */
+function PromisesToAnybody<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class PromisesToAnybody extends Base {
+    protected override receivePrepare(from: Uid, message: Prepare): void {
+      ReplicatedValue.prototype['receivePrepare'].call(this, from, message);
+    }
+  };
+}
+
+/** Acts as master until it has learned that the lease which it hands back is over. */
+function ReignsWhileHandingBack<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class ReignsWhileHandingBack extends Base {
+    override get isMaster(): boolean {
+      return this.leaseLeftMs > 0;
+    }
+  };
+}
+
+/** The right replica, with clocks of another kind. */
+function withClock(Right: ReplicaClass, change: (clock: Clock) => Clock): ReplicaClass {
+  return class OtherClock extends Right {
+    constructor(uid: Uid, uids: readonly Uid[], environment: Environment) {
+      super(uid, uids, { ...environment, clock: change(environment.clock) });
+    }
+  };
+}
+
+/** While nothing happens, nobody looks at the clocks. */
+function looksOnlyWhenAsked(clock: Clock): Clock {
+  const never: Timer = { cancel: () => {} };
+  const after = (delayMs: number, act: () => void) =>
+    delayMs === LOOK_EVERY_MS ? never : clock.after(delayMs, act);
+  return { now: () => clock.now(), wallNow: () => clock.wallNow(), after };
+}
+
+/** There is no clock that goes on while the machine sleeps. */
+function monotonicOnly(clock: Clock): Clock {
+  const now = () => clock.now();
+  return { now, wallNow: now, after: (delayMs, act) => clock.after(delayMs, act) };
+}
+
 /** Remains master after a catch-up, whomever the chain names by now. */
 function JumpKeepsTheLease<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   return class JumpKeepsTheLease extends Base {
@@ -170,6 +214,15 @@ function ForgetfulQueue<TBase extends Constructor<BackoffResolution>>(Base: TBas
       const id = this.#next?.id ?? '';
       const waiting = what === 'queued' ? 1 : 0;
       this.environment.trace({ event: 'update', what, value, id, waiting, why: 'forgetful' });
+    }
+  };
+}
+
+/** Tells of the chain where it stands, but not which requests have taken effect in it. */
+function CatchUpWithoutRequests<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class CatchUpWithoutRequests extends Base {
+    protected override jump(instanceNumber: number, chain: ChainState): void {
+      super.jump(instanceNumber, { ...chain, requests: [], forgottenUpTo: 0 });
     }
   };
 }
@@ -335,6 +388,26 @@ function BelievesEveryInstance<TBase extends Constructor<ReplicatedValue>>(Base:
   };
 }
 
+/** Takes it for a sign of progress when somebody says the same thing once more. */
+function RepetitionIsNews<TBase extends Constructor<BackoffResolution>>(Base: TBase) {
+  return class RepetitionIsNews extends Base {
+    protected override receivePrepare(from: Uid, message: Prepare): void {
+      this.heard(from);
+      super.receivePrepare(from, message);
+    }
+
+    protected override receiveAccept(from: Uid, message: Accept): void {
+      this.heard(from);
+      super.receiveAccept(from, message);
+    }
+
+    protected override receiveAccepted(from: Uid, message: Accepted): void {
+      this.heard(from);
+      super.receiveAccepted(from, message);
+    }
+  };
+}
+
 const SOUND_REST = {
   leases: false,
   servers: 3,
@@ -348,15 +421,16 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'number-one-for-all',
     breaks: 'every server takes the reserved number 1, not only the holder of a lease',
-    invariants: [1, 2],
+    invariants: [12],
     faults: ['loss', 'delay', 'cuts'],
-    replicaClass: class BrokenReplica extends NumberOneForAll(PlainReplica) {},
+    leases: true,
+    replicaClass: class BrokenReplica extends NumberOneForAll(MasterReplica) {},
   },
   {
     ...SOUND_REST,
     name: 'number-one-again',
     breaks: 'a master takes the reserved number also where its acceptor has promised before',
-    invariants: [4],
+    invariants: [12],
     leases: true,
     faults: ['wild clocks', 'sleeps', 'clocks', 'loss', 'cuts'],
     replicaClass: class BrokenReplica extends NumberOneAgain(MasterReplica) {},
@@ -365,7 +439,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'lease-from-attempt',
     breaks: 'a lease counts from the last attempt to renew it, chosen or not',
-    invariants: [4, 8],
+    invariants: [8, 12],
     leases: true,
     replicaClass: class BrokenReplica extends LeaseFromTheAttempt(MasterReplica) {},
   },
@@ -373,7 +447,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'lease-by-timer',
     breaks: 'a master believes in its lease until a timer fires, however late',
-    invariants: [8],
+    invariants: [8, 12],
     leases: true,
     replicaClass: class BrokenReplica extends LeaseByTimer(MasterReplica) {},
   },
@@ -387,18 +461,70 @@ const LAYER_BREAKS: readonly Break[] = [
   },
   {
     ...SOUND_REST,
+    name: 'promises-to-anybody',
+    breaks: 'a server bound by a lease promises to others, and waits only before it stands itself',
+    invariants: [8],
+    leases: true,
+    faults: ['wild clocks', 'cuts', 'crashes'],
+    replicaClass: class BrokenReplica extends PromisesToAnybody(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'reigns-while-handing-back',
+    breaks: 'a master goes on as one while it hands its lease back',
+    invariants: [8, 9],
+    leases: true,
+    faults: ['transfers', 'loss', 'cuts', 'delay'],
+    replicaClass: class BrokenReplica extends ReignsWhileHandingBack(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'monotonic-clock-only',
+    breaks: 'a master measures its lease by the monotonic clock, which may stand still in sleep',
+    invariants: [8],
+    leases: true,
+    faults: ['sleeps'],
+    replicaClass: withClock(MasterReplica, monotonicOnly),
+  },
+  {
+    ...SOUND_REST,
+    name: 'looks-only-when-asked',
+    breaks: 'an idle master does not look at its clocks, and misses that one is set back',
+    invariants: [8],
+    leases: true,
+    faults: ['sleeps', 'clocks'],
+    replicaClass: withClock(MasterReplica, looksOnlyWhenAsked),
+  },
+  {
+    ...SOUND_REST,
     name: 'jump-keeps-lease',
     breaks: 'a master that catches up remains master, whomever the chain names by now',
-    invariants: [1, 2, 8],
+    invariants: [11],
     leases: true,
     replicaClass: class BrokenReplica extends JumpKeepsTheLease(MasterReplica) {},
   },
   {
     ...SOUND_REST,
+    name: 'catch-up-without-requests',
+    breaks: 'whoever catches up does not learn which requests have taken effect',
+    invariants: [11],
+    replicaClass: class BrokenReplica extends CatchUpWithoutRequests(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
     name: 'rebuilt-retransmission',
     breaks: 'a retransmission is rebuilt from what is current when its timer runs out',
-    invariants: [1, 2, 4, 9],
+    invariants: [12],
     replicaClass: class BrokenReplica extends RebuiltRetransmission(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'repetition-is-news',
+    breaks: 'whoever says the same thing again and again is waited for, though nobody answers it',
+    invariants: [10],
+    servers: 5,
+    faults: ['bad minority'],
+    replicaClass: class BrokenReplica extends RepetitionIsNews(PlainReplica) {},
   },
   {
     ...SOUND_REST,
@@ -471,7 +597,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'no-checksum',
     breaks: 'a state file is believed, although it is not what was saved',
-    invariants: [2, 5],
+    invariants: [5, 11],
     faults: ['bit flips'],
     skippedSaveSteps: ['checksum'],
   },
@@ -479,7 +605,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'mode-unsaid',
     breaks: 'servers with leases and servers without them believe each other',
-    invariants: [9],
+    invariants: [8, 9],
     leases: true,
     faults: ['mixed flags', 'cuts'],
     replicaClass: class BrokenReplica extends ModeUnsaid(MasterReplica) {},
@@ -502,14 +628,20 @@ const LAYER_BREAKS: readonly Break[] = [
   },
 ];
 
+/** It takes two accepted values that are told in the wrong order, and so many that accept. */
+const BROUGHT_OUT_BY: Readonly<Record<string, Partial<Break>>> = {
+  'first-value': { servers: 7, faults: ['loss', 'delay', 'duplication'] },
+};
+
 /** All breaks that a simulated cluster can be given, by name. */
 export const BREAKS: readonly Break[] = [
   ...BROKEN_RULES.map((rules) => ({
     ...SOUND_REST,
     name: rules.name,
     breaks: rules.breaks,
-    invariants: [rules.invariant],
+    invariants: [rules.inRuns ?? rules.invariant],
     replicaClass: withRules(PlainReplica, rules),
+    ...BROUGHT_OUT_BY[rules.name],
   })),
   ...LAYER_BREAKS,
 ];

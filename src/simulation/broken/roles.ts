@@ -8,7 +8,6 @@ import {
   type AcceptMessage,
   Acceptor,
   type AcceptorState,
-  compareProposalIds,
   Learner,
   PaxosInstance,
   type PromiseMessage,
@@ -36,6 +35,8 @@ export interface BrokenRules extends Rules {
   readonly breaks: string;
   /** The number of the first invariant that falls, see DESIGN section 10. */
   readonly invariant: number;
+  /** Where whole runs are watched, and not only what is chosen: the one that falls before that. */
+  readonly inRuns?: number;
 }
 
 /** Nothing is broken: the roles as they are, in the world as it is. */
@@ -73,8 +74,7 @@ class HastyProposer extends Proposer<Link> {
 /** Takes the second copy of an accepted for the word of one more acceptor. */
 class DoubleCountingLearner extends Learner<Link> {
   override receiveAccepted(...[from, message]: Parameters<Learner<Link>['receiveAccepted']>) {
-    const last = this.state.lastAccepted[from]?.proposalId ?? null;
-    const isCopy = compareProposalIds(message.proposalId, last) === 0;
+    const isCopy = this.acceptorsOf(message.proposalId).includes(from);
     return super.receiveAccepted(isCopy ? `copy of ${from}` : from, message);
   }
 }
@@ -153,6 +153,7 @@ export const BROKEN_RULES: readonly BrokenRules[] = [
     name: 'first-value',
     breaks: 'a proposer finishes the first accepted value that it hears of, not the highest',
     invariant: 1,
+    inRuns: 12,
   },
   {
     ...withRoles(
@@ -163,6 +164,7 @@ export const BROKEN_RULES: readonly BrokenRules[] = [
     name: 'quorum-of-one',
     breaks: 'a single promise, its own, is enough for a proposer',
     invariant: 1,
+    inRuns: 12,
   },
   {
     ...withRoles((uid, quorum) => new Proposer(uid, quorum, null), soundAcceptor, soundLearner),
