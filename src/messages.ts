@@ -8,7 +8,7 @@
  * type: nothing missing, nothing extra, every number a whole one that leaves room to grow, every
  * uid that of a known server.
  */
-import type { ChainState, Link, RequestId } from './chain.ts';
+import type { ChainState, Link, LinkId, RequestId } from './chain.ts';
 import { MAX_REMEMBERED_CLIENTS } from './chain.ts';
 import type {
   AcceptedMessage,
@@ -47,8 +47,27 @@ export interface CatchUpMessage extends ChainState {
   readonly instanceNumber: number;
 }
 
+/** "I have lost my votes. Which instance is open at yours?" `question` is used only once. */
+export interface RejoinRequest {
+  readonly type: 'rejoin_request';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
+/** "You have asked `question`: this one." */
+export interface RejoinAnswer {
+  readonly type: 'rejoin_answer';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
 /** What servers say to each other. */
-export type PeerMessage = InstanceMessage | SyncRequest | CatchUpMessage;
+export type PeerMessage =
+  | InstanceMessage
+  | SyncRequest
+  | CatchUpMessage
+  | RejoinRequest
+  | RejoinAnswer;
 
 /** A client to a server: "please set the value to this". */
 export interface ProposeMessage {
@@ -265,7 +284,7 @@ export function decodeDatagram(
   return { seq, message: { type, ...fields } as unknown as Message };
 }
 
-const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
+export const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
   'propose',
   'request',
   'read',
@@ -273,7 +292,7 @@ const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
   'status',
   'transfer',
 ]);
-const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
+export const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'chosen',
   'value',
   'reached',
@@ -298,8 +317,16 @@ function isPeerType(type: string): boolean {
   return !CLIENT_TYPES.has(type) && !REPLY_TYPES.has(type);
 }
 
+const INSTANCE_TYPES: ReadonlySet<string> = new Set<InstanceMessage['type']>([
+  'prepare',
+  'promise',
+  'nack',
+  'accept',
+  'accepted',
+]);
+
 export function isInstanceMessage(message: PeerMessage): message is InstanceMessage {
-  return message.type !== 'sync_request' && message.type !== 'catchup';
+  return INSTANCE_TYPES.has(message.type);
 }
 
 export function isQuestion(message: PeerMessage): message is Question {
@@ -448,6 +475,8 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ['accepted', { instanceNumber: isNumber, proposalId: isProposalId, proposalValue: isLink }],
   ['sync_request', { instanceNumber: isNumber, digest: isDigest }],
   ['catchup', CHAIN_FIELDS],
+  ['rejoin_request', { instanceNumber: isNumber, question: isLinkId }],
+  ['rejoin_answer', { instanceNumber: isNumber, question: isLinkId }],
   ['request', { requestId: isRequestId, value: isValue }],
   ['read', { requestId: isRequestId, isLocal: isBoolean }],
   ['reach', { requestId: isRequestId }],
@@ -484,12 +513,15 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ],
 ]);
 
+export const MESSAGE_TYPES: readonly string[] = [...GUARDS.keys()];
+
 /** What a state file holds: whose it is, the chain, and the acceptor of the open instance. */
 const STATE_FIELDS: Fields = {
   uid: isUid,
   members: (value, uids) => Array.isArray(value) && value.every((uid) => isUid(uid, uids)),
   ...CHAIN_FIELDS,
   instanceNumber: isStoredNumber,
+  votesFrom: orNull(isStoredNumber),
   promisedId: orNull(isStoredId),
   acceptedId: orNull(isStoredId),
   acceptedValue: orNull(isLink),
@@ -506,7 +538,7 @@ export function wrongStateField(
 /** What is wrong with something that should be one of these messages, or null. */
 export function wrongMessage(
   message: unknown,
-  types: readonly Message['type'][],
+  types: readonly string[],
   uids: readonly Uid[],
 ): string | null {
   if (!isRecord(message)) return 'message is not what it must be';

@@ -90,6 +90,7 @@ export class ReplicatedValue {
   protected readonly environment: Environment;
 
   #instanceNumber = 1;
+  #votesFrom: number | null = 1;
   #chain: ChainState = EMPTY_CHAIN;
   #instance!: PaxosInstance<Link>; // from `start` on
   #run = ''; // tells this run of the program from every other one
@@ -119,6 +120,16 @@ export class ReplicatedValue {
   /** The open instance. All before it are chosen. */
   get instanceNumber(): number {
     return this.#instanceNumber;
+  }
+
+  /** The first instance in which this server votes; null as long as it cannot know. */
+  get votesFrom(): number | null {
+    return this.#votesFrom;
+  }
+
+  /** Whether this server has a vote in the open instance. */
+  get votes(): boolean {
+    return this.#votesFrom !== null && this.#instanceNumber >= this.#votesFrom;
   }
 
   /** What the links before the open instance have made. */
@@ -176,6 +187,7 @@ export class ReplicatedValue {
     if (restored) {
       const state = readServerState(stored, uid, uids);
       this.#instanceNumber = state.instanceNumber;
+      this.#votesFrom = state.votesFrom;
       this.#chain = chainOf(state);
       acceptor = acceptorOf(state);
     }
@@ -392,6 +404,12 @@ export class ReplicatedValue {
     this.#moveTo(instanceNumber, chain, null);
   }
 
+  /** Has a vote from this instance on; that is durable when this returns. */
+  protected voteFrom(instanceNumber: number): void {
+    this.#votesFrom = instanceNumber;
+    this.#save();
+  }
+
   /** A link id of our own that is new: its run was drawn out of four thousand million. */
   protected newLinkId(): LinkId {
     this.#linksAsked += 1;
@@ -431,9 +449,9 @@ export class ReplicatedValue {
 
   /** What the disk must hold. The promise and the accepted value have one home: the acceptor. */
   #state(): ServerState {
-    const { uid, uids: members } = this;
-    const instanceNumber = this.#instanceNumber;
-    return { uid, members, instanceNumber, ...this.#chain, ...this.acceptorState };
+    const { uid, uids: members, instanceNumber, votesFrom } = this;
+    const chain = this.#chain;
+    return { uid, members, instanceNumber, votesFrom, ...chain, ...this.acceptorState };
   }
 
   #moveTo(instanceNumber: number, chain: ChainState, link: Link | null): void {

@@ -2,8 +2,8 @@
  * What a server keeps on disk, `<state-dir>/<uid>.json`: the chain up to its open instance, and
  * what its acceptor has promised and accepted in that instance.
  */
-import type { ChainState, Link } from './chain.ts';
-import { type AcceptorState, compareProposalIds, type Uid } from './composable-paxos.ts';
+import { type ChainState, EMPTY_CHAIN, type Link } from './chain.ts';
+import { type AcceptorState, compareProposalIds, type Uid, UNTOUCHED } from './composable-paxos.ts';
 import { isRecord, wrongStateField } from './messages.ts';
 
 /** A server stops itself: with such a state it must not go on. It says why, and what to do. */
@@ -14,7 +14,12 @@ export interface ServerState extends ChainState, AcceptorState<Link> {
   /** All servers of the cluster. A promise is worth something among them, and nowhere else. */
   readonly members: readonly Uid[];
   readonly instanceNumber: number;
+  /** It votes from this instance on; null: it has lost its votes, see `rejoin-strategy.ts`. */
+  readonly votesFrom: number | null;
 }
+
+/** What a disk must say, by throwing it, when a state was on it once and is there no more. */
+export const STATE_IS_MISSING = 'it is missing, and with it all that was promised';
 
 /**
  * The state of server `uid` in a cluster of `uids`, out of what its disk holds. Throws an `Error`
@@ -29,10 +34,12 @@ export function readServerState(stored: unknown, uid: Uid, uids: readonly Uid[])
   // One from before members were kept gets those with whom it is read first.
   const { members = uids } = stored;
   checkMembers(members, uids);
-  const wrong = wrongStateField({ ...stored, members }, uids);
+  // A server that never lost its votes has voted from the first instance on, and need not say so.
+  const whole = { votesFrom: 1, ...stored, members };
+  const wrong = wrongStateField(whole, uids);
   if (wrong !== null) throw new Error(`its ${wrong}`);
 
-  const state = { ...stored, members } as unknown as ServerState;
+  const state = whole as unknown as ServerState;
   if ((state.acceptedId === null) !== (state.acceptedValue === null)) {
     throw new Error('it names an accepted id without its value, or a value without its id');
   }
@@ -57,6 +64,11 @@ function checkMembers(members: unknown, uids: readonly Uid[]): void {
     'members cannot change: start it with the cluster file of before, ' +
     'or begin anew with no state at all servers';
   throw new MustStop(`its state is of cluster ${theirs}, not ${ours}; ${advice}`);
+}
+
+/** The state of a server that has lost its own, and knows that it has. */
+export function lostState(uid: Uid, members: readonly Uid[]): ServerState {
+  return { uid, members, instanceNumber: 1, votesFrom: null, ...EMPTY_CHAIN, ...UNTOUCHED };
 }
 
 /** The part of a state that the acceptor of the open instance goes on from. */

@@ -125,7 +125,8 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       const others = heard.filter(([, { digest }]) => digest === theirs).map(([uid]) => uid);
       if (others.length < 2 || heard.some(([, { digest }]) => digest === ours)) return;
       const where = `${others.sort().join(' and ')} in instance ${this.instanceNumber}`;
-      const advice = 'its disk or its memory is bad; if it says so again, it must stay away';
+      const advice =
+        'its disk or its memory is bad; if it says so again, move its state away and use --rejoin';
       throw new MustStop(`its state is not that of ${where}: ${advice}`);
     }
 

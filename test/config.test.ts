@@ -92,6 +92,7 @@ suite('The options of a server', () => {
     const options = readServerOptions(['A']);
     assert.equal(options.uid, 'A');
     assert.equal(options.isMaster, false);
+    assert.equal(options.rejoins, false);
     assert.equal(options.traceFile, null);
     assert.deepEqual(options.faults, { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 });
   });
@@ -122,6 +123,20 @@ suite('The options of a server', () => {
     assert.equal(wantsColour(options, true, { FORCE_COLOR: '0' }), false);
     const never = readServerOptions(['A', '--no-color']);
     assert.equal(wantsColour(never, true, { FORCE_COLOR: '1' }), false);
+  });
+
+  test('let a server rejoin where a quorum of others can be', (t) => {
+    for (const [count, others] of [
+      [1, /it has no others$/],
+      [2, /one other server is none$/],
+      [3, null],
+    ] as const) {
+      const file = join(temporaryDirectory(t), 'cluster.json');
+      writeFileSync(file, JSON.stringify(servers(count)));
+      const read = () => readServerOptions(['A', '--rejoin', '--cluster', file, '--trust-network']);
+      if (others === null) assert.equal(read().rejoins, true);
+      else assert.throws(read, isUsageError(others));
+    }
   });
 
   const bad: [string[], RegExp][] = [

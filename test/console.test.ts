@@ -62,6 +62,7 @@ const state: ServerState = {
   uid: 'A',
   members: ['A'],
   instanceNumber: 3,
+  votesFrom: 1,
   ...EMPTY_CHAIN,
   ...UNTOUCHED,
 };
@@ -530,6 +531,10 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     lease: (['wanted', 'ours', 'theirs', 'unknown', 'over'] as const).map((what) => {
       return { event: 'lease', what, holder: 'B', instanceNumber: number, lastsMs: number };
     }),
+    rejoin: (['asking', 'counting', 'waiting', 'voting'] as const).map((what) => {
+      const far = { instanceNumber: number, votesFrom: number };
+      return { event: 'rejoin', what, ...far, answers: number, quorum: number };
+    }),
     send: [send(['B', 'C'], message), send(['B'], { ...catchUp, currentValue: value })],
     receive: [
       receive('B', message),
@@ -549,7 +554,7 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     save: [savedEvent(full)],
     resume: [{ event: 'resume', uids: ['A'], layers: ['Base'], state: full }],
     fail: [{ event: 'fail', why: value }],
-    crash: [{ event: 'crash', where: value, lost: null }],
+    crash: [null, 'disk' as const].map((lost) => ({ event: 'crash', where: value, lost })),
   };
 }
 

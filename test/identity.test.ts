@@ -32,7 +32,14 @@ function start(
     wrong,
   });
   for (const [uid, changes] of Object.entries(states)) {
-    const fresh = { uid, members: uids, instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
+    const fresh = {
+      uid,
+      members: uids,
+      instanceNumber: 1,
+      votesFrom: 1,
+      ...EMPTY_CHAIN,
+      ...UNTOUCHED,
+    };
     for (const step of SAVE_STEPS) world.machine(uid).disk.step(step, { ...fresh, ...changes });
   }
   for (const uid of running) world.machine(uid).start();

@@ -46,6 +46,8 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   accept: { type: 'accept', ...round, proposalValue: update },
   accepted: { type: 'accepted', ...round, proposalValue: update },
   sync_request: { type: 'sync_request', instanceNumber: 3, digest: DIGEST },
+  rejoin_request: { type: 'rejoin_request', instanceNumber: 1, question: 'C-0123abcd-1' },
+  rejoin_answer: { type: 'rejoin_answer', instanceNumber: 3, question: 'C-0123abcd-1' },
   catchup: {
     type: 'catchup',
     instanceNumber: 3,
@@ -129,7 +131,7 @@ const OURS = 'A B C';
 const PEER_SAMPLES = EVERY_SAMPLE.filter(isPeerMessage);
 
 test('what servers say to each other names their cluster, and nothing else does', () => {
-  assert.equal(PEER_SAMPLES.length, 7);
+  assert.equal(PEER_SAMPLES.length, 9);
   for (const message of EVERY_SAMPLE) {
     const named = encodeDatagram(7, message, OURS);
     const unnamed = encodeDatagram(7, message);
@@ -274,13 +276,14 @@ test('a field too many, at any depth, whatever it is called', () => {
   }
 });
 
+/** Types that have the same fields. */
+const ALIKE = ['accept,accepted', 'reach,status', 'chosen,reached', 'rejoin_answer,rejoin_request'];
+
 test('the fields of another type', () => {
   for (const message of EVERY_SAMPLE) {
     for (const other of EVERY_SAMPLE) {
       const pair = [message.type, other.type].toSorted().join();
-      const isSame =
-        message.type === other.type ||
-        ['accept,accepted', 'reach,status', 'chosen,reached'].includes(pair);
+      const isSame = message.type === other.type || ALIKE.includes(pair);
       const text = JSON.stringify({ seq: 1, ...message, type: other.type });
       assert.equal('rejected' in decodeText(text), !isSame, text);
     }
@@ -671,6 +674,8 @@ function largestMessages(value: string): readonly Message[] {
     accept: { type: 'accept', ...large, proposalValue: link },
     accepted: { type: 'accepted', ...large, proposalValue: link },
     sync_request: { type: 'sync_request', instanceNumber, digest: DIGEST },
+    rejoin_request: { type: 'rejoin_request', instanceNumber, question: linkId('I') },
+    rejoin_answer: { type: 'rejoin_answer', instanceNumber, question: linkId('I') },
     catchup: {
       type: 'catchup',
       instanceNumber,

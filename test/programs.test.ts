@@ -62,10 +62,7 @@ suite('A server', () => {
     const server = cluster.server('A');
     const { stdout } = await server.interrupt();
     assert.match(stdout, new RegExp(`server A listens on 127.0.0.1:${server.port} `));
-    assert.match(
-      stdout,
-      /ClientAnswers\(MasterLeases\(UpdateQueue\(BackoffResolution\(CatchUp\(\n/,
-    );
+    assert.match(stdout, /ClientAnswers\(Rejoin\(MasterLeases\(UpdateQueue\(BackoffResolution\(\n/);
     assert.equal(stdout.includes('\u001b'), false);
   });
 

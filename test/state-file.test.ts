@@ -7,9 +7,17 @@ import { EMPTY_CHAIN } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
 import { Failure } from '../src/node/failure.ts';
 import { type FileSystem, JsonStateFile, whatMayBeLost } from '../src/node/json-state-file.ts';
+import { lostState, STATE_IS_MISSING } from '../src/state.ts';
 import { temporaryDirectory } from './processes.ts';
 
-const STATE = { uid: 'A', members: ['A'], instanceNumber: 7, ...EMPTY_CHAIN, ...UNTOUCHED };
+const STATE = {
+  uid: 'A',
+  members: ['A'],
+  instanceNumber: 7,
+  votesFrom: 1,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 
 suite('A state file', () => {
   test('that was never written is null, and opening it changes nothing', (t) => {
@@ -108,8 +116,88 @@ suite('A state file', () => {
       closeSync: logged(calls, 'close', fs.closeSync),
     });
     file.save(STATE);
-    assert.deepEqual(calls, ['write', 'fsync', 'close', 'rename', 'fsync']);
+    const durably = ['write', 'fsync', 'close'];
+    // The first time the mark comes after it.
+    assert.deepEqual(calls, [...durably, 'rename', 'fsync', ...durably, 'fsync']);
+    calls.length = 0;
+    file.save(STATE);
+    assert.deepEqual(calls, [...durably, 'rename', 'fsync']);
   });
+
+  test('is made sure of before it is read: its writer may not have come to fsync', (t) => {
+    const directory = temporaryDirectory(t);
+    new JsonStateFile(directory, 'A').save(STATE);
+    const synced: number[] = [];
+    const fsyncSync = (file: number) => {
+      assert.ok(fs.fstatSync(file).isDirectory());
+      synced.push(file);
+    };
+    assert.deepEqual(new JsonStateFile(directory, 'A', { ...fs, fsyncSync }).load(), STATE);
+    assert.equal(synced.length, 1);
+  });
+
+  test('that is missing is not the same as one that never was', (t) => {
+    const directory = temporaryDirectory(t);
+    const file = new JsonStateFile(directory, 'A');
+    file.save(STATE);
+    fs.rmSync(file.path);
+    assert.throws(() => file.load(), { message: STATE_IS_MISSING });
+    assert.throws(() => new JsonStateFile(directory, 'A').load(), { message: STATE_IS_MISSING });
+    assert.equal(new JsonStateFile(directory, 'B').load(), null);
+  });
+
+  test('without a mark, from before there were marks, gets one when it is read', (t) => {
+    const directory = temporaryDirectory(t);
+    writeFileSync(join(directory, 'A.json'), JSON.stringify(STATE));
+    const calls: string[] = [];
+    const file = new JsonStateFile(directory, 'A', {
+      ...fs,
+      writeSync: logged(calls, 'write', fs.writeSync as FileSystem['writeSync']),
+      fsyncSync: logged(calls, 'fsync', fs.fsyncSync),
+    });
+    assert.deepEqual(file.load(), STATE);
+    assert.deepEqual(calls, ['fsync', 'write', 'fsync', 'fsync']);
+    fs.rmSync(file.path);
+    assert.throws(() => file.load(), { message: STATE_IS_MISSING });
+  });
+
+  test('of a server that has lost it says so, with a mark or without one', (t) => {
+    const directory = temporaryDirectory(t);
+    const file = new JsonStateFile(directory, 'A');
+    for (const lose of [() => {}, () => fs.rmSync(file.path)]) {
+      lose();
+      file.saveAsLost(['A']);
+      assert.deepEqual(file.load(), lostState('A', ['A']));
+    }
+  });
+
+  test('that is there is not lost, whatever it holds', (t) => {
+    const file = new JsonStateFile(temporaryDirectory(t), 'A');
+    writeFileSync(file.path, '');
+    assert.throws(() => file.saveAsLost(['A']), /A\.json is there, and --rejoin is for .*without$/);
+    assert.equal(readFileSync(file.path, 'utf8'), '');
+  });
+
+  for (const [code, errno, words] of [
+    ['EACCES', -13, 'permission denied'],
+    ['EIO', -5, 'i/o error'],
+  ] as const) {
+    test(`that cannot be opened or read is not the same as none: ${code}`, (t) => {
+      const directory = temporaryDirectory(t);
+      const fail = () => {
+        throw Object.assign(new Error(code), { code, errno });
+      };
+      const openSync: FileSystem['openSync'] = (path, ...how) =>
+        String(path).endsWith('A.json') ? fail() : fs.openSync(path, ...how);
+      const unopened = new JsonStateFile(directory, 'A', { ...fs, openSync });
+      const message = new RegExp(`A\\.json cannot be read: ${words} \\(${code}\\); mend that`);
+      assert.throws(() => unopened.load(), { name: 'Error', message });
+
+      new JsonStateFile(directory, 'A').save(STATE);
+      const unread = new JsonStateFile(directory, 'A', { ...fs, readFileSync: fail });
+      assert.throws(() => unread.load(), message);
+    });
+  }
 
   test('does without the directory where, and only where, Windows refuses that', (t) => {
     const directory = join(temporaryDirectory(t), 'new');

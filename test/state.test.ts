@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type ChainState, EMPTY_CHAIN, type Link, MAX_REMEMBERED_CLIENTS } from '../src/chain.ts';
 import { type ProposalId, type Uid, UNTOUCHED } from '../src/composable-paxos.ts';
 import { MAX_NUMBER, MAX_VALUE_BYTES } from '../src/messages.ts';
-import { acceptorOf, readServerState, type ServerState } from '../src/state.ts';
+import { acceptorOf, lostState, readServerState, type ServerState } from '../src/state.ts';
 import { printable } from '../src/trace/printable.ts';
 
 const UIDS = ['A', 'B', 'C'];
@@ -20,6 +20,7 @@ const FRESH: ServerState = {
   uid: 'A',
   members: UIDS,
   instanceNumber: 1,
+  votesFrom: 1,
   ...EMPTY_CHAIN,
   ...UNTOUCHED,
 };
@@ -27,6 +28,7 @@ const FULL: ServerState = {
   uid: 'A',
   members: UIDS,
   instanceNumber: 7,
+  votesFrom: 3,
   ...chain,
   promisedId: id(5, 'C'),
   acceptedId: id(4, 'B'),
@@ -52,9 +54,14 @@ test('what a server saves is what it reads', () => {
   const promiseOnly = { ...FULL, acceptedId: null, acceptedValue: null };
   const justAccepted = { ...FULL, promisedId: FULL.acceptedId };
   const lease = { ...FULL, acceptedValue: { lease: null, id: link.id } };
-  for (const state of [FRESH, FULL, promiseOnly, justAccepted, lease]) {
+  for (const state of [FRESH, FULL, promiseOnly, justAccepted, lease, lostState('A', UIDS)]) {
     assert.deepEqual(readServerState(JSON.parse(JSON.stringify(state)), 'A', UIDS), state);
   }
+});
+
+test('a state from before servers could rejoin has a vote from the first instance on', () => {
+  const { votesFrom: _, ...old } = FULL;
+  assert.deepEqual(readServerState(old, 'A', UIDS), { ...FULL, votesFrom: 1 });
 });
 
 test('the largest state is read, too', () => {
@@ -70,6 +77,7 @@ test('the largest state is read, too', () => {
     uid: 'I',
     members: uids,
     instanceNumber: number,
+    votesFrom: number,
     currentValue: value,
     lease: { holder: 'I', id: linkId('I') },
     latestUpdateIds: Object.fromEntries(uids.map((uid) => [uid, linkId(uid)])),
@@ -105,8 +113,8 @@ test('a state that is no object', () => {
 });
 
 test('a state that lacks a field, or has one too many', () => {
-  for (const name of Object.keys(FULL)) {
-    if (name === 'members') continue; // see below
+  const given = ['votesFrom', 'members']; // see below
+  for (const name of Object.keys(FULL).filter((known) => !given.includes(known))) {
     const rest = Object.fromEntries(Object.entries(FULL).filter(([field]) => field !== name));
     refuses(rest, new RegExp(`${name} is missing`));
   }

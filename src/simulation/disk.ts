@@ -5,6 +5,7 @@
  * A *killed process* loses nothing that was written. A *power cut* may undo a rename whose
  * directory was not fsynced yet, and which of them it undoes is a matter of luck. A file that
  * was renamed without having been fsynced may have its name after that, and nothing in it.
+ * And the file may be gone altogether; the mark beside it then tells that there was one.
  *
  * A bit may flip, so that something else is read than was written. A checksum notices that; here
  * it is known without one being computed.
@@ -33,16 +34,30 @@ export class Disk {
   #named: StateFile | null = null;
   /** What was renamed since, latest last. */
   #renamed: StateFile[] = [];
+  /** The mark: some state was durable here once. */
+  #isMarked = false;
 
   /** What a process finds that is started now. */
   get content(): unknown {
-    const file = this.#renamed.at(-1) ?? this.#named;
+    const file = this.#file;
     return file === null ? null : (this.#torn ?? this.#flipped ?? file.state);
   }
 
   /** Whether the checksum of that is wrong. */
   get isFlipped(): boolean {
     return this.#flipped !== null && !this.#isEdited;
+  }
+
+  /** Whether there was a state, and is none any more. */
+  get isLost(): boolean {
+    return this.#isMarked && this.#file === null;
+  }
+
+  /** Whether a server that is started from this has a vote in its open instance. */
+  get votes(): boolean {
+    if (this.#file === null) return !this.#isMarked;
+    const { votesFrom, instanceNumber } = this.#file.state;
+    return votesFrom !== null && votesFrom <= instanceNumber;
   }
 
   /** What would certainly be found after a power cut; null: perhaps nothing at all. */
@@ -84,7 +99,18 @@ export class Disk {
       case 'sync directory':
         this.#named = this.#renamed.at(-1) ?? this.#named;
         this.#renamed = [];
+        this.#isMarked ||= this.#named !== null;
     }
+  }
+
+  /** The state file is gone. */
+  lose(): void {
+    this.#temporary = this.#named = this.#torn = this.#flipped = null;
+    this.#renamed = [];
+  }
+
+  get #file(): StateFile | null {
+    return this.#renamed.at(-1) ?? this.#named;
   }
 
   /**

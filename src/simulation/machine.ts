@@ -23,9 +23,15 @@ import {
   wrongCluster,
 } from '../messages.ts';
 import type { ReplicatedValue } from '../replicated-value.ts';
-import type { ServerState } from '../state.ts';
+import { lostState, type ServerState, STATE_IS_MISSING } from '../state.ts';
 import type { Entry } from '../time/agenda.ts';
-import { type Decision, savedEvent, type TraceEvent, type WorldEvent } from '../trace/events.ts';
+import {
+  type Decision,
+  type DiskLoss,
+  savedEvent,
+  type TraceEvent,
+  type WorldEvent,
+} from '../trace/events.ts';
 import type { MachineClock } from './clock.ts';
 import { Disk, SAVE_STEPS, type SaveStep, type Skippable } from './disk.ts';
 import type { Datagram } from './network.ts';
@@ -50,6 +56,9 @@ export const CRASH_POINTS = [
   'end of turn',
 ] as const;
 export type CrashPoint = (typeof CRASH_POINTS)[number];
+
+/** What a crash takes: memory always, what the disk had not synced, or the whole state file. */
+type Loss = 'memory' | 'unsynced' | 'disk';
 
 /** As long as a real server is given to stop in order. */
 const RETIRE_WITHIN_MS = 2_000;
@@ -112,7 +121,7 @@ export class Machine {
   #isAsleep = false;
   /** What happens to a paused process waits until it goes on. */
   #held: (() => void)[] = [];
-  #armed: { readonly point: CrashPoint; readonly power: boolean; skip: number } | null = null;
+  #armed: { readonly point: CrashPoint; readonly loss: Loss; skip: number } | null = null;
   /** Where the next save fails, if it does. */
   #failingStep: SaveStep | null = null;
   #hasSaved = false;
@@ -141,6 +150,19 @@ export class Machine {
     this.turn(() => replica.start());
   }
 
+  /** Starts the process as with `--rejoin`: if its state is lost, it begins with knowing that. */
+  rejoin(): void {
+    if (this.#replica !== null) return;
+    if (this.disk.isLost)
+      for (const step of SAVE_STEPS) this.disk.step(step, lostState(this.uid, this.members));
+    this.start();
+  }
+
+  /** Whether its state is there, stays there, and gives it a vote. */
+  get votes(): boolean {
+    return this.disk.votes && this.#armed?.loss !== 'disk';
+  }
+
   /** Ends the process in good order, after at most two seconds. */
   retire(): void {
     const run = this.#run;
@@ -160,17 +182,26 @@ export class Machine {
    * the disk had not synced, too, and also where no process runs.
    */
   crash(point: CrashPoint, power: boolean, skip = 0): void {
+    this.#crash(point, power ? 'unsynced' : 'memory', skip);
+  }
+
+  /** The same, and the state file is gone. */
+  loseDisk(point: CrashPoint, skip = 0): void {
+    this.#crash(point, 'disk', skip);
+  }
+
+  #crash(point: CrashPoint, loss: Loss, skip: number): void {
     if (this.#replica === null) {
-      const lost = power ? this.disk.powerCut(this.#luck.next()) : 'nothing';
+      const lost = this.#lose(loss) ?? 'nothing';
       if (lost !== 'nothing') this.trace({ event: 'crash', where: 'now', lost });
       return;
     }
     if (point !== 'now') {
-      this.#armed = { point, power, skip };
+      this.#armed = { point, loss, skip };
       return;
     }
     this.#turn += 1;
-    this.#die(point, power);
+    this.#die(point, loss);
   }
 
   /** While the process is down, a bit flips in its file: in the value, or in the promise. */
@@ -312,16 +343,24 @@ export class Machine {
   }
 
   #endTurnBy(error: unknown): void {
-    if (error instanceof Crash) return this.#die(error.message, this.#armed?.power ?? false);
+    if (error instanceof Crash) return this.#die(error.message, this.#armed?.loss ?? 'memory');
     this.trace({ event: 'fail', why: error instanceof Error ? error.message : String(error) });
     this.#end();
     if (!(error instanceof DiskTrouble)) this.#world.failed(this.uid, error);
   }
 
-  #die(where: string, power: boolean): void {
-    const lost = power ? this.disk.powerCut(this.#luck.next()) : null;
+  #die(where: string, loss: Loss): void {
+    const lost = this.#lose(loss);
     this.trace({ event: 'crash', where, lost });
     this.#end();
+  }
+
+  /** What the disk has lost by it; null: the power was not cut. */
+  #lose(loss: Loss): DiskLoss | null {
+    if (loss === 'memory') return null;
+    if (loss === 'unsynced') return this.disk.powerCut(this.#luck.next());
+    this.disk.lose();
+    return 'disk';
   }
 
   #end(): void {
@@ -401,6 +440,7 @@ export class Machine {
   #load(): unknown {
     // The process before us may have been killed between the rename and this.
     this.#saveStep('sync directory', null);
+    if (this.disk.isLost) throw new DiskTrouble(STATE_IS_MISSING);
     if (this.disk.isFlipped && !this.#world.skippedSaveSteps.includes('checksum')) {
       throw new DiskTrouble('the checksum of the state is wrong');
     }

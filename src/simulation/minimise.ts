@@ -76,6 +76,8 @@ export function describeAction(action: Action): string {
       return `${at}  ${describeAsking(action)}`;
     case 'crash':
       return `${at}  ${action.uid} is killed (${action.point})${action.power ? ', power cut' : ''}`;
+    case 'lose disk':
+      return `${at}  ${action.uid} is killed (${action.point}), and its disk is lost`;
     case 'fail save':
       return `${at}  the next save of ${action.uid} fails (${action.step})`;
     case 'flip bit':

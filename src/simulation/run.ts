@@ -2,14 +2,14 @@
  * A run: one schedule on one world, with all invariants after every event.
  */
 import { isUpdate } from '../chain.ts';
-import type { Uid } from '../composable-paxos.ts';
+import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
 import type { Operation } from '../trace/linearizability.ts';
 import { Clients, PATIENCE_MS, sessionOf } from './clients.ts';
 import { hasTrueQuorum, overstayersOf } from './clock-promises.ts';
 import type { Skippable } from './disk.ts';
-import type { ReplicaClass } from './machine.ts';
+import type { Machine, ReplicaClass } from './machine.ts';
 import type { Conditions } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
 import { type Action, type Affliction, isProbe, type Schedule } from './schedule.ts';
@@ -68,6 +68,8 @@ class Run {
   readonly #spoiled = new Map<Uid, Affliction>();
   readonly #probesChosen = new Set<string>();
   #transfers = 0;
+  /** Which servers take the values that are fired last: who has no vote yet refuses them. */
+  #takers: ReadonlySet<Uid> = new Set();
   #events = 0;
   #lastEvent: TraceEvent | null = null;
   #violation: Violation | null = null;
@@ -115,7 +117,11 @@ class Run {
     for (const uid of uids) world.machine(uid).start();
     for (const action of actions) world.later(action.atMs, () => this.#do(action));
     world.later(healMs, () => this.#heal());
-    world.later(probeMs, () => this.#checkServed());
+    world.later(probeMs, () => {
+      this.#checkServed();
+      const voters = [...world.machines.values()].filter(({ replica }) => replica?.votes);
+      this.#takers = new Set(voters.map(({ uid }) => uid));
+    });
     while (this.#violation === null && world.step(endMs));
     // Masters renew their leases for ever: wait for a moment in which nothing is under way.
     const isSlow = this.#schedule.patienceMs > PATIENCE_MS;
@@ -158,7 +164,7 @@ class Run {
 
   #start(uid: Uid): void {
     const how = this.#spoiled.get(uid)?.how;
-    if (how !== 'down' && how !== 'paused') this.#world.machine(uid).start();
+    if (how !== 'down' && how !== 'paused') this.#world.machine(uid).rejoin();
   }
 
   #found(violation: Violation): void {
@@ -196,6 +202,10 @@ class Run {
       case 'crash':
         this.#downMs.set(action.uid, action.downMs);
         return machine.crash(action.point, action.power, action.skip);
+      case 'lose disk':
+        if (!this.#maySpare(machine)) return;
+        this.#downMs.set(action.uid, action.downMs);
+        return machine.loseDisk(action.point, action.skip);
       case 'fail save':
         this.#downMs.set(action.uid, action.downMs);
         return machine.failNextSave(action.step);
@@ -218,6 +228,14 @@ class Run {
       case 'set clock':
         return machine.clock.setWallBy(action.byMs);
     }
+  }
+
+  /** Of a majority without a vote none gets it back. Who has none can lose no more. */
+  #maySpare(machine: Machine): boolean {
+    const { uids } = this.#schedule;
+    const machines = [...this.#world.machines.values()];
+    const voters = machines.filter((other) => other !== machine && other.votes).length;
+    return voters >= quorumOf(uids.length);
   }
 
   #forAWhile<T>(active: Set<T>, one: T, forMs: number): void {
@@ -316,8 +334,16 @@ class Run {
     const violation = this.#invariants.end(true, this.#good);
     if (violation !== null) this.#found(violation);
     this.#checkServed();
+    for (const uid of this.#good) {
+      if (this.#world.machine(uid).replica?.votes === true) continue;
+      this.#foundByLooking(10, `server ${uid} has no vote again`);
+    }
     const fired = this.#schedule.actions.filter(
-      (action) => action.do === 'submit' && isProbe(action.value) && !this.#spoiled.has(action.to),
+      (action) =>
+        action.do === 'submit' &&
+        isProbe(action.value) &&
+        !this.#spoiled.has(action.to) &&
+        this.#takers.has(action.to),
     );
     const least = this.#leases ? 1 : fired.length; // only the master takes them
     const found = this.#probesChosen.size;

@@ -29,6 +29,13 @@ export type Action = { readonly atMs: number } & (
       readonly downMs: number;
     }
   | {
+      readonly do: 'lose disk';
+      readonly uid: Uid;
+      readonly point: CrashPoint;
+      readonly skip: number;
+      readonly downMs: number;
+    }
+  | {
       readonly do: 'fail save';
       readonly uid: Uid;
       readonly step: SaveStep;
@@ -85,6 +92,7 @@ export const FAULTS = [
   'bad minority',
   'slow disks',
   'slow network',
+  'lost disks',
   'bit flips',
   'forgeries',
   'mixed flags',
@@ -137,6 +145,11 @@ const MINORITY_MS = 40_000;
 const SLOW_MS = 150_000;
 /** Whoever waits in a slow cluster waits for several rounds of others. */
 const SLOW_PATIENCE_MS = 60_000;
+/**
+ * So much longer takes the healing of lost disks. A server is as good as down until it has its vote
+ * again, and if it is the one that the chain names as master, its lease must run out first.
+ */
+const LOST_DISK_MS = 30_000;
 /** A clean stop may take so long, and none begins later than this before the healing. */
 const STOP_MS = 2_500;
 
@@ -204,7 +217,8 @@ function withQuietEnd(
 function drawTimes(faults: readonly Fault[], lengthMs: number): Times {
   const healMs = lengthMs * FAULTY_SHARE;
   const slowMs = isSlow(faults) ? SLOW_MS : 0;
-  const moreMs = slowMs + (faults.includes('bad minority') ? MINORITY_MS : 0);
+  const minorityMs = faults.includes('bad minority') ? MINORITY_MS : 0;
+  const moreMs = slowMs + minorityMs + (faults.includes('lost disks') ? LOST_DISK_MS : 0);
   const probeMs = healMs + PROBE_SHARE * (lengthMs - healMs) + moreMs;
   return {
     healMs,
@@ -251,10 +265,15 @@ function drawWild(random: Random, uids: readonly Uid[]): readonly Uid[] {
   return [...uids.slice(first), ...uids.slice(0, first)].slice(0, count);
 }
 
-/** Where all is slow, a crowd waits for ever, and so do those who rush. */
+/**
+ * Where all is slow, a crowd waits for ever, and so do those who rush. And whoever has lost its
+ * disk needs a quorum of the others, who may be no more than that once a minority has gone bad.
+ */
 function withoutContradiction(faults: readonly Fault[]): readonly Fault[] {
-  if (!isSlow(faults)) return faults;
-  return faults.filter((fault) => fault !== 'crowds' && fault !== 'rushes');
+  const isOut = (fault: Fault) =>
+    (isSlow(faults) && (fault === 'crowds' || fault === 'rushes')) ||
+    (faults.includes('bad minority') && fault === 'lost disks');
+  return faults.filter((fault) => !isOut(fault));
 }
 
 const PROBE = 'healed-';
@@ -466,6 +485,15 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
   'bad minority': drawMinority,
   'slow disks': () => [],
   'slow network': () => [],
+  'lost disks': (random, uids, healMs) =>
+    several(2, random, healMs, (atMs) => ({
+      atMs,
+      do: 'lose disk',
+      uid: random.pick(uids),
+      point: random.pick(CRASH_POINTS),
+      skip: random.below(3),
+      downMs: drawDownMs(random),
+    })),
   'mixed flags': () => [],
   'bit flips': (random, uids, healMs) =>
     several(1, random, healMs, (atMs) => ({

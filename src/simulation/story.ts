@@ -34,7 +34,9 @@
  *     cut AB|CDE                     … nothing gets from one group to the other; cuts add up …
  *     mend                           … and now everything does again
  *     wait 1000                      so many milliseconds pass
- *     crash A [at POINT] [with power cut]   kills A now, or at that point of its next turn
+ *     crash A [at POINT] [with power cut]   kills A now, or at that point of its next turn …
+ *     lose disk A [at POINT]         … and takes its state file away
+ *     rejoin A                       starts A again as with --rejoin
  *     fail save A [at STEP]          the next save at A fails, at its first or at this step
  *     flip a bit at A                the disk of A, which is down, holds something else now
  *     edit A hello                   somebody puts another value into the file of A, which is down
@@ -156,6 +158,8 @@ class StoryTeller {
     [/^mend$/, () => this.#mend()],
     [/^wait ([0-9]+)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
     [/^crash ([A-Z])(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
+    [/^lose disk ([A-Z])(?: at ([a-z ]+))?$/, (uid, at) => this.#at(uid).loseDisk(pointOf(at))],
+    [/^rejoin ([A-Z])$/, (uid) => this.#at(uid).rejoin()],
     [/^fail save ([A-Z])(?: at ([a-z ]+))?$/, (uid, step) => this.#failSave(uid, step)],
     [/^flip a bit at ([A-Z])$/, (uid) => this.#at(uid).flipBit()],
     [/^edit ([A-Z]) (.+)$/, (uid, value) => this.#edit(uid, value)],
@@ -318,11 +322,7 @@ class StoryTeller {
   }
 
   #crash(uid: Uid, at: string, powerCut: string): void {
-    const point = CRASH_POINTS.find((known) => known === (at === '' ? 'now' : at));
-    if (point === undefined) {
-      throw new Error(`a crash may be at: ${CRASH_POINTS.join(', ')}; not at "${at}"`);
-    }
-    this.#at(uid).crash(point as CrashPoint, powerCut !== '');
+    this.#at(uid).crash(pointOf(at), powerCut !== '');
   }
 
   #failSave(uid: Uid, at: string): void {
@@ -358,6 +358,12 @@ class StoryTeller {
       this.#said.push(`${uid} #${instanceNumber} ${value}${replica.isMaster ? ' master' : ''}`);
     }
   }
+}
+
+function pointOf(at: string): CrashPoint {
+  const point = CRASH_POINTS.find((known) => known === (at === '' ? 'now' : at));
+  if (point !== undefined) return point;
+  throw new Error(`a crash may be at: ${CRASH_POINTS.join(', ')}; not at "${at}"`);
 }
 
 /** `A->BC accept`, `A->B`, `->C`, `accept`, `all`: a question to ask of a datagram. */

@@ -50,6 +50,8 @@ const CONSEQUENCES: Readonly<Record<Message['type'], readonly TraceEvent['event'
   accepted: ['count', 'chosen', 'ignore'],
   sync_request: ['ignore'],
   catchup: ['advance', 'ignore'],
+  rejoin_request: ['ignore'],
+  rejoin_answer: ['rejoin', 'ignore'],
   request: ['update', 'ignore'],
   read: ['ignore'],
   reach: ['ignore'],

@@ -76,6 +76,7 @@ class FloorServer {
       uid: this.#uid,
       members: this.#members,
       instanceNumber,
+      votesFrom: 1,
       currentValue: link.update,
       lease: { holder: proposalId.uid, id: link.id },
       latestUpdateIds: { [proposalId.uid]: link.id },

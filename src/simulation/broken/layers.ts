@@ -24,6 +24,7 @@ import {
   type Question,
   type Reply,
 } from '../../messages.ts';
+import { type Rejoin, safeInstance } from '../../rejoin-strategy.ts';
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
 import { CatchUp } from '../../sync-strategy.ts';
@@ -408,6 +409,44 @@ function RepetitionIsNews<TBase extends Constructor<BackoffResolution>>(Base: TB
   };
 }
 
+/** Has lost its disk, and votes all the same. */
+function Amnesia<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class Amnesia extends Base {
+    override get votes(): boolean {
+      return true;
+    }
+  };
+}
+
+/** Believes one server less than a quorum. */
+function AsksTooFew<TBase extends Constructor<Rejoin>>(Base: TBase) {
+  return class AsksTooFew extends Base {
+    protected override safeInstance(opened: readonly number[]): number | null {
+      return safeInstance(opened, this.quorum - 1);
+    }
+  };
+}
+
+/** Counts itself among those who know. */
+function AsksItself<TBase extends Constructor<Rejoin>>(Base: TBase) {
+  return class AsksItself extends Base {
+    protected override safeInstance(opened: readonly number[]): number | null {
+      return super.safeInstance([...opened, this.instanceNumber]);
+    }
+  };
+}
+
+/** Votes already so many instances before the first safe one. */
+function votesTooSoon(by: number) {
+  return <TBase extends Constructor<Rejoin>>(Base: TBase) =>
+    class VotesTooSoon extends Base {
+      protected override safeInstance(opened: readonly number[]): number | null {
+        const safe = super.safeInstance(opened);
+        return safe === null ? null : safe - by;
+      }
+    };
+}
+
 const SOUND_REST = {
   leases: false,
   servers: 3,
@@ -578,6 +617,46 @@ const LAYER_BREAKS: readonly Break[] = [
     invariants: [9],
     leases: true,
     replicaClass: class BrokenReplica extends AnybodyAnswers(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'amnesia',
+    breaks: 'a server that has lost its disk votes as if it had not',
+    invariants: [5],
+    faults: ['lost disks'],
+    replicaClass: class BrokenReplica extends Amnesia(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'asks-too-few',
+    breaks: 'a server that has lost its disk asks one of the others less than a quorum',
+    invariants: [5],
+    faults: ['lost disks', 'cuts', 'loss'],
+    replicaClass: class BrokenReplica extends AsksTooFew(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'asks-itself',
+    breaks: 'a server that has lost its disk counts itself in the quorum that it asks',
+    invariants: [5],
+    faults: ['lost disks', 'cuts', 'loss'],
+    replicaClass: class BrokenReplica extends AsksItself(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'votes-in-that-too',
+    breaks: 'after a lost disk a server votes in the highest instance, too, that it was told of',
+    invariants: [5],
+    faults: ['lost disks', 'loss'],
+    replicaClass: class BrokenReplica extends votesTooSoon(2)(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'votes-in-the-next',
+    breaks: 'after a lost disk a server votes in the instance after that, too',
+    invariants: [5],
+    faults: ['lost disks', 'delay', 'loss'],
+    replicaClass: class BrokenReplica extends votesTooSoon(1)(PlainReplica) {},
   },
   {
     ...SOUND_REST,
