@@ -805,7 +805,10 @@ test('the layer that keeps a log keeps it', async (t) => {
 test('the layer that makes servers silent is safe as long as they answer themselves', async (t) => {
   const file = 'silent.ts';
   const violationWith = (Silent: OwnLayer, seed: number) => {
-    return simulate(drawSchedule(seed, 3, 30, null), { leases: false, broken: Silent }).violation;
+    // With one silent server of three there is no other one to spare.
+    const { faults } = drawSchedule(seed, 3, 30, null);
+    const mix = faults.filter((fault) => fault !== 'bad minority');
+    return simulate(drawSchedule(seed, 3, 30, mix), { leases: false, broken: Silent }).violation;
   };
   const Silent = await ownLayers(t)(file, 'Silent');
   for (let seed = 1; seed <= 20; seed += 1) assert.equal(violationWith(Silent, seed), null);

@@ -7,7 +7,7 @@
  * A turn takes no time, unless the disk is slow. Then the code of the turn still runs at once, but
  * its clocks go on with every save, and what the turn does after a save is seen only when that
  * much time has passed; the next turn begins after the end of this one. A process that is killed
- * meanwhile has done what was seen until then. (Its disk may hold more; a real one may, too.)
+ * meanwhile has done what was seen until then, and its disk holds what it held before the save.
  */
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Environment, Timer } from '../environment.ts';
@@ -427,7 +427,7 @@ export class Machine {
   #send(to: readonly Uid[], message: PeerMessage): void {
     if (this.#hasSaved) this.#strike('save and send');
     this.#seq += 1;
-    this.#world.beforeSend(this, message);
+    this.#later(() => this.#world.beforeSend(this, message));
     this.trace({ event: 'send', to, seq: this.#seq, message });
     const cluster = this.#replica?.cluster ?? '';
     const seq = this.#seq;
@@ -456,19 +456,20 @@ export class Machine {
   }
 
   #save(state: ServerState): void {
+    this.#tookMs += this.saveMs;
     for (const step of SAVE_STEPS) {
       if (step === this.#failingStep)
         throw new DiskTrouble(`the state cannot be saved: ${step} fails`);
       this.#saveStep(step, state);
     }
     this.#hasSaved = true;
-    this.#tookMs += this.saveMs;
     this.trace(savedEvent(state));
   }
 
   #saveStep(step: SaveStep, state: ServerState | null): void {
     this.#strike(step);
-    if (!this.#world.skippedSaveSteps.includes(step)) this.disk.step(step, state);
+    if (this.#world.skippedSaveSteps.includes(step)) return;
+    this.#later(() => this.disk.step(step, state));
   }
 }
 

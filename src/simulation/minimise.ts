@@ -99,7 +99,7 @@ export function describeAction(action: Action): string {
     case 'cut':
       return `${at}  cut for ${Math.round(action.forMs)} ms: ${describeLinks(action.links)}`;
     case 'spoil':
-      return `${at}  for ever${action.asItLeads ? ', when it leads' : ''}: ${action.uid} is ${describeAffliction(action)}`;
+      return `${at}  ${describeSpoil(action)}`;
     case 'weather':
       return `${at}  for ${Math.round(action.forMs)} ms: ${JSON.stringify(action.conditions)}`;
   }
@@ -110,6 +110,11 @@ function describeAsking({ client, question, options }: Asking): string {
   const what = isRead ? (question.isLocal ? 'a local read' : 'a read') : `"${question.value}"`;
   const elsewhere = options.mayMove ? ', then others' : '';
   return `${client} asks ${options.server}${elsewhere} for ${what}`;
+}
+
+function describeSpoil(action: Action & { do: 'spoil' }): string {
+  const from = action.asItLeads ? ', when it leads next' : '';
+  return `for ever${from}: ${action.uid} is ${describeAffliction(action)}`;
 }
 
 function describeAffliction(affliction: Affliction): string {

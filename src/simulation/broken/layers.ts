@@ -710,6 +710,8 @@ const LAYER_BREAKS: readonly Break[] = [
 /** It takes two accepted values that are told in the wrong order, and so many that accept. */
 const BROUGHT_OUT_BY: Readonly<Record<string, Partial<Break>>> = {
   'first-value': { servers: 7, faults: ['loss', 'delay', 'duplication'] },
+  // After a crash the state file itself would be refused, which shows it, too.
+  'lax-acceptor': { faults: ['loss', 'delay'] },
 };
 
 /** All breaks that a simulated cluster can be given, by name. */
