@@ -155,11 +155,15 @@ class Run {
     if (event.event === 'chosen' && isUpdate(event.value) && isProbe(event.value.update)) {
       this.#probesChosen.add(event.value.update);
     }
-    if (event.event !== 'crash' && event.event !== 'fail') return;
+    if (!['crash', 'fail', 'stop'].includes(event.event)) return;
     // A copy of what was saved last is put back.
     if (event.event === 'fail') this.#world.machine(event.server).disk.mend();
     const downMs = this.#downMs.get(event.server) ?? DEFAULT_DOWN_MS;
     this.#world.later(downMs, () => this.#start(event.server));
+  }
+
+  #resume(uid: Uid): void {
+    if (this.#spoiled.get(uid)?.how !== 'paused') this.#world.machine(uid).resume();
   }
 
   #start(uid: Uid): void {
@@ -214,12 +218,11 @@ class Run {
         machine.crash('now', false);
         return machine.flipBit();
       case 'stop':
-        machine.retire();
-        world.later(action.downMs, () => this.#start(action.uid));
-        return;
+        this.#downMs.set(action.uid, action.downMs);
+        return machine.retire();
       case 'pause':
         machine.pause();
-        world.later(action.forMs, () => machine.resume());
+        world.later(action.forMs, () => this.#resume(action.uid));
         return;
       case 'sleep':
         machine.sleep();
@@ -317,11 +320,15 @@ class Run {
   #checkServed(): void {
     for (const uid of this.#good) {
       const { replica } = this.#world.machine(uid);
-      const waiting = replica?.waiting ?? 0;
+      if (replica === null) {
+        this.#foundByLooking(10, `server ${uid} is down`);
+        continue;
+      }
+      const { waiting } = replica;
       if (waiting !== 0)
         this.#foundByLooking(10, `at server ${uid} ${waiting} values or reads still wait`);
       // With leases there is always something under way.
-      const isOpen = !this.#leases && replica?.acceptorState.acceptedValue !== null;
+      const isOpen = !this.#leases && replica.acceptorState.acceptedValue !== null;
       if (isOpen) this.#foundByLooking(10, `server ${uid} has accepted what nobody finishes`);
     }
     const machines = [...this.#world.machines.values()];
