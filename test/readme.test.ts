@@ -507,10 +507,10 @@ async function loseState(t: TestContext, section: string, checks: number): Promi
     if (file === 'server.ts') {
       const flags = args.filter((arg) => arg === '--rejoin');
       const refused = (error: Error) => refusals.push(error.message);
-      await cluster
-        .server(args[0] ?? '')
-        .start(...flags)
-        .catch(refused);
+      const server = cluster.server(args[0] ?? '');
+      await server.start(...flags).catch(refused);
+      const isAlone = checks === 1 && server.uid === 'A' && cluster.server('C').wasStarted;
+      if (isAlone) assert.match((await server.program.end()).stderr, /is not that of B and C in/);
       continue;
     }
     const isCheck = file !== 'client.ts';
