@@ -261,7 +261,7 @@ export class ReplicatedValue {
   protected receivePrepare(from: Uid, message: Prepare): void {
     const { instanceNumber, proposalId } = message;
     const answer = this.#durably(from, () => this.#instance.receivePrepare(message));
-    if (answer.type === 'nack') return this.#refuse(from, answer);
+    if (answer.type === 'nack') return this.#sendNack(from, answer);
 
     this.environment.trace({ event: 'promise', to: from, instanceNumber, proposalId });
     this.#reply(from, { ...answer, instanceNumber });
@@ -286,7 +286,7 @@ export class ReplicatedValue {
     if (!this.#instance.proposer.receiveNack(message)) return this.ignore('this round is over');
 
     this.environment.trace({ event: 'refused', from, instanceNumber, proposalId, promisedId });
-    this.refused(from);
+    this.preempted(from);
   }
 
   protected receiveAccept(from: Uid, message: Accept): void {
@@ -295,7 +295,7 @@ export class ReplicatedValue {
       return this.ignore(`I know no leases, and ${from} holds one`);
     }
     const answer = this.#durably(from, () => this.#instance.receiveAccept(message));
-    if (answer.type === 'nack') return this.#refuse(from, answer);
+    if (answer.type === 'nack') return this.#sendNack(from, answer);
 
     this.environment.trace({ event: 'accept', from, instanceNumber, proposalId, value });
     const accepted: Accepted = { ...answer, instanceNumber };
@@ -349,7 +349,7 @@ export class ReplicatedValue {
   protected heard(_from: Uid): void {}
 
   /** The current round was refused by `from` and is over. */
-  protected refused(_from: Uid): void {}
+  protected preempted(_from: Uid): void {}
 
   /** The current round found nothing to finish and had nothing to propose; it is over. */
   protected rested(): void {}
@@ -430,7 +430,7 @@ export class ReplicatedValue {
     this.environment.messenger.send([to], message);
   }
 
-  #refuse(to: Uid, nack: NackMessage): void {
+  #sendNack(to: Uid, nack: NackMessage): void {
     const { proposalId, promisedProposalId: promisedId } = nack;
     const instanceNumber = this.#instanceNumber;
     this.environment.trace({ event: 'refuse', to, instanceNumber, proposalId, promisedId });

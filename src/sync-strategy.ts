@@ -69,7 +69,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       super.receiveFromOtherInstance(from, message);
       if (message.instanceNumber > this.instanceNumber) {
         this.#keep(from, message);
-        return this.#ask(from);
+        return this.#requestFrom(from);
       }
       // Late *answers* to a closed instance are the normal end of it, and nobody waits for us.
       if (isQuestion(message)) this.#tell(from);
@@ -104,7 +104,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     }
 
     #receiveSyncRequest(from: Uid, { instanceNumber, digest }: SyncRequest): void {
-      if (instanceNumber > this.instanceNumber) return this.#ask(from);
+      if (instanceNumber > this.instanceNumber) return this.#requestFrom(from);
       if (instanceNumber < this.instanceNumber) return this.#tell(from);
       const atMs = this.environment.clock.now();
       const lastMs = this.#digests.get(from)?.atMs ?? Number.NEGATIVE_INFINITY;
@@ -137,7 +137,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       this.jump(instanceNumber, chainOf(message));
     }
 
-    #ask(peer: Uid): void {
+    #requestFrom(peer: Uid): void {
       const now = this.environment.clock.now();
       if (now < this.#askedAtMs + ASK_AGAIN_AFTER_MS) return;
       this.#askedAtMs = now;

@@ -46,7 +46,7 @@ class Scene {
   }
 
   ask(question: Question, options: Partial<Options> = {}): this {
-    this.session.ask(question, { ...FROM_A, ...options }, (outcome) => {
+    this.session.inquire(question, { ...FROM_A, ...options }, (outcome) => {
       this.outcomes.push(outcome);
     });
     return this;
@@ -216,7 +216,7 @@ suite('A client that waits', () => {
 
   test('may ask again out of its own answer', () => {
     const scene = new Scene();
-    scene.session.ask(READ, FROM_A, () => scene.set());
+    scene.session.inquire(READ, FROM_A, () => scene.set());
     scene.session.receive('A', valueReply(true));
     scene.session.receive('A', { ...chosen(), requestId: scene.latestId });
     assert.equal(scene.outcomes.length, 1);

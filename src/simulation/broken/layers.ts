@@ -108,8 +108,17 @@ function LeaseFromTheAttempt<TBase extends Constructor<MasterLeases>>(Base: TBas
 /** Takes a lease of which it does not know the age for no lease at all. */
 function UnknownLeaseIsFree<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   return class UnknownLeaseIsFree extends Base {
-    protected override bind(link: Link | null): void {
-      if (link !== null) super.bind(link);
+    /** True while a lease is learned by the link that grants it, and so just when it is granted. */
+    #isFresh = false;
+
+    protected override advanced(link: Link | null): void {
+      this.#isFresh = link !== null;
+      super.advanced(link);
+      this.#isFresh = false;
+    }
+
+    protected override bind(): void {
+      if (this.#isFresh) super.bind();
     }
   };
 }
