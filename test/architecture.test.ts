@@ -53,9 +53,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/time': [],
   'src/trace': [],
   'src/diagram': ['src/trace'],
-  'src/simulation': ['src/time', 'src/trace'],
+  'src/log': ['src/time', 'src/trace'],
+  'src/simulation': ['src/time', 'src/trace', 'src/log'],
   'src/node': ['src/time', 'src/trace'],
-  'src/programs': ['src/node', 'src/trace', 'src/diagram', 'src/simulation'],
+  'src/programs': ['src/node', 'src/trace', 'src/diagram', 'src/simulation', 'src/log'],
 };
 
 /** The room of the house in which a file stands: a folder directly below `src`, or `src`. */

@@ -1,0 +1,144 @@
+/**
+ * A state machine: what the values of the chain mean.
+ *
+ * Part I keeps what the last link says; a state machine keeps what all of them together make. Every
+ * server applies the same commands in the same order, so all of them come to the same state, and
+ * give the same answers: that is all that it takes to make a database out of a log (Lamport, "Paxos
+ * Made Simple", §3; Schneider, 1990).
+ *
+ * A *command* is a line that a person types: words with spaces between, `set color blue`. A word
+ * with spaces or quotes in it is a JSON string: `set color "dark blue"`. So it can be read in every
+ * terminal line, diagram and story. A *query* is such a line as well, and changes nothing.
+ *
+ * There are two ways to be wrong. A line that is *no command* says nothing to any state: it is
+ * refused with one sentence before it is proposed. A command that *fails*, as a transfer of money
+ * that is not there, depends on the state that it meets: that is found out when it is applied, by
+ * every server alike, and that it failed is its answer.
+ */
+
+/** Answers to commands are remembered for whoever asks again, so they are short. */
+export const MAX_ANSWER_LENGTH = 200;
+
+/**
+ * Deterministic: the same commands, in the same order, give the same state and the same answers on
+ * every machine. So no clock, no chance, and nothing that depends on where it runs.
+ */
+export interface StateMachine {
+  /** Why this line is no command, in one sentence; null if it is one. Whatever the state is. */
+  whyNoCommand(line: string): string | null;
+  /** Why this line is no query, in one sentence; null if it is one. */
+  whyNoQuery(line: string): string | null;
+  /**
+   * Carries out a command and returns its answer, of at most `MAX_ANSWER_LENGTH` characters. Never
+   * throws: to a line that is no command the answer is why, and nothing changes.
+   */
+  apply(line: string): string;
+  /** Answers a query; null: there is nothing. What is no query is answered with why. */
+  query(line: string): string | null;
+  /**
+   * The state as plain JSON data. It shares nothing with the machine that would ever change: who
+   * holds it may write it down piece by piece, while the machine goes on.
+   */
+  snapshot(): unknown;
+  /** Takes this state in place of its own. Throws if it is none, and then nothing has changed. */
+  restore(snapshot: unknown): void;
+  /** Eight hexadecimal digits: equal states have the same, different ones hardly ever. */
+  readonly digest: string;
+}
+
+/** A word as it is, or a JSON string, up to a space or the end. */
+const WORD = /\s*("(?:[^"\\]|\\.)*"|[^\s"]+)(?=\s|$)/y;
+
+/** The words of a line; null if its quotes do not fit, or if it holds what no text may. */
+export function wordsOf(line: string): readonly string[] | null {
+  const words: string[] = [];
+  const end = line.trimEnd().length;
+  for (WORD.lastIndex = 0; WORD.lastIndex < end; ) {
+    const word = WORD.exec(line)?.[1];
+    if (word === undefined) return null;
+    const meant = word.startsWith('"') ? unquoted(word) : word;
+    if (meant === null || /\p{Surrogate}/u.test(meant)) return null;
+    words.push(meant);
+  }
+  return words;
+}
+
+function unquoted(word: string): string | null {
+  try {
+    return JSON.parse(word) as string;
+  } catch {
+    return null;
+  }
+}
+
+/** A word as a line spells it: with quotes where it needs them. */
+export function spelled(word: string): string {
+  return /^[^\s"]+$/.test(word) ? word : JSON.stringify(word);
+}
+
+/** How a line that this machine understands looks: its words, `set KEY VALUE`. */
+export type Form = string;
+
+/**
+ * The words of a line if it has one of these forms, or why it has none. The first word of a form is
+ * the verb, the others stand for whatever is there; one with a `?` may be left out.
+ */
+export function matchForm(
+  line: string,
+  forms: readonly Form[],
+): { readonly words: readonly string[] } | { readonly why: string } {
+  const words = wordsOf(line);
+  if (words === null) {
+    return { why: 'its quotes are not those of a JSON string, as in set color "dark blue"' };
+  }
+  const form = forms.find((known) => known.split(' ')[0] === words[0]);
+  if (form === undefined) return { why: `it is none of these: ${forms.join(', ')}` };
+  const parts = form.split(' ');
+  const least = parts.filter((part) => !part.endsWith('?')).length;
+  if (words.length >= least && words.length <= parts.length) return { words };
+  return { why: `it must be: ${form}` };
+}
+
+/** The number that a word spells; null if it is no whole one, or too large to be counted with. */
+export function wholeNumberOf(word: string): number | null {
+  if (!/^(?:0|-?[1-9][0-9]{0,15})$/.test(word)) return null;
+  const number = Number(word);
+  return Number.isSafeInteger(number) ? number : null;
+}
+
+/**
+ * The digest of a set of pairs, which changes with each of them and need not be computed anew: it
+ * is the sum of what each pair is by itself, so in which order they came does not matter.
+ */
+export class PairsDigest {
+  #sum = 0;
+
+  add(key: string, value: string): void {
+    this.#sum = (this.#sum + hashOf(key, value)) >>> 0;
+  }
+
+  remove(key: string, value: string): void {
+    this.#sum = (this.#sum - hashOf(key, value)) >>> 0;
+  }
+
+  toString(): string {
+    return this.#sum.toString(16).padStart(8, '0');
+  }
+}
+
+/** FNV-1a of both, and of where the first one ends; then stirred, since such hashes are added. */
+function hashOf(key: string, value: string): number {
+  let hash = mixed(0x811c9dc5, key);
+  hash = mixed(Math.imul(hash ^ key.length, 0x01000193), value);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+function mixed(hash: number, text: string): number {
+  let result = hash;
+  for (let index = 0; index < text.length; index += 1) {
+    result = Math.imul(result ^ text.charCodeAt(index), 0x01000193);
+  }
+  return result;
+}
