@@ -218,13 +218,13 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
         return this.#refuse(client, requestId, { why, master: this.master, isFinal: true });
       }
       if (typeof standing !== 'number') return; // overtaken: its client waits for it no more
-      this.#reply(client, { type: 'chosen', requestId, instanceNumber: standing });
+      this.reply(client, { type: 'chosen', requestId, instanceNumber: standing });
     }
 
     #replyValue(client: ClientAddress, requestId: RequestId, isCurrent: boolean): void {
       const { instanceNumber, chain } = this;
       const value = chain.currentValue;
-      this.#reply(client, { type: 'value', requestId, instanceNumber, value, isCurrent });
+      this.reply(client, { type: 'value', requestId, instanceNumber, value, isCurrent });
     }
 
     /**
@@ -237,7 +237,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       if (!this.hasLeases) return refuse('nobody is master in this cluster', null, true);
       if (this.isMaster && to === this.uid) {
         const { leaseLeftMs } = this;
-        return this.#reply(client, { type: 'transferred', requestId, leaseLeftMs });
+        return this.reply(client, { type: 'transferred', requestId, leaseLeftMs });
       }
       if (this.isMaster) return this.resign(() => refuse('the lease is handed back', to));
 
@@ -247,12 +247,12 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
     }
 
     #replyReached(client: ClientAddress, requestId: RequestId): void {
-      this.#reply(client, { type: 'reached', requestId, instanceNumber: this.instanceNumber });
+      this.reply(client, { type: 'reached', requestId, instanceNumber: this.instanceNumber });
     }
 
     #refuse(client: ClientAddress, requestId: RequestId, refusal: Refusal): void {
       const { why, master, isFinal = false } = refusal;
-      this.#reply(client, { type: 'refused', requestId, why, master, isFinal });
+      this.reply(client, { type: 'refused', requestId, why, master, isFinal });
     }
 
     #reportStatus(client: ClientAddress, requestId: RequestId): void {
@@ -262,7 +262,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
         const atMs = this.#heardAtMs.get(peer);
         return [peer, atMs === undefined ? null : now - atMs] as const;
       });
-      this.#reply(client, {
+      this.reply(client, {
         type: 'status_report',
         requestId,
         instanceNumber: this.instanceNumber,
@@ -278,7 +278,8 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       });
     }
 
-    #reply(client: ClientAddress, message: Reply): void {
+    /** Sends a client its answer. */
+    protected reply(client: ClientAddress, message: Reply): void {
       this.environment.messenger.reply(client, message);
     }
   };

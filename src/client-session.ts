@@ -26,11 +26,12 @@ export const LONGEST_ASK_AGAIN_MS = 4_000;
 const ASKED_BEFORE_NEXT = 2;
 
 /** Which reply answers which inquiry. Any server may also refuse. */
-const ANSWERS: Readonly<Record<Inquiry['type'], Reply['type']>> = {
-  request: 'chosen',
-  read: 'value',
-  status: 'status_report',
-  transfer: 'transferred',
+const ANSWERS: Readonly<Record<Inquiry['type'], readonly Reply['type'][]>> = {
+  request: ['chosen', 'answered'],
+  read: ['value'],
+  query: ['found'],
+  status: ['status_report'],
+  transfer: ['transferred'],
 };
 
 /** What a session says to servers. */
@@ -58,6 +59,7 @@ export type Outcome =
 export type Inquiry =
   | { readonly type: 'request'; readonly value: string }
   | { readonly type: 'read'; readonly isLocal: boolean }
+  | { readonly type: 'query'; readonly query: string; readonly isLocal: boolean }
   | { readonly type: 'status' }
   | { readonly type: 'transfer'; readonly to: Uid };
 
@@ -252,10 +254,10 @@ class Operation implements Step {
 
   #isAnswer(reply: Reply): boolean {
     const message = this.#message;
-    if (reply.type !== ANSWERS[message.type]) return false;
-    const isLocal = message.type === 'read' && message.isLocal;
+    if (!ANSWERS[message.type].includes(reply.type)) return false;
+    const isLocal = 'isLocal' in message && message.isLocal;
     // Who asked for the newest value is not content with one that may be old.
-    return reply.type !== 'value' || reply.isCurrent || isLocal;
+    return !('isCurrent' in reply) || reply.isCurrent || isLocal;
   }
 
   #refused(from: Uid, { why, master, isFinal }: RefusedReply): void {

@@ -61,11 +61,42 @@ export interface RejoinAnswer {
   readonly question: LinkId;
 }
 
+/**
+ * "You have missed these links, the first of them in instance `first`; here `instanceNumber` is
+ * open." This and the next two are messages of part II, see `log/log.ts`.
+ */
+export interface LinksMessage {
+  readonly type: 'links';
+  readonly instanceNumber: number;
+  readonly first: number;
+  readonly links: readonly Link[];
+}
+
+/** "Go on with your snapshot of instance `of`, from this character on; here I am." */
+export interface SnapshotRequest {
+  readonly type: 'snapshot_request';
+  readonly instanceNumber: number;
+  readonly of: number;
+  readonly offset: number;
+}
+
+/** "A part of my snapshot of the state before `instanceNumber`, which has `total` characters." */
+export interface SnapshotChunk {
+  readonly type: 'snapshot_chunk';
+  readonly instanceNumber: number;
+  readonly offset: number;
+  readonly total: number;
+  readonly text: string;
+}
+
 /** What servers say to each other. */
 export type PeerMessage =
   | InstanceMessage
   | SyncRequest
   | CatchUpMessage
+  | LinksMessage
+  | SnapshotRequest
+  | SnapshotChunk
   | RejoinRequest
   | RejoinAnswer;
 
@@ -108,8 +139,17 @@ export interface TransferMessage {
   readonly to: Uid;
 }
 
+/** A client to a store: "what do you know?" `isLocal`: "… as far as you know". */
+export interface QueryMessage {
+  readonly type: 'query';
+  readonly requestId: RequestId;
+  readonly query: string;
+  readonly isLocal: boolean;
+}
+
 /** What clients say to servers. */
 export type ClientMessage =
+  | QueryMessage
   | ProposeMessage
   | RequestMessage
   | ReadMessage
@@ -177,8 +217,27 @@ export interface TransferredReply {
   readonly leaseLeftMs: number;
 }
 
+/** A store to a client: "your command was chosen in this instance, and this came of it". */
+export interface AnsweredReply {
+  readonly type: 'answered';
+  readonly requestId: RequestId;
+  readonly instanceNumber: number;
+  readonly answer: string;
+}
+
+/** A store to a client: what it has found; `isCurrent`: "… and nothing newer was chosen". */
+export interface FoundReply {
+  readonly type: 'found';
+  readonly requestId: RequestId;
+  readonly instanceNumber: number;
+  readonly found: string | null;
+  readonly isCurrent: boolean;
+}
+
 /** What servers answer to clients. */
 export type Reply =
+  | AnsweredReply
+  | FoundReply
   | ChosenReply
   | ValueReply
   | ReachedReply
@@ -196,6 +255,14 @@ export const MAX_DATAGRAM_BYTES = 65_507;
  * catch-up carry a value beside everything else that they say; with this limit both always fit.
  */
 export const MAX_VALUE_BYTES = 32_768;
+
+/**
+ * So long a part of a snapshot, and so many bytes of links, go into one datagram: the systems that
+ * take only short ones take these. A single link may be longer.
+ */
+export const MAX_PART = 8_000;
+/** A state that needs more characters than this is none for such servers. */
+const MAX_SNAPSHOT_LENGTH = 2 ** 29;
 
 /**
  * Beyond this no number from the wire is believed: a stop that no server gets to, since
@@ -229,7 +296,7 @@ export function wrongCluster(theirs: unknown, ours: string): string | null {
   return `its cluster is ${theirs}, ours is ${ours}`;
 }
 
-const CLUSTER_NAME = /^[A-Z]( [A-Z]){0,8}( with leases)?$/;
+const CLUSTER_NAME = /^[A-Z]( [A-Z]){0,8}( with leases)?( with a store)?$/;
 
 /**
  * The datagram for a message; one to a server names the `cluster`. Every message that passes its
@@ -291,6 +358,7 @@ export const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>(
   'reach',
   'status',
   'transfer',
+  'query',
 ]);
 export const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'chosen',
@@ -299,6 +367,8 @@ export const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'refused',
   'status_report',
   'transferred',
+  'answered',
+  'found',
 ]);
 
 export function isClientMessage(message: Message): message is ClientMessage {
@@ -446,6 +516,15 @@ export const isBoolean: Check = (value) => typeof value === 'boolean';
 
 const isReason: Check = (value) => typeof value === 'string' && value.length <= 200;
 
+const isLinks: Check = (value, uids) =>
+  Array.isArray(value) && value.length > 0 && value.every((link) => isLink(link, uids));
+
+const isTotal: Check = (value) => isCount(value) && value <= MAX_SNAPSHOT_LENGTH;
+
+/** Snapshots are JSON in ASCII: wherever one is cut, no character is. */
+const isSnapshotText: Check = (value) =>
+  typeof value === 'string' && /^[ -~]+$/.test(value) && value.length <= MAX_PART;
+
 export const CHAIN_FIELDS: Fields = {
   instanceNumber: isNumber,
   currentValue: orNull(isValue),
@@ -475,9 +554,26 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ['accepted', { instanceNumber: isNumber, proposalId: isProposalId, proposalValue: isLink }],
   ['sync_request', { instanceNumber: isNumber, digest: isDigest }],
   ['catchup', CHAIN_FIELDS],
+  ['links', { instanceNumber: isNumber, first: isNumber, links: isLinks }],
+  ['snapshot_request', { instanceNumber: isNumber, of: isNumber, offset: isCount }],
+  [
+    'snapshot_chunk',
+    { instanceNumber: isNumber, offset: isCount, total: isTotal, text: isSnapshotText },
+  ],
   ['rejoin_request', { instanceNumber: isNumber, question: isLinkId }],
   ['rejoin_answer', { instanceNumber: isNumber, question: isLinkId }],
   ['request', { requestId: isRequestId, value: isValue }],
+  ['query', { requestId: isRequestId, query: isValue, isLocal: isBoolean }],
+  ['answered', { requestId: isRequestId, instanceNumber: isNumber, answer: isReason }],
+  [
+    'found',
+    {
+      requestId: isRequestId,
+      instanceNumber: isNumber,
+      found: orNull(isValue),
+      isCurrent: isBoolean,
+    },
+  ],
   ['read', { requestId: isRequestId, isLocal: isBoolean }],
   ['reach', { requestId: isRequestId }],
   ['status', { requestId: isRequestId }],

@@ -59,7 +59,7 @@ import {
   isRecord,
   NOT_BELIEVED,
 } from './messages.ts';
-import { acceptorOf, readServerState, type ServerState } from './state.ts';
+import { acceptorOf, MustStop, readServerState, type ServerState } from './state.ts';
 
 /** The chain is on disk so many milliseconds after it has moved on, if nothing is saved before. */
 const SAVE_WITHIN_MS = 100;
@@ -137,6 +137,11 @@ export class ReplicatedValue {
     return this.#chain;
   }
 
+  /** A short name of what the links before the open instance have made. */
+  get digest(): string {
+    return digestOf(this.chain);
+  }
+
   /** What this server has promised and accepted in the open instance. */
   get acceptorState(): AcceptorState<Link> {
     return this.#instance.acceptor.state;
@@ -191,12 +196,23 @@ export class ReplicatedValue {
       this.#chain = chainOf(state);
       acceptor = acceptorOf(state);
     }
+    this.restore(isRecord(stored) ? stored['kept'] : undefined);
     this.#instance = this.createInstance(acceptor);
     this.#run = randomHex(environment);
     const layers = layersOf(this);
     environment.trace({ event: 'start', uids, layers, restored, state: this.#state() });
     // A disk from before members were kept on it is of this cluster, from now on for good.
     if (isRecord(stored) && !('members' in stored)) this.#save();
+  }
+
+  /** What layers keep on disk beside the chain; undefined: nothing. */
+  protected get kept(): unknown {
+    return undefined;
+  }
+
+  /** The disk has held this beside the chain: what `kept` was when it was saved. */
+  protected restore(kept: unknown): void {
+    if (kept !== undefined) throw new MustStop('it is the state of a store: start it with --store');
   }
 
   /** Ends all activity at once, with all that is chosen on disk. */
@@ -404,6 +420,12 @@ export class ReplicatedValue {
     this.#moveTo(instanceNumber, chain, null);
   }
 
+  /** Closes the open instance on a peer's word: this link is chosen in it. */
+  protected close(link: Link): void {
+    const instanceNumber = this.#instanceNumber;
+    this.#moveTo(instanceNumber + 1, applyLink(this.#chain, link, instanceNumber), link);
+  }
+
   /** Has a vote from this instance on; that is durable when this returns. */
   protected voteFrom(instanceNumber: number): void {
     this.#votesFrom = instanceNumber;
@@ -468,7 +490,9 @@ export class ReplicatedValue {
   #save(): void {
     this.#saveLater?.cancel();
     this.#saveLater = null;
-    this.environment.storage.save(this.#state());
+    const { kept } = this;
+    const state = this.#state();
+    this.environment.storage.save(kept === undefined ? state : { ...state, kept });
   }
 }
 

@@ -16,6 +16,8 @@ export interface ServerState extends ChainState, AcceptorState<Link> {
   readonly instanceNumber: number;
   /** It votes from this instance on; null: it has lost its votes, see `rejoin-strategy.ts`. */
   readonly votesFrom: number | null;
+  /** What layers keep beside the chain, and check themselves; not there if they keep nothing. */
+  readonly kept?: unknown;
 }
 
 /** What a disk must say, by throwing it, when a state was on it once and is there no more. */
@@ -32,10 +34,10 @@ export function readServerState(stored: unknown, uid: Uid, uids: readonly Uid[])
     throw new Error(`it belongs to server ${JSON.stringify(stored['uid'].slice(0, 20))}`);
   }
   // One from before members were kept gets those with whom it is read first.
-  const { members = uids } = stored;
+  const { kept: _, members = uids, ...others } = stored;
   checkMembers(members, uids);
   // A server that never lost its votes has voted from the first instance on, and need not say so.
-  const whole = { votesFrom: 1, ...stored, members };
+  const whole = { votesFrom: 1, ...others, members };
   const wrong = wrongStateField(whole, uids);
   if (wrong !== null) throw new Error(`its ${wrong}`);
 

@@ -10,7 +10,7 @@
  * would ever notice. So whoever asks says what its state is, as a digest. Of two that differ
  * nobody knows which one is right, and both say so; one that differs from two others stops.
  */
-import { chainOf, digestOf, type Link } from './chain.ts';
+import { chainOf, type Link } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { Timer } from './environment.ts';
 import {
@@ -69,10 +69,10 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       super.receiveFromOtherInstance(from, message);
       if (message.instanceNumber > this.instanceNumber) {
         this.#keep(from, message);
-        return this.#requestFrom(from);
+        return this.requestFrom(from);
       }
       // Late *answers* to a closed instance are the normal end of it, and nobody waits for us.
-      if (isQuestion(message)) this.#tell(from);
+      if (isQuestion(message)) this.tell(from, message.instanceNumber);
     }
 
     /** What was asked in the instances that we have left is answered. */
@@ -104,12 +104,12 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     }
 
     #receiveSyncRequest(from: Uid, { instanceNumber, digest }: SyncRequest): void {
-      if (instanceNumber > this.instanceNumber) return this.#requestFrom(from);
-      if (instanceNumber < this.instanceNumber) return this.#tell(from);
+      if (instanceNumber > this.instanceNumber) return this.requestFrom(from);
+      if (instanceNumber < this.instanceNumber) return this.tell(from, instanceNumber);
       const atMs = this.environment.clock.now();
       const lastMs = this.#digests.get(from)?.atMs ?? Number.NEGATIVE_INFINITY;
       this.#digests.set(from, { digest, atMs });
-      if (digest === digestOf(this.chain)) return this.ignore('we are equally far');
+      if (digest === this.digest) return this.ignore('we are equally far');
       if (atMs < lastMs + DIFFER_AGAIN_AFTER_MS) return this.ignore('we differ, as was said');
 
       this.environment.trace({ event: 'differs', from, instanceNumber });
@@ -120,7 +120,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
 
     /** Two others that agree are right, unless somebody agrees with us. */
     #stopIfAlone(theirs: string): void {
-      const ours = digestOf(this.chain);
+      const ours = this.digest;
       const heard = [...this.#digests];
       const others = heard.filter(([, { digest }]) => digest === theirs).map(([uid]) => uid);
       if (others.length < 2 || heard.some(([, { digest }]) => digest === ours)) return;
@@ -137,21 +137,23 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       this.jump(instanceNumber, chainOf(message));
     }
 
-    #requestFrom(peer: Uid): void {
+    /** Has this one anything that we miss? */
+    protected requestFrom(peer: Uid): void {
       const now = this.environment.clock.now();
       if (now < this.#askedAtMs + ASK_AGAIN_AFTER_MS) return;
       this.#askedAtMs = now;
       this.environment.messenger.send([peer], this.#request());
     }
 
-    #tell(peer: Uid): void {
+    /** Tells one that is still at instance `_open` where the chain stands. */
+    protected tell(peer: Uid, _open: number): void {
       const { instanceNumber, chain } = this;
       this.environment.messenger.send([peer], { type: 'catchup', instanceNumber, ...chain });
     }
 
     #request(): PeerMessage {
-      const { instanceNumber } = this;
-      return { type: 'sync_request', instanceNumber, digest: digestOf(this.chain) };
+      const { instanceNumber, digest } = this;
+      return { type: 'sync_request', instanceNumber, digest };
     }
 
     #pollLater(): void {

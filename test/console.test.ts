@@ -511,6 +511,11 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
       { event: 'start', uids: ['A', 'B', 'C'], layers: ['Base'], restored: false, state },
     ],
     stop: [{ event: 'stop' }],
+    apply: [{ event: 'apply', instanceNumber: number, answer: value, digest: '0123abcd' }],
+    snapshot: (['taken', 'restored', 'reading', 'installed'] as const).map((what) => {
+      const from = what === 'reading' || what === 'installed' ? 'B' : null;
+      return { event: 'snapshot', what, instanceNumber: number, from, digest: '0123abcd' };
+    }),
     promise: [{ event: 'promise', to: 'B', ...round }],
     refuse: [{ event: 'refuse', to: 'B', ...round, promisedId }],
     accept: [{ event: 'accept', from: 'B', ...round, value: link }],

@@ -289,6 +289,8 @@ function askedIn({ events }: Turn): Words | null {
     case 'propose':
     case 'request':
       return { before: '', value: message.value, after: '?' };
+    case 'query':
+      return { before: '', value: message.query, after: '?' };
     case 'read':
       return { before: message.isLocal ? 'local read?' : 'read?' };
     case 'reach':

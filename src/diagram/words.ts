@@ -194,6 +194,8 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
       return sayLease(event);
     case 'rejoin':
       return sayRejoin(event);
+    case 'snapshot':
+      return saySnapshot(event);
     case 'crash':
       return alarm({ before: `CRASH${whereOf(event)}: ${whatIsLost(event)}` });
     case 'fail':
@@ -222,6 +224,13 @@ function sayReply({ message }: Event<'reply'>, turn: readonly TraceEvent[]): Phr
       const { value } = message;
       if (value === null) return quiet({ before: `answers: no value yet${after}` });
       return quiet({ before: 'answers ', value, after });
+    }
+    case 'answered':
+      return quiet({ before: 'answers ', value: message.answer });
+    case 'found': {
+      const after = message.isCurrent ? '' : ', may be old';
+      if (message.found === null) return quiet({ before: `answers: not there${after}` });
+      return quiet({ before: 'answers ', value: message.found, after });
     }
     case 'reached':
       return quiet({ before: `answers: the chain is at #${message.instanceNumber}` });
@@ -307,6 +316,17 @@ function sayRejoin({ what, votesFrom, answers, quorum }: Event<'rejoin'>): Phras
       return plain({ before: `will vote from #${votesFrom} on` });
     case 'voting':
       return { icon: null, words: { before: 'has a VOTE again' }, mood: 'strong' };
+  }
+}
+
+function saySnapshot({ what, instanceNumber, from }: Event<'snapshot'>): Phrase | null {
+  switch (what) {
+    case 'taken':
+      return plain({ before: `takes a snapshot before #${instanceNumber}` });
+    case 'reading':
+      return plain({ before: `reads the snapshot of ${from}` });
+    default:
+      return null; // it starts, or jumps, and that is said
   }
 }
 

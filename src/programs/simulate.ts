@@ -43,6 +43,7 @@ Examples:
   npm run simulate -- --seeds 1-1000
   npm run simulate -- --seeds 1-1000 --servers 5 --master
   npm run simulate -- --for 30 --master
+  npm run simulate -- --seeds 1-1000 --store
   npm run simulate -- --seed 42 --show
   npm run simulate -- --seed 42 --seconds 5 --master --diagram run.html
   npm run simulate -- --break first-value
@@ -143,10 +144,11 @@ class Simulation {
 
   #describeRun(): string {
     const { servers, seconds, variant, brokenBy, firstSeed } = this.#options;
+    const kind = variant.store === true ? 'stores' : 'servers';
     const layers = variant.leases ? 'with master leases' : 'without leases';
     const broken = brokenBy === null ? '' : `, broken on purpose: ${brokenBy.breaks}`;
     const length = `${seconds} virtual seconds a seed`;
-    return `${servers} servers ${layers}, ${length}, from seed ${firstSeed}${broken}`;
+    return `${servers} ${kind} ${layers}, ${length}, from seed ${firstSeed}${broken}`;
   }
 
   #rate(): string {
@@ -236,6 +238,7 @@ class Simulation {
     const { servers, seconds, faults, variant, brokenBy } = this.#options;
     const words = [`npm run simulate -- --seed ${seed} --servers ${servers} --seconds ${seconds}`];
     if (variant.leases) words.push('--master');
+    if (variant.store === true) words.push('--store');
     if (faults !== null) words.push(`--faults ${faults.join(',') || 'none'}`);
     if (brokenBy !== null) words.push(`--break ${brokenBy.name}`);
     return words.join(' ');
@@ -267,6 +270,7 @@ function readOptions(args: readonly string[]): Options {
     .option('--for <SECONDS>', 'new seeds, for so many real seconds')
     .option('--servers <N>', 'how many servers, 1 to 9 (default: 3)')
     .option('--master', 'with master leases')
+    .option('--store', 'with the log and the state machine of part II')
     .option('--seconds <N>', 'virtual seconds a seed', '60')
     .option('--faults <LIST>', 'the faults, with commas between, or "none" (default: drawn)')
     .option('--break <NAME>', 'break a rule on purpose')
@@ -293,6 +297,7 @@ function readOptions(args: readonly string[]): Options {
     shows: options['show'] === true,
     variant: {
       leases: options['master'] === true || brokenBy?.leases === true,
+      store: options['store'] === true || brokenBy?.store === true,
       ...(brokenBy === null ? {} : { broken: () => brokenBy.replicaClass }),
       ...(brokenBy === null ? {} : { skippedSaveSteps: brokenBy.skippedSaveSteps }),
     },

@@ -7,12 +7,13 @@
  * take effect, once for every datagram, so each arrival counts as a write of unknown outcome.
  */
 import { type ChainState, EMPTY_CHAIN } from '../chain.ts';
-import { ClientSession, type Options, type Outcome } from '../client-session.ts';
-import type { ChosenReply, ValueReply } from '../messages.ts';
+import { ClientSession, type Inquiry, type Options, type Outcome } from '../client-session.ts';
+import type { AnsweredReply, ChosenReply, FoundReply, ValueReply } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { chainAfter } from '../trace/fold.ts';
 import { type Asked, firedOf, operationOf } from '../trace/history.ts';
 import { findContradiction, type Operation } from '../trace/linearizability.ts';
+import { registerOf, StoreTruth, storeQuestion } from './store-clients.ts';
 import type { World } from './world.ts';
 
 /** What a client of this name is to ask, as soon as all it was given before has come to an end. */
@@ -27,10 +28,23 @@ export const PATIENCE_MS = 10_000;
 /** … but for those who ask so soon after the last fault that a lost lease may not be over yet. */
 export const SETTLING_MS = 12_000;
 
+/** The same, and what the servers are asked for it: a store wants commands and queries. */
+interface Put extends Asking {
+  readonly inquiry: Inquiry;
+}
+
+/** An operation on one of several registers; '' is the only one of a replicated value. */
+interface OfRegister {
+  readonly register: string;
+  readonly operation: Operation;
+}
+
 /** From when on whoever is so patient must be answered. */
 export interface Peace {
   readonly peaceMs: number;
   readonly patienceMs: number;
+  /** Whether they ask a store. */
+  readonly isStore?: boolean;
 }
 
 type Wrong = (invariant: number, why: string) => void;
@@ -50,17 +64,21 @@ export class Clients {
   readonly #patienceMs: number;
   readonly #wrong: Wrong;
   readonly #clients = new Map<string, Client>();
-  readonly #history: Operation[] = [];
+  readonly #history: OfRegister[] = [];
   /** In which instance the value of a request took effect. */
   readonly #effects = new Map<string, number>();
   /** The chain of whoever is furthest. */
   #chain: ChainState = EMPTY_CHAIN;
+  /** What must be true of a store; null: the servers are none. */
+  readonly #truth: StoreTruth | null;
+  #asked = 0;
   /** What the register held before each instance. */
   readonly #values = new Map<number, string | null>([[1, null]]);
 
   /** `wrong` hears which invariant is violated, and how. */
-  constructor(world: World, { peaceMs, patienceMs }: Peace, wrong: Wrong) {
+  constructor(world: World, { peaceMs, patienceMs, isStore = false }: Peace, wrong: Wrong) {
     this.#world = world;
+    this.#truth = isStore ? new StoreTruth() : null;
     this.#peaceMs = peaceMs;
     this.#patienceMs = patienceMs;
     this.#wrong = wrong;
@@ -68,11 +86,26 @@ export class Clients {
 
   /** All that was asked until now. What still waits for its answer has an unknown outcome. */
   get history(): readonly Operation[] {
-    const open = [...this.#clients.values()].flatMap(({ open }) => (open === null ? [] : [open]));
+    return this.#operations.map(({ operation }) => operation);
+  }
+
+  get #operations(): readonly OfRegister[] {
+    const open = [...this.#clients.values()].flatMap(({ open }) => {
+      if (open === null) return [];
+      const unknown = { outcome: 'unknown', lastWord: '' } as const;
+      return this.#operationOf(open.put, open.call, open.call, unknown);
+    });
     return [...this.#history, ...open];
   }
 
-  ask(asking: Asking): void {
+  ask({ client: name, question, options }: Asking): void {
+    this.#asked += 1;
+    const isStore = this.#truth !== null;
+    const inquiry = isStore ? storeQuestion(question, `${name} ${this.#asked}`) : question;
+    this.#put({ client: name, question, options, inquiry });
+  }
+
+  #put(asking: Put): void {
     let client = this.#clients.get(asking.client);
     if (client === undefined) {
       client = new Client(asking.client, this.#world, (...ended) => this.#ended(...ended));
@@ -85,12 +118,40 @@ export class Clients {
     if (event.event === 'advance') return this.#advance(event);
     if (event.event !== 'receive' || event.message.type !== 'propose') return;
     const { value } = event.message;
-    this.#history.push(firedOf(FIRED, value, event.at));
+    const set = this.#registerOf(value);
+    if (set === null) return;
+    const { key: register } = set;
+    this.#history.push({ register, operation: firedOf(FIRED, set.value, event.at) });
   }
 
   /** The run is over: do all answers fit together? Null, or which of them do not. */
   finish(): string | null {
-    return findContradiction(this.history);
+    const operations = this.#operations;
+    for (const register of new Set(operations.map(({ register }) => register))) {
+      const its = operations.filter((one) => one.register === register);
+      const contradiction = findContradiction(its.map(({ operation }) => operation));
+      if (contradiction !== null) return contradiction;
+    }
+    return null;
+  }
+
+  /** The register that this line sets or reads, and to what; null: it does something else. */
+  #registerOf(line: string): { readonly key: string; readonly value: string } | null {
+    return this.#truth === null ? { key: '', value: line } : registerOf(line);
+  }
+
+  /** What of it belongs to the history of a register: nothing, or one operation. */
+  #operationOf(put: Put, call: number, endMs: number, ended: Outcome): OfRegister[] {
+    const { client, inquiry } = put;
+    if ('isLocal' in inquiry && inquiry.isLocal) return []; // however old that is
+    const line = inquiry.type === 'request' ? inquiry.value : '';
+    const set = this.#registerOf(inquiry.type === 'query' ? inquiry.query : line);
+    if (set === null) return [];
+    const asked: Asked =
+      inquiry.type === 'request'
+        ? { type: 'request', value: set.value }
+        : { type: 'read', isLocal: false };
+    return [{ register: set.key, operation: operationOf(client, asked, call, endMs, ended) }];
   }
 
   /** A link was applied, or many: by the chain itself, what took effect where? */
@@ -100,6 +161,7 @@ export class Clients {
     if (!isNews) return;
     this.#chain = chainAfter(this.#chain, event);
     this.#values.set(instanceNumber, this.#chain.currentValue);
+    if (link !== null) this.#truth?.apply(link, instanceNumber - 1, this.#chain);
     if (link === null || !('request' in link)) return;
     const effectIn = this.#chain.requests.at(-1)?.instanceNumber;
     if (effectIn !== instanceNumber - 1) return;
@@ -111,15 +173,14 @@ export class Clients {
     this.#effects.set(link.update, effectIn);
   }
 
-  #ended(asking: Asking, call: number, ended: Outcome): void {
-    const { client, question } = asking;
-    if (!isLocal(asking)) {
-      this.#history.push(operationOf(client, question, call, this.#world.nowMs, ended));
-    }
+  #ended(asking: Put, call: number, ended: Outcome): void {
+    this.#history.push(...this.#operationOf(asking, call, this.#world.nowMs, ended));
     if (ended.outcome !== 'answered') return this.#checkPatience(asking, call, ended.lastWord);
     const { reply } = ended;
-    if (reply.type === 'chosen') this.#checkChosen(asking, reply);
+    if (reply.type === 'chosen' || reply.type === 'answered') this.#checkChosen(asking, reply);
+    if (reply.type === 'answered') this.#checkAnswer(asking, reply);
     if (reply.type === 'value') this.#checkValue(reply);
+    if (reply.type === 'found') this.#checkFound(asking, reply);
   }
 
   #checkPatience({ client, options }: Asking, call: number, lastWord: string): void {
@@ -127,13 +188,34 @@ export class Clients {
     this.#wrong(10, `${client} had no answer in ${options.timeoutMs} ms: ${lastWord}`);
   }
 
-  #checkChosen({ question }: Asking, { instanceNumber }: ChosenReply): void {
-    if (question.type !== 'request') return;
-    const effectIn = this.#effects.get(question.value);
+  #checkChosen({ inquiry }: Put, { instanceNumber }: ChosenReply | AnsweredReply): void {
+    if (inquiry.type !== 'request') return;
+    const effectIn = this.#effects.get(inquiry.value);
     if (effectIn === instanceNumber) return;
     const truth = effectIn === undefined ? 'nowhere' : `in instance ${effectIn}`;
     const told = `was answered as chosen in instance ${instanceNumber}`;
-    this.#wrong(9, `${JSON.stringify(question.value)} ${told}, and took effect ${truth}`);
+    this.#wrong(9, `${JSON.stringify(inquiry.value)} ${told}, and took effect ${truth}`);
+  }
+
+  /** Asked for the first time or once more, the answer is the one that it had. */
+  #checkAnswer({ inquiry }: Put, { answer }: AnsweredReply): void {
+    if (inquiry.type !== 'request') return;
+    const truth = this.#truth?.answerTo(inquiry.value);
+    if (truth === answer) return;
+    const told = `was answered with ${JSON.stringify(answer)}`;
+    this.#wrong(9, `${JSON.stringify(inquiry.value)} ${told}, and the answer is ${truth}`);
+  }
+
+  #checkFound({ inquiry }: Put, { found, instanceNumber }: FoundReply): void {
+    if (inquiry.type !== 'query') return;
+    const truth = this.#truth?.found(inquiry.query, instanceNumber) ?? null;
+    if (truth === found) return;
+    const [told, right] = [found, truth].map((it) => JSON.stringify(it));
+    const where = `before instance ${instanceNumber}`;
+    this.#wrong(
+      9,
+      `to ${JSON.stringify(inquiry.query)} ${told} was told, and ${where} it is ${right}`,
+    );
   }
 
   /** Even who tells an old value must tell the one that was there. */
@@ -149,14 +231,14 @@ export class Clients {
 class Client {
   readonly #world: World;
   readonly #session: ClientSession;
-  readonly #ended: (asking: Asking, call: number, outcome: Outcome) => void;
-  readonly #waiting: Asking[] = [];
-  #asked: { readonly asking: Asking; readonly call: number } | null = null;
+  readonly #ended: (put: Put, call: number, outcome: Outcome) => void;
+  readonly #waiting: Put[] = [];
+  #asked: { readonly put: Put; readonly call: number } | null = null;
 
   constructor(
     name: string,
     world: World,
-    ended: (asking: Asking, call: number, outcome: Outcome) => void,
+    ended: (put: Put, call: number, outcome: Outcome) => void,
   ) {
     this.#world = world;
     this.#ended = ended;
@@ -175,33 +257,25 @@ class Client {
   }
 
   /** What it has asked and was not answered yet. */
-  get open(): Operation | null {
-    if (this.#asked === null || isLocal(this.#asked.asking)) return null;
-    const { asking, call } = this.#asked;
-    const unknown = { outcome: 'unknown', lastWord: '' } as const;
-    return operationOf(asking.client, asking.question, call, call, unknown);
+  get open(): { readonly put: Put; readonly call: number } | null {
+    return this.#asked;
   }
 
-  ask(asking: Asking): void {
-    this.#waiting.push(asking);
+  ask(put: Put): void {
+    this.#waiting.push(put);
     this.#next();
   }
 
   #next(): void {
     if (this.#asked !== null) return;
-    const asking = this.#waiting.shift();
-    if (asking === undefined) return;
+    const put = this.#waiting.shift();
+    if (put === undefined) return;
     const call = this.#world.nowMs;
-    this.#asked = { asking, call };
-    this.#session.inquire(asking.question, asking.options, (outcome) => {
+    this.#asked = { put, call };
+    this.#session.inquire(put.inquiry, put.options, (outcome) => {
       this.#asked = null;
-      this.#ended(asking, call, outcome);
+      this.#ended(put, call, outcome);
       this.#next();
     });
   }
-}
-
-/** What may be told from memory, however old that is, has no place in a history. */
-function isLocal({ question }: Asking): boolean {
-  return question.type === 'read' && question.isLocal;
 }

@@ -11,13 +11,21 @@ import { hasTrueQuorum, overstayersOf } from './clock-promises.ts';
 import type { Skippable } from './disk.ts';
 import type { Machine, ReplicaClass } from './machine.ts';
 import type { Conditions } from './network.ts';
-import { MasterReplica, PlainReplica } from './replicas.ts';
+import {
+  MasterReplica,
+  PlainReplica,
+  SmallMasterStoreReplica,
+  SmallStoreReplica,
+} from './replicas.ts';
 import { type Action, type Affliction, isProbe, type Schedule } from './schedule.ts';
+import { commandOf } from './store-clients.ts';
 import { World } from './world.ts';
 
 /** How a run differs from the plain one with the right rules. */
 export interface Variant {
   readonly leases: boolean;
+  /** Whether the servers are stores, of part II. */
+  readonly store?: boolean;
   /** Makes a broken replica class of the right one. */
   readonly broken?: (right: ReplicaClass) => ReplicaClass;
   readonly skippedSaveSteps?: readonly Skippable[];
@@ -52,6 +60,7 @@ const DEFAULT_DOWN_MS = 1_000;
 class Run {
   readonly #schedule: Schedule;
   readonly #leases: boolean;
+  readonly #isStore: boolean;
   /** What the servers are made of, and what they are made of for a while. */
   readonly #own: ReplicaClass;
   readonly #other: ReplicaClass;
@@ -66,6 +75,8 @@ class Run {
   readonly #doomed = new Map<Uid, Affliction>();
   /** What never gets better. */
   readonly #spoiled = new Map<Uid, Affliction>();
+  /** What is fired last, as it is chosen. */
+  readonly #probes = new Set<string>();
   readonly #probesChosen = new Set<string>();
   #transfers = 0;
   /** Which servers take the values that are fired last: who has no vote yet refuses them. */
@@ -80,9 +91,9 @@ class Run {
     listen: (event: TraceEvent, world: World) => void,
   ) {
     const { uids, seed, clockRates, actions, saveMs, mistaken } = schedule;
-    const [right, other] = variant.leases
-      ? [MasterReplica, PlainReplica]
-      : [PlainReplica, MasterReplica];
+    const { store = false, leases } = variant;
+    const [right, other] = [replicaOf(store, leases), replicaOf(store, !leases)];
+    this.#isStore = store;
     this.#schedule = schedule;
     this.#leases = variant.leases;
     this.#own = variant.broken?.(right) ?? right;
@@ -105,7 +116,9 @@ class Run {
     });
     for (const uid of mistaken) this.#world.machine(uid).replicaClass = other;
     this.#clients = actions.some((action) => action.do === 'ask')
-      ? new Clients(this.#world, schedule, (invariant, why) => this.#foundByLooking(invariant, why))
+      ? new Clients(this.#world, { ...schedule, isStore: this.#isStore }, (invariant, why) =>
+          this.#foundByLooking(invariant, why),
+        )
       : null;
     for (const uid of uids) this.#world.machine(uid).saveMs = saveMs[uid] ?? 0;
     this.#renewNetwork();
@@ -152,8 +165,9 @@ class Run {
     this.#clients?.observe(event);
     const doom = event.event === 'lead' ? this.#doomed.get(event.server) : undefined;
     if (doom !== undefined) this.#spoil(event.server, doom);
-    if (event.event === 'chosen' && isUpdate(event.value) && isProbe(event.value.update)) {
-      this.#probesChosen.add(event.value.update);
+    if (event.event === 'chosen' && isUpdate(event.value)) {
+      const { update } = event.value;
+      if (this.#probes.has(update)) this.#probesChosen.add(update);
     }
     if (!['crash', 'fail', 'stop'].includes(event.event)) return;
     // A copy of what was saved last is put back.
@@ -185,7 +199,7 @@ class Run {
 
   #do(action: Action): void {
     const world = this.#world;
-    if (action.do === 'submit') return world.submit(action.to, action.value);
+    if (action.do === 'submit') return this.#submit(action.to, action.value);
     if (action.do === 'ask') return this.#clients?.ask(action);
     if (action.do === 'weather') {
       return this.#forAWhile(this.#weather, action.conditions, action.forMs);
@@ -231,6 +245,12 @@ class Run {
       case 'set clock':
         return machine.clock.setWallBy(action.byMs);
     }
+  }
+
+  #submit(to: Uid, value: string): void {
+    const update = this.#isStore ? commandOf(value) : value;
+    if (isProbe(value)) this.#probes.add(update);
+    this.#world.submit(to, update);
   }
 
   /** Of a majority without a vote none gets it back. Who has none can lose no more. */
@@ -356,6 +376,11 @@ class Run {
     const found = this.#probesChosen.size;
     if (found < least) this.#foundByLooking(10, `of the values fired last ${found} are chosen`);
   }
+}
+
+function replicaOf(isStore: boolean, hasLeases: boolean): ReplicaClass {
+  if (isStore) return hasLeases ? SmallMasterStoreReplica : SmallStoreReplica;
+  return hasLeases ? MasterReplica : PlainReplica;
 }
 
 /** The links that something wrong with a server cuts for ever. */

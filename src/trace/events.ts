@@ -14,6 +14,7 @@ import type { ServerState } from '../state.ts';
 
 /** What a replica decides, traced by the replica and its layers. */
 export type Decision =
+  | StoreEvent
   /** It runs, in a cluster of `uids`. `layers` is the chain of classes from the outside in. */
   | {
       readonly event: 'start';
@@ -139,6 +140,27 @@ export type Decision =
       readonly votesFrom: number | null;
       readonly answers: number;
       readonly quorum: number;
+    };
+
+/** What a store does with the chain, traced by its layers. Its state is known by its digest. */
+export type StoreEvent =
+  /** A command took effect in this instance, with this answer. */
+  | {
+      readonly event: 'apply';
+      readonly instanceNumber: number;
+      readonly answer: string;
+      readonly digest: string;
+    }
+  /**
+   * Of the state before this instance: `taken` of its own, `restored` from its own disk, or
+   * `installed`, one of another server. `reading`: it begins to pull one from `from`.
+   */
+  | {
+      readonly event: 'snapshot';
+      readonly what: 'taken' | 'restored' | 'reading' | 'installed';
+      readonly instanceNumber: number;
+      readonly from: Uid | null;
+      readonly digest: string | null;
     };
 
 /** What happens between a replica and its world, traced by the world. */

@@ -133,6 +133,13 @@ const FIELDS: {
     answers: isCount,
     quorum: isCount,
   },
+  apply: { ...aboutInstance, answer: isText, digest: isDigest },
+  snapshot: {
+    ...aboutInstance,
+    what: isOneOf('taken', 'restored', 'reading', 'installed'),
+    from: orNull(isUid),
+    digest: orNull(isDigest),
+  },
   send: { to: isUids, seq: isCount, message: isMessageOf(PEER_TYPES) },
   reply: { to: isText, seq: isCount, message: isMessageOf(REPLY_TYPES) },
   receive: {

@@ -3,7 +3,7 @@ import type { Inquiry, Outcome } from '../client-session.ts';
 import type { Operation } from './linearizability.ts';
 
 /** What has to do with the register. */
-export type Asked = Exclude<Inquiry, { type: 'status' | 'transfer' }>;
+export type Asked = Exclude<Inquiry, { type: 'status' | 'transfer' | 'query' }>;
 
 /** A question that was put at `call`, in milliseconds, and how it ended at `endMs`. */
 export function operationOf(
@@ -18,7 +18,9 @@ export function operationOf(
   if (ended.outcome !== 'answered') {
     return { ...asked, value: written, return: null, outcome: 'unknown' };
   }
-  const value = ended.reply.type === 'value' ? ended.reply.value : written;
+  const { reply } = ended;
+  const read = reply.type === 'found' ? reply.found : reply.type === 'value' ? reply.value : null;
+  const value = question.type === 'request' ? written : read;
   return { ...asked, value, return: endMs, outcome: 'ok' };
 }
 

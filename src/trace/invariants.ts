@@ -41,6 +41,7 @@ import type { ServerState } from '../state.ts';
 import type { TraceEvent } from './events.ts';
 import { chainAfter } from './fold.ts';
 import { RecentMap } from './recent.ts';
+import { StoreStates } from './store-states.ts';
 import { formatId, formatValue } from './words.ts';
 
 export interface Invariant {
@@ -111,7 +112,9 @@ export const INVARIANTS: readonly Invariant[] = [
   {
     number: 11,
     name: 'One state',
-    sentence: 'two servers that have come to the same instance have the same chain, by its digest',
+    sentence:
+      'two servers that have come to the same instance have the same chain, by its digest, ' +
+      'and the same state, if they are stores',
   },
   {
     number: 12,
@@ -287,6 +290,7 @@ export class Invariants {
   /** The instance asked for last, which most of the time is asked for next. */
   #latest: Instance = { ...freshInstance(1, false), before: EMPTY_CHAIN };
   #eventsSeen = 0;
+  readonly #storeStates = new StoreStates();
   #isMixed = false;
   readonly #remarks: string[] = [];
 
@@ -359,6 +363,11 @@ export class Invariants {
         return this.#reply(event, event);
       case 'lease':
         return this.#lease(server, event);
+      case 'apply':
+      case 'snapshot': {
+        const wrong = this.#storeStates.observe(event);
+        return wrong === null ? null : violated(11, event, wrong);
+      }
       default:
         return null;
     }
@@ -582,7 +591,8 @@ export class Invariants {
   #receive(server: Server, { from, message }: EventOf<'receive'>): null {
     if (message.type === 'propose' || message.type === 'request')
       server.wish(message.value).asked += 1;
-    if (message.type === 'catchup') server.caughtUpTo = message.instanceNumber;
+    if (message.type === 'catchup' || message.type === 'snapshot_chunk')
+      server.caughtUpTo = message.instanceNumber;
     if (message.type === 'promise' && from !== null) this.#hearPromise(server, from, message);
     return null;
   }
@@ -708,7 +718,7 @@ export class Invariants {
   #reply({ message }: EventOf<'reply'>, event: TraceEvent): Violation | null {
     if (!this.#isComplete) return null;
     if (message.type === 'value') return this.#checkValue(message, event);
-    if (message.type !== 'chosen') return null;
+    if (message.type !== 'chosen' && message.type !== 'answered') return null;
     const { requestId, instanceNumber } = message;
     const effect = this.#effects.get(nameOf(requestId));
     if (effect === instanceNumber) return null;

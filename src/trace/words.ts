@@ -3,7 +3,14 @@
  */
 import { isUpdate, type Link } from '../chain.ts';
 import { type ProposalId, quorumOf } from '../composable-paxos.ts';
-import { type Message, NOT_BELIEVED, type PeerMessage, type Reply } from '../messages.ts';
+import {
+  type LinksMessage,
+  type Message,
+  NOT_BELIEVED,
+  type PeerMessage,
+  type Reply,
+  type SnapshotChunk,
+} from '../messages.ts';
 import type { TraceEvent } from './events.ts';
 
 /** `quorum`: something is reached. `dim`: it came too late to matter. */
@@ -49,6 +56,9 @@ export function sayMessage(message: Message): Saying {
 
 function messageWords(message: Message): Words {
   if (message.type === 'reach') return { before: 'how far is the chain?' };
+  if (message.type === 'query') return { value: message.query };
+  if (message.type === 'links') return { before: linksIn(message) };
+  if (message.type === 'snapshot_chunk') return { before: partOf(message) };
   return 'value' in message && message.value !== null ? { value: message.value } : {};
 }
 
@@ -117,6 +127,10 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
       return sayLease(event);
     case 'rejoin':
       return sayRejoin(event);
+    case 'apply':
+      return about('apply', event, { before: 'the answer is ', value: event.answer });
+    case 'snapshot':
+      return saySnapshot(event);
     case 'reject':
       return sayReject(event);
     case 'address': {
@@ -152,10 +166,14 @@ const CHATTER: ReadonlySet<Message['type']> = new Set([
 const VERBS: Partial<Record<Message['type'], string>> = {
   catchup: 'catch-up',
   sync_request: 'sync',
+  snapshot_request: 'next part',
+  snapshot_chunk: 'snapshot',
   rejoin_request: 'rejoin',
   rejoin_answer: 'open',
   chosen: 'answer',
   value: 'answer',
+  answered: 'answer',
+  found: 'answer',
   reached: 'answer',
   refused: 'answer',
   status_report: 'answer',
@@ -180,6 +198,14 @@ function replyWords(message: Reply): Words {
       return message.value === null
         ? { before: `${before}none` }
         : { before, value: message.value };
+    }
+    case 'answered':
+      return { before: 'the answer is ', value: message.answer };
+    case 'found': {
+      const before = message.isCurrent ? 'it is ' : 'it may still be ';
+      return message.found === null
+        ? { before: `${before}not there` }
+        : { before, value: message.found };
     }
     case 'reached':
       return { before: 'so far the chain has come here' };
@@ -239,11 +265,25 @@ function sentWords(message: PeerMessage, isBound: boolean): { words: Words; mood
       return { words: { before: 'have I missed anything?' } };
     case 'catchup':
       return { words: { before: 'it is behind: ', ...currentValue(message.currentValue) } };
+    case 'links':
+      return { words: { before: `it is behind: here is ${linksIn(message)}` } };
+    case 'snapshot_request':
+      return { words: { before: `go on at character ${message.offset}` } };
+    case 'snapshot_chunk':
+      return { words: { before: `a snapshot: ${partOf(message)}` } };
     case 'rejoin_request':
       return { words: { before: 'I have lost my votes: what is open at yours?' } };
     case 'rejoin_answer':
       return { words: { before: 'this instance is open here' } };
   }
+}
+
+function linksIn({ first, links }: LinksMessage): string {
+  return links.length === 1 ? `link ${first}` : `links ${first} to ${first + links.length - 1}`;
+}
+
+function partOf({ offset, text, total }: SnapshotChunk): string {
+  return `${offset + text.length} of ${total} characters`;
 }
 
 function acceptedBefore(who: string, message: Extract<Message, { type: 'promise' }>): Words {
@@ -431,6 +471,21 @@ function sayRejoin(event: Event<'rejoin'>): Saying {
       return about('rejoin', event, { before: `I shall vote from #${votesFrom} on` });
     case 'voting':
       return about('rejoin', event, { before: 'I have a VOTE again' }, 'quorum');
+  }
+}
+
+function saySnapshot(event: Event<'snapshot'>): Saying {
+  switch (event.what) {
+    case 'taken':
+      return about('snapshot', event, { before: 'I take a snapshot, and forget old links' });
+    case 'restored':
+      return { ...about('snapshot', event, { before: 'my state is back' }), isChatter: true };
+    case 'reading':
+      return about('snapshot', event, {
+        before: `I have missed too much: I read it of ${event.from}`,
+      });
+    case 'installed':
+      return about('snapshot', event, { before: `it is whole: I am here now` }, 'quorum');
   }
 }
 

@@ -47,6 +47,8 @@ export interface Break {
   readonly invariants: readonly number[];
   /** Where the break shows: in a cluster of this kind. */
   readonly leases: boolean;
+  /** Whether the servers are stores. */
+  readonly store?: boolean;
   readonly servers: number;
   /** The faults that bring it out; null: any mix does. */
   readonly faults: readonly Fault[] | null;

@@ -1,0 +1,23 @@
+/**
+ * The replicas of part II, woven: those of part I, with the log above `CatchUp`, and what the values
+ * mean above all the rest.
+ */
+import { ClientAnswers } from '../client-answers.ts';
+import { MasterLeases } from '../master-strategy.ts';
+import { Rejoin } from '../rejoin-strategy.ts';
+import { ReplicatedValue } from '../replicated-value.ts';
+import { BackoffResolution } from '../resolution-strategy.ts';
+import { CatchUp } from '../sync-strategy.ts';
+import { UpdateQueue } from '../update-queue.ts';
+import { Log } from './log.ts';
+import { Store } from './store.ts';
+
+export class StoreReplica extends Store(
+  ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+) {}
+
+export class MasterStoreReplica extends Store(
+  ClientAnswers(
+    Rejoin(MasterLeases(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+  ),
+) {}

@@ -1,0 +1,76 @@
+/**
+ * What clients of a store ask in a simulation, and what they must be told.
+ *
+ * The values of a schedule become commands: some set what others read, key by key, so that each key
+ * is a register with a history of its own; the others count, compare and delete. What these must be
+ * answered is found out by a machine beside all servers, which applies what was chosen, once.
+ */
+import type { ChainState, Link } from '../chain.ts';
+import type { Inquiry } from '../client-session.ts';
+import { KeyValue } from '../log/key-value.ts';
+import type { Asked } from '../trace/history.ts';
+import { hashText } from './random.ts';
+
+/** Keys that are set and read, and nothing else. */
+const REGISTERS = ['r0', 'r1', 'r2'] as const;
+
+/** The command that stands for this value of a schedule: no two values have the same. */
+export function commandOf(value: string): string {
+  const hash = hashText(value) >>> 0;
+  const key = `s${hash % 2}`;
+  switch (hash % 8) {
+    case 0:
+      return `add ${key} ${hash}`;
+    case 1:
+      return `swap ${key} ${hash % 100} ${JSON.stringify(value)}`;
+    case 2:
+      return `set "${key}" ${JSON.stringify(`${value} é`)}`;
+    default:
+      return `set ${REGISTERS[hash % 3]} ${value}`;
+  }
+}
+
+/** The question to a store that stands for this one of a schedule; `seed` picks the key. */
+export function storeQuestion(question: Asked, seed: string): Inquiry {
+  if (question.type === 'request') return { type: 'request', value: commandOf(question.value) };
+  const { isLocal } = question;
+  return { type: 'query', query: `get ${REGISTERS[(hashText(seed) >>> 0) % 3]}`, isLocal };
+}
+
+/** Which register this command sets, to what; or which one this query reads. */
+export function registerOf(line: string): { readonly key: string; readonly value: string } | null {
+  const [verb, key = '', value = ''] = line.split(' ');
+  const isRegister = (verb === 'set' || verb === 'get') && REGISTERS.some((one) => one === key);
+  return isRegister ? { key, value } : null;
+}
+
+/** What is true of a store, by what was chosen. */
+export class StoreTruth {
+  readonly #machine = new KeyValue();
+  readonly #answers = new Map<string, string>();
+  /** The state before each instance, as a snapshot of the machine. */
+  readonly #states = new Map<number, unknown>();
+
+  /** This link was chosen, and `chain` is what is left of all up to it. In order, each once. */
+  apply(link: Link, instanceNumber: number, chain: ChainState): void {
+    if (!this.#states.has(1)) this.#states.set(1, this.#machine.snapshot());
+    const isFirst =
+      !('request' in link) || chain.requests.at(-1)?.instanceNumber === instanceNumber;
+    if ('update' in link && isFirst) {
+      this.#answers.set(link.update, this.#machine.apply(link.update));
+    }
+    this.#states.set(instanceNumber + 1, this.#machine.snapshot());
+  }
+
+  /** The answer to a command, if it has taken effect. */
+  answerTo(command: string): string | undefined {
+    return this.#answers.get(command);
+  }
+
+  /** What a query finds before this instance. */
+  found(query: string, instanceNumber: number): string | null {
+    const machine = new KeyValue();
+    machine.restore(this.#states.get(instanceNumber) ?? []);
+    return machine.query(query);
+  }
+}
