@@ -3,6 +3,7 @@
  * rings and the dots are those of the class itself: a layer takes part in a verb if it has a
  * method of that name.
  */
+import { Acceptor, Learner, PaxosInstance, Proposer } from '../../composable-paxos.ts';
 import type { Paints, Theme } from '../palette.ts';
 import { drawHeadOf, drawLine, drawText, px } from '../svg.ts';
 import { widthOf, wrap } from '../text.ts';
@@ -128,7 +129,8 @@ function drawCore(layers: readonly Layer[], paints: Paints): string {
   const y = topOf(layers.length);
   const size = `width="${RIGHT + LEFT - 2 * inset}" height="${CORE_HEIGHT}" rx="8"`;
   const options = { sizePx: 11, fill: paints.onHue(0), isBold: true } as const;
-  const words = 'PaxosInstance: proposer, acceptor, learner';
+  const roles = [Proposer, Acceptor, Learner].map(({ name }) => name.toLowerCase());
+  const words = `${PaxosInstance.name}: ${roles.join(', ')}`;
   return (
     `<rect x="${inset}" y="${y}" ${size} fill="${paints.hue(0)}"/>` +
     drawText(words, inset + 12, y + CORE_HEIGHT / 2, options)

@@ -31,6 +31,8 @@ const MOST_PERCENT = Math.round(50 * (1 - HOLDER_WINDOW_MS / LEASE_WINDOW_MS));
 
 const xOf = (ms: number) => LEFT + (ms / 1_000) * PX_A_SECOND;
 const seconds = (ms: number) => `${ms / 1_000} s`;
+const HOLDER_WINDOW = seconds(HOLDER_WINDOW_MS);
+const LEASE_WINDOW = seconds(LEASE_WINDOW_MS);
 
 /** A lease, and its renewal half-way. */
 export function leaseFigure(theme: Theme): string {
@@ -58,10 +60,10 @@ function drawGrid(paints: Paints): string {
 /** What is said of the first lease and of the next: above it, in its bars, and after their ends. */
 const WORDS = [
   {
-    heading: `A lease: ${seconds(HOLDER_WINDOW_MS)} for its holder, ${seconds(LEASE_WINDOW_MS)} for the others`,
+    heading: `A lease: ${HOLDER_WINDOW} for its holder, ${LEASE_WINDOW} for the others`,
     headingX: LEFT,
-    holder: `A is master: ${seconds(HOLDER_WINDOW_MS)}, counted from the sending`,
-    others: `promise to nobody but A: ${seconds(LEASE_WINDOW_MS)}, counted from the learning`,
+    holder: `A is master: ${HOLDER_WINDOW}, counted from the sending`,
+    others: `promise to nobody but A: ${LEASE_WINDOW}, counted from the learning`,
     after: ['in case a clock goes wrong', 'if not renewed, B or C may stand'],
   },
   {
