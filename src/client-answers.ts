@@ -88,6 +88,10 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
           return this.#reportStatus(client, message.requestId);
         case 'transfer':
           return this.#transfer(client, message);
+        case 'query': {
+          const why = 'this server is no store: start all of them with --store';
+          return this.#refuse(client, message.requestId, { why, master: null, isFinal: true });
+        }
         default:
           return super.receiveFromClient(client, message);
       }

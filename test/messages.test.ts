@@ -65,7 +65,7 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
     instanceNumber: 9,
     offset: 0,
     total: 2,
-    text: '{}',
+    text: '[]',
   },
   request: { type: 'request', requestId, value: 'hello' },
   query: { type: 'query', requestId, query: 'get color', isLocal: false },
@@ -144,7 +144,7 @@ const OURS = 'A B C';
 const PEER_SAMPLES = EVERY_SAMPLE.filter(isPeerMessage);
 
 test('what servers say to each other names their cluster, and nothing else does', () => {
-  assert.equal(PEER_SAMPLES.length, 9);
+  assert.equal(PEER_SAMPLES.length, 12);
   for (const message of EVERY_SAMPLE) {
     const named = encodeDatagram(7, message, OURS);
     const unnamed = encodeDatagram(7, message);
@@ -239,10 +239,19 @@ test('the questions about a message', () => {
   const types = (is: (message: Message) => boolean) =>
     EVERY_SAMPLE.filter(is).map(({ type }) => type);
   assert.deepEqual(types(isClientMessage), [
-    ...['propose', 'request', 'read', 'reach', 'status', 'transfer'],
+    ...['propose', 'request', 'query', 'read', 'reach', 'status', 'transfer'],
   ]);
   assert.deepEqual(types(isReply), [
-    ...['transferred', 'chosen', 'value', 'reached', 'refused', 'status_report'],
+    ...[
+      'answered',
+      'found',
+      'transferred',
+      'chosen',
+      'value',
+      'reached',
+      'refused',
+      'status_report',
+    ],
   ]);
   assert.deepEqual(
     types((message) => isPeerMessage(message)),
@@ -434,7 +443,7 @@ const WRONG_REQUEST_IDS = [
 
 test('a request id of the wrong form', () => {
   const withId = EVERY_SAMPLE.filter((message) => 'requestId' in message);
-  assert.equal(withId.length, 11);
+  assert.equal(withId.length, 14);
   for (const raw of WRONG_REQUEST_IDS) {
     for (const message of withId) rejects(withField(message, ['requestId'], raw));
     rejects(acceptOf(`{"update":"x","id":"A-0123abcd-1","request":${raw}}`));

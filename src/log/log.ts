@@ -97,6 +97,11 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       return KEEP_LINKS;
     }
 
+    /** How much goes into one datagram. */
+    protected get partLength(): number {
+      return MAX_PART;
+    }
+
     /** The instance of the oldest link that is kept. */
     get firstKept(): number {
       return this.instanceNumber - this.#links.length;
@@ -117,7 +122,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       return null;
     }
 
-    /** Takes over what `takeState` gave, here or elsewhere. Throws, and keeps its own, if it is none. */
+    /** Takes over what `takeState` gave. Throws, and keeps its own, if it is none. */
     protected bringState(_state: unknown): void {}
 
     /** What `takeState` would give, in a few digits. */
@@ -206,7 +211,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       let bytes = 0;
       for (const link of this.#links.slice(open - this.firstKept)) {
         bytes += encoder.encode(JSON.stringify(link)).length;
-        if (links.length > 0 && bytes > MAX_PART) break;
+        if (links.length > 0 && bytes > this.partLength) break;
         links.push(link);
       }
       const { instanceNumber } = this;
@@ -249,10 +254,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       if (this.leapsTooFar(chunk)) return;
       const { instanceNumber, offset, text, total } = chunk;
       if (!this.isNews(instanceNumber)) return this.ignore('we have got there already');
-      if (offset === 0 && this.#reading?.from !== from) this.#read(from, instanceNumber, total);
-      if (offset === 0 && this.#reading?.instanceNumber !== instanceNumber) {
-        this.#read(from, instanceNumber, total);
-      }
+      if (offset === 0) this.#read(from, instanceNumber, total);
       const reading = this.#reading;
       const isNext =
         reading?.from === from &&
@@ -269,7 +271,8 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     /** Begins to read, unless somebody else is telling us as much already. */
     #read(from: Uid, instanceNumber: number, total: number): void {
       const now = this.#reading;
-      if (now !== null && now.from !== from && this.isNews(now.instanceNumber)) return;
+      const isReadingIt = now?.from === from && now.instanceNumber === instanceNumber;
+      if (isReadingIt || (now !== null && now.from !== from)) return;
       this.#reading = { from, instanceNumber, total, text: '' };
       this.#target = Math.max(this.#target, instanceNumber);
       this.#trace('reading', instanceNumber, from, null);
@@ -296,6 +299,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       this.#replay(() => this.jump(instanceNumber, snapshot.chain));
       this.#trace('installed', instanceNumber, from, this.stateDigest);
       this.#goOn(from, this.#target);
+      this.requestFrom(from); // a snapshot is older than its giver: there may be links after it
     }
 
     /** What follows waits until all of it is done. */
@@ -341,7 +345,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     #sendChunk(peer: Uid, offset: number): void {
       const { instanceNumber } = this.#snapshot;
       const total = this.#snapshotText.length;
-      const text = this.#snapshotText.slice(offset, offset + MAX_PART);
+      const text = this.#snapshotText.slice(offset, offset + this.partLength);
       const chunk = { type: 'snapshot_chunk', instanceNumber, offset, total, text } as const;
       this.environment.messenger.send([peer], chunk);
     }

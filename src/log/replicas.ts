@@ -1,6 +1,6 @@
 /**
- * The replicas of part II, woven: those of part I, with the log above `CatchUp`, and what the values
- * mean above all the rest.
+ * The replicas of part II, woven: those of part I, with the log above `CatchUp`, and what the
+ * values mean above all the rest.
  */
 import { ClientAnswers } from '../client-answers.ts';
 import { MasterLeases } from '../master-strategy.ts';

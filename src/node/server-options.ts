@@ -12,6 +12,8 @@ import type { NetworkFaults, Protection } from './udp-messenger.ts';
 export interface ServerOptions {
   readonly uid: Uid;
   readonly isMaster: boolean;
+  /** Its values are commands to a state machine, see `log/`. */
+  readonly isStore: boolean;
   /** It has lost its state, and knows it. */
   readonly rejoins: boolean;
   readonly cluster: Cluster;
@@ -37,6 +39,7 @@ const EXAMPLES = `
 Examples:
   node --import tsx server.ts A
   node --import tsx server.ts B --master --state-dir /var/lib/paxos
+  node --import tsx server.ts A --store --state-dir stores
   node --import tsx server.ts C --drop 0.2 --duplicate 0.1 --delay 0-50 --trace c.ndjson
 
 Ctrl-C stops the server in order, a second one at once.`;
@@ -47,6 +50,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .description('One server of the cluster. Start each in a terminal of its own.')
     .argument('<uid>', 'which server this is: one capital letter')
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
+    .option('--store', 'be a database: its values are commands (all servers or none)')
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
@@ -74,6 +78,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
   return {
     uid,
     isMaster: options['master'] === true,
+    isStore: options['store'] === true,
     rejoins,
     cluster,
     listen: listenAt(options['listen']),

@@ -6,6 +6,7 @@ import { diagramOf } from '../diagram/model.ts';
 import { UsageError } from '../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../node/program.ts';
 import { BREAKS, type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
+import { STORE_BREAKS } from '../simulation/broken/stores.ts';
 import { describeAction, minimise } from '../simulation/minimise.ts';
 import { run, type Variant } from '../simulation/run.ts';
 import { drawSchedule, FAULTS, type Fault, type Schedule } from '../simulation/schedule.ts';
@@ -15,6 +16,11 @@ import {
   type Situation,
   Situations,
 } from '../simulation/situations.ts';
+import {
+  STORE_SITUATIONS,
+  type StoreSituation,
+  StoreSituations,
+} from '../simulation/store-situations.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import type { Violation } from '../trace/invariants.ts';
@@ -38,6 +44,8 @@ interface Options {
   readonly shows: boolean;
 }
 
+const ALL_BREAKS = [...BREAKS, ...STORE_BREAKS];
+
 const EXAMPLES = `
 Examples:
   npm run simulate -- --seeds 1-1000
@@ -49,7 +57,7 @@ Examples:
   npm run simulate -- --break first-value
 
 Breaks (each breaks one rule on purpose; the simulator shows what goes wrong):
-${BREAKS.map(({ name, breaks }) => `  ${name.padEnd(24)}${breaks}`).join('\n')}
+${ALL_BREAKS.map(({ name, breaks }) => `  ${name.padEnd(26)}${breaks}`).join('\n')}
 
 Faults: ${FAULTS.join(', ')}`;
 
@@ -75,7 +83,7 @@ const MAIN_COUNTS: readonly Situation[] = [
 
 class Simulation {
   readonly #options: Options;
-  readonly #situations = new Map<Situation, number>();
+  readonly #situations = new Map<Situation | StoreSituation, number>();
   readonly #startedMs = performance.now();
   #seeds = 0;
   #events = 0;
@@ -117,16 +125,18 @@ class Simulation {
     const { variant, diagramFile, firstSeed, lastSeed } = this.#options;
     const isDrawn = diagramFile !== null && firstSeed === lastSeed;
     const situations = new Situations(schedule.uids);
+    const ofStores = new StoreSituations();
     const kept: TraceEvent[] = [];
     const { violation, events, history } = run(schedule, variant, (event) => {
       situations.observe(event);
+      if (variant.store === true) ofStores.observe(event);
       if (isDrawn) kept.push(event);
     });
     if (isDrawn && violation === null) this.#draws(diagramFile, kept, schedule, null);
     situations.end(history);
     this.#seeds += 1;
     this.#events += events;
-    for (const [situation, count] of situations.counts) {
+    for (const [situation, count] of [...situations.counts, ...ofStores.counts]) {
       this.#situations.set(situation, (this.#situations.get(situation) ?? 0) + count);
     }
     return violation;
@@ -177,7 +187,7 @@ class Simulation {
     if (process.stdout.isTTY) process.stdout.write('\r\u001b[K');
   }
 
-  #count(situation: Situation): number {
+  #count(situation: Situation | StoreSituation): number {
     return this.#situations.get(situation) ?? 0;
   }
 
@@ -189,9 +199,11 @@ class Simulation {
       `${this.#seeds} seeds, no violation: ${events} events in ${seconds.toFixed(1)} s, ` +
         `${this.#rate()} events/s`,
     );
-    const all: readonly Situation[] = variant.leases
-      ? [...SITUATIONS, ...LEASE_SITUATIONS]
-      : SITUATIONS;
+    const all = [
+      ...SITUATIONS,
+      ...(variant.leases ? LEASE_SITUATIONS : []),
+      ...(variant.store === true ? STORE_SITUATIONS : []),
+    ];
     const [once, often] = [1, 100].map(
       (least) => all.filter((situation) => this.#count(situation) >= least).length,
     );
@@ -339,9 +351,9 @@ function faultsOf(list: string | undefined): readonly Fault[] | null {
 
 function breakOf(name: string | undefined): Break | null {
   if (name === undefined) return null;
-  const found = BREAKS.find((known) => known.name === name);
+  const found = ALL_BREAKS.find((known) => known.name === name);
   if (found !== undefined) return found;
-  const names = BREAKS.map((known) => known.name).join(', ');
+  const names = ALL_BREAKS.map((known) => known.name).join(', ');
   throw new UsageError(`--break knows ${names}; not ${JSON.stringify(name)}`);
 }
 

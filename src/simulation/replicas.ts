@@ -1,10 +1,9 @@
 /** The replicas that the simulation runs: woven as in `server.ts`, which a test compares. */
 import { ClientAnswers } from '../client-answers.ts';
-import type { Log } from '../log/log.ts';
 import { MasterStoreReplica, StoreReplica } from '../log/replicas.ts';
 import { MasterLeases } from '../master-strategy.ts';
 import { Rejoin } from '../rejoin-strategy.ts';
-import { type Constructor, ReplicatedValue } from '../replicated-value.ts';
+import { ReplicatedValue } from '../replicated-value.ts';
 import { BackoffResolution } from '../resolution-strategy.ts';
 import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
@@ -17,15 +16,33 @@ export class MasterReplica extends ClientAnswers(
   Rejoin(MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))),
 ) {}
 
-/** A store whose snapshots are small enough that every run takes several. */
-function small<TBase extends Constructor<Log>>(Base: TBase) {
-  return class KeepsFewLinks extends Base {
-    protected override get keepLinks(): number {
-      return 4;
-    }
-  };
+/** So few that every run takes several snapshots. */
+const FEW_LINKS = 4;
+/** So short that a snapshot takes several datagrams. */
+const SHORT_PART = 200;
+
+export class SmallStoreReplica extends StoreReplica {
+  protected override get keepLinks(): number {
+    return FEW_LINKS;
+  }
+
+  protected override get partLength(): number {
+    return SHORT_PART;
+  }
 }
 
-export class SmallStoreReplica extends small(StoreReplica) {}
+export class SmallMasterStoreReplica extends MasterStoreReplica {
+  protected override get keepLinks(): number {
+    return FEW_LINKS;
+  }
 
-export class SmallMasterStoreReplica extends small(MasterStoreReplica) {}
+  protected override get partLength(): number {
+    return SHORT_PART;
+  }
+}
+
+/** The replica of this kind. */
+export function replicaOf(isStore: boolean, hasLeases: boolean) {
+  if (isStore) return hasLeases ? SmallMasterStoreReplica : SmallStoreReplica;
+  return hasLeases ? MasterReplica : PlainReplica;
+}

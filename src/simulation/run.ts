@@ -11,12 +11,7 @@ import { hasTrueQuorum, overstayersOf } from './clock-promises.ts';
 import type { Skippable } from './disk.ts';
 import type { Machine, ReplicaClass } from './machine.ts';
 import type { Conditions } from './network.ts';
-import {
-  MasterReplica,
-  PlainReplica,
-  SmallMasterStoreReplica,
-  SmallStoreReplica,
-} from './replicas.ts';
+import { replicaOf } from './replicas.ts';
 import { type Action, type Affliction, isProbe, type Schedule } from './schedule.ts';
 import { commandOf } from './store-clients.ts';
 import { World } from './world.ts';
@@ -376,11 +371,6 @@ class Run {
     const found = this.#probesChosen.size;
     if (found < least) this.#foundByLooking(10, `of the values fired last ${found} are chosen`);
   }
-}
-
-function replicaOf(isStore: boolean, hasLeases: boolean): ReplicaClass {
-  if (isStore) return hasLeases ? SmallMasterStoreReplica : SmallStoreReplica;
-  return hasLeases ? MasterReplica : PlainReplica;
 }
 
 /** The links that something wrong with a server cuts for ever. */

@@ -278,7 +278,8 @@ export class Situations {
   #reply({ turn, message }: TraceEvent & { event: 'reply' }, server: Known): void {
     const isAtOnce = turn === server.askedIn;
     switch (message.type) {
-      case 'chosen': {
+      case 'chosen':
+      case 'answered': {
         this.#reached('a request answered');
         if (isAtOnce) this.#reached('a request found in the chain when asked again');
         const first = this.#firstMasters.get(message.requestId) ?? this.#lastMaster;
@@ -286,6 +287,7 @@ export class Situations {
         return;
       }
       case 'value':
+      case 'found':
         if (!message.isCurrent) return this.#reached('a read of what may be old');
         if (isAtOnce) return this.#reached('a read from memory');
         this.#reached('a read through the chain');

@@ -17,11 +17,13 @@
  * part may be left out, `all` stands for everything):
  *
  *     cluster A B C [with leases]    the servers of this story, none of them running yet
+ *     cluster A B C of stores [with leases]   the same, of part II, that keep four links and more
  *     start A B C                    starts servers; a crashed one goes on from its disk
  *     start C D of the cluster C D   the same with a cluster file that names only these
  *     submit A hello                 a client's value arrives at A
  *     request A c1 hello             client c1 asks A, and waits for an answer; the same value once
  *                                    more is the same request, asked again
+ *     query A c1 get color           client c1 asks the store A
  *     read A c1 [locally]            client c1 asks A for the value
  *     transfer A c1 to B             client c1 asks A to see to it that B is master
  *     deliver A->BC accept           what matches arrives, oldest first
@@ -62,7 +64,7 @@ import { SAVE_STEPS } from './disk.ts';
 import { FORGERIES } from './forger.ts';
 import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
-import { MasterReplica, PlainReplica } from './replicas.ts';
+import { replicaOf } from './replicas.ts';
 import { World } from './world.ts';
 
 /** What a run of a story gave. */
@@ -112,6 +114,7 @@ class StoryTeller {
   readonly events: TraceEvent[] = [];
   readonly #broken: (right: ReplicaClass) => ReplicaClass;
   #world: World | null = null;
+  #isStore = false;
   #isEdited = false;
   #kept: Datagram[] = [];
   #cuts: [Uid, Uid][] = [];
@@ -138,13 +141,17 @@ class StoryTeller {
   }
 
   readonly #commands: readonly [RegExp, (a: string, b: string, c: string) => void][] = [
-    [/^cluster ([A-Z](?: [A-Z])*)( with leases)?$/, (uids, leases) => this.#build(uids, leases)],
+    [
+      /^cluster ([A-Z](?: [A-Z])*)( of stores)?( with leases)?$/,
+      (uids, stores, leases) => this.#build(uids, stores, leases),
+    ],
     [
       /^start ([A-Z](?: [A-Z])*)(?: of the cluster ([A-Z](?: [A-Z])*))?$/,
       (uids, cluster) => this.#start(uids, cluster),
     ],
     [/^submit ([A-Z]) (.+)$/, (uid, value) => this.#submit(uid, value)],
     [/^request ([A-Z]) (c[0-9]) (.+)$/, (uid, c, value) => this.#request(uid, c, value)],
+    [/^query ([A-Z]) (c[0-9]) (.+)$/, (uid, c, query) => this.#query(uid, c, query)],
     [/^read ([A-Z]) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
     [/^transfer ([A-Z]) (c[0-9]) to ([A-Z])$/, (uid, c, to) => this.#transfer(uid, c, to)],
     [/^deliver all$/, () => this.#deliverAll()],
@@ -176,7 +183,8 @@ class StoryTeller {
     [/^show$/, () => this.#show()],
   ];
 
-  #build(uids: string, leases: string): void {
+  #build(uids: string, stores: string, leases: string): void {
+    this.#isStore = stores !== '';
     const cluster = uids.split(' ');
     const write = (line: string) => this.#said.push(line);
     const console = new ConsoleLines({ uids: cluster, verbose: false, paint: plainPaint, write });
@@ -206,7 +214,7 @@ class StoryTeller {
   }
 
   #replicaClass(hasLeases: boolean): ReplicaClass {
-    return this.#broken(hasLeases ? MasterReplica : PlainReplica);
+    return this.#broken(replicaOf(this.#isStore, hasLeases));
   }
 
   #switchTo(layers: string): void {
@@ -255,6 +263,11 @@ class StoryTeller {
   #read(uid: Uid, client: string, locally: string): void {
     const requestId = this.#nextRequest(client, null);
     this.#fromClient(uid, { type: 'read', requestId, isLocal: locally !== '' }, client);
+  }
+
+  #query(uid: Uid, client: string, query: string): void {
+    const requestId = this.#nextRequest(client, null);
+    this.#fromClient(uid, { type: 'query', requestId, query, isLocal: false }, client);
   }
 
   #transfer(uid: Uid, client: string, to: Uid): void {
@@ -353,8 +366,8 @@ class StoryTeller {
         this.#said.push(`${uid} is down`);
         continue;
       }
-      const { instanceNumber, chain } = replica;
-      const value = JSON.stringify(chain.currentValue);
+      const { instanceNumber, chain, digest } = replica;
+      const value = this.#isStore ? `state ${digest}` : JSON.stringify(chain.currentValue);
       this.#said.push(`${uid} #${instanceNumber} ${value}${replica.isMaster ? ' master' : ''}`);
     }
   }

@@ -150,8 +150,9 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
 
 /** The chain of classes as the line of code that weaves it. */
 export function formatLayers(layers: readonly string[]): string {
-  // The outermost class only gives the weave a name.
-  const names = layers[0]?.endsWith('Replica') ? layers.slice(1) : layers;
+  // The outermost classes only give the weave a name.
+  const first = layers.findIndex((name) => !name.endsWith('Replica'));
+  const names = first > 0 ? layers.slice(first) : layers;
   return names.join('(') + ')'.repeat(Math.max(0, names.length - 1));
 }
 
@@ -266,7 +267,7 @@ function sentWords(message: PeerMessage, isBound: boolean): { words: Words; mood
     case 'catchup':
       return { words: { before: 'it is behind: ', ...currentValue(message.currentValue) } };
     case 'links':
-      return { words: { before: `it is behind: here is ${linksIn(message)}` } };
+      return { words: { before: `it is behind: ${linksIn(message)}` } };
     case 'snapshot_request':
       return { words: { before: `go on at character ${message.offset}` } };
     case 'snapshot_chunk':
@@ -394,9 +395,12 @@ function sayIgnore(event: Event<'ignore'>, occasion: Occasion): Saying {
     return { ...message, words: { before: event.why }, mood: 'trouble', isChatter: false };
   }
   const said = { ...message, words: { before: whyIgnored(event, message) }, mood: 'dim' } as const;
-  if (occasion.type !== 'catchup') return said;
+  if (!TOLD.has(occasion.type)) return said;
   return { ...said, words: { before: `late: ${event.why}` }, isChatter: false };
 }
+
+/** What tells a laggard of what it has missed. */
+const TOLD: ReadonlySet<Message['type']> = new Set(['catchup', 'links', 'snapshot_chunk']);
 
 /** `event.instanceNumber` is the instance that is open here. */
 function whyIgnored({ instanceNumber: open, why }: Event<'ignore'>, message: Saying): string {

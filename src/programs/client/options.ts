@@ -15,6 +15,7 @@ export type Task =
   /** Each line of standard input is a value. */
   | { readonly kind: 'lines'; readonly waits: boolean }
   | { readonly kind: 'read'; readonly isLocal: boolean }
+  | { readonly kind: 'query'; readonly query: string; readonly isLocal: boolean }
   | { readonly kind: 'status' }
   | { readonly kind: 'transfer'; readonly to: Uid }
   | { readonly kind: 'watch' }
@@ -56,6 +57,8 @@ Examples:
   node --import tsx client.ts --any hello --wait           whichever server answers
   node --import tsx client.ts A --read                     the value, and nothing newer was chosen
   node --import tsx client.ts A --read --local             what A has; it may be stale
+  node --import tsx client.ts A 'set color "dark blue"' --wait   servers with --store: a command …
+  node --import tsx client.ts A --read 'get color'         … and a query
   node --import tsx client.ts A --status --json            how A is
   node --import tsx client.ts --watch                      how all servers are, again and again
   node --import tsx client.ts A --watch                    how A is, again and again
@@ -73,7 +76,7 @@ export function readClientOptions(args: readonly string[], input: Input): Client
   const command = new Command('client.ts')
     .description('Sets the replicated value, reads it, or asks servers how they are.')
     .argument('[uid]', 'the server to ask: one capital letter (not with --any)')
-    .argument('[value]', 'what the replicated value shall become')
+    .argument('[value]', 'what the replicated value shall become; with --read, a query to a store')
     .option('--any', 'pick a server that answers')
     .option('--wait', 'wait until the value is chosen')
     .option('--read', 'read the value: nothing newer was chosen before')
@@ -130,7 +133,7 @@ function checkWordsWithAny(flags: Flags, words: readonly string[]): void {
     throw new UsageError('--any picks the server itself: give it only the value, and no server');
   }
   const [word] = words;
-  if (word !== undefined && isQuestion(flags)) {
+  if (word !== undefined && isQuestion(flags) && !flags.read) {
     const why = '--any picks the server itself, and a question has no value';
     throw new UsageError(`${why}: leave out ${JSON.stringify(word)}`);
   }
@@ -142,7 +145,7 @@ function isQuestion({ read, status, watch, transfer }: Flags): boolean {
 
 function taskOf(flags: Flags, value: string | undefined, input: Input): Task {
   const { wait, read, local, status, watch, transfer } = flags;
-  if (value !== undefined && isQuestion(flags)) {
+  if (value !== undefined && isQuestion(flags) && !read) {
     throw new UsageError('either a value is set, or something is asked: not both at once');
   }
   if (read && (status || watch)) throw new UsageError('--read asks for the value only');
@@ -152,6 +155,9 @@ function taskOf(flags: Flags, value: string | undefined, input: Input): Task {
   }
   if (watch) return { kind: 'watch' };
   if (status) return { kind: 'status' };
+  if (read && value !== undefined) {
+    return { kind: 'query', query: value, isLocal: local === true };
+  }
   if (read) return { kind: 'read', isLocal: local === true };
   const isMissing = value === undefined;
   if (value === '-' || (isMissing && input === 'lines'))
@@ -168,7 +174,8 @@ function checkFlags(flags: Flags, task: Task, uid: string | undefined, input: In
   }
   if (flags.wait && kind !== 'set' && kind !== 'lines')
     throw new UsageError('--wait waits for a value: give one');
-  if (flags.local && kind !== 'read') throw new UsageError('--local goes with --read');
+  if (flags.local && kind !== 'read' && kind !== 'query')
+    throw new UsageError('--local goes with --read');
   if (flags.json && kind !== 'status' && kind !== 'watch') {
     throw new UsageError('--json goes with --status or --watch');
   }
@@ -179,7 +186,7 @@ function checkFlags(flags: Flags, task: Task, uid: string | undefined, input: In
   if (flags.timeout !== undefined && !waits) {
     throw new UsageError('--timeout goes with --wait: without it there is no answer');
   }
-  const isAsked = kind === 'read' || kind === 'status' || kind === 'transfer';
+  const isAsked = ['read', 'query', 'status', 'transfer'].includes(kind);
   if (isAsked && uid === undefined && !flags.any) {
     throw new UsageError('no server is named: name one, or say --any');
   }

@@ -61,6 +61,8 @@ class Client {
         return this.#setLines(task.waits);
       case 'read':
         return console.log(await this.#read(task.isLocal));
+      case 'query':
+        return console.log(await this.#query(task.query, task.isLocal));
       case 'status':
         return console.log(await this.#status());
       case 'transfer':
@@ -109,6 +111,11 @@ class Client {
   #read(isLocal: boolean): Promise<string> {
     const mayMove = !isLocal || this.#options.server === null;
     return this.#ask({ type: 'read', isLocal }, mayMove, 'the value is unknown');
+  }
+
+  #query(query: string, isLocal: boolean): Promise<string> {
+    const mayMove = !isLocal || this.#options.server === null;
+    return this.#ask({ type: 'query', query, isLocal }, mayMove, 'the answer is unknown');
   }
 
   #transfer(to: Uid): Promise<string> {

@@ -1,6 +1,13 @@
 /** What a client tells a person, or a program, about the answers that it gets. */
 import type { Uid } from '../../composable-paxos.ts';
-import type { ChosenReply, Reply, StatusReply, ValueReply } from '../../messages.ts';
+import type {
+  AnsweredReply,
+  ChosenReply,
+  FoundReply,
+  Reply,
+  StatusReply,
+  ValueReply,
+} from '../../messages.ts';
 import { printable, shorten } from '../../trace/printable.ts';
 import { formatId } from '../../trace/words.ts';
 
@@ -11,6 +18,8 @@ export type Report = readonly [Uid, StatusReply | null];
 export function sayAnswer(server: Uid, reply: Reply): string {
   if (reply.type === 'chosen') return sayChosen(server, reply);
   if (reply.type === 'value') return sayValue(server, reply);
+  if (reply.type === 'answered') return sayAnswered(server, reply);
+  if (reply.type === 'found') return sayFound(server, reply);
   if (reply.type === 'transferred') {
     return `${server} is master, for ${duration(reply.leaseLeftMs)} if it is not renewed`;
   }
@@ -19,6 +28,16 @@ export function sayAnswer(server: Uid, reply: Reply): string {
 
 function sayChosen(server: Uid, { instanceNumber }: ChosenReply): string {
   return `chosen in instance ${instanceNumber}, answered by ${server}`;
+}
+
+function sayAnswered(server: Uid, { answer, instanceNumber }: AnsweredReply): string {
+  return `${quoted(answer)}, chosen in instance ${instanceNumber}, answered by ${server}`;
+}
+
+function sayFound(server: Uid, { found, isCurrent, instanceNumber }: FoundReply): string {
+  const said = found === null ? 'there is nothing' : quoted(found);
+  if (isCurrent) return `${said}, answered by ${server}`;
+  return `${said} at ${server}, in instance ${instanceNumber}; it may be stale`;
 }
 
 function sayValue(server: Uid, { value, isCurrent, instanceNumber }: ValueReply): string {

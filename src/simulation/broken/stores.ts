@@ -1,0 +1,115 @@
+/** Broken on purpose: stores that each break one rule of the log or of the state machine. */
+import type { ChainState, Link } from '../../chain.ts';
+import type { Uid } from '../../composable-paxos.ts';
+import type { Log, Snapshot } from '../../log/log.ts';
+import type { Store } from '../../log/store.ts';
+import type { PeerMessage } from '../../messages.ts';
+import type { Constructor } from '../../replicated-value.ts';
+import { SmallStoreReplica } from '../replicas.ts';
+import type { Break } from './layers.ts';
+
+/** A snapshot that does not say which requests have had their effect. */
+function SnapshotWithoutRequests<TBase extends Constructor<Log>>(Base: TBase) {
+  return class SnapshotWithoutRequests extends Base {
+    protected override takeSnapshot(): Snapshot {
+      const snapshot = super.takeSnapshot();
+      return { ...snapshot, chain: { ...snapshot.chain, requests: [] } };
+    }
+  };
+}
+
+/** A snapshot that has the machine in it, and not the answers. */
+function SnapshotWithoutAnswers<TBase extends Constructor<Store>>(Base: TBase) {
+  return class SnapshotWithoutAnswers extends Base {
+    protected override takeState() {
+      return { ...super.takeState(), answers: [] };
+    }
+  };
+}
+
+/** Takes a snapshot for news, wherever it is itself. */
+function OlderSnapshots<TBase extends Constructor<Log>>(Base: TBase) {
+  return class OlderSnapshots extends Base {
+    protected override isNews(): boolean {
+      return true;
+    }
+  };
+}
+
+/** A request that is chosen twice is carried out twice. */
+function AppliesTwice<TBase extends Constructor<Store>>(Base: TBase) {
+  return class AppliesTwice extends Base {
+    protected override takesEffect(): boolean {
+      return true;
+    }
+
+    protected override whyLetGo(): string | null {
+      return null;
+    }
+  };
+}
+
+/** Gets to where the others are, and does not mind what the links on the way have made. */
+function JumpsOverLinks<TBase extends Constructor<Store>>(Base: TBase) {
+  return class JumpsOverLinks extends Base {
+    #isRead = false;
+
+    override receive(from: Uid, message: PeerMessage): void {
+      this.#isRead = message.type === 'links';
+      super.receive(from, message);
+      this.#isRead = false;
+    }
+
+    protected override apply(link: Link, instanceNumber: number, chain: ChainState): void {
+      if (!this.#isRead) super.apply(link, instanceNumber, chain);
+    }
+  };
+}
+
+const SOUND_REST = {
+  leases: false,
+  store: true,
+  servers: 3,
+  faults: null,
+  skippedSaveSteps: [],
+};
+
+/** Each is found by its first violation, as those of part I are. */
+export const STORE_BREAKS: readonly Break[] = [
+  {
+    ...SOUND_REST,
+    name: 'snapshot-without-requests',
+    breaks: 'a snapshot does not say which requests have taken effect',
+    invariants: [11],
+    replicaClass: class BrokenReplica extends SnapshotWithoutRequests(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'snapshot-without-answers',
+    breaks: 'a snapshot does not say what came of the requests that it remembers',
+    invariants: [11],
+    replicaClass: class BrokenReplica extends SnapshotWithoutAnswers(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'older-snapshot',
+    breaks: 'a snapshot is installed by one that is further already',
+    invariants: [0, 7, 11],
+    replicaClass: class BrokenReplica extends OlderSnapshots(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'applies-twice',
+    breaks: 'a command whose request is chosen twice is carried out twice',
+    invariants: [9],
+    faults: ['loss', 'lateness', 'cuts'],
+    replicaClass: class BrokenReplica extends AppliesTwice(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'jumps-over-links',
+    breaks: 'a laggard closes its instances, and does not carry out what was chosen in them',
+    invariants: [11],
+    replicaClass: class BrokenReplica extends JumpsOverLinks(SmallStoreReplica) {},
+  },
+];
