@@ -420,10 +420,13 @@ export class ReplicatedValue {
     this.#moveTo(instanceNumber, chain, null);
   }
 
-  /** Closes the open instance on a peer's word: this link is chosen in it. */
-  protected close(link: Link): void {
-    const instanceNumber = this.#instanceNumber;
-    this.#moveTo(instanceNumber + 1, applyLink(this.#chain, link, instanceNumber), link);
+  /** Closes one instance after the other on a peer's word: these links are chosen in them. */
+  protected close(links: readonly Link[]): void {
+    for (const link of links) {
+      const instanceNumber = this.#instanceNumber;
+      this.#enter(instanceNumber + 1, applyLink(this.#chain, link, instanceNumber), link);
+    }
+    this.pursue();
   }
 
   /** Has a vote from this instance on; that is durable when this returns. */
@@ -477,6 +480,11 @@ export class ReplicatedValue {
   }
 
   #moveTo(instanceNumber: number, chain: ChainState, link: Link | null): void {
+    this.#enter(instanceNumber, chain, link);
+    this.pursue();
+  }
+
+  #enter(instanceNumber: number, chain: ChainState, link: Link | null): void {
     this.#instanceNumber = instanceNumber;
     this.#chain = chain;
     this.#instance = this.createInstance(UNTOUCHED);
@@ -484,7 +492,6 @@ export class ReplicatedValue {
     const [jumped, digest] = [link === null ? chain : null, digestOf(chain)];
     this.environment.trace({ event: 'advance', instanceNumber, link, chain: jumped, digest });
     this.advanced(link);
-    this.pursue();
   }
 
   #save(): void {

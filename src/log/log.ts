@@ -85,8 +85,6 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     /** The snapshot as it goes over the wire, if somebody has asked for it. */
     #text: string | null = null;
     #reading: Reading | null = null;
-    /** True while links are closed one by one: nothing is begun in an instance between. */
-    #isReplaying = false;
     /** Somebody has said that this instance is open. */
     #target = 1;
     #askAgain: Timer | null = null;
@@ -194,14 +192,12 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
 
     protected override advanced(link: Link | null): void {
       super.advanced(link);
+      const { instanceNumber = 0 } = this.#reading ?? {};
+      if (!this.isNews(instanceNumber)) this.#reading = null; // we have got there by links
       if (link === null) return;
       this.#links.push(link);
       this.apply(link, this.instanceNumber - 1, this.chain);
       if (this.#links.length >= 2 * this.keepLinks) this.#cut();
-    }
-
-    protected override pursue(): void {
-      if (!this.#isReplaying) super.pursue();
     }
 
     /** Tells one that is at `open` the links that it lacks, or the beginning of the snapshot. */
@@ -237,9 +233,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       const open = this.instanceNumber;
       if (first > open) return this.ignore('there is a gap before these links');
       if (first + links.length <= open) return this.ignore('we have got there already');
-      this.#replay(() => {
-        for (const link of links.slice(open - first)) this.close(link);
-      });
+      this.close(links.slice(open - first));
       this.#goOn(from, message.instanceNumber);
     }
 
@@ -296,28 +290,18 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       this.#snapshot = snapshot;
       this.#text = null;
       this.#links = [];
-      this.#replay(() => this.jump(instanceNumber, snapshot.chain));
+      this.jump(instanceNumber, snapshot.chain);
       this.#trace('installed', instanceNumber, from, this.stateDigest);
       this.#goOn(from, this.#target);
       this.requestFrom(from); // a snapshot is older than its giver: there may be links after it
     }
 
-    /** What follows waits until all of it is done. */
-    #replay(act: () => void): void {
-      this.#isReplaying = true;
-      act();
-      this.#isReplaying = false;
-      if (this.#reading !== null && !this.isNews(this.#reading.instanceNumber)) {
-        this.#reading = null;
-      }
-    }
-
     /** We have come nearer. If that is not all, the same server is asked for the rest. */
     #goOn(from: Uid, target: number): void {
       this.#target = Math.max(this.#target, target);
+      if (this.#reading !== null) return; // of somebody who is asked already
       this.#askAgain?.cancel();
-      if (this.isNews(this.#target) && this.#reading === null) this.#askForMore(from);
-      this.pursue();
+      if (this.isNews(this.#target)) this.#askForMore(from);
     }
 
     #askForMore(peer: Uid): void {

@@ -1,0 +1,48 @@
+/** Stores in the simulator: nothing goes wrong, wherever it goes, and it goes everywhere. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeDatagram, encodeDatagram } from '../src/messages.ts';
+import { run } from '../src/simulation/run.ts';
+import { drawSchedule } from '../src/simulation/schedule.ts';
+import { STORE_SITUATIONS, StoreSituations } from '../src/simulation/store-situations.ts';
+import type { TraceEvent } from '../src/trace/events.ts';
+
+const SECONDS = 60;
+const SEEDS = 60;
+
+for (const servers of [3, 5]) {
+  for (const leases of [false, true]) {
+    test(`stores go where things go wrong: ${servers} servers, leases: ${leases}`, () => {
+      const total = new Set<string>();
+      for (let seed = 1; seed <= SEEDS; seed += 1) {
+        const situations = new StoreSituations();
+        const schedule = drawSchedule(seed, servers, SECONDS, null);
+        const { violation } = run(schedule, { leases, store: true }, (event) => {
+          situations.observe(event);
+        });
+        assert.equal(violation, null, `seed ${seed}`);
+        for (const situation of situations.counts.keys()) total.add(situation);
+      }
+      assert.deepEqual(
+        STORE_SITUATIONS.filter((situation) => !total.has(situation)),
+        [],
+      );
+    });
+  }
+}
+
+test('all that stores say to each other passes the guards', () => {
+  const [uids, cluster] = [['A', 'B', 'C'], 'A B C with a store'];
+  const types = new Set<string>();
+  for (let seed = 1; seed <= 10; seed += 1) {
+    const schedule = drawSchedule(seed, 3, SECONDS, null);
+    run(schedule, { leases: false, store: true }, (event: TraceEvent) => {
+      if (event.event !== 'send') return;
+      types.add(event.message.type);
+      const bytes = encodeDatagram(event.seq, event.message, cluster);
+      const decoded = decodeDatagram(bytes, uids, cluster);
+      assert.deepEqual(decoded, { seq: event.seq, message: event.message });
+    });
+  }
+  for (const type of ['links', 'snapshot_request', 'snapshot_chunk']) assert.ok(types.has(type));
+});
