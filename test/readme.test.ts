@@ -27,6 +27,7 @@ import { ReplicatedValue } from '../src/replicated-value.ts';
 import { BREAKS, withRules } from '../src/simulation/broken/layers.ts';
 import { SOUND } from '../src/simulation/broken/roles.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
+import { MyLayer } from '../src/simulation/my-layer.ts';
 import { FAIR_WEATHER } from '../src/simulation/network.ts';
 import { MasterReplica, PlainReplica } from '../src/simulation/replicas.ts';
 import { run as simulate } from '../src/simulation/run.ts';
@@ -255,6 +256,48 @@ test('the tables are those of the code', () => {
   );
 });
 
+test('the house has these folders, and a line for each', () => {
+  const path: string[] = [];
+  const shown = named('The folders')
+    .split('\n')
+    .map((line) => {
+      const [, indent = '', name = ''] = /^( *)(\w+)\/ +\w/.exec(line) ?? assert.fail(line);
+      path.splice(indent.length / 2, path.length, name);
+      return path.join('/');
+    });
+  const foldersBelow = (folder: string): string[] => {
+    const entries = readdirSync(join(PROJECT, folder), { withFileTypes: true });
+    const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    return [folder, ...names.toSorted().flatMap((name) => foldersBelow(`${folder}/${name}`))];
+  };
+  assert.deepEqual(shown, [...foldersBelow('src'), ...foldersBelow('test')]);
+});
+
+test('the way through the files names each file of the reading path, and its class', () => {
+  const rows = tableBelow('The way through the files');
+  const files = rows.flatMap(([files = '']) => files.match(/[\w./-]+\.ts/g) ?? []);
+  const path = readdirSync(join(PROJECT, 'src')).filter((name) => name.endsWith('.ts'));
+  assert.deepEqual(files.toSorted(), ['../server.ts', ...path].toSorted());
+  for (const [file = '', name = ''] of rows) {
+    const [, code] = /^`(\w+)`$/.exec(name) ?? [];
+    const source = textOf(join('src', file.replaceAll('`', '').split(', ')[0] ?? ''));
+    if (code !== undefined) assert.match(source, new RegExp(`\\b(?:class|function) ${code}\\b`));
+  }
+  const headings = BOOK.match(/^== .*\.ts.*\?$/gm) ?? [];
+  const places = headings.map((heading) =>
+    rows.findIndex(([file = '']) => {
+      const [first = ''] = file.replaceAll('`', '').replace('../', '').split(', ');
+      return heading.includes(first);
+    }),
+  );
+  assert.deepEqual(
+    places,
+    places.toSorted((a, b) => a - b),
+    'chapter and table go the same way',
+  );
+  assert.ok(places.length > 8 && !places.includes(-1));
+});
+
 test('files, names and references exist', () => {
   const paths = PROSE.match(/\b(?:src|test)\/[\w./-]*[\w/]/g) ?? [];
   for (const path of paths) assert.ok(existsSync(join(PROJECT, path)), path);
@@ -437,6 +480,14 @@ test('npm run simulate -- --break says so', async (t) => {
   assertContains(stdout, shownBelow(command), command);
 });
 
+test('npm run explore -- --break says so', async () => {
+  const command = 'npm run explore -- --break quorum-of-one --invariant 1';
+  const { file, args } = parse(command);
+  const { code, stdout } = await run(file ?? '', ...args);
+  assert.equal(code, 1);
+  assertContains(stdout, shownBelow(command), command);
+});
+
 for (const command of ['npm run explore', 'npm run explore -- --deviations 1']) {
   test(`${command} says so`, async () => {
     const { file, args } = parse(command);
@@ -447,6 +498,15 @@ for (const command of ['npm run explore', 'npm run explore -- --deviations 1']) 
     assert.deepEqual(shownBelow(command).map(withoutTimes), [withoutTimes(stdout.trimEnd())]);
   });
 }
+
+test('each exercise says how long it takes and how hard it is, and has an answer', () => {
+  const exercises = PROSE.split(/^\*Exercise:\* /m).slice(1);
+  assert.ok(exercises.length > 10);
+  for (const exercise of exercises) {
+    assert.match(exercise, /^_\([0-9]+ minutes, (?:easy|middling|hard)\)_ /);
+    assert.match(exercise, /\n\.Answer\n\[%collapsible\]\n====\n[^*]/, exercise);
+  }
+});
 
 test('the answers to the exercises are right', async () => {
   const command = 'npm run explore -- --break save-after-sending --invariant 1';
@@ -802,8 +862,7 @@ test('the queue of numbers prints what is shown', async (t) => {
   assert.deepEqual([printed.join('\n')], shownBelow('node --import tsx numbers.ts'));
 });
 
-test('the template has every hook, and changes nothing', async (t) => {
-  const MyLayer = await ownLayers(t)('my-layer.ts', 'MyLayer');
+test('the template has every hook, and changes nothing', () => {
   const methodsOf = (prototype: object) => {
     const properties = Object.entries(Object.getOwnPropertyDescriptors(prototype));
     return properties.flatMap(([name, { value }]) => (value === undefined ? [] : [name]));
@@ -958,6 +1017,7 @@ test('an update costs so many messages and durable writes', () => {
     world.runUntil(2_050);
     const during = events.slice(before);
     world.runUntil(2_500);
+    const inARow = writesInARow(replicaClass);
     const afterwards = events.slice(before + during.length);
 
     const sent = during.flatMap((event) => (event.event === 'send' ? [event] : []));
@@ -977,13 +1037,29 @@ test('an update costs so many messages and durable writes', () => {
     };
     assert.equal(during.filter(({ event }) => event === 'chosen').length, 3);
     assert.equal(savesIn(afterwards), 1);
-    return [...kinds.map(messages), questions.length, savesIn(during)].map(String);
+    return [...kinds.map(messages), questions.length, savesIn(during), inARow].map(String);
   });
   assert.deepEqual(
     tableBelow('What is measured, and how').map((row) => row.slice(1)),
     rows,
   );
 });
+
+/** How many durable writes follow each other until the one who proposes knows what is chosen. */
+function writesInARow(replicaClass: ReplicaClass): number {
+  const saveMs = 100;
+  const { world, events } = runningWorld(replicaClass);
+  world.runUntil(2_000);
+  const leader = world.uids.find((uid) => world.machine(uid).replica?.isMaster) ?? 'A';
+  for (const machine of world.machines.values()) machine.saveMs = saveMs;
+  const before = events.length;
+  world.submit(leader, 'hello');
+  world.runUntil(2_900);
+  const during = events.slice(before);
+  const chosen = during.find(({ event, server }) => event === 'chosen' && server === leader);
+  assert.ok(chosen !== undefined);
+  return Math.round((chosen.at - 2_000) / saveMs);
+}
 
 test('npm run bench prints such a table', () => {
   const figures: Figures = { p50Ms: 1, p99Ms: 1, perSecond: { 1: 1, 16: 1, 64: 1 } };
