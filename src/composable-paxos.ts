@@ -133,7 +133,7 @@ export class Acceptor<Value> {
   /** Promises to ignore everything below the asker's id, unless a higher one was promised. */
   receivePrepare(message: PrepareMessage): PromiseMessage<Value> | NackMessage {
     const { proposalId } = message;
-    if (this.refuses(proposalId)) return this.nack(proposalId);
+    if (this.isBelowPromise(proposalId)) return this.nack(proposalId);
 
     this.promise(proposalId);
     const { acceptedId, acceptedValue } = this.state;
@@ -148,7 +148,7 @@ export class Acceptor<Value> {
   /** Accepts the value, unless a higher id was promised. Accepting is a promise, too. */
   receiveAccept(message: AcceptMessage<Value>): AcceptedMessage<Value> | NackMessage {
     const { proposalId, proposalValue } = message;
-    if (this.refuses(proposalId)) return this.nack(proposalId);
+    if (this.isBelowPromise(proposalId)) return this.nack(proposalId);
 
     if (compareProposalIds(proposalId, this.state.acceptedId) !== 0) {
       this.state = {
@@ -160,7 +160,7 @@ export class Acceptor<Value> {
     return { type: 'accepted', proposalId, proposalValue };
   }
 
-  protected refuses(proposalId: ProposalId): boolean {
+  protected isBelowPromise(proposalId: ProposalId): boolean {
     return compareProposalIds(proposalId, this.state.promisedId) < 0;
   }
 

@@ -126,6 +126,7 @@ export function Rejoin<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
     }
 
     protected receiveRejoinAnswer(from: Uid, message: RejoinAnswer): void {
+      if (this.leapsTooFar(message)) return;
       if (message.question !== this.#question) return this.ignore('this run has not asked that');
       this.#opened.set(from, message.instanceNumber);
       const votesFrom = this.safeInstance([...this.#opened.values()]);

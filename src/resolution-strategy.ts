@@ -97,8 +97,8 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
     }
 
     /** Stops asking, and tries again later; each time the wait may be twice as long. */
-    protected override refused(from: Uid): void {
-      super.refused(from);
+    protected override preempted(from: Uid): void {
+      super.preempted(from);
       if (from !== this.uid) this.#measure();
       this.#cancelAll();
       const { roundTripMs } = this;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { DEFAULT_CLUSTER } from '../config.ts';
@@ -22,6 +23,14 @@ suite('A cluster', () => {
     assert.equal(parseCluster(servers(9)).size, 9);
     const linkLocal = parseCluster({ Q: '[FE80::0:1%eth0]:1234' }).get('Q');
     assert.deepEqual(linkLocal, { host: 'fe80::1%eth0', port: 1_234 });
+  });
+
+  test('is shown by an example with which a server can start', () => {
+    const source = readFileSync(new URL('../src/node/cluster-file.ts', import.meta.url), 'utf8');
+    const [, example = ''] = /`(\{"A": [^`]+\})`/.exec(source) ?? [];
+    const hosts = [...parseCluster(JSON.parse(example.replaceAll('\n *', ''))).values()];
+    const families = new Set(hosts.map(({ host }) => isIP(host)));
+    assert.deepEqual(families, new Set([4, 0])); // and a name, which may have an address of it
   });
 
   test('has its servers in the order of their names, however it is written', () => {

@@ -260,7 +260,7 @@ suite('5 Promises only grow', () => {
     breaks(5, run.tell('A', { event: 'promise', ...promise }), /promised 3\.B before/);
   });
 
-  const lost = lostState('B');
+  const lost = lostState('B', UIDS);
 
   test('a vote of a server that has lost its disk', () => {
     const run = afterX()

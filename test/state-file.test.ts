@@ -10,7 +10,14 @@ import { type FileSystem, JsonStateFile, whatMayBeLost } from '../src/node/json-
 import { lostState, STATE_IS_MISSING } from '../src/state.ts';
 import { temporaryDirectory } from './processes.ts';
 
-const STATE = { uid: 'A', instanceNumber: 7, votesFrom: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
+const STATE = {
+  uid: 'A',
+  members: ['A'],
+  instanceNumber: 7,
+  votesFrom: 1,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 
 suite('A state file', () => {
   test('that was never written is null, and opening it changes nothing', (t) => {
@@ -24,6 +31,52 @@ suite('A state file', () => {
     file.save(STATE);
     file.save({ ...STATE, instanceNumber: 8 });
     assert.deepEqual(file.load(), { ...STATE, instanceNumber: 8 });
+  });
+
+  test('from before there were checksums is read, and has one from the next save on', (t) => {
+    const file = new JsonStateFile(temporaryDirectory(t), 'A');
+    writeFileSync(file.path, JSON.stringify(STATE, null, 2));
+    assert.deepEqual(file.load(), STATE);
+    file.save(STATE);
+    assert.match(readFileSync(file.path, 'utf8'), /^\{"checksum":"[0-9a-f]{16}","uid":"A"/);
+    assert.deepEqual(file.load(), STATE);
+  });
+
+  test('is not believed when any of its bits has flipped', (t) => {
+    const file = new JsonStateFile(temporaryDirectory(t), 'A');
+    file.save({ ...STATE, currentValue: 'hello' });
+    const bytes = readFileSync(file.path);
+    const says = new Map<string, number>();
+    for (let bit = 0; bit < 8 * (bytes.length - 1); bit += 1) {
+      const flipped = Buffer.from(bytes);
+      flipped.writeUInt8((bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7)), bit >> 3);
+      writeFileSync(file.path, flipped);
+      try {
+        // In the name of the checksum: then it is a field that no state has.
+        assert.notDeepEqual(Object.keys(file.load() as object), Object.keys(STATE));
+      } catch (error) {
+        const { message } = error as Error;
+        says.set(message, (says.get(message) ?? 0) + 1);
+      }
+    }
+    const reasons = [
+      'it is not JSON in UTF-8',
+      'its checksum is wrong: what it holds is not what was saved',
+    ];
+    assert.deepEqual([...says.keys()].sort(), reasons);
+  });
+
+  test('may be edited on purpose: without its checksum, and in any layout', (t) => {
+    const file = new JsonStateFile(temporaryDirectory(t), 'A');
+    file.save({ ...STATE, currentValue: 'hello' });
+    const { checksum, ...edited } = JSON.parse(readFileSync(file.path, 'utf8'));
+    const layout = JSON.stringify({ checksum, ...edited }, null, 2);
+    writeFileSync(file.path, layout);
+    assert.deepEqual(file.load(), edited);
+    writeFileSync(file.path, layout.replace('hello', 'hallo'));
+    assert.throws(() => file.load(), /^Error: its checksum is wrong/);
+    writeFileSync(file.path, JSON.stringify({ ...edited, currentValue: 'hallo' }));
+    assert.deepEqual(file.load(), { ...edited, currentValue: 'hallo' });
   });
 
   test('and the directories that it needs are for their owner only', (t) => {
@@ -113,15 +166,15 @@ suite('A state file', () => {
     const file = new JsonStateFile(directory, 'A');
     for (const lose of [() => {}, () => fs.rmSync(file.path)]) {
       lose();
-      file.saveAsLost();
-      assert.deepEqual(file.load(), lostState('A'));
+      file.saveAsLost(['A']);
+      assert.deepEqual(file.load(), lostState('A', ['A']));
     }
   });
 
   test('that is there is not lost, whatever it holds', (t) => {
     const file = new JsonStateFile(temporaryDirectory(t), 'A');
     writeFileSync(file.path, '');
-    assert.throws(() => file.saveAsLost(), /A\.json is there, and --rejoin is for .*without$/);
+    assert.throws(() => file.saveAsLost(['A']), /A\.json is there, and --rejoin is for .*without$/);
     assert.equal(readFileSync(file.path, 'utf8'), '');
   });
 

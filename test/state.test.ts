@@ -18,6 +18,7 @@ const chain: ChainState = {
 };
 const FRESH: ServerState = {
   uid: 'A',
+  members: UIDS,
   instanceNumber: 1,
   votesFrom: 1,
   ...EMPTY_CHAIN,
@@ -25,6 +26,7 @@ const FRESH: ServerState = {
 };
 const FULL: ServerState = {
   uid: 'A',
+  members: UIDS,
   instanceNumber: 7,
   votesFrom: 3,
   ...chain,
@@ -52,7 +54,7 @@ test('what a server saves is what it reads', () => {
   const promiseOnly = { ...FULL, acceptedId: null, acceptedValue: null };
   const justAccepted = { ...FULL, promisedId: FULL.acceptedId };
   const lease = { ...FULL, acceptedValue: { lease: null, id: link.id } };
-  for (const state of [FRESH, FULL, promiseOnly, justAccepted, lease, lostState('A')]) {
+  for (const state of [FRESH, FULL, promiseOnly, justAccepted, lease, lostState('A', UIDS)]) {
     assert.deepEqual(readServerState(JSON.parse(JSON.stringify(state)), 'A', UIDS), state);
   }
 });
@@ -73,6 +75,7 @@ test('the largest state is read, too', () => {
   });
   const state: ServerState = {
     uid: 'I',
+    members: uids,
     instanceNumber: number,
     votesFrom: number,
     currentValue: value,
@@ -110,7 +113,8 @@ test('a state that is no object', () => {
 });
 
 test('a state that lacks a field, or has one too many', () => {
-  for (const name of Object.keys(FULL).filter((known) => known !== 'votesFrom')) {
+  const given = ['votesFrom', 'members']; // see below
+  for (const name of Object.keys(FULL).filter((known) => !given.includes(known))) {
     const rest = Object.fromEntries(Object.entries(FULL).filter(([field]) => field !== name));
     refuses(rest, new RegExp(`${name} is missing`));
   }
@@ -126,10 +130,31 @@ test('a state with something of the wrong kind', () => {
     for (const kind of kinds) {
       const isText = kind === '' && name === 'currentValue';
       const isEmptyTable = Array.isArray(kind) && name === 'requests';
+      const isMissing = kind === undefined && name === 'members';
       const isNone = kind === 0 && name === 'forgottenUpTo';
-      if (!isText && !isEmptyTable && !isNone) refuses({ ...FULL, [name]: kind }, /^its|belongs/);
+      if (isText || isEmptyTable || isNone || isMissing) continue;
+      refuses({ ...FULL, [name]: kind }, /^its|belongs/);
     }
   }
+});
+
+test('the state of a server of another cluster, whichever of the two is larger', () => {
+  for (const members of [['A'], ['A', 'B'], [...UIDS, 'D'], ['A', 'B', 'D'], []]) {
+    refuses({ ...FULL, members }, /^its state is of cluster .*, not A B C; members cannot change/);
+  }
+  const members = ['A', 'B', 'C', 'D', 'E'];
+  // Whatever else in it is of another cluster: this is the reason.
+  refuses({ ...FULL, members, promisedId: id(9, 'E') }, /of cluster A B C D E, not A B C/);
+  for (const wrong of [null, 'A B C', [['A'], 'B', 'C'], ['A', 'B', 1], ['\u001b[2J']]) {
+    refuses({ ...FULL, members: wrong }, /^its members are not what they must be$/);
+  }
+  const reversed = { ...FULL, members: UIDS.toReversed() };
+  assert.deepEqual(readServerState(reversed, 'A', UIDS), reversed);
+});
+
+test('a state from before members were kept in it is of the cluster that reads it first', () => {
+  const { members: _, ...old } = FULL;
+  assert.deepEqual(readServerState(old, 'A', UIDS), FULL);
 });
 
 test('a promise below what was accepted', () => {

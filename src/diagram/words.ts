@@ -3,7 +3,7 @@
  * rest.
  */
 import type { ProposalId, Uid } from '../composable-paxos.ts';
-import type { Promised } from '../messages.ts';
+import { NOT_BELIEVED, type Promised } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { formatId, type Words } from '../trace/words.ts';
 import type { Turn } from './turns.ts';
@@ -186,6 +186,7 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
         ? null
         : plain({ before: `backs off ${formatWait(event.delayMs)}` });
     case 'ignore':
+      if (event.why.startsWith(NOT_BELIEVED)) return alarm({ before: event.why });
       return isRefusal(event) ? quiet({ before: `no answer: ${event.why}` }) : null;
     case 'timer':
       return sayTimer(event, turn);
@@ -201,6 +202,8 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
       return plain({ before: 'stops in good order' });
     case 'reply':
       return sayReply(event, turn);
+    case 'differs':
+      return alarm({ before: `has another state than ${event.from}: one is wrong` });
     case 'address':
       return plain({ before: event.why });
     case 'reject':

@@ -7,13 +7,19 @@
  * that for directories; there a power cut, and nothing less, may undo the last save, and with it
  * a promise or an acceptance that others have counted.
  *
+ * The file begins with a checksum of the rest. Disks return other bytes than they were given, if
+ * rarely, and a promise or a value that is not the one that was saved must not be gone on from.
+ * Whoever edits the file on purpose takes the checksum out.
+ *
  * Beside it lies a *mark*, made once, before the first save returns, and so before anything is said
  * that depends on it. If the file is missing one day, the mark tells that there was one.
  */
+import { createHash } from 'node:crypto';
 import * as nodeFs from 'node:fs';
 import { constants } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Uid } from '../composable-paxos.ts';
+import { isRecord } from '../messages.ts';
 import { lostState, type ServerState, STATE_IS_MISSING } from '../state.ts';
 import { codeOf, describe, Failure } from './failure.ts';
 
@@ -39,6 +45,7 @@ const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY
 const MARK = 'This server has kept a state here. If that is missing, see --rejoin.\n';
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
+const CHECKSUM_DIGITS = 16;
 
 export class JsonStateFile {
   readonly path: string;
@@ -97,16 +104,23 @@ export class JsonStateFile {
       this.#mark();
     });
 
-    const state = parse(bytes);
+    const stored = parse(bytes);
     // A file that says `null` is not the same as no file at all.
-    if (state === null) throw new Error('it does not hold a JSON object');
-    return state;
+    if (!isRecord(stored)) throw new Error('it does not hold a JSON object');
+    const { checksum, ...state } = stored;
+    // One from before there were checksums has none; the next save adds it.
+    if (checksum === undefined || checksum === checksumOf(state)) return state;
+    throw new Error('its checksum is wrong: what it holds is not what was saved');
   }
 
   /** Returns once the state would survive a power cut. Throws a `Failure` otherwise. */
   save(state: ServerState): void {
+    const checksum = checksumOf(state);
     this.#try('written', () => {
-      this.#write(this.#createTemporary(), Buffer.from(`${JSON.stringify(state)}\n`));
+      this.#write(
+        this.#createTemporary(),
+        Buffer.from(`${JSON.stringify({ checksum, ...state })}\n`),
+      );
       this.#fs.renameSync(this.#temporaryPath, this.path);
       this.#syncDirectory(this.#directory);
       this.#mark();
@@ -117,12 +131,12 @@ export class JsonStateFile {
    * Makes a server that has lost its state begin with knowing so. Throws a `Failure`, and changes
    * nothing, if something has that name.
    */
-  saveAsLost(): void {
+  saveAsLost(members: readonly Uid[]): void {
     if (this.#has(this.path)) {
       const why = '--rejoin is for a server that has lost it';
       throw new Failure(`the state file ${this.path} is there, and ${why}: start it without`);
     }
-    this.save(lostState(this.#uid));
+    this.save(lostState(this.#uid, members));
   }
 
   /** What the system has to say against it becomes a `Failure`; other errors pass. */
@@ -212,6 +226,12 @@ export class JsonStateFile {
       this.#fs.closeSync(parent);
     }
   }
+}
+
+/** The JSON text of what was read is that of what was written, its white space aside. */
+function checksumOf(state: object): string {
+  const digest = createHash('sha256').update(JSON.stringify(state)).digest('hex');
+  return digest.slice(0, CHECKSUM_DIGITS);
 }
 
 /** What a save is not worth on this system, in a sentence for whoever starts a server; or null. */

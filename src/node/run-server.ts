@@ -3,7 +3,7 @@ import { isatty } from 'node:tty';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { Environment } from '../environment.ts';
 import type { ReplicatedValue } from '../replicated-value.ts';
-import { STATE_IS_MISSING } from '../state.ts';
+import { MustStop, STATE_IS_MISSING } from '../state.ts';
 import { addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
 import { JsonStateFile, whatMayBeLost } from './json-state-file.ts';
@@ -49,7 +49,7 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
 
   messenger = await UdpMessenger.open(uid, cluster, turns, options);
   const file = new JsonStateFile(options.stateDirectory, uid);
-  if (options.rejoins) file.saveAsLost();
+  if (options.rejoins) file.saveAsLost(uids);
   const replica = new Replica(uid, uids, new SystemEnvironment(turns, messenger, file));
   const address = formatAddress(options.listen ?? addressOf(cluster, uid));
   lines.write(`server ${uid} listens on ${address} and keeps ${file.path}`);
@@ -65,6 +65,9 @@ function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
     replica.start();
   } catch (error) {
     if (error instanceof Failure) throw error;
+    if (error instanceof MustStop) {
+      throw new Failure(`its state file ${file.path} cannot be used: ${error.message}`);
+    }
     const why = describe(error);
     const advice = adviceAfter(why, replica);
     throw new Failure(`its state file ${file.path} cannot be used: ${why}; ${advice}`);

@@ -12,11 +12,15 @@
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Environment, Timer } from '../environment.ts';
 import {
+  highestNumberIn,
   isClientMessage,
+  isInstanceMessage,
   isPeerMessage,
+  MAX_NUMBER,
   type Message,
   type PeerMessage,
   type Reply,
+  wrongCluster,
 } from '../messages.ts';
 import type { ReplicatedValue } from '../replicated-value.ts';
 import { lostState, type ServerState, STATE_IS_MISSING } from '../state.ts';
@@ -29,7 +33,7 @@ import {
   type WorldEvent,
 } from '../trace/events.ts';
 import type { MachineClock } from './clock.ts';
-import { Disk, SAVE_STEPS, type SaveStep } from './disk.ts';
+import { Disk, SAVE_STEPS, type SaveStep, type Skippable } from './disk.ts';
 import type { Datagram } from './network.ts';
 import { Random } from './random.ts';
 
@@ -65,7 +69,7 @@ export interface Surroundings {
   readonly uids: readonly Uid[];
   /** What a server that starts is made of. */
   readonly replicaClass: ReplicaClass;
-  readonly skippedSaveSteps: readonly SaveStep[];
+  readonly skippedSaveSteps: readonly Skippable[];
   /** True time in milliseconds. */
   readonly nowMs: number;
   readonly trace: (event: TraceEvent) => void;
@@ -100,6 +104,10 @@ export class Machine {
   saveMs = 0;
   readonly #world: Surroundings;
   readonly #luck: Random;
+  /** Whom its cluster file names. */
+  members: readonly Uid[];
+  /** What is started here, if not the same as elsewhere. */
+  replicaClass: ReplicaClass | null = null;
   #replica: ReplicatedValue | null = null;
   #run = 0;
   #turn = 0;
@@ -122,6 +130,7 @@ export class Machine {
     this.uid = uid;
     this.clock = clock;
     this.#world = world;
+    this.members = world.uids;
     this.#luck = new Random(world.seed, 'disk', uid);
   }
 
@@ -135,8 +144,8 @@ export class Machine {
     if (this.#replica !== null) return;
     this.wake(); // nobody starts a process on a machine that sleeps
     this.#run += 1;
-    const { uids, replicaClass } = this.#world;
-    const replica = new replicaClass(this.uid, uids, this.#environment());
+    const replicaClass = this.replicaClass ?? this.#world.replicaClass;
+    const replica = new replicaClass(this.uid, this.members, this.#environment());
     this.#replica = replica;
     this.turn(() => replica.start());
   }
@@ -144,7 +153,8 @@ export class Machine {
   /** Starts the process as with `--rejoin`: if its state is lost, it begins with knowing that. */
   rejoin(): void {
     if (this.#replica !== null) return;
-    if (this.disk.isLost) for (const step of SAVE_STEPS) this.disk.step(step, lostState(this.uid));
+    if (this.disk.isLost)
+      for (const step of SAVE_STEPS) this.disk.step(step, lostState(this.uid, this.members));
     this.start();
   }
 
@@ -194,6 +204,27 @@ export class Machine {
     this.#die(point, loss);
   }
 
+  /** While the process is down, a bit flips in its file: in the value, or in the promise. */
+  flipBit(): void {
+    const { synced: state } = this.disk;
+    if (this.#replica !== null || state === null) return;
+    const { currentValue, promisedId } = state;
+    if (promisedId !== null && (currentValue === null || this.#luck.chance(0.5))) {
+      const number = promisedId.number ^ 1;
+      this.disk.flip({ ...state, promisedId: { ...promisedId, number } });
+    } else if (currentValue !== null) {
+      const last = currentValue.charCodeAt(currentValue.length - 1);
+      const flipped = currentValue.slice(0, -1) + String.fromCharCode(last ^ 1);
+      this.disk.flip({ ...state, currentValue: flipped });
+    }
+  }
+
+  /** While the process is down, somebody puts another value into its file. */
+  edit(currentValue: string): void {
+    const { synced: state } = this.disk;
+    if (this.#replica === null && state !== null) this.disk.flip({ ...state, currentValue }, true);
+  }
+
   /** The next save fails at this step; what the steps before it did is done. */
   failNextSave(step: SaveStep): void {
     this.#failingStep = step;
@@ -240,13 +271,20 @@ export class Machine {
     for (const act of this.#held.splice(0)) act();
   }
 
-  /** A datagram arrives. From a client (`from` null) comes also where it can be answered. */
-  receive(from: Uid | null, seq: number, message: Message, client: ClientAddress = ''): void {
+  /** A datagram arrives; as in a real server, it is looked at before the replica hears of it. */
+  receive({ from, seq, message, cluster, client = '' }: Datagram): void {
     this.turn(() => {
+      const why = from === null ? null : this.#whyNotBelieved(message, cluster);
+      if (why !== null) return this.trace({ event: 'reject', from: from ?? client, why });
       this.trace({ event: 'receive', from, seq, message });
       if (isClientMessage(message)) this.#replica?.receiveFromClient(client, message);
       else if (from !== null && isPeerMessage(message)) this.#replica?.receive(from, message);
     });
+  }
+
+  #whyNotBelieved(message: Message, cluster: string | undefined): string | null {
+    const stranger = wrongCluster(cluster, this.#replica?.cluster ?? '');
+    return stranger ?? (fitsOnTheWire(message) ? null : 'its numbers are not what they must be');
   }
 
   /**
@@ -391,10 +429,11 @@ export class Machine {
     this.#seq += 1;
     this.#later(() => this.#world.beforeSend(this, message));
     this.trace({ event: 'send', to, seq: this.#seq, message });
+    const cluster = this.#replica?.cluster ?? '';
     const seq = this.#seq;
     for (const [index, uid] of to.entries()) {
       if (index > 0) this.#strike('half a broadcast');
-      this.#later(() => this.#world.carry({ from: this.uid, to: uid, seq, message }));
+      this.#later(() => this.#world.carry({ from: this.uid, to: uid, seq, message, cluster }));
     }
   }
 
@@ -402,6 +441,9 @@ export class Machine {
     // The process before us may have been killed between the rename and this.
     this.#saveStep('sync directory', null);
     if (this.disk.isLost) throw new DiskTrouble(STATE_IS_MISSING);
+    if (this.disk.isFlipped && !this.#world.skippedSaveSteps.includes('checksum')) {
+      throw new DiskTrouble('the checksum of the state is wrong');
+    }
     return this.disk.content;
   }
 
@@ -429,4 +471,11 @@ export class Machine {
     if (this.#world.skippedSaveSteps.includes(step)) return;
     this.#later(() => this.disk.step(step, state));
   }
+}
+
+/** A datagram cannot carry larger numbers. */
+function fitsOnTheWire(message: Message): boolean {
+  if (!isPeerMessage(message)) return true;
+  const number = isInstanceMessage(message) ? highestNumberIn(message) : 0;
+  return Math.max(number, message.instanceNumber) <= MAX_NUMBER;
 }

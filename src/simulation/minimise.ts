@@ -80,6 +80,10 @@ export function describeAction(action: Action): string {
       return `${at}  ${action.uid} is killed (${action.point}), and its disk is lost`;
     case 'fail save':
       return `${at}  the next save of ${action.uid} fails (${action.step})`;
+    case 'flip bit':
+      return `${at}  ${action.uid} is killed, and a bit flips in its file`;
+    case 'forge':
+      return `${at}  somebody sends ${action.to} a forged ${action.type} from ${action.from}`;
     case 'stop':
       return `${at}  ${action.uid} is stopped cleanly`;
     case 'pause':

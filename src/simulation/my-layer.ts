@@ -102,8 +102,8 @@ export function MyLayer<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       super.heard(from);
     }
 
-    protected override refused(from: Uid): void {
-      super.refused(from);
+    protected override preempted(from: Uid): void {
+      super.preempted(from);
     }
 
     protected override rested(): void {

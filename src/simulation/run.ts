@@ -8,7 +8,7 @@ import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
 import type { Operation } from '../trace/linearizability.ts';
 import { Clients, PATIENCE_MS, sessionOf } from './clients.ts';
 import { hasTrueQuorum, overstayersOf } from './clock-promises.ts';
-import type { SaveStep } from './disk.ts';
+import type { Skippable } from './disk.ts';
 import type { Machine, ReplicaClass } from './machine.ts';
 import type { Conditions } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
@@ -20,7 +20,7 @@ export interface Variant {
   readonly leases: boolean;
   /** Makes a broken replica class of the right one. */
   readonly broken?: (right: ReplicaClass) => ReplicaClass;
-  readonly skippedSaveSteps?: readonly SaveStep[];
+  readonly skippedSaveSteps?: readonly Skippable[];
 }
 
 export interface Outcome {
@@ -79,7 +79,7 @@ class Run {
     variant: Variant,
     listen: (event: TraceEvent, world: World) => void,
   ) {
-    const { uids, seed, clockRates, actions, saveMs } = schedule;
+    const { uids, seed, clockRates, actions, saveMs, mistaken } = schedule;
     const [right, other] = variant.leases
       ? [MasterReplica, PlainReplica]
       : [PlainReplica, MasterReplica];
@@ -103,6 +103,7 @@ class Run {
       },
       wrong: (invariant, why) => this.#foundByLooking(invariant, why),
     });
+    for (const uid of mistaken) this.#world.machine(uid).replicaClass = other;
     this.#clients = actions.some((action) => action.do === 'ask')
       ? new Clients(this.#world, schedule, (invariant, why) => this.#foundByLooking(invariant, why))
       : null;
@@ -154,9 +155,15 @@ class Run {
     if (event.event === 'chosen' && isUpdate(event.value) && isProbe(event.value.update)) {
       this.#probesChosen.add(event.value.update);
     }
-    if (event.event !== 'crash' && event.event !== 'fail') return;
+    if (!['crash', 'fail', 'stop'].includes(event.event)) return;
+    // A copy of what was saved last is put back.
+    if (event.event === 'fail') this.#world.machine(event.server).disk.mend();
     const downMs = this.#downMs.get(event.server) ?? DEFAULT_DOWN_MS;
     this.#world.later(downMs, () => this.#start(event.server));
+  }
+
+  #resume(uid: Uid): void {
+    if (this.#spoiled.get(uid)?.how !== 'paused') this.#world.machine(uid).resume();
   }
 
   #start(uid: Uid): void {
@@ -192,6 +199,8 @@ class Run {
       return;
     }
 
+    if (action.do === 'forge') return world.forge(action.type, action.from, action.to);
+
     const machine = world.machine(action.uid);
     switch (action.do) {
       case 'crash':
@@ -204,13 +213,16 @@ class Run {
       case 'fail save':
         this.#downMs.set(action.uid, action.downMs);
         return machine.failNextSave(action.step);
+      case 'flip bit':
+        this.#downMs.set(action.uid, action.downMs);
+        machine.crash('now', false);
+        return machine.flipBit();
       case 'stop':
-        machine.retire();
-        world.later(action.downMs, () => this.#start(action.uid));
-        return;
+        this.#downMs.set(action.uid, action.downMs);
+        return machine.retire();
       case 'pause':
         machine.pause();
-        world.later(action.forMs, () => machine.resume());
+        world.later(action.forMs, () => this.#resume(action.uid));
         return;
       case 'sleep':
         machine.sleep();
@@ -287,6 +299,9 @@ class Run {
     for (const machine of this.#world.machines.values()) {
       if (this.#spoiled.get(machine.uid)?.how === 'paused') continue;
       machine.calmDown();
+      machine.disk.mend();
+      if (machine.replicaClass !== null) machine.crash('now', false); // its flags are mended
+      machine.replicaClass = null;
       if (this.#spoiled.get(machine.uid)?.how === 'down') machine.crash('now', false);
       this.#start(machine.uid);
     }
@@ -305,11 +320,15 @@ class Run {
   #checkServed(): void {
     for (const uid of this.#good) {
       const { replica } = this.#world.machine(uid);
-      const waiting = replica?.waiting ?? 0;
+      if (replica === null) {
+        this.#foundByLooking(10, `server ${uid} is down`);
+        continue;
+      }
+      const { waiting } = replica;
       if (waiting !== 0)
         this.#foundByLooking(10, `at server ${uid} ${waiting} values or reads still wait`);
       // With leases there is always something under way.
-      const isOpen = !this.#leases && replica?.acceptorState.acceptedValue !== null;
+      const isOpen = !this.#leases && replica.acceptorState.acceptedValue !== null;
       if (isOpen) this.#foundByLooking(10, `server ${uid} has accepted what nobody finishes`);
     }
     const machines = [...this.#world.machines.values()];

@@ -11,6 +11,7 @@ import type { Uid } from '../composable-paxos.ts';
 import { LOOK_EVERY_MS } from '../master-strategy.ts';
 import { type Asking, PATIENCE_MS, SETTLING_MS } from './clients.ts';
 import { SAVE_STEPS, type SaveStep } from './disk.ts';
+import { FORGERIES, type Forgery } from './forger.ts';
 import { CRASH_POINTS, type CrashPoint } from './machine.ts';
 import { type Conditions, FAIR_WEATHER, SLOW_WEATHER } from './network.ts';
 import { Random } from './random.ts';
@@ -40,6 +41,8 @@ export type Action = { readonly atMs: number } & (
       readonly step: SaveStep;
       readonly downMs: number;
     }
+  | { readonly do: 'flip bit'; readonly uid: Uid; readonly downMs: number }
+  | { readonly do: 'forge'; readonly type: Forgery; readonly from: Uid; readonly to: Uid }
   | { readonly do: 'stop'; readonly uid: Uid; readonly downMs: number }
   | { readonly do: 'pause'; readonly uid: Uid; readonly forMs: number }
   | { readonly do: 'sleep'; readonly uid: Uid; readonly forMs: number }
@@ -90,6 +93,9 @@ export const FAULTS = [
   'slow disks',
   'slow network',
   'lost disks',
+  'bit flips',
+  'forgeries',
+  'mixed flags',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -98,6 +104,8 @@ export interface Schedule {
   readonly uids: readonly Uid[];
   readonly clockRates: Readonly<Record<Uid, number>>;
   readonly faults: readonly Fault[];
+  /** Started with leases where the others have none, or the other way round, until all heals. */
+  readonly mistaken: readonly Uid[];
   readonly actions: readonly Action[];
   /** How the network is when nothing is wrong with it. */
   readonly climate: Conditions;
@@ -177,6 +185,8 @@ export function drawSchedule(
   ];
   const lost = wrong.flatMap((action) => (isLost(action) ? [action.uid] : []));
   const useful = uids.filter((uid) => !lost.includes(uid));
+  const flags = new Random(seed, 'flags');
+  const mistaken = drawn.includes('mixed flags') ? uids.filter(() => flags.chance(0.5)) : [];
   const actions = [
     ...withQuietEnd(new Random(seed, 'quiet'), asked, wrong),
     ...drawProbes(new Random(seed, 'probes'), useful, times),
@@ -184,7 +194,7 @@ export function drawSchedule(
   ].sort((a, b) => a.atMs - b.atMs);
   const climate = drawn.includes('slow network') ? SLOW_WEATHER : FAIR_WEATHER;
   const saveMs = drawn.includes('slow disks') ? drawSaves(new Random(seed, 'disks'), uids) : {};
-  return { seed, uids, clockRates, faults: drawn, actions, climate, saveMs, ...times };
+  return { seed, uids, clockRates, faults: drawn, mistaken, actions, climate, saveMs, ...times };
 }
 
 type Times = Pick<Schedule, 'healMs' | 'peaceMs' | 'patienceMs' | 'probeMs' | 'endMs'>;
@@ -244,6 +254,7 @@ export function isBlindSetting(
 function oddsOf(fault: Fault): number {
   if (fault === 'crowds') return 0.05; // there is much to do in these
   if (['rushes', 'slow disks', 'slow network'].includes(fault)) return 0.1; // and in these
+  if (fault === 'mixed flags') return 0.1; // and little in these
   return fault === 'wild clocks' || fault === 'switches' ? 0.15 : 0.45;
 }
 
@@ -482,6 +493,22 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
       point: random.pick(CRASH_POINTS),
       skip: random.below(3),
       downMs: drawDownMs(random),
+    })),
+  'mixed flags': () => [],
+  'bit flips': (random, uids, healMs) =>
+    several(1, random, healMs, (atMs) => ({
+      atMs,
+      do: 'flip bit',
+      uid: random.pick(uids),
+      downMs: drawDownMs(random),
+    })),
+  forgeries: (random, uids, healMs) =>
+    several(2, random, healMs, (atMs) => ({
+      atMs,
+      do: 'forge',
+      type: random.pick(FORGERIES),
+      from: random.pick(uids),
+      to: random.pick(uids),
     })),
 };
 

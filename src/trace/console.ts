@@ -213,6 +213,7 @@ export class ConsoleLines {
 
   #directionOf(event: TraceEvent): string {
     if (event.event === 'fail' || event.event === 'crash') return '✗';
+    if (event.event === 'differs') return `←${event.from}`;
     if (event.event !== 'reject') return '·';
     return this.#options.uids.includes(event.from) ? `←${event.from}` : '←?';
   }

@@ -77,6 +77,8 @@ export type Decision =
       readonly count: number;
       readonly servers: number;
     }
+  /** Another server is in the same instance, with another state: one of the two is wrong. */
+  | { readonly event: 'differs'; readonly from: Uid; readonly instanceNumber: number }
   /** It moved on: to the next instance by `link`, or by catch-up over all between to `chain`. */
   | {
       readonly event: 'advance';

@@ -107,6 +107,7 @@ const FIELDS: {
     chain: orNull(isChain),
     digest: isDigest,
   },
+  differs: { ...aboutInstance, from: isUid },
   refused: { ...aboutProposal, from: isUid, promisedId: isStoredId },
   backoff: { ...aboutInstance, delayMs: isMs },
   ignore: { ...aboutInstance, why: isText },

@@ -864,7 +864,9 @@ export class Invariants {
 
   #lead(server: Server, event: EventOf<'lead'>): Violation | null {
     const { instanceNumber, proposalId: id, bound, at } = event;
-    const usesLeases = server.hasLeases || this.#masterBeside(server) !== null;
+    // Servers of two modes refuse each other. One without leases may go on while nobody is master.
+    const isBeside = this.#masterBeside(server) !== null && this.#hasMaster(at);
+    const usesLeases = server.hasLeases || isBeside;
     const isEntitled =
       !usesLeases || bound !== null || at <= server.masterAtMostUntilMs || server.mayOverstay;
     server.unentitledRound = isEntitled ? null : id;
@@ -934,6 +936,10 @@ export class Invariants {
       if (other.isRunning && other.hasLeases && other.lastSeenAt > server.startedAt) return other;
     }
     return null;
+  }
+
+  #hasMaster(atMs: number): boolean {
+    return [...this.#servers.values()].some((one) => one.isRunning && one.masterUntilMs > atMs);
   }
 
   /** All servers have leases, or none has. */

@@ -3,7 +3,7 @@
  */
 import { isUpdate, type Link } from '../chain.ts';
 import { type ProposalId, quorumOf } from '../composable-paxos.ts';
-import type { Message, PeerMessage, Reply } from '../messages.ts';
+import { type Message, NOT_BELIEVED, type PeerMessage, type Reply } from '../messages.ts';
 import type { TraceEvent } from './events.ts';
 
 /** `quorum`: something is reached. `dim`: it came too late to matter. */
@@ -101,6 +101,8 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
       return sayChosen(event);
     case 'advance':
       return sayAdvance(event);
+    case 'differs':
+      return about('differs', event, { before: 'one of us has a wrong state' }, 'trouble');
     case 'refused':
       return sayRefused(event);
     case 'backoff':
@@ -348,6 +350,9 @@ function sayIgnore(event: Event<'ignore'>, occasion: Occasion): Saying {
     return about('quiet', event, { before: `not now: ${event.why}` });
   }
   const message = sayMessage(occasion);
+  if (event.why.startsWith(NOT_BELIEVED)) {
+    return { ...message, words: { before: event.why }, mood: 'trouble', isChatter: false };
+  }
   const said = { ...message, words: { before: whyIgnored(event, message) }, mood: 'dim' } as const;
   if (occasion.type !== 'catchup') return said;
   return { ...said, words: { before: `late: ${event.why}` }, isChatter: false };

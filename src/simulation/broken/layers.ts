@@ -14,13 +14,22 @@ import {
 import type { AcceptorState, Uid } from '../../composable-paxos.ts';
 import type { ClientAddress, Clock, Environment, Messenger, Timer } from '../../environment.ts';
 import { HOLDER_WINDOW_MS, LOOK_EVERY_MS, type MasterLeases } from '../../master-strategy.ts';
-import type { Accept, Accepted, ClientMessage, Prepare, Question, Reply } from '../../messages.ts';
+import {
+  type Accept,
+  type Accepted,
+  type ClientMessage,
+  clusterName,
+  type PeerMessage,
+  type Prepare,
+  type Question,
+  type Reply,
+} from '../../messages.ts';
 import { type Rejoin, safeInstance } from '../../rejoin-strategy.ts';
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
 import { CatchUp } from '../../sync-strategy.ts';
 import type { UpdateQueue } from '../../update-queue.ts';
-import type { SaveStep } from '../disk.ts';
+import type { Skippable } from '../disk.ts';
 import type { ReplicaClass } from '../machine.ts';
 import { MasterReplica, PlainReplica } from '../replicas.ts';
 import type { Fault } from '../schedule.ts';
@@ -42,7 +51,7 @@ export interface Break {
   /** The faults that bring it out; null: any mix does. */
   readonly faults: readonly Fault[] | null;
   readonly replicaClass: ReplicaClass;
-  readonly skippedSaveSteps: readonly SaveStep[];
+  readonly skippedSaveSteps: readonly Skippable[];
 }
 
 /** The right replica with other roles, or in another world. */
@@ -99,8 +108,17 @@ function LeaseFromTheAttempt<TBase extends Constructor<MasterLeases>>(Base: TBas
 /** Takes a lease of which it does not know the age for no lease at all. */
 function UnknownLeaseIsFree<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   return class UnknownLeaseIsFree extends Base {
-    protected override bind(link: Link | null): void {
-      if (link !== null) super.bind(link);
+    /** True while a lease is learned by the link that grants it, and so just when it is granted. */
+    #isFresh = false;
+
+    protected override advanced(link: Link | null): void {
+      this.#isFresh = link !== null;
+      super.advanced(link);
+      this.#isFresh = false;
+    }
+
+    protected override bind(): void {
+      if (this.#isFresh) super.bind();
     }
   };
 }
@@ -349,6 +367,33 @@ function AnybodyAnswers<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   return class AnybodyAnswers extends Base {
     protected override get mayAnswer(): boolean {
       return true;
+    }
+  };
+}
+
+/** Says of which cluster it is, but not that it has leases. */
+function ModeUnsaid<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class ModeUnsaid extends Base {
+    override get cluster(): string {
+      return clusterName(this.uids, false);
+    }
+  };
+}
+
+/** Believes every number of a proposal, however far above all that was seen. */
+function BelievesEveryNumber<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class BelievesEveryNumber extends Base {
+    protected override leapsTooFar(message: PeerMessage): boolean {
+      return message.type === 'catchup' && super.leapsTooFar(message);
+    }
+  };
+}
+
+/** Jumps to every instance, however far ahead. */
+function BelievesEveryInstance<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class BelievesEveryInstance extends Base {
+    protected override leapsTooFar(message: PeerMessage): boolean {
+      return message.type !== 'catchup' && super.leapsTooFar(message);
     }
   };
 }
@@ -635,6 +680,39 @@ const LAYER_BREAKS: readonly Break[] = [
     breaks: 'the new state file is not fsynced before it takes the place of the old one',
     invariants: [6],
     skippedSaveSteps: ['sync'],
+  },
+  {
+    ...SOUND_REST,
+    name: 'no-checksum',
+    breaks: 'a state file is believed, although it is not what was saved',
+    invariants: [5, 11],
+    faults: ['bit flips'],
+    skippedSaveSteps: ['checksum'],
+  },
+  {
+    ...SOUND_REST,
+    name: 'mode-unsaid',
+    breaks: 'servers with leases and servers without them believe each other',
+    invariants: [8, 9],
+    leases: true,
+    faults: ['mixed flags', 'cuts'],
+    replicaClass: class BrokenReplica extends ModeUnsaid(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'every-number',
+    breaks: 'a number is believed, however far above all that was seen in its instance',
+    invariants: [10],
+    faults: ['forgeries'],
+    replicaClass: class BrokenReplica extends BelievesEveryNumber(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'every-instance',
+    breaks: 'a replica jumps to every instance, however far ahead of its own',
+    invariants: [2],
+    faults: ['forgeries'],
+    replicaClass: class BrokenReplica extends BelievesEveryInstance(PlainReplica) {},
   },
 ];
 
