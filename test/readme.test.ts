@@ -34,6 +34,7 @@ import { run as simulate } from '../src/simulation/run.ts';
 import { drawSchedule, FAULTS, type Fault } from '../src/simulation/schedule.ts';
 import { World } from '../src/simulation/world.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
+import { wrongInEvent } from '../src/trace/guards.ts';
 import { INVARIANTS } from '../src/trace/invariants.ts';
 import { formatLinesOfLayers } from '../src/trace/line.ts';
 import { STORY_NAMES } from './drawn-runs.ts';
@@ -296,6 +297,21 @@ test('the way through the files names each file of the reading path, and its cla
     'chapter and table go the same way',
   );
   assert.ok(places.length > 8 && !places.includes(-1));
+});
+
+test('the table of programs is that of package.json', () => {
+  const shown = tableBelow('What there is to run').map(([name = '']) => name.replaceAll('`', ''));
+  const known = Object.keys(SCRIPTS).filter((name) => !name.startsWith('pre'));
+  assert.deepEqual(shown.toSorted(), known.toSorted());
+});
+
+test('the turn that is shown consists of events', () => {
+  const lines = named('A turn in a trace').split('\n');
+  const events = lines.map((line): TraceEvent => {
+    assert.equal(wrongInEvent(JSON.parse(line)), null, line);
+    return JSON.parse(line);
+  });
+  assert.equal(new Set(events.map(({ server, turn }) => `${server} ${turn}`)).size, 1);
 });
 
 test('files, names and references exist', () => {
@@ -604,7 +620,7 @@ test('the session in three terminals goes as told, and its traces pass the check
   const traces = cluster.servers.map(({ traceFile }) => traceFile);
   const checked = await run(parse('npm run check').file ?? '', ...traces);
   const check = 'npm run check -- a.ndjson b.ndjson c.ndjson';
-  const shown = shownBelow(check, 'The twelve invariants');
+  const shown = shownBelow(check, 'Checking a run of your own');
   assert.deepEqual([withoutFigures(checked.stdout.trimEnd())], shown.map(withoutFigures));
 });
 
