@@ -230,17 +230,30 @@ function tableBelow(heading: string): string[][] {
   return rows.slice(1).map((row) => row.slice(2).split(' | '));
 }
 
-test('the pictures are kept up to date, and say in words what they show', () => {
+/** A picture follows its reader into the dark where a host lets it, and is light elsewhere. */
+function pictureOf(path: string, words: string): string {
+  const dark = path.replace('-light.svg', '-dark.svg');
+  const source = `<source media="(prefers-color-scheme: dark)" srcset="${dark}">`;
+  const picture = `<picture>${source}<img src="${path}" alt="${words}"></picture>`;
+  const onHost = ['ifdef::env-github[]', '++++', picture, '++++', 'endif::[]'];
+  return [...onHost, `ifndef::env-github[image::${path}["${words}"]]`].join('\n');
+}
+
+test('the pictures are kept up to date, in light and dark, and say in words what they show', () => {
   const images = CHAPTERS.flatMap((chapter) => {
-    const found = [...textOf(chapter).matchAll(/^image::(\S+)\[(.*)\]$/gm)];
-    return found.map(([, path = '', words = '']) => {
-      return { path: normalize(join(dirname(chapter), path)), words };
+    const text = textOf(chapter);
+    const found = [...text.matchAll(/^ifndef::env-github\[image::(\S+?)\["([^"]*)"\]\]$/gm)];
+    return found.map(([, shown = '', words = '']) => {
+      assert.ok(text.includes(`\n${pictureOf(shown, words)}\n`), `${chapter}: ${shown}`);
+      return { path: normalize(join(dirname(chapter), shown)), words };
     });
   });
   assert.equal(images.length, BOOK.match(/image::?/g)?.length);
+  assert.equal(images.length, BOOK.match(/<picture>/g)?.length);
   const kept = STORY_NAMES.map((name) => `test/diagrams/${name}-light.svg`);
   for (const { path, words } of images) {
     assert.ok(kept.includes(path) && existsSync(join(PROJECT, path)), path);
+    assert.ok(existsSync(join(PROJECT, path.replace('-light.svg', '-dark.svg'))), path);
     assert.match(words, /^Space-time diagram: .{10,}$/, path);
   }
   assert.ok(images.length > 10);
