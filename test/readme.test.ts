@@ -345,11 +345,40 @@ test('files, names and references exist', () => {
   assert.ok(names.length > 5);
 });
 
-test('the words of the loop are methods of the files beside them', () => {
+/** The files of the layers, from the outside in, and what they surround. */
+const OUTSIDE_IN = [
+  'client-answers',
+  'rejoin-strategy',
+  'master-strategy',
+  'update-queue',
+  'resolution-strategy',
+  'sync-strategy',
+  'replicated-value',
+  'composable-paxos',
+];
+
+test('the words of the loop are methods of the files beside them, and of no other layer', () => {
   for (const line of named('The loop').split('\n')) {
     const [, word = '', files = ''] = /^[┌│└ ][►─ ] (\w+) .* {2,}(\S.*)$/.exec(line) ?? [];
-    const isEverywhere = files === 'all layers' || word === '';
-    for (const file of isEverywhere ? [] : files.split(', ')) {
+    if (word === '') continue;
+    const layers = OUTSIDE_IN.slice(0, -2);
+    const homes = files === 'all layers' ? layers : files.split(', ');
+    const overriding = layers.filter((file) =>
+      new RegExp(`^ +(?:protected )?(?:override )?${word}\\(.*\\{$`, 'm').test(
+        textOf(`src/${file}.ts`),
+      ),
+    );
+    assert.deepEqual(
+      homes.filter((file) => layers.includes(file)),
+      overriding,
+      line,
+    );
+    assert.deepEqual(
+      homes,
+      OUTSIDE_IN.filter((file) => homes.includes(file)),
+      line,
+    );
+    for (const file of homes) {
       assert.match(textOf(`src/${file}.ts`), new RegExp(`^ +(?:\\w+ )*${word}\\(`, 'm'), line);
     }
   }
