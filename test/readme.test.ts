@@ -542,7 +542,7 @@ test('npm run simulate -- --break says so', async (t) => {
 });
 
 test('npm run explore -- --break says so', async () => {
-  const command = 'npm run explore -- --break quorum-of-one --invariant 1';
+  const command = 'npm run explore -- --break forgotten-promise --invariant 1';
   const { file, args } = parse(command);
   const { code, stdout } = await run(file ?? '', ...args);
   assert.equal(code, 1);
