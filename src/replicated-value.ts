@@ -69,9 +69,10 @@ const SAVE_WITHIN_MS = 100;
  * one when a round was refused, which takes a message there, one back, a save and a wait: a million
  * of these in one instance take days, and whoever missed them can wait for that instance to close.
  * But whoever forges a datagram cannot come near the end of all numbers with it, from where no
- * round could go on: that takes half a thousand million of them, in one instance. A peer that was
- * led on by a few of them is not lost: each message of its that is not believed brings us one leap
- * nearer to believing it, and it goes on asking, and refusing.
+ * round could go on: that takes half a thousand million of them, in one instance.
+ *
+ * A peer may have been led on by a few of them, and is then the only one that believes itself. It
+ * goes on asking, and refusing, and each time that we do not believe it we come one leap nearer.
  */
 export const MAX_NUMBER_LEAP = 2 ** 20;
 /**
@@ -95,7 +96,7 @@ export class ReplicatedValue {
   #votesFrom: number | null = 1;
   #chain: ChainState = EMPTY_CHAIN;
   #instance!: PaxosInstance<Link>; // from `start` on
-  /** So far we have been told of numbers in it that we did not believe. */
+  /** So far, at least, are numbers in it that we were told and did not believe. */
   #doubtedNumber = 0;
   #run = ''; // tells this run of the program from every other one
   #linksAsked = 0;
