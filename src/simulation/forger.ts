@@ -7,9 +7,9 @@ import { RESERVED_NUMBER, type Uid } from '../composable-paxos.ts';
 import { MAX_NUMBER, type PeerMessage } from '../messages.ts';
 import { MAX_NUMBER_LEAP, type ReplicatedValue } from '../replicated-value.ts';
 
-export const FORGERIES = ['prepare', 'nack', 'catchup'] as const;
 /** A `leap` is a prepare with the largest number that is believed: it may be sent again. */
-export type Forgery = (typeof FORGERIES)[number] | 'leap';
+export const FORGERIES = ['prepare', 'nack', 'catchup', 'leap'] as const;
+export type Forgery = (typeof FORGERIES)[number];
 
 /** What the forger says to this server in the name of `from`. */
 export function forge(type: Forgery, from: Uid, victim: ReplicatedValue): PeerMessage {
