@@ -99,9 +99,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     }
 
     #keep(from: Uid, message: PeerMessage): void {
-      if (!isQuestion(message)) return;
-      const latest = this.#early?.question.instanceNumber ?? 0;
-      if (message.instanceNumber >= latest) this.#early = { from, question: message };
+      if (isQuestion(message)) this.#early = { from, question: message };
     }
 
     #receiveSyncRequest(from: Uid, { instanceNumber, digest }: SyncRequest): void {
