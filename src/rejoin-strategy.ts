@@ -19,13 +19,8 @@
  *   5. So `M >= h - 1`, that is `h <= M + 1`, and `M + 2` is above all that it can have voted in.
  *
  * `M + 1` would not do: the others may not have learned yet that `h - 1` is chosen, when the
-<<<<<<< HEAD
  * server that lost its disk had, and had gone on and voted in `h`. `simulation/explorer/rejoin.ts`
  * tries it.
-=======
- * server that lost its disk had, and had gone on and voted in `h`. See
- * `simulation/explorer/rejoin.ts`.
->>>>>>> review
  *
  * An answer counts only if it was asked for in this run: one that was asked for by an earlier
  * life may be older than what that life did afterwards. And what is lost remains lost until the
