@@ -79,7 +79,10 @@ suite('A question that came too early', () => {
   });
 
   test('gives way to one of a nearer instance, since a forged one may never be reached', () => {
-    const scene = new Scene().prepare('B', 2 ** 36).prepare('A', 5).jump(5);
+    const scene = new Scene()
+      .prepare('B', 2 ** 36)
+      .prepare('A', 5)
+      .jump(5);
     assert.equal(scene.sent('promise'), 'A');
   });
 
