@@ -26,6 +26,7 @@ import type {
   ReadMessage,
   Reply,
   RequestMessage,
+  TransferMessage,
 } from './messages.ts';
 import type { Constructor } from './replicated-value.ts';
 import { MAX_WAITING, type Refusal, type UpdateQueue } from './update-queue.ts';
@@ -86,6 +87,8 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
           return this.#replyReached(client, message.requestId);
         case 'status':
           return this.#reportStatus(client, message.requestId);
+        case 'transfer':
+          return this.#transfer(client, message);
         default:
           return super.receiveFromClient(client, message);
       }
@@ -223,6 +226,25 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       const { instanceNumber, chain } = this;
       const value = chain.currentValue;
       this.#reply(client, { type: 'value', requestId, instanceNumber, value, isCurrent });
+    }
+
+    /**
+     * `to` shall be master. The master hands its lease back, and sends the client on to `to`, which
+     * then stands without waiting. If somebody else is faster, the client comes to that one next.
+     */
+    #transfer(client: ClientAddress, { requestId, to }: TransferMessage): void {
+      const refuse = (why: string, master: Uid | null, isFinal = false) =>
+        this.#refuse(client, requestId, { why, master, isFinal });
+      if (!this.hasLeases) return refuse('nobody is master in this cluster', null, true);
+      if (this.isMaster && to === this.uid) {
+        const { leaseLeftMs } = this;
+        return this.#reply(client, { type: 'transferred', requestId, leaseLeftMs });
+      }
+      if (this.isMaster) return this.resign(() => refuse('the lease is handed back', to));
+
+      if (to === this.uid) this.stand();
+      const master = this.master ?? to;
+      refuse(master === to ? 'it stands for master' : `the master is ${master}`, master);
     }
 
     #replyReached(client: ClientAddress, requestId: RequestId): void {

@@ -78,13 +78,21 @@ export interface StatusMessage {
   readonly requestId: RequestId;
 }
 
+/** A client to a server: "`to` shall be the master": whoever has a part in that does it. */
+export interface TransferMessage {
+  readonly type: 'transfer';
+  readonly requestId: RequestId;
+  readonly to: Uid;
+}
+
 /** What clients say to servers. */
 export type ClientMessage =
   | ProposeMessage
   | RequestMessage
   | ReadMessage
   | ReachMessage
-  | StatusMessage;
+  | StatusMessage
+  | TransferMessage;
 
 /** A server to a client: "your value was chosen, in this instance". */
 export interface ChosenReply {
@@ -139,8 +147,21 @@ export interface StatusReply {
   readonly heardMs: Readonly<Record<Uid, number | null>>;
 }
 
+/** A server to a client: "I am the master, as you wished, for so long". */
+export interface TransferredReply {
+  readonly type: 'transferred';
+  readonly requestId: RequestId;
+  readonly leaseLeftMs: number;
+}
+
 /** What servers answer to clients. */
-export type Reply = ChosenReply | ValueReply | ReachedReply | RefusedReply | StatusReply;
+export type Reply =
+  | ChosenReply
+  | ValueReply
+  | ReachedReply
+  | RefusedReply
+  | StatusReply
+  | TransferredReply;
 
 export type Message = PeerMessage | ClientMessage | Reply;
 
@@ -202,6 +223,7 @@ const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
   'read',
   'reach',
   'status',
+  'transfer',
 ]);
 const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'chosen',
@@ -209,6 +231,7 @@ const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'reached',
   'refused',
   'status_report',
+  'transferred',
 ]);
 
 export function isClientMessage(message: Message): message is ClientMessage {
@@ -366,6 +389,8 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ['read', { requestId: isRequestId, isLocal: isBoolean }],
   ['reach', { requestId: isRequestId }],
   ['status', { requestId: isRequestId }],
+  ['transfer', { requestId: isRequestId, to: isUid }],
+  ['transferred', { requestId: isRequestId, leaseLeftMs: isDuration }],
   ['chosen', { requestId: isRequestId, instanceNumber: isNumber }],
   [
     'value',

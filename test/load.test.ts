@@ -30,7 +30,7 @@ function under(load: Load): { instances: number; history: readonly Operation[] }
       clients.observe(event);
     },
   });
-  const clients = new Clients(world, Number.POSITIVE_INFINITY, wrong);
+  const clients = new Clients(world, { peaceMs: Number.POSITIVE_INFINITY, patienceMs: 0 }, wrong);
   world.network.conditions = { ...FAIR_WEATHER, maxDelayMs: load.maxDelayMs };
   for (const machine of world.machines.values()) {
     machine.saveMs = load.saveMs;

@@ -57,6 +57,8 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   read: { type: 'read', requestId, isLocal: false },
   reach: { type: 'reach', requestId },
   status: { type: 'status', requestId },
+  transfer: { type: 'transfer', requestId, to: 'B' },
+  transferred: { type: 'transferred', requestId, leaseLeftMs: 8_999.5 },
   chosen: { type: 'chosen', requestId, instanceNumber: 3 },
   value: { type: 'value', requestId, instanceNumber: 3, value: 'hello', isCurrent: true },
   reached: { type: 'reached', requestId, instanceNumber: 3 },
@@ -153,8 +155,12 @@ test('what may be null is believed as null', () => {
 test('the questions about a message', () => {
   const types = (is: (message: Message) => boolean) =>
     EVERY_SAMPLE.filter(is).map(({ type }) => type);
-  assert.deepEqual(types(isClientMessage), ['propose', 'request', 'read', 'reach', 'status']);
-  assert.deepEqual(types(isReply), ['chosen', 'value', 'reached', 'refused', 'status_report']);
+  assert.deepEqual(types(isClientMessage), [
+    ...['propose', 'request', 'read', 'reach', 'status', 'transfer'],
+  ]);
+  assert.deepEqual(types(isReply), [
+    ...['transferred', 'chosen', 'value', 'reached', 'refused', 'status_report'],
+  ]);
   assert.deepEqual(
     types((message) => isPeerMessage(message)),
     types((message) => !isClientMessage(message) && !isReply(message)),
@@ -344,7 +350,7 @@ const WRONG_REQUEST_IDS = [
 
 test('a request id of the wrong form', () => {
   const withId = EVERY_SAMPLE.filter((message) => 'requestId' in message);
-  assert.equal(withId.length, 9);
+  assert.equal(withId.length, 11);
   for (const raw of WRONG_REQUEST_IDS) {
     for (const message of withId) rejects(withField(message, ['requestId'], raw));
     rejects(acceptOf(`{"update":"x","id":"A-0123abcd-1","request":${raw}}`));
@@ -610,6 +616,8 @@ function largestMessages(value: string): readonly Message[] {
     read: { type: 'read', requestId, isLocal: false },
     reach: { type: 'reach', requestId },
     status: { type: 'status', requestId },
+    transfer: { type: 'transfer', requestId, to: 'I' },
+    transferred: { type: 'transferred', requestId, leaseLeftMs: longMs },
     chosen: { type: 'chosen', requestId, instanceNumber },
     value: { type: 'value', requestId, instanceNumber, value, isCurrent: false },
     reached: { type: 'reached', requestId, instanceNumber },

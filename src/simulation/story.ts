@@ -22,6 +22,7 @@
  *     request A c1 hello             client c1 asks A, and waits for an answer; the same value once
  *                                    more is the same request, asked again
  *     read A c1 [locally]            client c1 asks A for the value
+ *     transfer A c1 to B             client c1 asks A to see to it that B is master
  *     deliver A->BC accept           what matches arrives, oldest first
  *     deliver all                    everything arrives, and what is sent in answer, until silence
  *     drop …                         what matches is lost
@@ -131,6 +132,7 @@ class StoryTeller {
     [/^submit ([A-Z]) (.+)$/, (uid, value) => this.#submit(uid, value)],
     [/^request ([A-Z]) (c[0-9]) (.+)$/, (uid, c, value) => this.#request(uid, c, value)],
     [/^read ([A-Z]) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
+    [/^transfer ([A-Z]) (c[0-9]) to ([A-Z])$/, (uid, c, to) => this.#transfer(uid, c, to)],
     [/^deliver all$/, () => this.#deliverAll()],
     [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#the.deliver(it))],
     [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'on the way'))],
@@ -217,6 +219,11 @@ class StoryTeller {
   #read(uid: Uid, client: string, locally: string): void {
     const requestId = this.#nextRequest(client, null);
     this.#fromClient(uid, { type: 'read', requestId, isLocal: locally !== '' }, client);
+  }
+
+  #transfer(uid: Uid, client: string, to: Uid): void {
+    const requestId = this.#nextRequest(client, null);
+    this.#fromClient(uid, { type: 'transfer', requestId, to }, client);
   }
 
   /** Like a session, a client of a story counts what it asks. */

@@ -54,11 +54,13 @@ const CONSEQUENCES: Readonly<Record<Message['type'], readonly TraceEvent['event'
   read: ['ignore'],
   reach: ['ignore'],
   status: ['ignore'],
+  transfer: ['ignore'],
   chosen: [],
   value: [],
   reached: [],
   refused: [],
   status_report: [],
+  transferred: [],
 };
 
 /** A line that waits for the decision which says why. */

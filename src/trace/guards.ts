@@ -69,8 +69,14 @@ const PEER_TYPES: readonly Message['type'][] = [
   'sync_request',
   'catchup',
 ];
-const CLIENT_TYPES: readonly Message['type'][] = ['propose', 'request', 'read', 'status'];
-const REPLY_TYPES: readonly Message['type'][] = ['chosen', 'value', 'refused', 'status_report'];
+const CLIENT_TYPES: readonly Message['type'][] = ['propose', 'request', 'read', 'status', 'reach'];
+const REPLY_TYPES: readonly Message['type'][] = [
+  'chosen',
+  'value',
+  'reached',
+  'refused',
+  'status_report',
+];
 
 const isMessageOf =
   (types: readonly Message['type'][]): Check =>
@@ -119,7 +125,7 @@ const FIELDS: {
   recall: { from: isUid, question: isMessageOf(['prepare', 'accept']) },
   timer: { ...aboutInstance, why: isText },
   update: {
-    what: isOneOf('queued', 'refused', 'chosen', 'lost'),
+    what: isOneOf('queued', 'refused', 'chosen', 'dropped', 'lost'),
     value: isValue,
     id: orNull(isLinkId),
     waiting: isCount,

@@ -193,11 +193,23 @@ const MOST_REMEMBERED = 20_000;
 
 const DIGEST_OF_EMPTY = digestOf(EMPTY_CHAIN);
 
+/** What is known of clocks that are not as they should be; only a simulation can know. */
+export interface Clocks {
+  /** Local milliseconds per true millisecond. */
+  readonly rates: Readonly<Record<Uid, number>>;
+  /** Who may believe in a lease for longer than the others wait. */
+  readonly overstayers: ReadonlySet<Uid>;
+}
+
+const GOOD_CLOCKS: Clocks = { rates: {}, overstayers: new Set() };
+
 /** What has been seen of one server. */
 class Server {
   readonly uid: Uid;
   readonly bit: number;
   readonly isTraced: boolean;
+  readonly clockRate: number;
+  readonly mayOverstay: boolean;
   hasStarted = false;
   isRunning = false;
   hasLeases = false;
@@ -230,10 +242,12 @@ class Server {
   /** How many values wait at it; null: not known. */
   waiting: number | null = 0;
 
-  constructor(uid: Uid, bit: number, isTraced: boolean) {
+  constructor(uid: Uid, bit: number, isTraced: boolean, { rates, overstayers }: Clocks) {
     this.uid = uid;
     this.bit = bit;
     this.isTraced = isTraced;
+    this.clockRate = rates[uid] ?? 1;
+    this.mayOverstay = overstayers.has(uid);
   }
 
   wish(value: string): Wish {
@@ -282,8 +296,10 @@ export class Invariants {
     uids: readonly Uid[],
     traced: readonly Uid[] = uids,
     resumed: readonly ServerState[] = [],
+    clocks = GOOD_CLOCKS,
   ) {
-    const server = (uid: Uid, index: number) => new Server(uid, 1 << index, traced.includes(uid));
+    const server = (uid: Uid, index: number) =>
+      new Server(uid, 1 << index, traced.includes(uid), clocks);
     this.#servers = new Map(uids.map((uid, index) => [uid, server(uid, index)]));
     this.#quorum = quorumOf(uids.length);
     this.#isComplete = uids.every((uid) => traced.includes(uid));
@@ -348,9 +364,10 @@ export class Invariants {
    * There are no more events. `healed`: all faults ended long enough ago that the servers that run
    * must be level now.
    */
-  end(healed: boolean): Violation | null {
+  end(healed: boolean, uids: readonly Uid[] = [...this.#servers.keys()]): Violation | null {
     if (!healed) return null;
-    const running = [...this.#servers.values()].filter((server) => server.isRunning);
+    const servers = [...this.#servers.values()].filter(({ uid }) => uids.includes(uid));
+    const running = servers.filter(({ isRunning }) => isRunning);
     const [first, ...others] = running;
     if (first === undefined) return null;
     for (const other of others) {
@@ -759,7 +776,6 @@ export class Invariants {
       case 'lost':
         return null; // all that waits is given up at once, and told one by one
       case 'dropped':
-        server.waiting -= 1;
         break;
       case 'chosen':
         wish.answered += 1;
@@ -815,7 +831,8 @@ export class Invariants {
   #lead(server: Server, event: EventOf<'lead'>): Violation | null {
     const { instanceNumber, proposalId: id, bound, at } = event;
     const usesLeases = server.hasLeases || this.#masterBeside(server) !== null;
-    const isEntitled = !usesLeases || bound !== null || at <= server.masterAtMostUntilMs;
+    const isEntitled =
+      !usesLeases || bound !== null || at <= server.masterAtMostUntilMs || server.mayOverstay;
     server.unentitledRound = isEntitled ? null : id;
     if (id.number !== RESERVED_NUMBER) return null;
     const round = { instanceNumber, id, promisedBy: 0, highestId: null, highestLink: null };
@@ -919,10 +936,11 @@ export class Invariants {
     server.endReign();
     if (what !== 'ours') return null;
     server.masterFromMs = at;
-    server.masterUntilMs = at + lastsMs;
-    server.masterAtMostUntilMs = at + HOLDER_WINDOW_MS / SLOWEST_CLOCK;
+    server.masterUntilMs = at + lastsMs / server.clockRate;
+    server.masterAtMostUntilMs = at + HOLDER_WINDOW_MS / Math.min(SLOWEST_CLOCK, server.clockRate);
+    if (server.mayOverstay) return null;
     for (const other of this.#servers.values()) {
-      if (other === server || other.masterUntilMs <= at) continue;
+      if (other === server || other.masterUntilMs <= at || other.mayOverstay) continue;
       if (other.masterFromMs >= server.masterUntilMs) continue;
       return violated(8, event, `${other.uid} and ${server.uid} believe to be master at once`);
     }
@@ -983,7 +1001,7 @@ export function resumedIn(events: Iterable<TraceEvent>): ServerState[] {
   return states;
 }
 
-const WAITING_CHANGE = { queued: 1, refused: 0, chosen: -1, lost: -1 } as const;
+const WAITING_CHANGE = { queued: 1, refused: 0, chosen: -1, dropped: -1, lost: -1 } as const;
 
 function freshInstance(number: number, isForgotten: boolean): Instance {
   return { number, isForgotten, proposals: [], chosen: null, before: null, digest: null };

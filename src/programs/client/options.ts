@@ -16,6 +16,7 @@ export type Task =
   | { readonly kind: 'lines'; readonly waits: boolean }
   | { readonly kind: 'read'; readonly isLocal: boolean }
   | { readonly kind: 'status' }
+  | { readonly kind: 'transfer'; readonly to: Uid }
   | { readonly kind: 'watch' }
   | { readonly kind: 'prompt' };
 
@@ -33,8 +34,8 @@ export interface ClientOptions {
   readonly key: KeyObject | null;
 }
 
-/** Longer than it takes until a master that is lost has a successor. */
-const TIMEOUT_MS = 15_000;
+/** Longer than it takes until a master that is lost, in whatever way, has a successor. */
+export const TIMEOUT_MS = 35_000;
 /** A server that runs says at once how it is. */
 const STATUS_TIMEOUT_MS = 2_000;
 /** Less than a round of `--watch`. */
@@ -58,6 +59,7 @@ Examples:
   node --import tsx client.ts A --status --json            how A is
   node --import tsx client.ts --watch                      how all servers are, again and again
   node --import tsx client.ts A --watch                    how A is, again and again
+  node --import tsx client.ts A --transfer B               with --master: B is to be master
   node --import tsx client.ts A                            type one value after the other
   echo hello | node --import tsx client.ts A --wait        each line is a value, one after the other
   node --import tsx client.ts A - < values.txt             the same, without waiting
@@ -78,6 +80,7 @@ export function readClientOptions(args: readonly string[], input: Input): Client
     .option('--local', 'with --read: what this server has, at once, and perhaps stale')
     .option('--status', 'ask the server how it is')
     .option('--watch', 'ask this server, or all, how they are, every second, until Ctrl-C')
+    .option('--transfer <UID>', 'see to it that this server is master (servers with --master)')
     .option('--json', 'with --status or --watch: JSON')
     .option('--timeout <MS>', `how long to wait (default: ${DEFAULT_TIMEOUTS})`)
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
@@ -94,6 +97,7 @@ export function readClientOptions(args: readonly string[], input: Input): Client
   if (value !== undefined) checkValue(value);
   const cluster = chosenCluster(options.cluster);
   if (uid !== undefined) addressOf(cluster, uid);
+  if (task.kind === 'transfer') addressOf(cluster, task.to);
   return {
     task,
     server: uid ?? null,
@@ -113,6 +117,7 @@ interface Flags {
   readonly local?: true;
   readonly status?: true;
   readonly watch?: true;
+  readonly transfer?: string;
   readonly json?: true;
   readonly timeout?: string;
   readonly cluster?: string;
@@ -131,16 +136,20 @@ function checkWordsWithAny(flags: Flags, words: readonly string[]): void {
   }
 }
 
-function isQuestion({ read, status, watch }: Flags): boolean {
-  return read === true || status === true || watch === true;
+function isQuestion({ read, status, watch, transfer }: Flags): boolean {
+  return read === true || status === true || watch === true || transfer !== undefined;
 }
 
 function taskOf(flags: Flags, value: string | undefined, input: Input): Task {
-  const { wait, read, local, status, watch } = flags;
+  const { wait, read, local, status, watch, transfer } = flags;
   if (value !== undefined && isQuestion(flags)) {
     throw new UsageError('either a value is set, or something is asked: not both at once');
   }
   if (read && (status || watch)) throw new UsageError('--read asks for the value only');
+  if (transfer !== undefined) {
+    if (read || status || watch) throw new UsageError('--transfer asks for nothing else');
+    return { kind: 'transfer', to: transfer };
+  }
   if (watch) return { kind: 'watch' };
   if (status) return { kind: 'status' };
   if (read) return { kind: 'read', isLocal: local === true };
@@ -170,7 +179,8 @@ function checkFlags(flags: Flags, task: Task, uid: string | undefined, input: In
   if (flags.timeout !== undefined && !waits) {
     throw new UsageError('--timeout goes with --wait: without it there is no answer');
   }
-  if ((kind === 'read' || kind === 'status') && uid === undefined && !flags.any) {
+  const isAsked = kind === 'read' || kind === 'status' || kind === 'transfer';
+  if (isAsked && uid === undefined && !flags.any) {
     throw new UsageError('no server is named: name one, or say --any');
   }
 }
