@@ -10,7 +10,7 @@ import { ABSENT, type Standing, standingAfter } from './lives.ts';
 import { type Diagram, type DiagramOptions, diagramOf, type Past } from './model.ts';
 
 /** When more events are kept than these, half of them are let go. */
-const MOST_EVENTS = 6_000;
+const MOST_EVENTS = 4_000;
 
 /** The latest part of a run. */
 export interface LatestPart {

@@ -25,11 +25,7 @@ function setFollows(isFollowing) {
 
 function goToEnd() {
   setFollows(true);
-  scrollTo2(document.documentElement.scrollHeight);
-}
-
-function scrollTo2(y) {
-  window.scrollTo({ top: y, behavior: 'instant' });
+  window.scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
 }
 
 /** Where the first row is that the reader sees, to keep it there when others go. */
@@ -40,25 +36,40 @@ function firstSeen() {
   return row === undefined ? null : { number: row.number + rowsBefore(), y: top + row.top };
 }
 
-function take(changes) {
-  const seen = follows ? null : firstSeen();
+function numberAt(index) {
+  return index < 0 ? 0 : data.rows[index].number + rowsBefore();
+}
+
+/** Takes what has come: what the reader looks at stays where it is, or is the newest row. */
+function take(changes, isAll) {
   const wasFollowing = follows;
-  const chosen = current < 0 ? 0 : data.rows[current].number + rowsBefore();
-  const wasAtLast = current === data.rows.length - 1;
+  const seen = follows ? null : firstSeen();
+  const isFirst = current < 0;
+  const wasLast = current === data.rows.length - 1;
+  const chosen = numberAt(current);
+  if (isAll) forget();
   for (const [name, text] of Object.entries(changes.parts)) putPart(name, text);
   for (const [name, list] of Object.entries(changes.lists)) putList(name, list);
   violations = shownViolations();
   tellViolations();
-  current = Math.min(current, data.rows.length - 1);
-  const index = indexOf(chosen - rowsBefore());
-  const keeps = indexOf(Number(location.hash.slice(1)) - rowsBefore()) >= 0;
-  const isLast = (wasFollowing || wasAtLast) && !keeps;
-  moveTo(isLast ? data.rows.length - 1 : Math.max(0, index), false);
+  current = -1;
+  const linked = indexOf(Number(location.hash.slice(1)) - rowsBefore());
+  if (isFirst && linked >= 0) {
+    setFollows(false);
+    return moveTo(linked, true);
+  }
+  const isToFollow = linked < 0 && (wasFollowing || wasLast);
+  moveTo(isToFollow ? data.rows.length - 1 : indexOf(chosen - rowsBefore()), false);
   if (wasFollowing) return goToEnd();
   const again = seen === null ? -1 : indexOf(seen.number - rowsBefore());
   const top = picture.getBoundingClientRect().top + (data.rows[again]?.top ?? 0);
   if (again >= 0) scrollBy(0, top - seen.y);
   setFollows(false);
+}
+
+function forget() {
+  for (const name of ['rows', 'standings', 'violations']) data[name].length = 0;
+  for (const name of ['violated', 'lanes', 'arrows', 'turns']) byId(name).replaceChildren();
 }
 
 function putPart(name, text) {
@@ -103,12 +114,8 @@ events.addEventListener('open', () => { byId('connection').textContent = ''; });
 events.addEventListener('error', () => {
   byId('connection').textContent = 'The server does not answer: trying again \\u2026';
 });
-events.addEventListener('changes', (event) => take(JSON.parse(event.data)));
-events.addEventListener('everything', (event) => {
-  for (const name of ['rows', 'standings', 'violations']) data[name].length = 0;
-  for (const name of ['violated', 'lanes', 'arrows', 'turns']) byId(name).replaceChildren();
-  take(JSON.parse(event.data));
-});
+events.addEventListener('changes', (event) => take(JSON.parse(event.data), false));
+events.addEventListener('everything', (event) => take(JSON.parse(event.data), true));
 events.addEventListener('end', (event) => {
   events.close();
   byId('connection').textContent = JSON.parse(event.data);

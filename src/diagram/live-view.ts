@@ -95,10 +95,7 @@ export function changesIn(before: LiveView, after: LiveView): Changes | null {
   return isAny ? { parts, lists } : null;
 }
 
-function changesInList(
-  before: readonly unknown[],
-  after: readonly unknown[],
-): ListChanges | null {
+function changesInList(before: readonly unknown[], after: readonly unknown[]): ListChanges | null {
   const items = after.flatMap((item, place): (readonly [number, unknown])[] => {
     return isSame(before[place], item) ? [] : [[place, item]];
   });

@@ -211,7 +211,8 @@ export function membersOf(event: TraceEvent): readonly Uid[] {
   return event.event === 'start' || event.event === 'resume' ? event.uids : [];
 }
 
-function peersIn(event: TraceEvent): readonly Uid[] {
+/** The other servers that it names. */
+export function peersIn(event: TraceEvent): readonly Uid[] {
   return event.event === 'send' ? event.to : membersOf(event);
 }
 
