@@ -14,6 +14,8 @@ export class FollowedFile implements Iterator<TraceEvent> {
   readonly path: string;
   /** Why it must be read from its beginning once more, in a sentence; null: it need not. */
   whyAnew: string | null = null;
+  /** An event has been read. */
+  hasBegun = false;
   /** When events were read, by the clock of this process. */
   readonly readAtMs = new WeakMap<TraceEvent, number>();
   /** What has been read and has not had its turn. */
@@ -116,6 +118,7 @@ export class FollowedFile implements Iterator<TraceEvent> {
   #take(line: ReturnType<JsonLines['read']>): void {
     if (line === null) return;
     const event = eventOf(line.value, `${this.path}:${line.number}`);
+    this.hasBegun = true;
     this.readAtMs.set(event, Date.now());
     this.#ahead.push(event);
   }

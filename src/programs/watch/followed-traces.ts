@@ -14,6 +14,8 @@ import { Merge } from '../../trace/merge.ts';
 import { BEFORE_START, MOST_LOOKED_AT, membersOf, peersIn } from '../common/read-traces.ts';
 import { FollowedFile } from './followed-file.ts';
 
+/** So long nobody wonders that a trace is empty. */
+const PATIENCE_MS = 1_000;
 /** What is so old has been written by everybody to whom it happened before. */
 const SETTLED_AFTER_MS = 150;
 
@@ -36,6 +38,7 @@ export class FollowedTraces {
   readonly #begun = new Set<Uid>();
   readonly #told = new Set<string>();
   #waitsFor = '';
+  #waitsSinceMs = 0;
 
   constructor(paths: readonly string[], follower: Follower) {
     this.#paths = paths;
@@ -44,6 +47,7 @@ export class FollowedTraces {
 
   /** Reads up to so many events. True: there are more. Throws a `Failure` about a bad trace. */
   readOn(most: number): boolean {
+    this.#tellWaiting();
     if (this.#merge === null && !this.#begin()) return false;
     for (let count = 0; count < most; count += 1) {
       const event = this.#merge?.next();
@@ -76,7 +80,6 @@ export class FollowedTraces {
       for (const event of events) this.#learn(event, file.path);
       return events;
     });
-    this.#tellWaiting();
     if (this.#members.size === 0) return false;
     const traced = [...this.#traced.keys()].sort();
     this.#follower.begin([...this.#members].sort(), traced, resumedIn(first));
@@ -139,12 +142,15 @@ export class FollowedTraces {
   }
 
   #tellWaiting(): void {
-    const files = this.#files.filter((file) => file.lookAhead(1).length === 0);
-    const missing = files.map(({ path }) => path).join(', ');
-    if (missing !== this.#waitsFor && missing !== '') {
-      this.#follower.note(`waiting for the first event in ${missing}`);
-    }
-    this.#waitsFor = missing;
+    const missing = this.#files.filter(({ hasBegun }) => !hasBegun).map(({ path }) => path);
+    const waitsFor = missing.join(', ');
+    if (waitsFor !== this.#waitsFor) this.#waitsSinceMs = performance.now();
+    this.#waitsFor = waitsFor;
+    const sentence = `waiting for the first event in ${waitsFor}`;
+    const isLong = performance.now() - this.#waitsSinceMs > PATIENCE_MS;
+    if (waitsFor === '' || !isLong || this.#told.has(sentence)) return;
+    this.#told.add(sentence);
+    this.#follower.note(sentence);
   }
 
   #tellRemarks(): void {
