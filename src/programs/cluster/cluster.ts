@@ -1,9 +1,10 @@
 /** `npm run cluster`: a cluster in one terminal, with a prompt. */
+import { isatty } from 'node:tty';
 import { Command } from 'commander';
 import type { Uid } from '../../composable-paxos.ts';
 import { describe, UsageError } from '../../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../../node/program.ts';
-import { neverWaitFor, wantsColour } from '../../node/terminal.ts';
+import { exitFrom, neverWaitFor, wantsColour } from '../../node/terminal.ts';
 import { printable } from '../../trace/printable.ts';
 import { LiveDiagram } from '../watch/live-diagram.ts';
 import { completionsOf } from './commands.ts';
@@ -57,6 +58,7 @@ async function runCluster(
   options: Parameters<typeof LocalCluster.prepare>[0],
   port: number,
 ): Promise<void> {
+  const terminals = [0, 1, 2].filter(isatty);
   neverWaitFor(process.stdout, process.stderr);
   const prompt = promptFor(options.uids);
   const say = (line: string) => prompt.say(line);
@@ -81,6 +83,7 @@ async function runCluster(
   } finally {
     await cluster.close();
   }
+  exitFrom(terminals);
 }
 
 function promptFor(uids: readonly Uid[]): Prompt {

@@ -55,6 +55,10 @@ export class Prompt {
       signal.addEventListener('abort', () => over(), { once: true });
     });
     lines.on('SIGINT', () => lines.close());
+    let isGone = false; // the terminal was closed
+    input.on('error', () => {
+      isGone = true;
+    });
     lines.once('close', () => {
       this.#interface = null;
     });
@@ -66,6 +70,8 @@ export class Prompt {
         if (!isTerminal) await Promise.race([done, isOver]);
         else if (this.#interface !== null) lines.prompt();
       }
+    } catch (error) {
+      if (!isGone) throw error;
     } finally {
       lines.close();
       input.pause();

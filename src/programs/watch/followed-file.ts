@@ -16,7 +16,7 @@ export class FollowedFile implements Iterator<TraceEvent> {
   whyAnew: string | null = null;
   /** An event has been read. */
   hasBegun = false;
-  /** When events were read, by the clock of this process. */
+  /** When events were read. */
   readonly readAtMs = new WeakMap<TraceEvent, number>();
   /** What has been read and has not had its turn. */
   #ahead: TraceEvent[] = [];
@@ -28,10 +28,12 @@ export class FollowedFile implements Iterator<TraceEvent> {
   #lines: JsonLines;
   #bytesRead = 0;
   #rest: Buffer = Buffer.alloc(0);
+  readonly #now: () => number;
   readonly #chunk = Buffer.alloc(CHUNK_BYTES);
 
-  constructor(path: string) {
+  constructor(path: string, now: () => number) {
     this.path = path;
+    this.#now = now;
     this.#lines = new JsonLines(path, 'server', beginsRun);
   }
 
@@ -119,7 +121,7 @@ export class FollowedFile implements Iterator<TraceEvent> {
     if (line === null) return;
     const event = eventOf(line.value, `${this.path}:${line.number}`);
     this.hasBegun = true;
-    this.readAtMs.set(event, Date.now());
+    this.readAtMs.set(event, this.#now());
     this.#ahead.push(event);
   }
 

@@ -30,6 +30,7 @@ export interface Follower {
 export class FollowedTraces {
   readonly #paths: readonly string[];
   readonly #follower: Follower;
+  readonly #now: () => number;
   #files: FollowedFile[] = [];
   #merge: Merge | null = null;
   /** All that has been heard of, whichever time it was. */
@@ -40,8 +41,10 @@ export class FollowedTraces {
   #waitsFor = '';
   #waitsSinceMs = 0;
 
-  constructor(paths: readonly string[], follower: Follower) {
+  /** `now`: the wall clock, by which events are stamped as well. */
+  constructor(paths: readonly string[], follower: Follower, now: () => number = Date.now) {
     this.#paths = paths;
+    this.#now = now;
     this.#follower = follower;
   }
 
@@ -74,7 +77,7 @@ export class FollowedTraces {
   #begin(): boolean {
     this.close();
     this.#begun.clear();
-    this.#files = this.#paths.map((path) => new FollowedFile(path));
+    this.#files = this.#paths.map((path) => new FollowedFile(path, this.#now));
     const first = this.#files.flatMap((file) => {
       const events = file.lookAhead(MOST_LOOKED_AT);
       for (const event of events) this.#learn(event, file.path);
@@ -138,7 +141,7 @@ export class FollowedTraces {
 
   #isSettled(event: TraceEvent): boolean {
     const readAtMs = this.#files.map((file) => file.readAtMs.get(event)).find((at) => at);
-    return Math.min(event.at, readAtMs ?? event.at) + SETTLED_AFTER_MS <= Date.now();
+    return Math.min(event.at, readAtMs ?? event.at) + SETTLED_AFTER_MS <= this.#now();
   }
 
   #tellWaiting(): void {
