@@ -71,7 +71,19 @@ function readValue(kind: 'fire' | 'set', rest: string, uids: readonly Uid[]): Co
   const [, server = '', value = ''] = /^(\S+)\s*(.*)$/su.exec(rest) ?? [];
   if (!uids.includes(server)) return noServer(kind, server, uids);
   if (value === '') return `"${kind} ${server}" needs a value, like "${kind} ${server} hello"`;
-  return whyNoValue(value) ?? { kind, server, value };
+  const meant = withoutQuotes(value);
+  return whyNoValue(meant) ?? { kind, server, value: meant };
+}
+
+/** Whoever is used to a shell puts what has gaps into quotes. */
+function withoutQuotes(text: string): string {
+  if (!/^".*"$/s.test(text)) return text;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'string' ? value : text;
+  } catch {
+    return text;
+  }
 }
 
 function readQuestion(rest: string, uids: readonly Uid[]): Command | string {
