@@ -29,7 +29,7 @@ import type {
   TransferMessage,
 } from './messages.ts';
 import type { Constructor } from './replicated-value.ts';
-import { MAX_WAITING, type Refusal, type UpdateQueue } from './update-queue.ts';
+import { MAX_WAITING, type Refusal, type UpdateQueue, type Waiting } from './update-queue.ts';
 
 /**
  * Who has not asked for so long does not wait here any more. A client that waits asks again every
@@ -48,7 +48,6 @@ interface Reader extends Asker {
   readonly linkId: LinkId;
 }
 
-type Waiting = Parameters<UpdateQueue['enqueue']>[0];
 type Askers = readonly (readonly [RequestId, Asker])[];
 
 /**
@@ -171,7 +170,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       if (isSettled && this.mayAnswer) return this.#answerRequest(client, requestId);
       const refusal = this.whyNot();
       if (refusal !== null) {
-        this.refuse(value, refusal.why);
+        this.turnAway(value, refusal.why);
         return this.#refuse(client, requestId, refusal);
       }
       const isKnown = this.#requests.has(requestId);

@@ -25,8 +25,8 @@ export const ASK_AGAIN_MS = 300;
 export const LONGEST_ASK_AGAIN_MS = 4_000;
 const ASKED_BEFORE_NEXT = 2;
 
-/** Which reply answers which question. Any server may also refuse. */
-const ANSWERS: Readonly<Record<Question['type'], Reply['type']>> = {
+/** Which reply answers which inquiry. Any server may also refuse. */
+const ANSWERS: Readonly<Record<Inquiry['type'], Reply['type']>> = {
   request: 'chosen',
   read: 'value',
   status: 'status_report',
@@ -54,8 +54,8 @@ export type Outcome =
   /** Nobody answered before the request itself had left: it has no effect, now or later. */
   | { readonly outcome: 'not asked'; readonly lastWord: string };
 
-/** What can be asked, but for the id under which the session asks it. */
-export type Question =
+/** What a client wants to know or to have, but for the id under which the session asks for it. */
+export type Inquiry =
   | { readonly type: 'request'; readonly value: string }
   | { readonly type: 'read'; readonly isLocal: boolean }
   | { readonly type: 'status' }
@@ -76,7 +76,7 @@ interface Step {
   /** False: that is no answer to this. */
   receive(from: Uid, reply: Reply): boolean;
   stop(): void;
-  /** How the question ended if nothing more comes. */
+  /** How the inquiry ended if nothing more comes. */
   readonly givenUp: Outcome;
 }
 
@@ -95,8 +95,8 @@ export class ClientSession {
     this.#world = world;
   }
 
-  /** Asks, and calls `done` once. Throws if the last question is still open. */
-  ask(question: Question, options: Options, done: (outcome: Outcome) => void): void {
+  /** Begins an inquiry, and calls `done` once. Throws if the last one is still open. */
+  inquire(inquiry: Inquiry, options: Options, done: (outcome: Outcome) => void): void {
     if (this.#step !== null) throw new Error('a session asks one thing at a time');
     const end = (outcome: Outcome) => {
       this.stop();
@@ -106,10 +106,10 @@ export class ClientSession {
       end(this.#step?.givenUp ?? { outcome: 'not asked', lastWord: NO_ANSWER });
     });
     const operate = (since: number) => {
-      const message = { ...question, requestId: this.#newId(since) };
+      const message = { ...inquiry, requestId: this.#newId(since) };
       this.#begin(new Operation(message, options, this.#uids, this.#world, end));
     };
-    if (question.type !== 'request') return operate(FIRST_INSTANCE);
+    if (inquiry.type !== 'request') return operate(FIRST_INSTANCE);
     const uids = options.mayMove ? this.#uids : [options.server];
     this.#begin(new Survey(this.#newId(FIRST_INSTANCE), uids, this.#world, operate));
   }
@@ -119,7 +119,7 @@ export class ClientSession {
     return this.#step?.receive(from, reply) ?? false;
   }
 
-  /** Gives up at once; `done` of the open question is not called. */
+  /** Gives up at once; `done` of an open inquiry is not called. */
   stop(): void {
     this.#giveUp?.cancel();
     this.#step?.stop();
@@ -199,7 +199,7 @@ function longerThan(waitMs: number): number {
   return Math.min(2 * waitMs, LONGEST_ASK_AGAIN_MS);
 }
 
-/** The question itself, under one id from beginning to end. */
+/** The inquiry itself, under one id from beginning to end. */
 class Operation implements Step {
   readonly #message: Asked;
   readonly #options: Options;

@@ -43,7 +43,7 @@ export interface Storage {
   /**
    * What was saved last, or null if nothing ever was, and only once it would survive a power cut:
    * a process that was killed in the middle of `save` may leave a state that would not yet.
-   * Throws if it cannot be read.
+   * Throws if it cannot be read, and if it is missing although there was one.
    */
   load(): unknown;
   /** Returns only once the state would survive a power cut. Throws if it cannot promise that. */

@@ -2,11 +2,13 @@
  * Every message on the wire: its type, and the guard that an untrusted datagram must pass.
  *
  * A datagram is one JSON object in UTF-8, `{"type": …, "seq": n, …}`. `seq` counts the datagrams
- * of its sender, so that a trace can find both ends of an arrow. A guard accepts exactly the
- * fields of its type: nothing missing, nothing extra, every number a whole one that leaves room
- * to grow, every uid that of a known server.
+ * of its sender, so that a trace can find both ends of an arrow. Between servers it also says of
+ * which cluster the sender is, `"cluster": "A B C"`: two that do not mean the same cluster count
+ * different quorums, and must not believe each other. A guard accepts exactly the fields of its
+ * type: nothing missing, nothing extra, every number a whole one that leaves room to grow, every
+ * uid that of a known server.
  */
-import type { ChainState, Link, RequestId } from './chain.ts';
+import type { ChainState, Link, LinkId, RequestId } from './chain.ts';
 import { MAX_REMEMBERED_CLIENTS } from './chain.ts';
 import type {
   AcceptedMessage,
@@ -31,10 +33,12 @@ export type Accepted = InInstance<AcceptedMessage<Link>>;
 export type Question = Prepare | Accept;
 export type InstanceMessage = Question | Promised | Nack | Accepted;
 
-/** "I am at this instance: have I missed anything?" */
+/** "I am at this instance, and this is what the chain has made here: have I missed anything?" */
 export interface SyncRequest {
   readonly type: 'sync_request';
   readonly instanceNumber: number;
+  /** See `digestOf`. */
+  readonly digest: string;
 }
 
 /** "This is where I am": the chain before `instanceNumber`, which is still open. */
@@ -43,8 +47,27 @@ export interface CatchUpMessage extends ChainState {
   readonly instanceNumber: number;
 }
 
+/** "I have lost my votes. Which instance is open at yours?" `question` is used only once. */
+export interface RejoinRequest {
+  readonly type: 'rejoin_request';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
+/** "You have asked `question`: this one." */
+export interface RejoinAnswer {
+  readonly type: 'rejoin_answer';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
 /** What servers say to each other. */
-export type PeerMessage = InstanceMessage | SyncRequest | CatchUpMessage;
+export type PeerMessage =
+  | InstanceMessage
+  | SyncRequest
+  | CatchUpMessage
+  | RejoinRequest
+  | RejoinAnswer;
 
 /** A client to a server: "please set the value to this". */
 export interface ProposeMessage {
@@ -174,10 +197,16 @@ export const MAX_DATAGRAM_BYTES = 65_507;
  */
 export const MAX_VALUE_BYTES = 32_768;
 
-/** Beyond this no number from the wire is believed … */
-export const MAX_NUMBER = 2 ** 48;
+/**
+ * Beyond this no number from the wire is believed: a stop that no server gets to, since
+ * `ReplicatedValue` believes a leap towards it only in small steps …
+ */
+export const MAX_NUMBER = 2 ** 49;
 /** … while a disk may hold what has grown out of the largest that was believed. */
 const MAX_STORED_NUMBER = 2 ** 52;
+
+/** So begins what is said of a message that cannot be true. */
+export const NOT_BELIEVED = 'not believed';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -187,10 +216,33 @@ export function encodedBytes(value: string): number {
   return encoder.encode(JSON.stringify(value)).length;
 }
 
-/** The datagram for a message. Every message that passes its guard fits into one. */
-export function encodeDatagram(seq: number, message: Message): Uint8Array {
+/** What a cluster is called between servers: its members, and whether it has masters. */
+export function clusterName(uids: readonly Uid[], hasLeases: boolean): string {
+  return `${[...uids].sort().join(' ')}${hasLeases ? ' with leases' : ''}`;
+}
+
+/** What is wrong with the cluster that a datagram names, where `ours` is expected; or null. */
+export function wrongCluster(theirs: unknown, ours: string): string | null {
+  if (theirs === ours) return null;
+  const isName = typeof theirs === 'string' && CLUSTER_NAME.test(theirs);
+  if (!isName) return 'it does not say of which cluster it is';
+  return `its cluster is ${theirs}, ours is ${ours}`;
+}
+
+const CLUSTER_NAME = /^[A-Z]( [A-Z]){0,8}( with leases)?$/;
+
+/**
+ * The datagram for a message; one to a server names the `cluster`. Every message that passes its
+ * guard fits into one.
+ */
+export function encodeDatagram(
+  seq: number,
+  message: Message,
+  cluster: string | null = null,
+): Uint8Array {
   const { type } = message; // it comes first, for whoever reads along on the wire
-  return encoder.encode(JSON.stringify(Object.assign({ type, seq }, message)));
+  const head = cluster === null ? { type, seq } : { type, seq, cluster };
+  return encoder.encode(JSON.stringify(Object.assign(head, message)));
 }
 
 /** What a datagram says, or one short sentence about why it is not believed. */
@@ -198,26 +250,41 @@ export type Decoded =
   | { readonly seq: number; readonly message: Message }
   | { readonly rejected: string };
 
-/** Decodes and checks a datagram. `uids` are the servers of the cluster. Never throws. */
-export function decodeDatagram(bytes: Uint8Array, uids: readonly Uid[]): Decoded {
+/**
+ * Decodes and checks a datagram. `uids` are the servers of the cluster; a server gives its own
+ * `cluster`, too, and does not believe what servers of another one say. Never throws.
+ */
+export function decodeDatagram(
+  bytes: Uint8Array,
+  uids: readonly Uid[],
+  cluster: string | null = null,
+): Decoded {
   if (bytes.length > MAX_DATAGRAM_BYTES) return { rejected: 'it is too long' };
 
   const parsed = parse(bytes);
   if (parsed === undefined) return { rejected: 'it is not JSON in UTF-8' };
   if (!isRecord(parsed)) return { rejected: 'it is not a JSON object' };
 
-  const { type, seq, ...fields } = parsed;
+  const { type, seq, ...others } = parsed;
   if (typeof type !== 'string') return { rejected: 'it has no type' };
   if (!isCount(seq)) return { rejected: 'its seq is not a whole number from 0 on' };
 
   const guard = GUARDS.get(type);
   if (guard === undefined) return { rejected: 'its type is unknown' };
+  let fields = others;
+  if (cluster !== null && isPeerType(type)) {
+    const { cluster: theirs, ...rest } = others;
+    // Before the fields: what another cluster says may well look wrong here.
+    const stranger = wrongCluster(theirs, cluster);
+    if (stranger !== null) return { rejected: stranger };
+    fields = rest;
+  }
   const wrong = wrongField(fields, guard, uids);
   if (wrong !== null) return { rejected: `its ${wrong}` };
   return { seq, message: { type, ...fields } as unknown as Message };
 }
 
-const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
+export const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
   'propose',
   'request',
   'read',
@@ -225,7 +292,7 @@ const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
   'status',
   'transfer',
 ]);
-const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
+export const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'chosen',
   'value',
   'reached',
@@ -243,15 +310,36 @@ export function isReply(message: Message): message is Reply {
 }
 
 export function isPeerMessage(message: Message): message is PeerMessage {
-  return !isClientMessage(message) && !isReply(message);
+  return isPeerType(message.type);
 }
 
+function isPeerType(type: string): boolean {
+  return !CLIENT_TYPES.has(type) && !REPLY_TYPES.has(type);
+}
+
+const INSTANCE_TYPES: ReadonlySet<string> = new Set<InstanceMessage['type']>([
+  'prepare',
+  'promise',
+  'nack',
+  'accept',
+  'accepted',
+]);
+
 export function isInstanceMessage(message: PeerMessage): message is InstanceMessage {
-  return message.type !== 'sync_request' && message.type !== 'catchup';
+  return INSTANCE_TYPES.has(message.type);
 }
 
 export function isQuestion(message: PeerMessage): message is Question {
   return message.type === 'prepare' || message.type === 'accept';
+}
+
+/** The highest number of a proposal that the message names. */
+export function highestNumberIn(message: InstanceMessage): number {
+  const { proposalId } = message;
+  if (message.type === 'nack')
+    return Math.max(proposalId.number, message.promisedProposalId.number);
+  if (message.type !== 'promise') return proposalId.number;
+  return Math.max(proposalId.number, message.lastAcceptedId?.number ?? 0);
 }
 
 // Guards. Each check takes whatever stood in the field; `uids` are the servers of the cluster.
@@ -352,6 +440,8 @@ const isHeard: Check = (value, uids) =>
 
 const isDuration: Check = (value) => typeof value === 'number' && value >= 0 && value <= MAX_NUMBER;
 
+const isDigest: Check = (value) => typeof value === 'string' && /^[0-9a-f]{8}$/.test(value);
+
 export const isBoolean: Check = (value) => typeof value === 'boolean';
 
 const isReason: Check = (value) => typeof value === 'string' && value.length <= 200;
@@ -383,8 +473,10 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ],
   ['accept', { instanceNumber: isNumber, proposalId: isProposalId, proposalValue: isLink }],
   ['accepted', { instanceNumber: isNumber, proposalId: isProposalId, proposalValue: isLink }],
-  ['sync_request', { instanceNumber: isNumber }],
+  ['sync_request', { instanceNumber: isNumber, digest: isDigest }],
   ['catchup', CHAIN_FIELDS],
+  ['rejoin_request', { instanceNumber: isNumber, question: isLinkId }],
+  ['rejoin_answer', { instanceNumber: isNumber, question: isLinkId }],
   ['request', { requestId: isRequestId, value: isValue }],
   ['read', { requestId: isRequestId, isLocal: isBoolean }],
   ['reach', { requestId: isRequestId }],
@@ -421,11 +513,15 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ],
 ]);
 
+export const MESSAGE_TYPES: readonly string[] = [...GUARDS.keys()];
+
 /** What a state file holds: whose it is, the chain, and the acceptor of the open instance. */
 const STATE_FIELDS: Fields = {
   uid: isUid,
+  members: (value, uids) => Array.isArray(value) && value.every((uid) => isUid(uid, uids)),
   ...CHAIN_FIELDS,
   instanceNumber: isStoredNumber,
+  votesFrom: orNull(isStoredNumber),
   promisedId: orNull(isStoredId),
   acceptedId: orNull(isStoredId),
   acceptedValue: orNull(isLink),
@@ -442,7 +538,7 @@ export function wrongStateField(
 /** What is wrong with something that should be one of these messages, or null. */
 export function wrongMessage(
   message: unknown,
-  types: readonly Message['type'][],
+  types: readonly string[],
   uids: readonly Uid[],
 ): string | null {
   if (!isRecord(message)) return 'message is not what it must be';

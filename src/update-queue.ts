@@ -22,7 +22,7 @@ export const MAX_WAITING = 10_000;
 export const MAX_WAITING_BYTES = 64 * 1_024 * 1_024;
 
 /** What waits here: values of clients, and reads that need a place in the chain. */
-type Waiting = UpdateLink | RequestedLink | ReadLink;
+export type Waiting = UpdateLink | RequestedLink | ReadLink;
 
 /** Why a server does not take what a client wants, and who is master, if that is known. */
 export interface Refusal {
@@ -58,7 +58,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     override submit(value: string): void {
       super.submit(value);
       const refusal = this.whyNot();
-      if (refusal !== null) return this.refuse(value, refusal.why);
+      if (refusal !== null) return this.turnAway(value, refusal.why);
       this.enqueue({ update: value, id: this.newLinkId() });
     }
 
@@ -154,7 +154,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       this.#endIfEmpty();
     }
 
-    protected refuse(value: string, why: string): void {
+    protected turnAway(value: string, why: string): void {
       const waiting = this.#values;
       this.environment.trace({ event: 'update', what: 'refused', value, id: null, waiting, why });
     }

@@ -35,7 +35,9 @@ suite('npm run chaos', { concurrency: true }, () => {
 
   test('names the invariant, the event, the seed and the files', async (t) => {
     const { chaos, directory, seed } = await untilKilled(t);
-    rmSync(join(directory, 'state', 'A.json')); // it forgets what it has promised
+    for (const name of ['A.json', 'A.mark']) {
+      rmSync(join(directory, 'state', name)); // it forgets what it has promised, and that it has
+    }
     const { code, stdout } = await chaos.end();
     assert.equal(code, 1);
     assert.match(

@@ -285,7 +285,7 @@ suite('Merging traces', () => {
 
   test('comes to an end where what arrives is sent later in the same trace', () => {
     const [a = [], b = []] = split(afterX().events);
-    const message = { type: 'sync_request', instanceNumber: 2 } as const;
+    const message = { type: 'sync_request', instanceNumber: 2, digest: '01234567' } as const;
     const heard = { event: 'receive', from: 'B', seq: 99, message } as const;
     const sent = { event: 'send', to: ['B'], seq: 99, message } as const;
     const stamp = { at: 99, turn: 99 };

@@ -4,6 +4,7 @@ import { suite, test } from 'node:test';
 import { type ChainState, EMPTY_CHAIN } from '../src/chain.ts';
 import { WANTED_FOR_MS } from '../src/client-answers.ts';
 import { LONGEST_ASK_AGAIN_MS } from '../src/client-session.ts';
+import type { Uid } from '../src/composable-paxos.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
 import type { Environment } from '../src/environment.ts';
 import type { Accept, ClientMessage, Message, Reply } from '../src/messages.ts';
@@ -125,7 +126,7 @@ class Talk {
       this.#world.addClient(client, (_from, reply) => this.told.push([client, reply]));
     }
     this.#clients.add(client);
-    this.#machine.receive(null, 0, message, client);
+    this.#world.deliver({ from: null, to: 'C', seq: 0, message, client });
     return this;
   }
 
@@ -134,8 +135,9 @@ class Talk {
     return this.ask(client, { type: 'read', requestId: id, isLocal: false });
   }
 
-  hear(message: Message): this {
-    this.#machine.receive('A', 0, message);
+  hear(message: Message, from: Uid = 'A'): this {
+    const cluster = this.#machine.replica?.cluster ?? '';
+    this.#world.deliver({ from, to: 'C', seq: 0, message, cluster });
     return this;
   }
 
@@ -161,8 +163,7 @@ class Talk {
     const proposalId = { number: 9, uid: 'A' };
     const accepted = { type: 'accepted', instanceNumber, proposalId, proposalValue } as const;
     this.hear(accepted);
-    this.#machine.receive('B', 0, accepted);
-    return this;
+    return this.hear(accepted, 'B');
   }
 
   #last<Type extends 'prepare' | 'accept'>(type: Type): Extract<Message, { type: Type }> {

@@ -4,9 +4,9 @@ import { suite, test } from 'node:test';
 import {
   ASK_AGAIN_MS,
   ClientSession,
+  type Inquiry,
   type Options,
   type Outcome,
-  type Question,
 } from '../src/client-session.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import type { ClientMessage, Reply } from '../src/messages.ts';
@@ -14,9 +14,9 @@ import { Agenda } from '../src/time/agenda.ts';
 
 const CLIENT = '0123456789abcdef';
 const UIDS = ['A', 'B', 'C'];
-const SET: Question = { type: 'request', value: 'x' };
-const READ: Question = { type: 'read', isLocal: false };
-const LOCAL_READ: Question = { type: 'read', isLocal: true };
+const SET: Inquiry = { type: 'request', value: 'x' };
+const READ: Inquiry = { type: 'read', isLocal: false };
+const LOCAL_READ: Inquiry = { type: 'read', isLocal: true };
 const FROM_A: Options = { server: 'A', timeoutMs: 10_000, mayMove: true };
 
 /** A session, whom it asked and when, and how its questions ended. */
@@ -45,8 +45,8 @@ class Scene {
     });
   }
 
-  ask(question: Question, options: Partial<Options> = {}): this {
-    this.session.ask(question, { ...FROM_A, ...options }, (outcome) => {
+  ask(question: Inquiry, options: Partial<Options> = {}): this {
+    this.session.inquire(question, { ...FROM_A, ...options }, (outcome) => {
       this.outcomes.push(outcome);
     });
     return this;
@@ -216,7 +216,7 @@ suite('A client that waits', () => {
 
   test('may ask again out of its own answer', () => {
     const scene = new Scene();
-    scene.session.ask(READ, FROM_A, () => scene.set());
+    scene.session.inquire(READ, FROM_A, () => scene.set());
     scene.session.receive('A', valueReply(true));
     scene.session.receive('A', { ...chosen(), requestId: scene.latestId });
     assert.equal(scene.outcomes.length, 1);
@@ -307,7 +307,7 @@ suite('A server that is not master', () => {
 });
 
 suite('What is not an answer is passed over:', () => {
-  const wrong: readonly (readonly [string, Question, Uid, Reply])[] = [
+  const wrong: readonly (readonly [string, Inquiry, Uid, Reply])[] = [
     ['from a server that was never asked', SET, 'B', chosen()],
     ['a refusal of one that was never asked', SET, 'B', refused('C')],
     ['to another question of this client', SET, 'A', chosen(2)],

@@ -58,7 +58,14 @@ const lease: Link = { lease: 'A', id: 'A-00000000-2' };
 const handedBack: Link = { lease: null, id: 'A-00000000-3' };
 const round = { instanceNumber: 3, proposalId: id(2, 'A') };
 const their = { instanceNumber: 3, proposalId: id(2, 'B') };
-const state: ServerState = { uid: 'A', instanceNumber: 3, ...EMPTY_CHAIN, ...UNTOUCHED };
+const state: ServerState = {
+  uid: 'A',
+  members: ['A'],
+  instanceNumber: 3,
+  votesFrom: 1,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 
 const receive = (from: Uid | null, message: Message): What => {
   return { event: 'receive', from, seq: 5, message };
@@ -103,7 +110,7 @@ test('an update from the client to its end, as its server prints it', () => {
       receive('C', accepted),
       choice(round, hello),
       savedEvent(state),
-      { event: 'advance', instanceNumber: 4, link: hello, chain: null, digest: '' },
+      { event: 'advance', instanceNumber: 4, link: hello, chain: null, digest: '01234567' },
       { ...update, what: 'chosen' },
       receive('B', accepted),
       ignore('this instance is closed', 4),
@@ -515,6 +522,7 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     rest: [{ event: 'rest', ...round }],
     chosen: [{ event: 'chosen', ...counted, value: link }],
     advance: [{ event: 'advance', instanceNumber: number, link: null, chain: full, digest: '' }],
+    differs: [{ event: 'differs', from: 'B', instanceNumber: number }],
     refused: [{ event: 'refused', from: 'B', ...round, promisedId }],
     backoff: [{ event: 'backoff', instanceNumber: number, delayMs: number }],
     ignore: [{ event: 'ignore', instanceNumber: number, why: value }],
@@ -522,6 +530,10 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     update: (['queued', 'refused', 'chosen', 'lost'] as const).map((what) => ({ ...update, what })),
     lease: (['wanted', 'ours', 'theirs', 'unknown', 'over'] as const).map((what) => {
       return { event: 'lease', what, holder: 'B', instanceNumber: number, lastsMs: number };
+    }),
+    rejoin: (['asking', 'counting', 'waiting', 'voting'] as const).map((what) => {
+      const far = { instanceNumber: number, votesFrom: number };
+      return { event: 'rejoin', what, ...far, answers: number, quorum: number };
     }),
     send: [send(['B', 'C'], message), send(['B'], { ...catchUp, currentValue: value })],
     receive: [
@@ -542,7 +554,7 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     save: [savedEvent(full)],
     resume: [{ event: 'resume', uids: ['A'], layers: ['Base'], state: full }],
     fail: [{ event: 'fail', why: value }],
-    crash: [{ event: 'crash', where: value, lost: null }],
+    crash: [null, 'disk' as const].map((lost) => ({ event: 'crash', where: value, lost })),
   };
 }
 
@@ -566,14 +578,14 @@ test('what other lines say already is silent', () => {
     instanceNumber: 4,
     link: hello,
     chain: null,
-    digest: '',
+    digest: '01234567',
   };
   assert.deepEqual(linesOf([advance], { verbose: true }), []);
   assert.deepEqual(linesOf([refusedBy('A')], { verbose: true }), []);
 });
 
 test('sync chatter is for those who want to see all', () => {
-  const sync: PeerMessage = { type: 'sync_request', instanceNumber: 3 };
+  const sync: PeerMessage = { type: 'sync_request', instanceNumber: 3, digest: '01234567' };
   const chatter: readonly What[] = [
     send(['B'], sync),
     receive('B', sync),
@@ -646,7 +658,7 @@ test('a catch-up that is certainly lost is not for those alone who want to see a
   const lost = (seq: number): What => ({ event: 'lost', to: ['B'], seq, why: 'too large' });
   const lines = shown(send(['B'], catchUp), lost(6));
   assert.equal(lines.at(-1), '✗B  catch-up      #9   lost: too large');
-  const sync = send(['B'], { type: 'sync_request', instanceNumber: 3 });
+  const sync = send(['B'], { type: 'sync_request', instanceNumber: 3, digest: '01234567' });
   assert.deepEqual(shown(sync, lost(6)), []);
 });
 

@@ -74,7 +74,7 @@ suite('A diagram as a picture', () => {
   });
 
   test('is drawn of every story and of up to nine servers', () => {
-    for (const name of STORY_NAMES) assertHasNoHoles(eventsOfStory(name));
+    for (const name of STORY_NAMES) assertHasNoHoles(eventsOfStory(name), name !== EDITED);
     for (let servers = 1; servers <= 9; servers += 1) assertHasNoHoles(simulatedEvents(servers, 5));
   });
 
@@ -85,10 +85,13 @@ suite('A diagram as a picture', () => {
   });
 });
 
-function assertHasNoHoles(events: Parameters<typeof diagramOf>[0]): void {
+/** In this story a person edits a file, and so breaks what the protocol would not. */
+const EDITED = '48-a-state-of-its-own';
+
+function assertHasNoHoles(events: Parameters<typeof diagramOf>[0], isRight = true): void {
   const svg = svgOf(diagramOf(events), THEMES.light);
   assert.doesNotMatch(svg, /NaN|undefined|null|Infinity/);
-  assert.doesNotMatch(svg, /VIOLATES/);
+  assert.equal(svg.includes('VIOLATES'), !isRight);
 }
 
 suite('An arrow', () => {
@@ -152,7 +155,7 @@ suite('An arrow', () => {
   });
 
   test('is not drawn for the chatter of servers that are equally far', () => {
-    const message = { type: 'sync_request', instanceNumber: 1 } as const;
+    const message = { type: 'sync_request', instanceNumber: 1, digest: '01234567' } as const;
     const run = twoServers().tell('A', { event: 'send', to: ['B'], seq: 1, message });
     run.tell('B', { event: 'receive', from: 'A', seq: 1, message });
     const { arrows, rows } = diagramOf(run.events);

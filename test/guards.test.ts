@@ -68,6 +68,7 @@ const HARMLESS = [
   /\.(?:why|where) = "\\u0000"$/, // any text may be said
   /\.(?:at|delayMs|lastsMs|leaseLeftMs|uptimeMs) = 0\.5$/,
   /\.heardMs\.[A-Z] (?:= 0\.5|gone)$/,
+  /\.request gone$/, // it is a value that was fired, then
   /\.latestUpdateIds\.[A-Z] gone$/,
   /\.(?:value|update|currentValue|from|to|layers\.\d+) = "\\u0000"$/,
 ];

@@ -55,7 +55,8 @@ export class HandMadeRun {
 
   constructor(uids: readonly Uid[] = UIDS) {
     this.uids = uids;
-    const fresh = (uid: Uid) => ({ uid, instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED });
+    const start = { members: uids, instanceNumber: 1, votesFrom: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
+    const fresh = (uid: Uid): ServerState => ({ uid, ...start });
     this.#states = new Map(uids.map((uid) => [uid, fresh(uid)]));
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { chainOf, EMPTY_CHAIN } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
+import { lostState } from '../src/state.ts';
 import type { TraceEvent, WorldEvent } from '../src/trace/events.ts';
 import { Beginning } from '../src/trace/fold.ts';
 import { INVARIANTS, Invariants, type Violation } from '../src/trace/invariants.ts';
@@ -257,6 +258,27 @@ suite('5 Promises only grow', () => {
     const run = new HandMadeRun().startAll().promise('A', id(3, 'B'));
     const promise = { to: 'C', instanceNumber: 1, proposalId: id(2, 'C') };
     breaks(5, run.tell('A', { event: 'promise', ...promise }), /promised 3\.B before/);
+  });
+
+  const lost = lostState('B', UIDS);
+
+  test('a vote of a server that has lost its disk', () => {
+    const run = afterX()
+      .crash('B')
+      .start('B', [], lost)
+      .save('B', { promisedId: id(2, 'A') });
+    const promise = { to: 'A', instanceNumber: 1, proposalId: id(2, 'A') };
+    breaks(5, run.tell('B', { event: 'promise', ...promise }), /lost its votes, and votes/);
+  });
+
+  test('a vote that comes back where it was given before', () => {
+    const run = afterX().promise('B', id(2, 'A')).crash('B').start('B', [], lost);
+    breaks(5, run.save('B', { votesFrom: 2 }), /will vote from 2 on, and has voted in instance 2/);
+  });
+
+  test('not broken by a vote that comes back later, nor by what such a server learns', () => {
+    const run = afterX().promise('B', id(2, 'A')).crash('B').start('B', [], lost);
+    holds(run.save('B', { votesFrom: 3 }).sayChosen('B', id(2, 'A'), X));
   });
 
   test('not broken by the next instance, which begins anew', () => {

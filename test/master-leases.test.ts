@@ -118,7 +118,7 @@ suite('A lease that is handed over', () => {
     });
     world.addClient(CLIENT, (from, reply) => session.receive(from, reply));
     const options = { server, timeoutMs: 10_000, mayMove: true };
-    session.ask({ type: 'transfer', to }, options, (outcome) => {
+    session.inquire({ type: 'transfer', to }, options, (outcome) => {
       assert.equal(outcome.outcome, 'answered');
       answeredMs = world.nowMs;
     });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { type ChainState, EMPTY_CHAIN } from '../src/chain.ts';
-import { decodeDatagram, encodeDatagram } from '../src/messages.ts';
+import { clusterName, decodeDatagram, encodeDatagram } from '../src/messages.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
 import type { PlainReplica } from '../src/simulation/replicas.ts';
 import { run, type Variant } from '../src/simulation/run.ts';
@@ -67,7 +67,10 @@ for (const leases of [false, true]) {
     for (const seed of [1, 2, 3, 4, 5]) {
       for (const event of eventsOf(seed, { leases })) {
         if (event.event !== 'send') continue;
-        const decoded = decodeDatagram(encodeDatagram(event.seq, event.message), ['A', 'B', 'C']);
+        const uids = ['A', 'B', 'C'];
+        const cluster = clusterName(uids, leases);
+        const bytes = encodeDatagram(event.seq, event.message, cluster);
+        const decoded = decodeDatagram(bytes, uids, cluster);
         assert.deepEqual(decoded, { seq: event.seq, message: event.message });
         messages += 1;
       }

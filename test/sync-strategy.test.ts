@@ -21,7 +21,7 @@ class Scene {
   }
 
   hear(from: Uid, message: PeerMessage): this {
-    this.world.machine('C').receive(from, 0, message);
+    this.world.deliver({ from, to: 'C', seq: 0, message, cluster: 'A B C' });
     return this;
   }
 
@@ -68,7 +68,8 @@ suite('A question that came too early', () => {
   test('is answered when its instance is open, once', () => {
     const scene = new Scene().prepare('A', 5).jump(5);
     assert.equal(scene.sent('promise'), 'A');
-    scene.world.machine('C').receive(null, 0, { type: 'propose', value: 'x' });
+    const message = { type: 'propose', value: 'x' } as const;
+    scene.world.deliver({ from: null, to: 'C', seq: 0, message });
     assert.equal(scene.sent('promise'), 'A');
   });
 

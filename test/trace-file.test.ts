@@ -37,7 +37,14 @@ test('events are appended, and half a line that a killed server left stays by it
 
 test('a writer may be killed at any byte, twice over: all readers read the same', (t) => {
   const path = fileIn(t);
-  const state = { uid: 'A', instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
+  const state = {
+    uid: 'A',
+    members: ['A'],
+    instanceNumber: 1,
+    votesFrom: 1,
+    ...EMPTY_CHAIN,
+    ...UNTOUCHED,
+  };
   const begun = { uids: ['A'], layers: ['Base'], restored: false, state };
   const start: TraceEvent = { at: 1, server: 'A', turn: 1, event: 'start', ...begun };
   const said = { event: 'reject', from: 'ü', why: '"\n' } as const;

@@ -20,7 +20,7 @@ import {
 } from './lives.ts';
 import { MOST_HUES } from './palette.ts';
 import { type Datagram, type Turn, type Turns, turnsOf } from './turns.ts';
-import { Narrator, type Phrase } from './words.ts';
+import { isRefusal, Narrator, type Phrase } from './words.ts';
 
 export interface Diagram {
   /** All servers of the cluster, in order. */
@@ -275,7 +275,7 @@ function isWorthAnArrow({ message, ended, end }: Datagram): boolean {
 function isLate({ events }: Turn): boolean {
   const [, decision, more] = events;
   if (decision === undefined || more !== undefined) return false;
-  if (decision.event === 'ignore') return !decision.why.includes('lease');
+  if (decision.event === 'ignore') return !isRefusal(decision);
   if (decision.event !== 'count') return false;
   const { of, count, servers } = decision;
   return of === 'promise' ? count >= quorumOf(servers) : count === 0;

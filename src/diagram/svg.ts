@@ -180,6 +180,8 @@ export const LINES = {
   accepted: { width: 1.8, dash: '', head: 'full' },
   catchup: { width: 1.2, dash: '1.5 3', head: 'diamond' },
   sync_request: { width: 1.2, dash: '1.5 3', head: 'open' },
+  rejoin_request: { width: 1.2, dash: '1.5 3', head: 'open' },
+  rejoin_answer: { width: 1.2, dash: '1.5 3', head: 'open' },
   propose: { width: 1.1, dash: '', head: 'full' },
   request: { width: 1.1, dash: '', head: 'full' },
   read: { width: 1.1, dash: '1.5 3', head: 'full' },
@@ -308,7 +310,7 @@ function formatSilence(ms: number): string {
 }
 
 /** Words are drawn with a rim, which hides what passes behind them. */
-function rim({ background }: Paints): string {
+export function rim({ background }: Paints): string {
   return ` paint-order="stroke" stroke="${background}" stroke-width="4" stroke-linejoin="round"`;
 }
 

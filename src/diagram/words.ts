@@ -3,7 +3,7 @@
  * rest.
  */
 import type { ProposalId, Uid } from '../composable-paxos.ts';
-import type { Promised } from '../messages.ts';
+import { NOT_BELIEVED, type Promised } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { formatId, type Words } from '../trace/words.ts';
 import type { Turn } from './turns.ts';
@@ -186,20 +186,24 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
         ? null
         : plain({ before: `backs off ${formatWait(event.delayMs)}` });
     case 'ignore':
-      // All other reasons are that something came too late.
-      return event.why.includes('lease') ? quiet({ before: `no answer: ${event.why}` }) : null;
+      if (event.why.startsWith(NOT_BELIEVED)) return alarm({ before: event.why });
+      return isRefusal(event) ? quiet({ before: `no answer: ${event.why}` }) : null;
     case 'timer':
       return sayTimer(event, turn);
     case 'lease':
       return sayLease(event);
+    case 'rejoin':
+      return sayRejoin(event);
     case 'crash':
-      return alarm({ before: `CRASH${whereOf(event)}: memory lost, ${diskOf(event)}` });
+      return alarm({ before: `CRASH${whereOf(event)}: ${whatIsLost(event)}` });
     case 'fail':
       return alarm({ before: `FAILS: ${event.why}` });
     case 'stop':
       return plain({ before: 'stops in good order' });
     case 'reply':
       return sayReply(event, turn);
+    case 'differs':
+      return alarm({ before: `has another state than ${event.from}: one is wrong` });
     case 'address':
       return plain({ before: event.why });
     case 'reject':
@@ -293,14 +297,34 @@ function sayLease(event: Event<'lease'>): Phrase | null {
   }
 }
 
-function diskOf({ lost }: Event<'crash'>): string {
+function sayRejoin({ what, votesFrom, answers, quorum }: Event<'rejoin'>): Phrase {
+  switch (what) {
+    case 'asking':
+      return { icon: null, words: { before: 'LOST ITS VOTES: asks the others' }, mood: 'trouble' };
+    case 'counting':
+      return quiet({ before: `${answers} of ${quorum} others have told it` });
+    case 'waiting':
+      return plain({ before: `will vote from #${votesFrom} on` });
+    case 'voting':
+      return { icon: null, words: { before: 'has a VOTE again' }, mood: 'strong' };
+  }
+}
+
+/** Heard in time, and not answered for a reason; all other reasons are that it came too late. */
+export function isRefusal({ why }: Event<'ignore'>): boolean {
+  return why.includes('lease') || why.includes('votes');
+}
+
+function whatIsLost({ lost }: Event<'crash'>): string {
   switch (lost) {
     case 'save':
-      return 'and the latest save';
+      return 'memory lost, and the latest save';
     case 'file':
-      return 'and the file is empty';
+      return 'memory lost, and the file is empty';
+    case 'disk':
+      return 'memory and disk lost';
     default:
-      return 'disk kept';
+      return 'memory lost, disk kept';
   }
 }
 

@@ -1,6 +1,6 @@
 /** A client session on the real network, for those who can `await`. */
 import { randomBytes } from 'node:crypto';
-import { ClientSession, type Options, type Outcome, type Question } from '../client-session.ts';
+import { ClientSession, type Inquiry, type Options, type Outcome } from '../client-session.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientMessage } from '../messages.ts';
 import type { ClientNetwork } from './client-network.ts';
@@ -27,8 +27,8 @@ export class Asker {
     network.listen((from, reply) => this.#session.receive(from, reply));
   }
 
-  ask(question: Question, options: Options): Promise<Outcome> {
-    return new Promise((done) => this.#session.ask(question, options, done));
+  ask(question: Inquiry, options: Options): Promise<Outcome> {
+    return new Promise((done) => this.#session.inquire(question, options, done));
   }
 
   /** Gives up: what was asked last is never answered. */

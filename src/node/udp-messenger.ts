@@ -4,7 +4,8 @@
  *
  * Peers are known by the address that a datagram comes from. Whoever else sends something is a
  * client, and may say what clients say. With a shared key, every datagram is sealed, and the
- * seal tells who sent it, wherever it comes from.
+ * seal tells who sent it, wherever it comes from. A datagram between servers names the
+ * cluster of its sender, and a server that means another one is not believed.
  */
 import type { KeyObject } from 'node:crypto';
 import type { Socket } from 'node:dgram';
@@ -70,6 +71,8 @@ export interface MessengerOptions {
 
 /** Whoever gets what arrives: a replica. */
 export interface Receiver {
+  /** What it calls its cluster. */
+  readonly cluster: string;
   receive(from: Uid, message: PeerMessage): void;
   receiveFromClient(client: ClientAddress, message: ClientMessage): void;
 }
@@ -158,7 +161,7 @@ export class UdpMessenger implements Messenger {
     if (this.#isClosed) return;
     this.#seq += 1;
     const seq = this.#seq;
-    const bytes = encodeDatagram(seq, message);
+    const bytes = encodeDatagram(seq, message, this.#receiver?.cluster);
     this.#turns.trace({ event: 'send', to, seq, message });
 
     const dropped = to.filter(() => Math.random() < this.#faults.drop);
@@ -329,7 +332,7 @@ export class UdpMessenger implements Messenger {
     });
     if ('rejected' in opened) return this.#reject(owner ?? address, opened.rejected);
     if ('answers' in opened) return this.#sendBack(source, opened.answers);
-    const decoded = decodeDatagram(opened.body, this.#uids);
+    const decoded = decodeDatagram(opened.body, this.#uids, receiver.cluster);
     if ('rejected' in decoded) return this.#reject(owner ?? address, decoded.rejected);
 
     const { seq, message } = decoded;

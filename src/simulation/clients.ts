@@ -193,7 +193,7 @@ class Client {
     if (asking === undefined) return;
     const call = this.#world.nowMs;
     this.#asked = { asking, call };
-    this.#session.ask(asking.question, asking.options, (outcome) => {
+    this.#session.inquire(asking.question, asking.options, (outcome) => {
       this.#asked = null;
       this.#ended(asking, call, outcome);
       this.#next();

@@ -46,6 +46,9 @@ export const SITUATIONS = [
   'no quorum running',
   'nobody running',
   'a failed save',
+  'a lost disk',
+  'a lost disk lost again',
+  'a vote that has come back',
   ...CRASH_POINTS.map((point) => `a crash: ${point}` as const),
   'a clean stop',
   'a restart with other layers',
@@ -122,6 +125,7 @@ export class Situations {
   /** The chain before each instance that somebody has come to. */
   readonly #chains = new Map<number, ChainState>();
   #lastMaster: Uid | null = null;
+  readonly #withoutVote = new Set<Uid>();
   /** Who was master when a request was first heard of. */
   readonly #firstMasters = new Map<RequestId, Uid | null>();
   /** The values of requests that took effect. */
@@ -188,6 +192,8 @@ export class Situations {
         return this.#end(event, server);
       case 'lease':
         return this.#lease(event, server);
+      case 'rejoin':
+        return this.#rejoin(event);
       default:
         return this.#others(event);
     }
@@ -388,10 +394,24 @@ export class Situations {
     server.reignsUntil = 0;
     if (event.event === 'stop') this.#reached('a clean stop');
     if (event.event === 'fail') this.#reached('a failed save');
-    if (event.event === 'crash') this.#reached(`a crash: ${event.where}` as Situation);
+    if (event.event === 'crash') this.#crash(event);
     const running = [...this.#known.values()].filter(({ isRunning }) => isRunning).length;
     if (running === this.#quorum - 1) this.#reached('no quorum running');
     if (running === 0) this.#reached('nobody running');
+  }
+
+  #crash({ where, lost, server }: TraceEvent & { event: 'crash' }): void {
+    this.#reached(`a crash: ${where}` as Situation);
+    if (lost !== 'disk') return;
+    this.#reached('a lost disk');
+    if (this.#withoutVote.has(server)) this.#reached('a lost disk lost again');
+    this.#withoutVote.add(server);
+  }
+
+  #rejoin({ what, server }: TraceEvent & { event: 'rejoin' }): void {
+    if (what !== 'voting') return;
+    this.#withoutVote.delete(server);
+    this.#reached('a vote that has come back');
   }
 
   #lease(event: TraceEvent & { event: 'lease' }, server: Known): void {

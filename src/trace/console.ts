@@ -50,6 +50,8 @@ const CONSEQUENCES: Readonly<Record<Message['type'], readonly TraceEvent['event'
   accepted: ['count', 'chosen', 'ignore'],
   sync_request: ['ignore'],
   catchup: ['advance', 'ignore'],
+  rejoin_request: ['ignore'],
+  rejoin_answer: ['rejoin', 'ignore'],
   request: ['update', 'ignore'],
   read: ['ignore'],
   reach: ['ignore'],
@@ -211,6 +213,7 @@ export class ConsoleLines {
 
   #directionOf(event: TraceEvent): string {
     if (event.event === 'fail' || event.event === 'crash') return '✗';
+    if (event.event === 'differs') return `←${event.from}`;
     if (event.event !== 'reject') return '·';
     return this.#options.uids.includes(event.from) ? `←${event.from}` : '←?';
   }

@@ -77,6 +77,8 @@ export type Decision =
       readonly count: number;
       readonly servers: number;
     }
+  /** Another server is in the same instance, with another state: one of the two is wrong. */
+  | { readonly event: 'differs'; readonly from: Uid; readonly instanceNumber: number }
   /** It moved on: to the next instance by `link`, or by catch-up over all between to `chain`. */
   | {
       readonly event: 'advance';
@@ -125,6 +127,18 @@ export type Decision =
       readonly holder: Uid | null;
       readonly instanceNumber: number;
       readonly lastsMs: number;
+    }
+  /**
+   * It has lost its votes. `asking`: it asks others which instance is open at theirs. `counting`:
+   * so many `answers`, too few. `waiting`: until instance `votesFrom`. `voting`: it is there.
+   */
+  | {
+      readonly event: 'rejoin';
+      readonly what: 'asking' | 'counting' | 'waiting' | 'voting';
+      readonly instanceNumber: number;
+      readonly votesFrom: number | null;
+      readonly answers: number;
+      readonly quorum: number;
     };
 
 /** What happens between a replica and its world, traced by the world. */
@@ -169,6 +183,8 @@ export type WorldEvent =
   | ({
       readonly event: 'save';
       readonly instanceNumber: number;
+      /** From which instance on it has a vote; null: it does not know yet. */
+      readonly votesFrom: number | null;
       readonly digest: string;
     } & AcceptorState<Link>)
   /** Its trace was begun anew while it ran on: all before is in another file, or in none. */
@@ -188,8 +204,11 @@ export type WorldEvent =
       readonly lost: DiskLoss | null;
     };
 
-/** `save`: the latest, which was not yet synced to its end. `file`: all that was in the file. */
-export type DiskLoss = 'nothing' | 'save' | 'file';
+/**
+ * `save`: the latest, which was not yet synced to its end. `file`: all that was in the file.
+ * `disk`: the file itself.
+ */
+export type DiskLoss = 'nothing' | 'save' | 'file' | 'disk';
 
 /** Who, when (milliseconds), and in which turn of that server. */
 export interface Stamp {
@@ -202,7 +221,7 @@ export type TraceEvent = Stamp & (Decision | WorldEvent);
 
 /** What is traced when this state is durable. */
 export function savedEvent(state: ServerState): WorldEvent {
-  const { instanceNumber, promisedId, acceptedId, acceptedValue } = state;
-  const digest = digestOf(state);
-  return { event: 'save', instanceNumber, promisedId, acceptedId, acceptedValue, digest };
+  const { instanceNumber, votesFrom, promisedId, acceptedId, acceptedValue } = state;
+  const acceptor = { promisedId, acceptedId, acceptedValue };
+  return { event: 'save', instanceNumber, votesFrom, digest: digestOf(state), ...acceptor };
 }

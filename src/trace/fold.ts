@@ -29,8 +29,8 @@ export class Beginning {
       this.#state = { ...this.#state, instanceNumber, ...chain, ...UNTOUCHED };
     }
     if (event.event !== 'save') return;
-    const { promisedId, acceptedId, acceptedValue } = event;
-    this.#state = { ...this.#state, promisedId, acceptedId, acceptedValue };
+    const { votesFrom, promisedId, acceptedId, acceptedValue } = event;
+    this.#state = { ...this.#state, votesFrom, promisedId, acceptedId, acceptedValue };
   }
 
   /** The first event of a trace that begins now; null if the server has not started yet. */

@@ -6,6 +6,7 @@ import type { Uid } from '../composable-paxos.ts';
 import {
   CHAIN_FIELDS,
   type Check,
+  CLIENT_TYPES,
   type Fields,
   isBoolean,
   isCount,
@@ -16,8 +17,9 @@ import {
   isStoredNumber,
   isUid,
   isValue,
-  type Message,
+  MESSAGE_TYPES,
   orNull,
+  REPLY_TYPES,
   wrongField,
   wrongMessage,
   wrongStateField,
@@ -60,28 +62,14 @@ const isRight =
 const { instanceNumber: _, ...chainFields } = CHAIN_FIELDS;
 const isChain = isRight((value, uids) => wrongField(value, chainFields, uids));
 
-const PEER_TYPES: readonly Message['type'][] = [
-  'prepare',
-  'promise',
-  'nack',
-  'accept',
-  'accepted',
-  'sync_request',
-  'catchup',
-];
-const CLIENT_TYPES: readonly Message['type'][] = ['propose', 'request', 'read', 'status', 'reach'];
-const REPLY_TYPES: readonly Message['type'][] = [
-  'chosen',
-  'value',
-  'reached',
-  'refused',
-  'status_report',
-];
+const PEER_TYPES = MESSAGE_TYPES.filter(
+  (type) => !CLIENT_TYPES.has(type) && !REPLY_TYPES.has(type),
+);
 
 const isMessageOf =
-  (types: readonly Message['type'][]): Check =>
+  (types: Iterable<string>): Check =>
   (value, uids) =>
-    wrongMessage(value, types, uids) === null;
+    wrongMessage(value, [...types], uids) === null;
 
 const aboutInstance = { instanceNumber: isStoredNumber };
 const aboutProposal = { ...aboutInstance, proposalId: isStoredId };
@@ -119,6 +107,7 @@ const FIELDS: {
     chain: orNull(isChain),
     digest: isDigest,
   },
+  differs: { ...aboutInstance, from: isUid },
   refused: { ...aboutProposal, from: isUid, promisedId: isStoredId },
   backoff: { ...aboutInstance, delayMs: isMs },
   ignore: { ...aboutInstance, why: isText },
@@ -137,6 +126,13 @@ const FIELDS: {
     holder: orNull(isUid),
     lastsMs: isMs,
   },
+  rejoin: {
+    ...aboutInstance,
+    what: isOneOf('asking', 'counting', 'waiting', 'voting'),
+    votesFrom: orNull(isCount),
+    answers: isCount,
+    quorum: isCount,
+  },
   send: { to: isUids, seq: isCount, message: isMessageOf(PEER_TYPES) },
   reply: { to: isText, seq: isCount, message: isMessageOf(REPLY_TYPES) },
   receive: {
@@ -147,9 +143,9 @@ const FIELDS: {
   reject: { from: isText, why: isText },
   address: { peer: isUid, address: orNull(isText), why: isText },
   lost: { to: isListOf(isUid), seq: isCount, why: isText },
-  save: { ...aboutInstance, ...acceptor, digest: isDigest },
+  save: { ...aboutInstance, votesFrom: orNull(isCount), ...acceptor, digest: isDigest },
   fail: { why: isText },
-  crash: { where: isText, lost: orNull(isOneOf('nothing', 'save', 'file')) },
+  crash: { where: isText, lost: orNull(isOneOf('nothing', 'save', 'file', 'disk')) },
 };
 
 const GUARDS: ReadonlyMap<string, Fields> = new Map<string, Fields>(Object.entries(FIELDS));

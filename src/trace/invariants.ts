@@ -170,6 +170,8 @@ interface Round {
 /** What a disk holds, as far as it must be compared. */
 interface Durable extends AcceptorState<Link> {
   readonly instanceNumber: number;
+  /** From here on it has a vote; null: it does not know yet. */
+  readonly votesFrom: number | null;
   /** Of the chain. */
   readonly digest: string;
 }
@@ -216,7 +218,7 @@ class Server {
   /** The places of its latest start and of its latest event among all events. */
   startedAt = 0;
   lastSeenAt = 0;
-  durable: Durable = { instanceNumber: 1, digest: DIGEST_OF_EMPTY, ...UNTOUCHED };
+  durable: Durable = { instanceNumber: 1, votesFrom: 1, digest: DIGEST_OF_EMPTY, ...UNTOUCHED };
   /** Where it is in memory, which the disk follows. */
   instanceNumber = 1;
   chain: ChainState = EMPTY_CHAIN;
@@ -228,6 +230,8 @@ class Server {
   resumedIn = 0;
   /** What is common to all ids of links that it has made in this life; null: it made none. */
   run: string | null = null;
+  /** The last instance in which it promised or accepted anything, in any of its lives. */
+  votedUpTo = 0;
   /** The instance that the latest catch-up told it of. */
   caughtUpTo = 0;
   /** The round in which it is free to propose what it wants, and not master. */
@@ -387,21 +391,25 @@ export class Invariants {
 
   #start(server: Server, event: EventOf<'start'>): Violation | null {
     const { state } = event;
-    const before = server.durable;
+    // A lost disk is allowed to have gone back, since its server has no vote.
+    const isLost = state.votesFrom === null && state.instanceNumber === 1;
+    const known = server.durable;
     if (!server.hasStarted) this.#adopt(state);
     this.#begin(server, event);
+    const before = isLost ? server.durable : known;
     server.waiting = 0;
     server.run = null;
     this.#forgetOldInstances();
     return (
       this.#checkState(before, server.durable, state, event) ??
+      this.#checkVotes(server, known, event) ??
       // What is on the disk was accepted, even if a crash came before it could be told.
       this.#count(server, state.instanceNumber, state.acceptedId, state.acceptedValue, event)
     );
   }
 
   #begin(server: Server, { state, layers }: EventOf<'start'> | EventOf<'resume'>): void {
-    const { instanceNumber, promisedId, acceptedId, acceptedValue } = state;
+    const { instanceNumber, votesFrom, promisedId, acceptedId, acceptedValue } = state;
     this.#end(server);
     server.hasStarted = server.isRunning = true;
     server.startedAt = this.#eventsSeen;
@@ -410,6 +418,7 @@ export class Invariants {
     server.digest = digestOf(state);
     server.durable = {
       instanceNumber,
+      votesFrom,
       digest: server.digest,
       promisedId,
       acceptedId,
@@ -470,14 +479,35 @@ export class Invariants {
   }
 
   #save(server: Server, event: EventOf<'save'>): Violation | null {
-    const { instanceNumber, promisedId, acceptedId, acceptedValue, digest } = event;
+    const { instanceNumber, votesFrom, promisedId, acceptedId, acceptedValue, digest } = event;
     const before = server.durable;
-    server.durable = { instanceNumber, promisedId, acceptedId, acceptedValue, digest };
+    const acceptor = { promisedId, acceptedId, acceptedValue };
+    server.durable = { instanceNumber, votesFrom, digest, ...acceptor };
     if (instanceNumber !== server.instanceNumber) {
       const where = `at instance ${server.instanceNumber}`;
       return violated(7, event, `it is ${where}, and the disk says ${instanceNumber}`);
     }
-    return this.#checkState(before, server.durable, null, event);
+    return (
+      this.#checkState(before, server.durable, null, event) ??
+      this.#checkVotes(server, before, event)
+    );
+  }
+
+  /** A server that has lost its votes gets them back where it has never voted. */
+  #checkVotes(server: Server, before: Durable, event: TraceEvent): Violation | null {
+    const { votesFrom, instanceNumber, promisedId } = server.durable;
+    if (promisedId !== null) server.votedUpTo = Math.max(server.votedUpTo, instanceNumber);
+    if (votesFrom === before.votesFrom || votesFrom === null) return null;
+    if (votesFrom > server.votedUpTo) return null;
+    const where = `in instance ${server.votedUpTo}`;
+    return violated(5, event, `it will vote from ${votesFrom} on, and has voted ${where} before`);
+  }
+
+  /** Where it has no vote it says nothing. */
+  #checkMayVote({ durable }: Server, instanceNumber: number, event: TraceEvent): Violation | null {
+    const { votesFrom } = durable;
+    if (votesFrom !== null && votesFrom <= instanceNumber) return null;
+    return violated(5, event, `it has lost its votes, and votes in instance ${instanceNumber}`);
   }
 
   /** The disk held `before`, and now it holds `now`: of this chain, if that is known. */
@@ -588,13 +618,17 @@ export class Invariants {
     const isOlder =
       instanceNumber === durable.instanceNumber &&
       compareProposalIds(proposalId, durable.promisedId) < 0;
+    const violation = this.#checkMayVote(server, instanceNumber, event);
+    if (violation !== null) return violation;
     if (isOlder) return violated(5, event, `it has promised ${show(durable.promisedId)} before`);
     return to === uid ? this.#beginRound(server, instanceNumber, proposalId, event) : null;
   }
 
   #accept(server: Server, event: EventOf<'accept'>): Violation | null {
     const { from, instanceNumber, proposalId, value: link } = event;
-    const violation = this.#count(server, instanceNumber, proposalId, link, event);
+    const violation =
+      this.#checkMayVote(server, instanceNumber, event) ??
+      this.#count(server, instanceNumber, proposalId, link, event);
     if (violation !== null || from !== server.uid) return violation;
     // With others around it has asked them before.
     const isAlone = this.#servers.size === 1;
@@ -830,7 +864,9 @@ export class Invariants {
 
   #lead(server: Server, event: EventOf<'lead'>): Violation | null {
     const { instanceNumber, proposalId: id, bound, at } = event;
-    const usesLeases = server.hasLeases || this.#masterBeside(server) !== null;
+    // Servers of two modes refuse each other. One without leases may go on while nobody is master.
+    const isBeside = this.#masterBeside(server) !== null && this.#hasMaster(at);
+    const usesLeases = server.hasLeases || isBeside;
     const isEntitled =
       !usesLeases || bound !== null || at <= server.masterAtMostUntilMs || server.mayOverstay;
     server.unentitledRound = isEntitled ? null : id;
@@ -900,6 +936,10 @@ export class Invariants {
       if (other.isRunning && other.hasLeases && other.lastSeenAt > server.startedAt) return other;
     }
     return null;
+  }
+
+  #hasMaster(atMs: number): boolean {
+    return [...this.#servers.values()].some((one) => one.isRunning && one.masterUntilMs > atMs);
   }
 
   /** All servers have leases, or none has. */

@@ -3,7 +3,7 @@
  */
 import { isUpdate, type Link } from '../chain.ts';
 import { type ProposalId, quorumOf } from '../composable-paxos.ts';
-import type { Message, PeerMessage, Reply } from '../messages.ts';
+import { type Message, NOT_BELIEVED, type PeerMessage, type Reply } from '../messages.ts';
 import type { TraceEvent } from './events.ts';
 
 /** `quorum`: something is reached. `dim`: it came too late to matter. */
@@ -101,6 +101,8 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
       return sayChosen(event);
     case 'advance':
       return sayAdvance(event);
+    case 'differs':
+      return about('differs', event, { before: 'one of us has a wrong state' }, 'trouble');
     case 'refused':
       return sayRefused(event);
     case 'backoff':
@@ -113,6 +115,8 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
       return sayUpdate(event, occasion);
     case 'lease':
       return sayLease(event);
+    case 'rejoin':
+      return sayRejoin(event);
     case 'reject':
       return sayReject(event);
     case 'address': {
@@ -148,6 +152,8 @@ const CHATTER: ReadonlySet<Message['type']> = new Set([
 const VERBS: Partial<Record<Message['type'], string>> = {
   catchup: 'catch-up',
   sync_request: 'sync',
+  rejoin_request: 'rejoin',
+  rejoin_answer: 'open',
   chosen: 'answer',
   value: 'answer',
   reached: 'answer',
@@ -233,6 +239,10 @@ function sentWords(message: PeerMessage, isBound: boolean): { words: Words; mood
       return { words: { before: 'have I missed anything?' } };
     case 'catchup':
       return { words: { before: 'it is behind: ', ...currentValue(message.currentValue) } };
+    case 'rejoin_request':
+      return { words: { before: 'I have lost my votes: what is open at yours?' } };
+    case 'rejoin_answer':
+      return { words: { before: 'this instance is open here' } };
   }
 }
 
@@ -340,6 +350,9 @@ function sayIgnore(event: Event<'ignore'>, occasion: Occasion): Saying {
     return about('quiet', event, { before: `not now: ${event.why}` });
   }
   const message = sayMessage(occasion);
+  if (event.why.startsWith(NOT_BELIEVED)) {
+    return { ...message, words: { before: event.why }, mood: 'trouble', isChatter: false };
+  }
   const said = { ...message, words: { before: whyIgnored(event, message) }, mood: 'dim' } as const;
   if (occasion.type !== 'catchup') return said;
   return { ...said, words: { before: `late: ${event.why}` }, isChatter: false };
@@ -348,7 +361,7 @@ function sayIgnore(event: Event<'ignore'>, occasion: Occasion): Saying {
 /** `event.instanceNumber` is the instance that is open here. */
 function whyIgnored({ instanceNumber: open, why }: Event<'ignore'>, message: Saying): string {
   const instanceNumber = message.instanceNumber ?? open;
-  if (message.isChatter) return why;
+  if (message.isChatter || message.verb === VERBS.rejoin_answer) return why;
   if (instanceNumber > open) return `I am behind: my open instance is #${open}`;
   const isAnswer = message.verb === 'promise' || message.verb === 'nack';
   return instanceNumber < open || isAnswer ? `late: ${why}` : `no answer: ${why}`;
@@ -402,6 +415,25 @@ function leaseWords({ server, what, holder, lastsMs }: Event<'lease'>): string {
   }
 }
 
+function sayRejoin(event: Event<'rejoin'>): Saying {
+  const { what, votesFrom, answers, quorum } = event;
+  switch (what) {
+    case 'asking':
+      return about(
+        'rejoin',
+        event,
+        { before: 'I have lost my votes: I listen, and ask' },
+        'trouble',
+      );
+    case 'counting':
+      return about('rejoin', event, { before: `${answers} of the ${quorum} others that I need` });
+    case 'waiting':
+      return about('rejoin', event, { before: `I shall vote from #${votesFrom} on` });
+    case 'voting':
+      return about('rejoin', event, { before: 'I have a VOTE again' }, 'quorum');
+  }
+}
+
 function saySave({ instanceNumber, promisedId, acceptedId }: Event<'save'>): Saying {
   const promised = `promised ${promisedId === null ? 'nothing' : formatId(promisedId)}`;
   const accepted = `accepted ${acceptedId === null ? 'nothing' : formatId(acceptedId)}`;
@@ -426,6 +458,7 @@ const LOSSES = {
   nothing: 'power cut: memory lost, disk kept',
   save: 'power cut: memory, latest save lost',
   file: 'power cut: memory, whole file lost',
+  disk: 'memory and disk are lost',
 } as const;
 
 /** What a value of the chain is called: a text in quotes, or what happens to the lease. */

@@ -1,7 +1,7 @@
 /** What `client.ts` can do: fire a value, wait for one, read, ask servers how they are. */
 import { randomInt } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import type { Options, Question } from '../../client-session.ts';
+import type { Inquiry, Options } from '../../client-session.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import type { StatusReply } from '../../messages.ts';
 import { Asker } from '../../node/client-asker.ts';
@@ -115,7 +115,7 @@ class Client {
     return this.#ask({ type: 'transfer', to }, true, `${to} is not master yet`);
   }
 
-  async #ask(question: Question, mayMove: boolean, ifUnknown: string): Promise<string> {
+  async #ask(question: Inquiry, mayMove: boolean, ifUnknown: string): Promise<string> {
     const { timeoutMs } = this.#options;
     const ended = await this.#asker.ask(question, this.#from(mayMove, timeoutMs));
     this.#waiting.clear();

@@ -14,12 +14,22 @@ import {
 import type { AcceptorState, Uid } from '../../composable-paxos.ts';
 import type { ClientAddress, Clock, Environment, Messenger, Timer } from '../../environment.ts';
 import { HOLDER_WINDOW_MS, LOOK_EVERY_MS, type MasterLeases } from '../../master-strategy.ts';
-import type { Accept, Accepted, ClientMessage, Prepare, Question, Reply } from '../../messages.ts';
+import {
+  type Accept,
+  type Accepted,
+  type ClientMessage,
+  clusterName,
+  type PeerMessage,
+  type Prepare,
+  type Question,
+  type Reply,
+} from '../../messages.ts';
+import { type Rejoin, safeInstance } from '../../rejoin-strategy.ts';
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
 import { CatchUp } from '../../sync-strategy.ts';
 import type { UpdateQueue } from '../../update-queue.ts';
-import type { SaveStep } from '../disk.ts';
+import type { Skippable } from '../disk.ts';
 import type { ReplicaClass } from '../machine.ts';
 import { MasterReplica, PlainReplica } from '../replicas.ts';
 import type { Fault } from '../schedule.ts';
@@ -41,7 +51,7 @@ export interface Break {
   /** The faults that bring it out; null: any mix does. */
   readonly faults: readonly Fault[] | null;
   readonly replicaClass: ReplicaClass;
-  readonly skippedSaveSteps: readonly SaveStep[];
+  readonly skippedSaveSteps: readonly Skippable[];
 }
 
 /** The right replica with other roles, or in another world. */
@@ -98,8 +108,17 @@ function LeaseFromTheAttempt<TBase extends Constructor<MasterLeases>>(Base: TBas
 /** Takes a lease of which it does not know the age for no lease at all. */
 function UnknownLeaseIsFree<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   return class UnknownLeaseIsFree extends Base {
-    protected override bind(link: Link | null): void {
-      if (link !== null) super.bind(link);
+    /** True while a lease is learned by the link that grants it, and so just when it is granted. */
+    #isFresh = false;
+
+    protected override advanced(link: Link | null): void {
+      this.#isFresh = link !== null;
+      super.advanced(link);
+      this.#isFresh = false;
+    }
+
+    protected override bind(): void {
+      if (this.#isFresh) super.bind();
     }
   };
 }
@@ -352,6 +371,33 @@ function AnybodyAnswers<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   };
 }
 
+/** Says of which cluster it is, but not that it has leases. */
+function ModeUnsaid<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class ModeUnsaid extends Base {
+    override get cluster(): string {
+      return clusterName(this.uids, false);
+    }
+  };
+}
+
+/** Believes every number of a proposal, however far above all that was seen. */
+function BelievesEveryNumber<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class BelievesEveryNumber extends Base {
+    protected override leapsTooFar(message: PeerMessage): boolean {
+      return message.type === 'catchup' && super.leapsTooFar(message);
+    }
+  };
+}
+
+/** Jumps to every instance, however far ahead. */
+function BelievesEveryInstance<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class BelievesEveryInstance extends Base {
+    protected override leapsTooFar(message: PeerMessage): boolean {
+      return message.type !== 'catchup' && super.leapsTooFar(message);
+    }
+  };
+}
+
 /** Takes it for a sign of progress when somebody says the same thing once more. */
 function RepetitionIsNews<TBase extends Constructor<BackoffResolution>>(Base: TBase) {
   return class RepetitionIsNews extends Base {
@@ -370,6 +416,44 @@ function RepetitionIsNews<TBase extends Constructor<BackoffResolution>>(Base: TB
       super.receiveAccepted(from, message);
     }
   };
+}
+
+/** Has lost its disk, and votes all the same. */
+function Amnesia<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class Amnesia extends Base {
+    override get votes(): boolean {
+      return true;
+    }
+  };
+}
+
+/** Believes one server less than a quorum. */
+function AsksTooFew<TBase extends Constructor<Rejoin>>(Base: TBase) {
+  return class AsksTooFew extends Base {
+    protected override safeInstance(opened: readonly number[]): number | null {
+      return safeInstance(opened, this.quorum - 1);
+    }
+  };
+}
+
+/** Counts itself among those who know. */
+function AsksItself<TBase extends Constructor<Rejoin>>(Base: TBase) {
+  return class AsksItself extends Base {
+    protected override safeInstance(opened: readonly number[]): number | null {
+      return super.safeInstance([...opened, this.instanceNumber]);
+    }
+  };
+}
+
+/** Votes already so many instances before the first safe one. */
+function votesTooSoon(by: number) {
+  return <TBase extends Constructor<Rejoin>>(Base: TBase) =>
+    class VotesTooSoon extends Base {
+      protected override safeInstance(opened: readonly number[]): number | null {
+        const safe = super.safeInstance(opened);
+        return safe === null ? null : safe - by;
+      }
+    };
 }
 
 const SOUND_REST = {
@@ -545,6 +629,46 @@ const LAYER_BREAKS: readonly Break[] = [
   },
   {
     ...SOUND_REST,
+    name: 'amnesia',
+    breaks: 'a server that has lost its disk votes as if it had not',
+    invariants: [5],
+    faults: ['lost disks'],
+    replicaClass: class BrokenReplica extends Amnesia(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'asks-too-few',
+    breaks: 'a server that has lost its disk asks one of the others less than a quorum',
+    invariants: [5],
+    faults: ['lost disks', 'cuts', 'loss'],
+    replicaClass: class BrokenReplica extends AsksTooFew(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'asks-itself',
+    breaks: 'a server that has lost its disk counts itself in the quorum that it asks',
+    invariants: [5],
+    faults: ['lost disks', 'cuts', 'loss'],
+    replicaClass: class BrokenReplica extends AsksItself(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'votes-in-that-too',
+    breaks: 'after a lost disk a server votes in the highest instance, too, that it was told of',
+    invariants: [5],
+    faults: ['lost disks', 'loss'],
+    replicaClass: class BrokenReplica extends votesTooSoon(2)(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'votes-in-the-next',
+    breaks: 'after a lost disk a server votes in the instance after that, too',
+    invariants: [5],
+    faults: ['lost disks', 'delay', 'loss'],
+    replicaClass: class BrokenReplica extends votesTooSoon(1)(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
     name: 'no-directory-sync',
     breaks: 'the directory is not fsynced after the rename, so that a power cut undoes it',
     invariants: [6],
@@ -557,11 +681,46 @@ const LAYER_BREAKS: readonly Break[] = [
     invariants: [6],
     skippedSaveSteps: ['sync'],
   },
+  {
+    ...SOUND_REST,
+    name: 'no-checksum',
+    breaks: 'a state file is believed, although it is not what was saved',
+    invariants: [5, 11],
+    faults: ['bit flips'],
+    skippedSaveSteps: ['checksum'],
+  },
+  {
+    ...SOUND_REST,
+    name: 'mode-unsaid',
+    breaks: 'servers with leases and servers without them believe each other',
+    invariants: [8, 9],
+    leases: true,
+    faults: ['mixed flags', 'cuts'],
+    replicaClass: class BrokenReplica extends ModeUnsaid(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'every-number',
+    breaks: 'a number is believed, however far above all that was seen in its instance',
+    invariants: [10],
+    faults: ['forgeries'],
+    replicaClass: class BrokenReplica extends BelievesEveryNumber(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'every-instance',
+    breaks: 'a replica jumps to every instance, however far ahead of its own',
+    invariants: [2],
+    faults: ['forgeries'],
+    replicaClass: class BrokenReplica extends BelievesEveryInstance(PlainReplica) {},
+  },
 ];
 
 /** It takes two accepted values that are told in the wrong order, and so many that accept. */
 const BROUGHT_OUT_BY: Readonly<Record<string, Partial<Break>>> = {
   'first-value': { servers: 7, faults: ['loss', 'delay', 'duplication'] },
+  // After a crash the state file itself would be refused, which shows it, too.
+  'lax-acceptor': { faults: ['loss', 'delay'] },
 };
 
 /** All breaks that a simulated cluster can be given, by name. */

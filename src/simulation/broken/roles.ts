@@ -47,7 +47,7 @@ export const SOUND: Rules = {
 
 /** Never says no, whatever it has promised. */
 class CarelessAcceptor extends Acceptor<Link> {
-  protected override refuses(): boolean {
+  protected override isBelowPromise(): boolean {
     return false;
   }
 }

@@ -132,10 +132,9 @@ class DeviantRun {
     for (const uid of uids) this.#world.machine(uid).start();
     while (this.#world.nowMs < calmMs) this.#ordinary(calmMs);
     for (const [index, uid] of askedFirst.entries()) {
-      this.#world.machine(uid ?? this.#master()).receive(null, 0, {
-        type: 'propose',
-        value: `v${index + 1}`,
-      });
+      const message = { type: 'propose', value: `v${index + 1}` } as const;
+      const to = uid ?? this.#master();
+      this.#world.machine(to).receive({ from: null, to, seq: 0, message });
     }
     for (let step = 0; step < steps && this.#violation === null; step += 1) this.#step(step);
     this.#getLevel();
