@@ -241,8 +241,8 @@ suite('npm run cluster', { concurrency: true }, () => {
   test('Ctrl-C ends its servers in good order, even while somebody waits', async (t) => {
     const directory = temporaryDirectory(t);
     const session = startCluster(t, '--directory', directory, '-n', '3');
-    session.type('kill B\nkill C\nset A hello\n');
-    await session.says(/A ←cl {2}reach/);
+    session.type('cut A\nset A hello\n');
+    await session.says(/A ←cl {2}request/);
     session.signal('SIGINT');
     assert.equal(await session.closed, 0, session.text);
     const events = new TraceReader(join(directory, 'A.ndjson')).read();

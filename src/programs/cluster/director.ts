@@ -1,5 +1,5 @@
 /** Does what is typed at the prompt of a cluster, and says what came of it. */
-import type { Options, Question } from '../../client-session.ts';
+import type { Inquiry, Options } from '../../client-session.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import { Asker } from '../../node/client-asker.ts';
 import { ClientNetwork } from '../../node/client-network.ts';
@@ -104,15 +104,15 @@ export class Director {
   }
 
   async #set(server: Uid, value: string): Promise<void> {
-    const question = { type: 'request', value } as const;
+    const inquiry = { type: 'request', value } as const;
     const options = { server, timeoutMs: TIMEOUT_MS, mayMove: true };
-    this.#tell(`${value}: ${await this.#ask(question, options, sayUnknownFate(value))}`);
+    this.#tell(`${value}: ${await this.#ask(inquiry, options, sayUnknownFate(value))}`);
   }
 
   async #read(server: Uid, isLocal: boolean): Promise<void> {
-    const question = { type: 'read', isLocal } as const;
+    const inquiry = { type: 'read', isLocal } as const;
     const options = { server, timeoutMs: TIMEOUT_MS, mayMove: !isLocal };
-    this.#tell(await this.#ask(question, options, 'the value is unknown'));
+    this.#tell(await this.#ask(inquiry, options, 'the value is unknown'));
   }
 
   async #status(uids: readonly Uid[]): Promise<void> {
@@ -129,17 +129,17 @@ export class Director {
     }
   }
 
-  async #ask(question: Question, options: Options, ifUnknown: string): Promise<string> {
-    const ended = await this.#outcomeOf(question, options);
+  async #ask(inquiry: Inquiry, options: Options, ifUnknown: string): Promise<string> {
+    const ended = await this.#outcomeOf(inquiry, options);
     if (ended.outcome === 'answered') return sayAnswer(ended.server, ended.reply);
     if (ended.outcome === 'not asked') return 'no server has answered: nothing was asked for';
     return `after ${options.timeoutMs} ms ${ifUnknown} (${ended.lastWord})`;
   }
 
-  async #outcomeOf(question: Question, options: Options): ReturnType<Asker['ask']> {
+  async #outcomeOf(inquiry: Inquiry, options: Options): ReturnType<Asker['ask']> {
     const asker = this.#idle.pop() ?? new Asker(this.#network);
     this.#asking.add(asker);
-    const outcome = await asker.ask(question, options);
+    const outcome = await asker.ask(inquiry, options);
     this.#asking.delete(asker);
     this.#idle.push(asker);
     return outcome;
