@@ -138,9 +138,9 @@ suite('The live page in a browser', { skip }, () => {
     const events = simulatedEvents(3, 60);
     const show = await Show.open(t, 600);
     await show.take(events.slice(0, 590));
-    const places = `[...document.querySelectorAll('#rows text')].map((it) =>
-      [it.lastChild.textContent, Math.round(it.getBoundingClientRect().top)]).filter(([text, top]) =>
-      top > 100 && top < 500 && text.length > 20)`;
+    const places = `[...document.querySelectorAll('#rows text')]
+      .map((it) => [it.lastChild.textContent, Math.round(it.getBoundingClientRect().top)])
+      .filter(([text, top]) => top > 100 && top < 500 && text.length > 20)`;
     await show.page.evaluate(`window.scrollTo(0, document.documentElement.scrollHeight * 0.75)`);
     await show.page.locator('#newest').waitFor();
     const seen = await show.page.evaluate<[string, number][]>(places);

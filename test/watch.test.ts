@@ -299,7 +299,7 @@ suite('The server of a live page', () => {
     assert.equal((await ask(`${server.address}events`, { headers })).status, 403);
   });
 
-  test('sends everything, then what changes, and after an interruption what was missed', async (t) => {
+  test('sends everything, then what changes, and later what was missed', async (t) => {
     const server = await serverFor(t);
     server.show(viewWithoutRun('one'));
     const first = new Events(server.address);

@@ -1,4 +1,4 @@
-/** A server in a process of its own, in all its lives. It does not outlive the one that starts it. */
+/** A server in a process of its own, in all its lives. It does not outlive who starts it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
