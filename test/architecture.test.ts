@@ -7,6 +7,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { ClientAnswers } from '../src/client-answers.ts';
+import { Log } from '../src/log/log.ts';
+import { Store } from '../src/log/store.ts';
 import { MasterLeases } from '../src/master-strategy.ts';
 import { Rejoin } from '../src/rejoin-strategy.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
@@ -250,6 +252,12 @@ test('layers in a wrong order do not compile', () => {
     Rejoin(Driven),
     // @ts-expect-error nothing is below the base
     CatchUp(class {}),
+    // @ts-expect-error who keeps the links must hear who is behind
+    Log(ReplicatedValue),
+    // @ts-expect-error a store needs every link
+    Store(ClientAnswers(UpdateQueue(Driven))),
+    // @ts-expect-error a store has answers
+    Store(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))),
   ];
   const Queued = UpdateQueue(Driven);
   const right = [
