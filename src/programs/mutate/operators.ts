@@ -107,6 +107,9 @@ function swaps(code: string): readonly Edit[] {
   });
 }
 
+/** The beginning of a field of a class. */
+const DECLARES = /^(?:protected )?(?:readonly )?#?\w+!?: /;
+
 /** Every statement but a declaration, and but a block, is left out. */
 function withoutStatements(code: string): readonly Edit[] {
   const starts = code.matchAll(
@@ -114,6 +117,7 @@ function withoutStatements(code: string): readonly Edit[] {
   );
   return [...starts].flatMap(({ 0: word, index: start }) => {
     if (/^(?:const|let|export|import|type|override|protected|readonly|else)$/.test(word)) return [];
+    if (DECLARES.test(code.slice(start))) return [];
     const end = endOfStatement(code, start);
     return end === null ? [] : [{ start, end, by: '' }];
   });
@@ -126,7 +130,9 @@ function inAnotherOrder(code: string, text: string): readonly Edit[] {
     const middle = text.indexOf('\n', start) + 1;
     const end = text.indexOf('\n', middle) + 1;
     const [first, second] = [text.slice(start, middle), text.slice(middle, end)];
-    const isDeclared = [first, second].some((line) => /^ *(?:const|let|return|throw)\b/.test(line));
+    const isDeclared = [first, second].some((line) => {
+      return /^ *(?:const|let|return|throw)\b/.test(line) || DECLARES.test(line.trim());
+    });
     return isDeclared ? [] : [{ start, end: end - 1, by: `${second}${first.trimEnd()}` }];
   });
 }
