@@ -7,6 +7,7 @@ import { MAX_VALUE_BYTES, type Reply } from '../src/messages.ts';
 import { PlainReplica } from '../src/simulation/replicas.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
 import { MAX_WAITING, MAX_WAITING_BYTES } from '../src/update-queue.ts';
+import { OneReplica } from './one-replica.ts';
 
 type Update = Extract<TraceEvent, { event: 'update' }>;
 
@@ -180,6 +181,33 @@ suite('The queue ends', () => {
     const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
     scene.replica.receive('B', { type: 'promise', ...round, ...nothing });
     assert.deepEqual([ended, scene.replica.waiting], [1, 0]);
+  });
+
+  test('when all is given up', () => {
+    const scene = new Scene().submit('mine');
+    let ended = 0;
+    scene.replica.retire(() => {
+      ended += 1;
+    });
+    scene.replica.giveUpAll();
+    assert.equal(ended, 1);
+  });
+
+  test('for good: whoever is told of it cannot put anything in', () => {
+    const scene = new Scene();
+    scene.replica.retire(() => scene.submit('late'));
+    assert.deepEqual(scene.told('refused'), [['late', 0]]);
+  });
+
+  test('before the server says that it has stopped', () => {
+    const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+    one.replica.start();
+    one.replica.submit('mine');
+    one.replica.stop();
+    assert.deepEqual(
+      one.decisions.slice(-2).map(({ event }) => event),
+      ['update', 'stop'],
+    );
   });
 
   test('with a word to everybody, and without calling itself retired', () => {

@@ -104,7 +104,10 @@ export class Checks {
 
   /** What notices the mutant first, in words; null if nothing does. */
   async whoNotices(mutant: Mutant): Promise<string | null> {
-    const { text } = await this.#bundle(this.#quick.get(mutant.file) ?? [], mutant, 'cjs');
+    const names = this.#quick.get(mutant.file) ?? [];
+    const built = await this.#bundle(names, mutant, 'cjs').catch(() => null);
+    if (built === null) return 'it cannot be built';
+    const { text } = built;
     const mostMs = this.#isQuick ? QUICK_MS : ANY;
     const { fault } = await this.#judge({ script: text, costs: this.#costs, mostMs });
     if (fault !== null) return fault;

@@ -130,11 +130,20 @@ function inAnotherOrder(code: string, text: string): readonly Edit[] {
     const middle = text.indexOf('\n', start) + 1;
     const end = text.indexOf('\n', middle) + 1;
     const [first, second] = [text.slice(start, middle), text.slice(middle, end)];
-    const isDeclared = [first, second].some((line) => {
-      return /^ *(?:const|let|return|throw)\b/.test(line) || DECLARES.test(line.trim());
+    const lines = [first.trim(), second.trim()] as const;
+    if (areApart(...lines)) return [];
+    const isDeclared = lines.some((line) => {
+      return /^(?:const|let|return|throw)\b/.test(line) || DECLARES.test(line);
     });
     return isDeclared ? [] : [{ start, end: end - 1, by: `${second}${first.trimEnd()}` }];
   });
+}
+
+/** Two values that are kept, neither of which is made of the other one. */
+function areApart(first: string, second: string): boolean {
+  const [a, b] = [first, second].map((line) => /^([\w.#]+) = (.*);$/.exec(line));
+  if (a?.[1] === undefined || b?.[1] === undefined) return false;
+  return !a[2]?.includes(b[1]) && !b[2]?.includes(a[1]) && a[1] !== b[1];
 }
 
 /** Behind its semicolon; null if it has a block of its own. */
@@ -207,7 +216,8 @@ function choices(code: string): readonly Edit[] {
     let start = end;
     for (let depth = 0; start > 0; start -= 1) {
       const before = code.slice(Math.max(0, start - 8), start);
-      if (depth === 0 && /(?:[([{,;]|\s=|=>|\breturn)\s*$/.test(before)) break;
+      const isStart = /(?:[([{,;]|\s=|=>|\breturn)\s*$/.test(before) && code.charAt(start) !== '=';
+      if (depth === 0 && isStart) break;
       if (')]}'.includes(code.charAt(start - 1))) depth += 1;
       if ('([{'.includes(code.charAt(start - 1))) depth -= 1;
     }
