@@ -12,6 +12,7 @@ import type { ReplicaClass } from '../src/simulation/machine.ts';
 import { MasterReplica, PlainReplica } from '../src/simulation/replicas.ts';
 import { World } from '../src/simulation/world.ts';
 import { MAX_WAITING } from '../src/update-queue.ts';
+import { OneReplica } from './one-replica.ts';
 
 const CLIENT = 'ffffffffffffffff';
 const OTHER = '0123456789abcdef';
@@ -328,4 +329,25 @@ test('How far the chain is a server says at once, from memory', () => {
 test('That nobody knows any more is final', () => {
   const scene = new Scene({ forgottenUpTo: 99 }).hear(request);
   assert.match(JSON.stringify(scene.replies), /nobody knows any more.*"isFinal":true/);
+});
+
+test('A server tells how it is: for how long it has run, and whom it has heard, and when', () => {
+  const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+  one.nowMs = 1_000;
+  one.replica.start();
+  one.wait(200);
+  const proposalId = { number: 3, uid: 'B' };
+  const proposalValue = { update: 'x', id: 'B-00000001-1' };
+  one.replica.receive('B', { type: 'accept', instanceNumber: 1, proposalId, proposalValue });
+  one.wait(50);
+  one.replica.submit('y');
+  one.replica.receiveFromClient('a client', { type: 'status', requestId });
+  const { acceptedId, promisedId } = one.replica.acceptorState;
+  assert.deepEqual(one.replies, [
+    {
+      ...{ type: 'status_report', requestId, instanceNumber: 1, value: null },
+      ...{ promisedId, acceptedId, hasLeases: false, master: null, leaseLeftMs: 0, waiting: 1 },
+      ...{ uptimeMs: 250, heardMs: { B: 50, C: null } },
+    },
+  ]);
 });

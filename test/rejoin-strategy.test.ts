@@ -1,6 +1,7 @@
 /** A server that has lost its votes: what it asks, what it counts, and whom it answers. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { EMPTY_CHAIN } from '../src/chain.ts';
 import type { PeerMessage } from '../src/messages.ts';
 import { safeInstance } from '../src/rejoin-strategy.ts';
 import { PlainReplica } from '../src/simulation/replicas.ts';
@@ -93,10 +94,15 @@ suite('Who has lost its votes', () => {
     assert.equal(one.replica.acceptorState.promisedId, null);
   });
 
-  test('leaves no timer when it stops', () => {
-    const one = lost();
-    one.replica.stop();
-    assert.equal(one.timers.size, 0);
+  test('leaves no timer when it stops, even if its disk is full', () => {
+    for (const isDiskFull of [false, true]) {
+      const one = lost();
+      one.replica.receive('B', { type: 'catchup', instanceNumber: 3, ...EMPTY_CHAIN });
+      one.isDiskFull = isDiskFull;
+      if (isDiskFull) assert.throws(() => one.replica.stop(), /no space/);
+      else one.replica.stop();
+      assert.equal(one.timers.size, 0);
+    }
   });
 });
 

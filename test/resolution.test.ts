@@ -226,6 +226,20 @@ test('a replica that has stopped leaves no timer, whatever it was about', () => 
   }
 });
 
+test('even one whose disk is full at the end leaves none', () => {
+  for (const replicaClass of [PlainReplica, MasterReplica]) {
+    const one = new OneReplica(replicaClass, ['A', 'B', 'C']);
+    one.replica.start();
+    advance(one); // so that there is something to save
+    one.replica.receive('B', {
+      ...{ type: 'prepare', instanceNumber: 3, proposalId: { number: 2, uid: 'B' } },
+    });
+    one.isDiskFull = true;
+    assert.throws(() => one.replica.stop(), /no space/);
+    assert.equal(one.timers.size, 0, replicaClass.name);
+  }
+});
+
 /** A cluster in which every datagram takes so long, and what its servers trace. */
 function slowCluster(servers: number, oneWayMs: number, seed: number, replicaClass: ReplicaClass) {
   const uids = [...'ABCDEFGHI'].slice(0, servers);

@@ -139,12 +139,20 @@ function inAnotherOrder(code: string, text: string): readonly Edit[] {
   });
 }
 
-/** Two values that are kept, neither of which is made of the other one. */
+/**
+ * In whose order nothing lies: two values that are kept, neither of which is made of the other one;
+ * two guards; a word of what happens, before it or after it.
+ */
 function areApart(first: string, second: string): boolean {
+  if (IS_GUARD.test(first) && IS_GUARD.test(second)) return true;
+  if (IS_WORD.test(first) || IS_WORD.test(second)) return true;
   const [a, b] = [first, second].map((line) => /^([\w.#]+) = (.*);$/.exec(line));
   if (a?.[1] === undefined || b?.[1] === undefined) return false;
   return !a[2]?.includes(b[1]) && !b[2]?.includes(a[1]) && a[1] !== b[1];
 }
+
+const IS_GUARD = /^if .*\b(?:return|throw)\b/;
+const IS_WORD = /^this\.(?:#say|ignore|environment\.trace)\(/;
 
 /** Behind its semicolon; null if it has a block of its own. */
 function endOfStatement(code: string, start: number): number | null {
