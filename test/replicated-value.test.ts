@@ -27,7 +27,9 @@ test('a server that does not stop has it there a moment later', () => {
   const one = new OneReplica(PlainReplica, ['A']);
   one.replica.start();
   one.replica.submit('hello');
-  one.wait(100);
+  one.wait(99);
+  assert.equal(one.saved?.instanceNumber, 1);
+  one.wait(1);
   assert.equal(one.saved?.instanceNumber, 2);
 });
 
@@ -79,6 +81,60 @@ test('nothing is written that is on the disk already', () => {
   again.replica.start();
   again.replica.stop();
   assert.equal(again.saved, saved);
+});
+
+test('nor is it written again when a question is repeated', () => {
+  const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+  one.replica.start();
+  const proposalId = { number: 2, uid: 'B' };
+  one.replica.receive('B', { type: 'prepare', instanceNumber: 1, proposalId });
+  const { saved } = one;
+  assert.equal(saved?.promisedId, proposalId);
+  one.replica.receive('B', { type: 'prepare', instanceNumber: 1, proposalId });
+  assert.equal(one.saved, saved);
+});
+
+test('what could not be saved is not tried again at the end', () => {
+  const one = new OneReplica(PlainReplica, ['A']);
+  one.replica.start();
+  one.replica.submit('hello');
+  one.isDiskFull = true;
+  assert.throws(() => one.wait(100), /no space/);
+  one.replica.stop();
+});
+
+test('who is one of two speaks to the other one', () => {
+  const one = new OneReplica(PlainReplica, ['A', 'B']);
+  one.replica.start();
+  assert.deepEqual(
+    one.sent.map(({ type }) => type),
+    ['sync_request'],
+  );
+});
+
+test('without a layer for it a message is let be, with a word', () => {
+  const one = new OneReplica(ReplicatedValue as typeof PlainReplica, ['A', 'B', 'C']);
+  one.replica.start();
+  const requestId = '0123456789abcdef-1-1';
+  one.replica.receiveFromClient('a client', { type: 'read', requestId, isLocal: false });
+  one.replica.receive('B', { type: 'sync_request', instanceNumber: 1, digest: '00000000' });
+  const whys = one.decisions.map((decision) => decision.event === 'ignore' && decision.why);
+  assert.deepEqual(whys.slice(1), [
+    'no layer here answers read',
+    'no layer here knows sync_request',
+  ]);
+});
+
+test('how far a number may leap is not asked in another instance', () => {
+  const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+  one.replica.start();
+  const proposalId = { number: 2 ** 21, uid: 'B' };
+  const before = one.sent.length;
+  one.replica.receive('B', { type: 'prepare', instanceNumber: 5, proposalId });
+  assert.deepEqual(
+    one.sent.slice(before).map(({ type }) => type),
+    ['sync_request'],
+  );
 });
 
 test('a server says that it has stopped when it has saved', () => {

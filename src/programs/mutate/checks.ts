@@ -1,25 +1,24 @@
 /**
  * The checks that mutants have to pass, the cheapest first: those tests that run in one process,
- * and the simulator. The quick ones run together, in a thread of this process.
+ * and the simulator. The quick ones run together, in one process.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Worker } from 'node:worker_threads';
 import { build, type Plugin } from 'esbuild';
 import { Failure } from '../../node/failure.ts';
-import type { Job, Verdict } from './in-process.ts';
 import { applied, type Mutant } from './mutants.ts';
+import type { Job, Verdict } from './test-runner.ts';
 
 export const PROJECT = join(import.meta.dirname, '..', '..', '..');
 const TESTS = join(PROJECT, 'test');
 /** Where the tests stand, for those that ask. */
 const PLACE = pathToFileURL(join(TESTS, 'any.test.ts')).href;
 const SEEDS = 'src/programs/mutate/seeds.ts';
-const IN_PROCESS = 'src/programs/mutate/in-process.ts';
+const RUNNER = 'src/programs/mutate/test-runner.ts';
 /** These start processes or browsers, or load what cannot be bundled. */
 const IS_OUTSIDE = /'\.\/(?:processes|browser)\.ts'|node:child_process|import\('/;
 /** Two that look at sources, and one whose subject is rules that are wrong already. */
@@ -30,7 +29,7 @@ const REQUIRE =
 /** A mutant may run in circles: so it seems when it takes so much longer than the right code. */
 const PATIENCE_FACTOR = 10;
 const LEAST_PATIENCE_MS = 15_000;
-const THREAD_PATIENCE_MS = 60_000;
+const QUICK_PATIENCE_MS = 60_000;
 /** What is left out if it is to be quick. */
 const QUICK_MS = 100;
 const ANY = Number.POSITIVE_INFINITY;
@@ -63,15 +62,13 @@ export class Checks {
   readonly #seeds: number;
   readonly #isQuick: boolean;
   readonly #children = new Set<ChildProcess>();
-  readonly #workers = new Set<Worker>();
-  /** Workers that have nothing to do. */
-  readonly #idle: Worker[] = [];
+  /** Runners of the quick tests that have nothing to do. */
+  readonly #idle: ChildProcess[] = [];
   /** For each source the quick tests that run it, those first that are most about it. */
   readonly #quick = new Map<string, readonly string[]>();
   readonly #slow: readonly Check[] = SLOW.map((name) => ({ name, tookMs: null }));
   readonly #reached = new Map<string, ReadonlySet<string>>();
   #files = 0;
-  #workerScript = '';
   /** What each quick test takes without a mutant. */
   #costs: ReadonlyMap<string, number> = new Map();
 
@@ -95,7 +92,8 @@ export class Checks {
         .toSorted((a, b) => sizeOf(a) - sizeOf(b));
       this.#quick.set(source, names);
     }
-    this.#workerScript = (await this.#bundle([IN_PROCESS], null, 'cjs')).text;
+    const runner = await this.#bundle([RUNNER], null, 'cjs');
+    writeFileSync(join(this.#directory, 'runner.cjs'), runner.text);
     const { text } = await this.#bundle(quick, null, 'cjs');
     const { fault, costs } = await this.#judge({ script: text, costs: new Map(), mostMs: ANY });
     this.#costs = costs;
@@ -128,38 +126,35 @@ export class Checks {
     return performance.now() - startedMs;
   }
 
-  /** What the tests that need no process of their own find, all of them in one thread. */
+  /** What the tests find that run one after the other in one process. */
   async #judge(job: Job): Promise<Verdict> {
-    const worker = this.#idle.pop() ?? this.#newWorker();
-    const late = setTimeout(() => worker.terminate(), THREAD_PATIENCE_MS);
-    worker.postMessage(job);
-    const ends = (fault: string): Verdict => ({ fault, costs: new Map() });
+    const runner = this.#idle.pop() ?? this.#newRunner();
+    const late = setTimeout(() => runner.kill('SIGKILL'), QUICK_PATIENCE_MS);
+    runner.send(job);
     const verdict = await Promise.race([
-      once(worker, 'message').then(([said]) => said as Verdict),
-      once(worker, 'exit').then(() => ends('it does not end')),
-    ]).catch((error: unknown) => ends(`it throws ${error}`));
+      once(runner, 'message').then(([said]) => said as Verdict),
+      once(runner, 'exit').then(() => ({ fault: 'it does not end', costs: new Map() })),
+    ]);
     clearTimeout(late);
-    if (this.#workers.has(worker)) this.#idle.push(worker);
+    if (this.#children.has(runner)) this.#idle.push(runner);
     return verdict;
   }
 
-  #newWorker(): Worker {
-    const worker = new Worker(this.#workerScript, {
-      eval: true,
-      stdout: true, // nobody reads what they print
-      stderr: true,
-      resourceLimits: { maxOldGenerationSizeMb: MOST_MEMORY_MB },
+  #newRunner(): ChildProcess {
+    const runner = fork(join(this.#directory, 'runner.cjs'), {
+      cwd: PROJECT,
+      execArgv: [`--max-old-space-size=${MOST_MEMORY_MB}`],
+      serialization: 'advanced', // for maps
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'], // nobody reads what the tests print
     });
-    this.#workers.add(worker);
-    worker.on('error', () => this.#workers.delete(worker));
-    worker.on('exit', () => this.#workers.delete(worker));
-    return worker;
+    this.#children.add(runner);
+    runner.on('exit', () => this.#children.delete(runner));
+    return runner;
   }
 
   /** Ends all that runs, and leaves nothing behind. */
   end(): void {
     for (const child of this.#children) child.kill('SIGKILL');
-    for (const worker of this.#workers) worker.terminate();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 

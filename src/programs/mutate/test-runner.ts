@@ -1,9 +1,8 @@
 /**
- * Runs tests over and over without a process for each time: what it is given is one script of all
+ * Runs tests over and over, so that not every time a process has to start: what it is given is one script of all
  * of them. It answers with the name of the first that fails, or null, and with what each took.
  */
 import { createRequire } from 'node:module';
-import { parentPort } from 'node:worker_threads';
 
 export interface Job {
   /** Given the runner as what `require` finds, it registers its tests. */
@@ -51,4 +50,5 @@ async function judge({ script, costs, mostMs }: Job): Promise<Verdict> {
   return { fault: null, costs: took };
 }
 
-parentPort?.on('message', async (job: Job) => parentPort?.postMessage(await judge(job)));
+process.on('message', async (job: Job) => process.send?.(await judge(job)));
+process.on('disconnect', () => process.exit());
