@@ -17,6 +17,7 @@ export class OneReplica {
   saved: ServerState | null;
   nowMs = 0;
   isDiskFull = false;
+  saveTakesMs = 0;
   /** What its next question to chance is answered. */
   luck = 0;
   readonly #agenda = new Agenda();
@@ -40,6 +41,7 @@ export class OneReplica {
         save: (state) => {
           if (this.isDiskFull) throw new Error('no space left');
           this.saved = state;
+          this.nowMs += this.saveTakesMs;
         },
       },
       trace: (decision) => this.decisions.push(decision),

@@ -152,7 +152,7 @@ function areApart(first: string, second: string): boolean {
 }
 
 const IS_GUARD = /^if .*\b(?:return|throw)\b/;
-const IS_WORD = /^this\.(?:#say|ignore|environment\.trace)\(/;
+const IS_WORD = /^(?:if \(.*\) )?this\.(?:#say|ignore|environment\.trace)\(/;
 
 /** Behind its semicolon; null if it has a block of its own. */
 function endOfStatement(code: string, start: number): number | null {
