@@ -74,6 +74,7 @@ suite('A server jumps,', () => {
     const scene = new Scene({}).hear(request).jump(200, { forgottenUpTo: 99 });
     assert.equal(scene.replies.length, 1);
     assert.match(JSON.stringify(scene.replies), /"refused".*nobody knows any more/);
+    assert.deepEqual(scene.whys, ['it may have been chosen: nobody knows any more']);
   });
 
   test('and one that is newer than all that was forgotten waits on', () => {
@@ -329,6 +330,23 @@ test('How far the chain is a server says at once, from memory', () => {
 test('That nobody knows any more is final', () => {
   const scene = new Scene({ forgottenUpTo: 99 }).hear(request);
   assert.match(JSON.stringify(scene.replies), /nobody knows any more.*"isFinal":true/);
+});
+
+test('A read is shared on while what is before it in line is proposed', () => {
+  const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+  one.replica.start();
+  one.replica.submit('x');
+  const read = (number: number) => {
+    const requestId = `${OTHER}-1-${number}`;
+    one.replica.receiveFromClient('a client', { type: 'read', requestId, isLocal: false });
+  };
+  read(1);
+  const { instanceNumber, proposalId } = one.lastSent('prepare');
+  const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+  one.replica.receive('B', { type: 'promise', instanceNumber, proposalId, ...nothing });
+  assert.equal(one.lastSent('accept').proposalId, proposalId);
+  read(2);
+  assert.equal(one.replica.waiting, 2);
 });
 
 test('A server tells how it is: for how long it has run, and whom it has heard, and when', () => {

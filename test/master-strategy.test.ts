@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EMPTY_CHAIN, type Link } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
-import { HOLDER_WINDOW_MS, LEASE_WINDOW_MS } from '../src/master-strategy.ts';
+import { HOLDER_WINDOW_MS, LEASE_WINDOW_MS, LOOK_EVERY_MS } from '../src/master-strategy.ts';
 import type { Accept, PeerMessage } from '../src/messages.ts';
 import { MasterReplica } from '../src/simulation/replicas.ts';
 import { OneReplica } from './one-replica.ts';
@@ -195,6 +195,17 @@ test('half-way through its lease a master asks for the next one, once', () => {
   agree(one);
   assert.equal(one.replica.leaseLeftMs, HOLDER_WINDOW_MS);
   assert.deepEqual(wishes(one.wait(LEASE_WINDOW_MS / 2 - 1)), []);
+});
+
+test('no clock is looked at when no lease of ours may count any more', () => {
+  const one = reigning();
+  const looks = () => [...one.timers].some(({ atMs }) => atMs <= one.nowMs + LOOK_EVERY_MS);
+  one.wait(LEASE_WINDOW_MS / 2);
+  assert.equal(looks(), true);
+  one.wait(HOLDER_WINDOW_MS - 1); // that of the next one, for which nobody has asked so far
+  assert.equal(looks(), true);
+  one.wait(100);
+  assert.equal(looks(), false);
 });
 
 test('a master that stops leaves no timer, even if its disk is full', () => {

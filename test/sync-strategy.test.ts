@@ -78,6 +78,16 @@ suite('A question that came too early', () => {
     assert.equal(scene.sent('promise'), 'B');
   });
 
+  test('waits on when we get nearer to its instance', () => {
+    const scene = new Scene().prepare('A', 5).jump(3);
+    assert.equal(scene.sent('promise'), '');
+    assert.equal(scene.jump(5).sent('promise'), 'A');
+  });
+
+  test('does not give way to one of an earlier instance', () => {
+    assert.equal(new Scene().prepare('A', 7).prepare('B', 5).jump(7).sent('promise'), 'A');
+  });
+
   test('is forgotten when its instance was jumped over', () => {
     const scene = new Scene().prepare('A', 5).jump(9);
     assert.deepEqual([scene.sent('promise'), scene.sent('catchup')], ['', '']);
