@@ -197,6 +197,35 @@ test('half-way through its lease a master asks for the next one, once', () => {
   assert.deepEqual(wishes(one.wait(LEASE_WINDOW_MS / 2 - 1)), []);
 });
 
+test('who has no lease, and asks for none, need not hand one back', () => {
+  const one = bound();
+  let isDone = false;
+  one.replica.retire(() => {
+    isDone = true;
+  });
+  assert.equal(isDone, true);
+  assert.ok(!one.sent.some(({ type }) => type === 'prepare'));
+});
+
+test('who hands its lease over takes nothing meanwhile, and stands again after the others', () => {
+  const one = reigning();
+  one.replica.receiveFromClient('a client', transfer('B'));
+  promise(one); // it is master no longer, and goes through both phases
+  const link = one.lastSent('accept').proposalValue;
+  assert.equal('lease' in link && link.lease, null);
+  const during = { type: 'request', requestId, value: 'x' } as const;
+  one.replica.receiveFromClient('a client', during);
+  assert.match(JSON.stringify(one.replies.at(-1)), /hands its lease over/);
+  agree(one);
+  assert.match(JSON.stringify(one.replies.at(-1)), /the lease is handed back/);
+  one.replica.receiveFromClient('a client', during);
+  assert.match(JSON.stringify(one.replies.at(-1)), /there is no master yet/);
+  one.wait(1_000);
+  promise(one);
+  agree(one);
+  assert.equal(one.replica.isMaster, true);
+});
+
 test('no clock is looked at when no lease of ours may count any more', () => {
   const one = reigning();
   const looks = () => [...one.timers].some(({ atMs }) => atMs <= one.nowMs + LOOK_EVERY_MS);

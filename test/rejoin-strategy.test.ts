@@ -54,6 +54,7 @@ suite('Who has lost its votes', () => {
     assert.equal(answered(one, questionOf(one), 4, 3), 6);
     assert.equal(one.saved?.votesFrom, 6);
     assert.equal(requests(one.wait(9_000)), 0);
+    assert.equal(answered(one, questionOf(one), 9, 9), 6, 'what comes later changes nothing');
   });
 
   test('counts only what it asked for itself, and nobody twice', () => {
