@@ -349,6 +349,19 @@ test('A read is shared on while what is before it in line is proposed', () => {
   assert.equal(one.replica.waiting, 2);
 });
 
+test('Alone a server answers each read by itself, also one after the other', () => {
+  const one = new OneReplica(PlainReplica, ['A']);
+  one.replica.start();
+  for (const [number, isLocal] of [true, false, false].entries()) {
+    const requestId = `${OTHER}-1-${number + 1}`;
+    one.replica.receiveFromClient('a client', { type: 'read', requestId, isLocal });
+  }
+  assert.deepEqual(
+    one.replies.map((reply) => reply.type === 'value' && reply.isCurrent),
+    [false, true, true],
+  );
+});
+
 test('A server tells how it is: for how long it has run, and whom it has heard, and when', () => {
   const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
   one.nowMs = 1_000;

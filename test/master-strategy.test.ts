@@ -185,6 +185,25 @@ test('a lease of ours that is chosen too late is none', () => {
   assert.equal(lease?.what, 'unknown');
 });
 
+test('a lease of ours that is chosen in the last moment is one', () => {
+  const one = new OneReplica(MasterReplica, THREE);
+  one.replica.start();
+  one.wait(0);
+  promise(one);
+  one.nowMs += HOLDER_WINDOW_MS - 1;
+  agree(one);
+  assert.equal(one.replica.isMaster, true);
+});
+
+test('a jump within its own lease is no news to a master', () => {
+  const one = reigning();
+  const { chain } = one.replica;
+  one.replica.receive('B', { type: 'catchup', instanceNumber: 9, ...chain });
+  assert.equal(one.replica.isMaster, true);
+  const news = one.decisions.filter((decision) => decision.event === 'lease');
+  assert.equal(news.filter(({ what }) => what === 'ours').length, 1);
+});
+
 test('half-way through its lease a master asks for the next one, once', () => {
   const one = reigning();
   assert.deepEqual(wishes(one.wait(LEASE_WINDOW_MS / 2 - 1)), []);
