@@ -133,6 +133,16 @@ test('who is asked to stand while it is bound stands when it is not', () => {
   assert.equal(stands(one.wait(1)), true);
 });
 
+test('who is asked for another one says who is master, and does not stand itself', () => {
+  const one = bound();
+  one.replica.receiveFromClient('a client', transfer('C'));
+  assert.match(JSON.stringify(one.replies.at(-1)), /the master is B/);
+  one.nowMs += LEASE_WINDOW_MS;
+  one.replica.receiveFromClient('a client', transfer('C'));
+  assert.match(JSON.stringify(one.replies.at(-1)), /it stands for master/);
+  assert.equal(stands(one.sent), false);
+});
+
 test('who is bound promises to the holder, and to nobody else', () => {
   const one = bound();
   const prepare = (uid: string, number: number) => {
@@ -235,6 +245,8 @@ test('who hands its lease over takes nothing meanwhile, and stands again after t
   const during = { type: 'request', requestId, value: 'x' } as const;
   one.replica.receiveFromClient('a client', during);
   assert.match(JSON.stringify(one.replies.at(-1)), /hands its lease over/);
+  one.replica.receiveFromClient('a client', transfer('A'));
+  assert.match(JSON.stringify(one.replies.at(-1)), /it stands for master/);
   agree(one);
   assert.match(JSON.stringify(one.replies.at(-1)), /the lease is handed back/);
   one.replica.receiveFromClient('a client', during);

@@ -260,8 +260,14 @@ suite('The queue lets go', () => {
     assert.equal(scene.request(1).replies.length, 2, 'it is not remembered as waiting');
   });
 
+  test('of a read that is answered, and does not count it any more', () => {
+    const scene = new Scene(['A']).read(1).submit('x');
+    assert.deepEqual(scene.told('queued'), [['x', 1]]);
+  });
+
   test('of all at once, reads among them, and counts from nothing again', () => {
     const scene = new Scene().submit('first').read(1).submit('second').read(2);
+    assert.deepEqual(scene.told('queued').at(-1), ['second', 2], 'a read is no value');
     scene.replica.giveUpAll();
     assert.deepEqual([scene.replica.waiting, scene.replies.length], [0, 2]);
     scene.submit('third');
