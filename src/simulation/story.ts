@@ -14,7 +14,7 @@
  * a test runs its commands again and compares.
  *
  * Commands (`A->BC accept` stands for all datagrams in flight from A to B or C of that type; each
- * part may be left out, `all` stands for everything):
+ * part may be left out, `all` stands for everything; `A->B accept 2nd` is the second of those):
  *
  *     cluster A B C [with leases]    the servers of this story, none of them running yet
  *     start A B C                    starts servers; a crashed one goes on from its disk
@@ -27,11 +27,14 @@
  *     drop …                         what matches is lost
  *     keep …                         a copy of what matches is put aside …
  *     bring back …                   … and is in flight again: a duplicate, or very late
+ *     hold back …                    what matches itself is put aside, until it is brought back
+ *     repeat …                       what matches is in flight twice from now on
  *     cut A                          from now on nothing gets to A or away from it …
  *     mend                           … and now it does again
  *     wait 1000                      so many milliseconds pass
  *     crash A [at POINT] [with power cut]   kills A now, or at that point of its next turn
  *     fail save A [at STEP]          the next save at A fails, at its first or at this step
+ *     break quorum-of-one            servers that start from now on break this rule
  *     switch to leases / plain       servers that start from now on have, or do not have, leases
  *     stop A                         a clean stop: queue and lease are brought in order first
  *     pause A / resume A             the process stands still, as by Ctrl-Z
@@ -43,8 +46,9 @@ import type { RequestId } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientMessage } from '../messages.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
-import type { TraceEvent } from '../trace/events.ts';
-import { Invariants, type Violation } from '../trace/invariants.ts';
+import type { Stamp, TraceEvent } from '../trace/events.ts';
+import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
+import { BREAKS } from './broken/layers.ts';
 import { sessionOf } from './clients.ts';
 import { SAVE_STEPS } from './disk.ts';
 import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
@@ -66,10 +70,7 @@ export interface Told {
  * Runs the commands of a story. `broken` makes another replica class of the right one, to see
  * whether the story notices. Throws, naming the line, if the story cannot be understood.
  */
-export function tellStory(
-  story: string,
-  broken: (right: ReplicaClass) => ReplicaClass = (right) => right,
-): Told {
+export function tellStory(story: string, broken?: (right: ReplicaClass) => ReplicaClass): Told {
   const teller = new StoryTeller(broken);
   const lines: string[] = [];
   let isTold = false; // what follows a command is what it printed last time, up to an empty line
@@ -78,11 +79,20 @@ export function tellStory(
     if (isTold) continue;
     lines.push(line);
     if (line === '' || line.startsWith('#')) continue;
-    lines.push('----', ...teller.obey(line, index + 1));
+    lines.push('----', ...obeyAt(index + 1, line, teller));
     isTold = true;
   }
   const { violations, events } = teller;
   return { text: `${lines.join('\n').trimEnd()}\n`, violations, events };
+}
+
+function obeyAt(lineNumber: number, command: string, teller: StoryTeller): string[] {
+  try {
+    return teller.obey(command).map(({ text }) => text);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`line ${lineNumber}: ${why}`, { cause: error });
+  }
 }
 
 interface Asked {
@@ -91,32 +101,58 @@ interface Asked {
   readonly value: string | null;
 }
 
-class StoryTeller {
+/** A line that a server printed in one of its turns; `stamp` null: it is about nobody's turn. */
+export interface Line {
+  readonly text: string;
+  readonly stamp: Stamp | null;
+}
+
+/** Carries out the commands of a story, one after the other. */
+export class StoryTeller {
   readonly violations: Violation[] = [];
   readonly events: TraceEvent[] = [];
   readonly #broken: (right: ReplicaClass) => ReplicaClass;
   #world: World | null = null;
+  #hasLeases = false;
   #kept: Datagram[] = [];
-  #said: string[] = [];
+  #said: Line[] = [];
   /** What each client asked last; `value` null: it read. */
   readonly #asked = new Map<string, Asked>();
   #endTurn = () => {};
 
-  constructor(broken: (right: ReplicaClass) => ReplicaClass) {
+  /** `broken` makes another replica class of the right one. */
+  constructor(broken: (right: ReplicaClass) => ReplicaClass = (right) => right) {
     this.#broken = broken;
   }
 
-  /** Carries out one command, and returns what was printed meanwhile. */
-  obey(command: string, lineNumber: number): string[] {
+  /** The world of this story; null before its cluster is named. */
+  get world(): World | null {
+    return this.#world;
+  }
+
+  /** What was put aside and not brought back, oldest first. */
+  get kept(): readonly Datagram[] {
+    return this.#kept;
+  }
+
+  /**
+   * Carries out one command, and returns what was printed meanwhile. Throws an `Error` with one
+   * plain sentence if that is no command, or not one for now. Then a part of it may have happened.
+   */
+  obey(command: string): readonly Line[] {
     this.#said = [];
     for (const [pattern, act] of this.#commands) {
       const match = pattern.exec(command);
       if (match === null) continue;
       act(match[1] ?? '', match[2] ?? '', match[3] ?? '');
       this.#endTurn();
-      return this.#said.map((line) => line.trimEnd());
+      return this.#said.map(({ text, stamp }) => ({ text: text.trimEnd(), stamp }));
     }
-    throw new Error(`line ${lineNumber}: "${command}" is not a command of stories`);
+    throw new Error(`"${command}" is not a command of stories`);
+  }
+
+  #note(text: string): void {
+    this.#said.push({ text, stamp: null });
   }
 
   readonly #commands: readonly [RegExp, (a: string, b: string, c: string) => void][] = [
@@ -130,6 +166,9 @@ class StoryTeller {
     [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'on the way'))],
     [/^keep (.+)$/, (what) => this.#keep(what)],
     [/^bring back (.+)$/, (what) => this.#bringBack(what)],
+    [/^hold back (.+)$/, (what) => this.#take(what, (it) => this.#kept.push(it))],
+    [/^repeat (.+)$/, (what) => this.#repeat(what)],
+    [/^break ([a-z-]+)$/, (name) => this.#break(name)],
     [/^cut ([A-Z])$/, (uid) => this.#cut(uid)],
     [/^mend$/, () => this.#the.network.cut([])],
     [/^wait ([0-9]+)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
@@ -146,18 +185,20 @@ class StoryTeller {
 
   #build(uids: string, leases: string): void {
     const cluster = uids.split(' ');
-    const write = (line: string) => this.#said.push(line);
+    const write = (text: string, stamp: Stamp) => this.#said.push({ text, stamp });
     const console = new ConsoleLines({ uids: cluster, verbose: false, paint: plainPaint, write });
     this.#endTurn = () => console.endTurn();
     const invariants = new Invariants(cluster);
     const found = (violation: Violation) => {
-      if (!this.violations.some(({ invariant }) => invariant === violation.invariant)) {
-        this.violations.push(violation);
-      }
+      const { invariant, why } = violation;
+      if (this.violations.some((known) => known.invariant === invariant)) return;
+      this.violations.push(violation);
+      this.#note(`✗ violates ${invariant}. ${nameOf(invariant)}: ${why}`);
     };
+    this.#hasLeases = leases !== '';
     this.#world = new World({
       uids: cluster,
-      replicaClass: this.#replicaClass(leases !== ''),
+      replicaClass: this.#replicaClass(this.#hasLeases),
       seed: 'story',
       byHand: true,
       trace: (event) => {
@@ -176,7 +217,19 @@ class StoryTeller {
   }
 
   #switchTo(layers: string): void {
-    this.#the.replicaClass = this.#replicaClass(layers === 'leases');
+    this.#hasLeases = layers === 'leases';
+    this.#the.replicaClass = this.#replicaClass(this.#hasLeases);
+  }
+
+  #break(name: string): void {
+    const rule = BREAKS.find((known) => known.name === name);
+    if (rule === undefined) throw new Error(`no rule can be broken by the name of "${name}"`);
+    if (rule.leases !== this.#hasLeases) {
+      const kind = rule.leases ? 'with' : 'without';
+      throw new Error(`${name} can be broken in a cluster ${kind} leases only`);
+    }
+    this.#the.replicaClass = rule.replicaClass;
+    this.#the.skippedSaveSteps = rule.skippedSaveSteps;
   }
 
   get #the(): World {
@@ -217,7 +270,7 @@ class StoryTeller {
   }
 
   #fromClient(uid: Uid, message: ClientMessage, client?: string): void {
-    if (this.#at(uid).replica === null) this.#said.push('(nobody listens)');
+    if (this.#at(uid).replica === null) this.#note('(nobody listens)');
     this.#the.deliver({ from: null, to: uid, seq: 0, message, client });
   }
 
@@ -225,14 +278,23 @@ class StoryTeller {
     while (this.#the.inFlight.length > 0) this.#take('all', (it) => this.#the.deliver(it));
   }
 
-  /** Takes all that matches out of what is in flight now. */
+  /** Takes all that is meant out of what is in flight now. */
   #take(what: string, act: (datagram: Datagram) => void): void {
-    const matches = matcher(what);
-    const taken = this.#the.inFlight.filter(matches);
-    const left = this.#the.inFlight.filter((datagram) => !matches(datagram));
-    this.#the.inFlight.splice(0, Number.POSITIVE_INFINITY, ...left);
-    if (taken.length === 0) this.#said.push('(nothing like that is in flight)');
+    const { inFlight } = this.#the;
+    const isMeant = selector(what)(inFlight);
+    const taken = inFlight.filter((_, place) => isMeant.has(place));
+    const left = inFlight.filter((_, place) => !isMeant.has(place));
+    inFlight.splice(0, Number.POSITIVE_INFINITY, ...left);
+    if (taken.length === 0) this.#note('(nothing like that is in flight)');
     for (const datagram of taken) act(datagram);
+  }
+
+  /** All that is meant of what is in flight, and leaves it there. */
+  #meant(what: string): Datagram[] {
+    const { inFlight } = this.#the;
+    const isMeant = selector(what)(inFlight);
+    if (isMeant.size === 0) this.#note('(nothing like that is in flight)');
+    return inFlight.filter((_, place) => isMeant.has(place));
   }
 
   #cut(uid: Uid): void {
@@ -245,14 +307,18 @@ class StoryTeller {
   }
 
   #keep(what: string): void {
-    this.#kept.push(...this.#the.inFlight.filter(matcher(what)));
+    this.#kept.push(...this.#meant(what));
+  }
+
+  #repeat(what: string): void {
+    this.#the.inFlight.push(...this.#meant(what));
   }
 
   #bringBack(what: string): void {
-    const back = this.#kept.filter(matcher(what));
-    if (back.length === 0) this.#said.push('(nothing like that was put aside)');
-    this.#the.inFlight.push(...back);
-    this.#kept = this.#kept.filter((datagram) => !back.includes(datagram));
+    const isMeant = selector(what)(this.#kept);
+    if (isMeant.size === 0) this.#note('(nothing like that was put aside)');
+    this.#the.inFlight.push(...this.#kept.filter((_, place) => isMeant.has(place)));
+    this.#kept = this.#kept.filter((_, place) => !isMeant.has(place));
   }
 
   #crash(uid: Uid, at: string, powerCut: string): void {
@@ -280,31 +346,43 @@ class StoryTeller {
     for (const { from, to, message } of this.#the.inFlight) {
       const id = 'proposalId' in message ? message.proposalId : null;
       const words = id === null ? [message.type] : [message.type, `${id.number}.${id.uid}`];
-      this.#said.push(`${from ?? 'client'}->${to} ${words.join(' ')}`);
+      this.#note(`${from ?? 'client'}->${to} ${words.join(' ')}`);
     }
-    if (this.#the.inFlight.length === 0) this.#said.push('nothing');
+    if (this.#the.inFlight.length === 0) this.#note('nothing');
   }
 
   #show(): void {
     for (const { uid, replica } of this.#the.machines.values()) {
       if (replica === null) {
-        this.#said.push(`${uid} is down`);
+        this.#note(`${uid} is down`);
         continue;
       }
       const { instanceNumber, chain } = replica;
       const value = JSON.stringify(chain.currentValue);
-      this.#said.push(`${uid} #${instanceNumber} ${value}${replica.isMaster ? ' master' : ''}`);
+      this.#note(`${uid} #${instanceNumber} ${value}${replica.isMaster ? ' master' : ''}`);
     }
   }
 }
 
-/** `A->BC accept`, `A->B`, `->C`, `accept`, `all`: a question to ask of a datagram. */
-function matcher(what: string): (datagram: Datagram) => boolean {
-  const match = /^(?:all|(?:([A-Z]*)->([A-Z]*))?(?:^| |$)([a-z_]*))$/.exec(what);
+/**
+ * `A->BC accept`, `A->B`, `->C`, `accept`, `all`, `A->B accept 2nd`: finds the places of those in
+ * a list of datagrams that are meant.
+ */
+function selector(what: string): (datagrams: readonly Datagram[]) => ReadonlySet<number> {
+  const shape = /^(?:all|(?:([A-Z]*)->([A-Z]*))?(?:^| |$)([a-z_]*))(?: ([1-9][0-9]*)[a-z]{2})?$/;
+  const match = shape.exec(what);
   if (match === null) throw new Error(`"${what}" does not say which datagrams`);
-  const [, from = '', to = '', type = ''] = match;
-  return (datagram) =>
+  const [, from = '', to = '', type = '', ordinal] = match;
+  const matches = (datagram: Datagram) =>
     (from === '' || (datagram.from !== null && from.includes(datagram.from))) &&
     (to === '' || to.includes(datagram.to)) &&
     (type === '' || datagram.message.type === type);
+  return (datagrams) => {
+    const places = datagrams.flatMap((datagram, place) => (matches(datagram) ? [place] : []));
+    return new Set(ordinal === undefined ? places : places.slice(+ordinal - 1, +ordinal));
+  };
+}
+
+function nameOf(invariant: number): string {
+  return INVARIANTS.find(({ number }) => number === invariant)?.name ?? 'fail-stop';
 }

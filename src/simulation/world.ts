@@ -42,7 +42,7 @@ export class World implements Surroundings {
   readonly uids: readonly Uid[];
   /** What a server that starts is made of. */
   replicaClass: ReplicaClass;
-  readonly skippedSaveSteps: readonly SaveStep[];
+  skippedSaveSteps: readonly SaveStep[];
   readonly network: Network;
   readonly machines: ReadonlyMap<Uid, Machine>;
   /** What is under way, oldest first, when the network is driven by hand. */

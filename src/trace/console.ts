@@ -30,8 +30,8 @@ export interface ConsoleOptions {
   /** Shows saves and all sync chatter, too. */
   readonly verbose: boolean;
   readonly paint: Paint;
-  /** Takes one line, without its end. */
-  readonly write: (line: string) => void;
+  /** Takes one line, without its end, of what the server of this stamp says. */
+  readonly write: (line: string, stamp: Stamp) => void;
 }
 
 /** So many of the latest datagrams are remembered, to say what was in one that is lost. */
@@ -71,7 +71,7 @@ export class ConsoleLines {
   readonly #sent = new Map<string, Message>();
   #held: Held | null = null;
   /** Lines that belong behind the held one. */
-  #behindHeld: string[] = [];
+  #behindHeld: { readonly line: string; readonly stamp: Stamp }[] = [];
   #latest: Stamp | null = null;
   // What has been said in the present turn.
   #isBound = false;
@@ -159,7 +159,7 @@ export class ConsoleLines {
     if (event.event === 'lead') this.#isBound = event.bound !== null;
     if (event.event === 'chosen') this.#isChosen = true;
     if (event.event !== 'start') return;
-    for (const line of formatLinesOfLayers(event.layers)) this.#options.write(line);
+    for (const line of formatLinesOfLayers(event.layers)) this.#options.write(line, event);
   }
 
   /** A server answers its own questions, too. How much that counts for comes right after. */
@@ -204,12 +204,12 @@ export class ConsoleLines {
     const held = this.#held;
     this.#held = null;
     if (held !== null) this.#write(held.stamp, held.direction, held.saying);
-    for (const line of this.#behindHeld.splice(0)) this.#options.write(line);
+    for (const { line, stamp } of this.#behindHeld.splice(0)) this.#options.write(line, stamp);
   }
 
   #showBehindHeld(stamp: Stamp, direction: string, said: Saying | null): void {
     if (said === null || !this.#isShown(said)) return;
-    this.#behindHeld.push(this.#line(stamp, direction, said));
+    this.#behindHeld.push({ line: this.#line(stamp, direction, said), stamp });
     if (this.#held === null) this.#flush();
   }
 
@@ -227,7 +227,7 @@ export class ConsoleLines {
   }
 
   #write(stamp: Stamp, direction: string, said: Saying): void {
-    if (this.#isShown(said)) this.#options.write(this.#line(stamp, direction, said));
+    if (this.#isShown(said)) this.#options.write(this.#line(stamp, direction, said), stamp);
   }
 
   #line(stamp: Stamp, direction: string, said: Saying): string {
