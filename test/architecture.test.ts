@@ -52,8 +52,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/trace': [],
   'src/diagram': ['src/trace'],
   'src/simulation': ['src/time', 'src/trace'],
+  'src/playground': ['src/trace', 'src/diagram', 'src/simulation'],
   'src/node': ['src/time', 'src/trace'],
-  'src/programs': ['src/node', 'src/trace', 'src/diagram', 'src/simulation'],
+  'src/programs': ['src/node', 'src/trace', 'src/diagram', 'src/simulation', 'src/playground'],
 };
 
 /** The room of the house in which a file stands: a folder directly below `src`, or `src`. */

@@ -327,7 +327,8 @@ suite('A page', () => {
 
 suite('A large diagram', () => {
   const rows = Array.from({ length: 5_000 }, (_, index): Row => {
-    return { number: index + 1, uid: 'A', atMs: index, silenceMs: 0, phrases: [], asked: null };
+    const nothing = { silenceMs: 0, phrases: [], asked: null };
+    return { number: index + 1, uid: 'A', turn: index + 1, atMs: index, ...nothing };
   });
   const diagram: Diagram = { ...diagramOf(twoServers().events), rows };
 

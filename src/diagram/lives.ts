@@ -21,6 +21,8 @@ export interface Standing {
   readonly holder: Uid | null;
   /** Its own round, from the first question until it is over. */
   readonly round: ProposalId | null;
+  /** How many have promised in that round, as far as it has counted. */
+  readonly promises: number;
   readonly leads: boolean;
   readonly instanceNumber: number;
   readonly promisedId: ProposalId | null;
@@ -34,6 +36,7 @@ export const ABSENT: Standing = {
   condition: 'absent',
   holder: null,
   round: null,
+  promises: 0,
   leads: false,
   instanceNumber: 1,
   promisedId: null,
@@ -41,6 +44,9 @@ export const ABSENT: Standing = {
   acceptedValue: null,
   currentValue: null,
 };
+
+/** A server between two rounds of its own. */
+const NO_ROUND = { round: null, promises: 0, leads: false } as const;
 
 /** What a server is and has after an event of its own. */
 export function standingAfter(before: Standing, event: TraceEvent): Standing {
@@ -51,7 +57,7 @@ export function standingAfter(before: Standing, event: TraceEvent): Standing {
 
 /** A server that was killed could tell nothing of it. */
 export function standingAfterDeath(before: Standing): Standing {
-  return { ...before, condition: 'down', holder: null, round: null, leads: false };
+  return { ...before, ...NO_ROUND, condition: 'down', holder: null };
 }
 
 function conditionOf({ condition, holder, round }: Standing, { server }: TraceEvent): Condition {
@@ -80,11 +86,13 @@ function changed(before: Standing, event: TraceEvent): Standing {
         acceptedId: event.proposalId,
         acceptedValue: event.value,
       };
+    case 'count':
+      return event.of === 'promise' ? { ...before, promises: event.count } : before;
     case 'lead':
-      return { ...before, round: event.proposalId, leads: true };
+      return { ...before, round: event.proposalId, promises: event.count, leads: true };
     case 'rest':
     case 'refused':
-      return { ...before, round: null, leads: false };
+      return { ...before, ...NO_ROUND };
     case 'advance':
       return afterAdvance(before, event.instanceNumber, event.chain.currentValue);
     case 'lease':
@@ -105,13 +113,13 @@ function afterPromise(
   before: Standing,
   { server, to, proposalId: promisedId }: Extract<TraceEvent, { event: 'promise' }>,
 ): Standing {
-  const round = to === server ? { round: promisedId, leads: false } : {};
+  const round = to === server ? { ...NO_ROUND, round: promisedId } : {};
   return { ...before, ...round, promisedId };
 }
 
 function afterAdvance(before: Standing, instanceNumber: number, currentValue: string | null) {
   const open = { promisedId: null, acceptedId: null, acceptedValue: null };
-  return { ...before, ...open, round: null, leads: false, instanceNumber, currentValue };
+  return { ...before, ...open, ...NO_ROUND, instanceNumber, currentValue };
 }
 
 function afterLease(

@@ -45,6 +45,8 @@ export interface Row {
   /** From 1 on. */
   readonly number: number;
   readonly uid: Uid;
+  /** Which turn of its server it is; null: a death, of which the server could tell nothing. */
+  readonly turn: number | null;
   /** Milliseconds since the first row. */
   readonly atMs: number;
   /** So long nothing happened before this row. */
@@ -227,6 +229,7 @@ class Draft {
       rows.push({
         number: rows.length + 1,
         uid: turn.server,
+        turn: turn.events[0]?.turn ?? null,
         atMs: turn.at - startMs,
         silenceMs: silenceMs >= SILENCE_MS ? silenceMs : 0,
         phrases,

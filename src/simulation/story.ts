@@ -31,7 +31,7 @@
  *     repeat …                       what matches is in flight twice from now on
  *     cut A                          from now on nothing gets to A or away from it …
  *     mend                           … and now it does again
- *     wait 1000                      so many milliseconds pass
+ *     wait 1000                      so many milliseconds pass (`wait 0.5`: half of one)
  *     crash A [at POINT] [with power cut]   kills A now, or at that point of its next turn
  *     fail save A [at STEP]          the next save at A fails, at its first or at this step
  *     break quorum-of-one            servers that start from now on break this rule
@@ -55,6 +55,9 @@ import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
 import { World } from './world.ts';
+
+/** Servers that break a rule may have something to say to each other for ever. */
+const MOST_DELIVERIES = 1_000;
 
 /** What a run of a story gave. */
 export interface Told {
@@ -118,12 +121,20 @@ export class StoryTeller {
   #said: Line[] = [];
   /** What each client asked last; `value` null: it read. */
   readonly #asked = new Map<string, Asked>();
+  readonly #turnEnded: () => void;
   #endTurn = () => {};
 
-  /** `broken` makes another replica class of the right one. */
-  constructor(broken: (right: ReplicaClass) => ReplicaClass = (right) => right) {
+  /** `broken` makes another replica class of the right one; `turnEnded` hears of every turn. */
+  constructor(
+    broken: (right: ReplicaClass) => ReplicaClass = (right) => right,
+    turnEnded: () => void = () => {},
+  ) {
     this.#broken = broken;
+    this.#turnEnded = turnEnded;
   }
+
+  /** The commands that the one carried out last consists of, one for each server or datagram. */
+  readonly parts: string[] = [];
 
   /** The world of this story; null before its cluster is named. */
   get world(): World | null {
@@ -141,6 +152,7 @@ export class StoryTeller {
    */
   obey(command: string): readonly Line[] {
     this.#said = [];
+    this.parts.length = 0;
     for (const [pattern, act] of this.#commands) {
       const match = pattern.exec(command);
       if (match === null) continue;
@@ -157,12 +169,12 @@ export class StoryTeller {
 
   readonly #commands: readonly [RegExp, (a: string, b: string, c: string) => void][] = [
     [/^cluster ([A-Z](?: [A-Z])*)( with leases)?$/, (uids, leases) => this.#build(uids, leases)],
-    [/^start ([A-Z](?: [A-Z])*)$/, (uids) => this.#each(uids, (uid) => this.#at(uid).start())],
+    [/^start ([A-Z](?: [A-Z])*)$/, (uids) => this.#start(uids.split(' '))],
     [/^submit ([A-Z]) (.+)$/, (uid, value) => this.#submit(uid, value)],
     [/^request ([A-Z]) (c[0-9]) (.+)$/, (uid, c, value) => this.#request(uid, c, value)],
     [/^read ([A-Z]) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
     [/^deliver all$/, () => this.#deliverAll()],
-    [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#the.deliver(it))],
+    [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#deliver(it))],
     [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'on the way'))],
     [/^keep (.+)$/, (what) => this.#keep(what)],
     [/^bring back (.+)$/, (what) => this.#bringBack(what)],
@@ -171,7 +183,7 @@ export class StoryTeller {
     [/^break ([a-z-]+)$/, (name) => this.#break(name)],
     [/^cut ([A-Z])$/, (uid) => this.#cut(uid)],
     [/^mend$/, () => this.#the.network.cut([])],
-    [/^wait ([0-9]+)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
+    [/^wait ([0-9]+(?:\.[0-9]+)?)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
     [/^crash ([A-Z])(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
     [/^fail save ([A-Z])(?: at ([a-z ]+))?$/, (uid, step) => this.#failSave(uid, step)],
     [/^switch to (leases|plain)$/, (layers) => this.#switchTo(layers)],
@@ -208,7 +220,10 @@ export class StoryTeller {
         if (violation !== null) found(violation);
       },
       wrong: (invariant, why) => found({ invariant, sentence: why, event: null, why }),
-      turnEnded: this.#endTurn,
+      turnEnded: () => {
+        this.#endTurn();
+        this.#turnEnded();
+      },
     });
   }
 
@@ -241,8 +256,18 @@ export class StoryTeller {
     return this.#the.machine(uid);
   }
 
-  #each(uids: string, act: (uid: Uid) => void): void {
-    for (const uid of uids.split(' ')) act(uid);
+  #start(uids: readonly Uid[]): void {
+    const machines = uids.map((uid) => this.#at(uid)); // all of them are known, or none starts
+    for (const machine of machines) {
+      this.parts.push(`start ${machine.uid}`);
+      machine.start();
+    }
+  }
+
+  #deliver(datagram: Datagram): void {
+    const { from, to, message } = datagram;
+    this.parts.push(`deliver ${from ?? ''}->${to} ${message.type} 1st`);
+    this.#the.deliver(datagram);
   }
 
   #submit(uid: Uid, value: string): void {
@@ -275,18 +300,19 @@ export class StoryTeller {
   }
 
   #deliverAll(): void {
-    while (this.#the.inFlight.length > 0) this.#take('all', (it) => this.#the.deliver(it));
+    while (this.#the.inFlight.length > 0 && this.parts.length < MOST_DELIVERIES) {
+      this.#take('all', (it) => this.#deliver(it));
+    }
+    if (this.#the.inFlight.length > 0) this.#note('(and so on: what is left stays in flight)');
   }
 
-  /** Takes all that is meant out of what is in flight now. */
+  /** Takes all that is meant out of what is in flight now, one after the other. */
   #take(what: string, act: (datagram: Datagram) => void): void {
-    const { inFlight } = this.#the;
-    const isMeant = selector(what)(inFlight);
-    const taken = inFlight.filter((_, place) => isMeant.has(place));
-    const left = inFlight.filter((_, place) => !isMeant.has(place));
-    inFlight.splice(0, Number.POSITIVE_INFINITY, ...left);
-    if (taken.length === 0) this.#note('(nothing like that is in flight)');
-    for (const datagram of taken) act(datagram);
+    for (const datagram of this.#meant(what)) {
+      const { inFlight } = this.#the;
+      inFlight.splice(inFlight.indexOf(datagram), 1);
+      act(datagram);
+    }
   }
 
   /** All that is meant of what is in flight, and leaves it there. */

@@ -87,6 +87,11 @@ export class World implements Surroundings {
     return this.#agenda.add(this.#nowMs + delayMs, act);
   }
 
+  /** When the next thing happens by itself, in true time; infinity: nothing will. */
+  get nextAtMs(): number {
+    return this.#agenda.nextAtMs;
+  }
+
   /** Lets the next thing happen, if it is due until then; false: nothing is. */
   step(untilMs: number): boolean {
     if (this.#agenda.nextAtMs > untilMs) return false;

@@ -1,0 +1,269 @@
+/**
+ * A session: a story that is being played, forwards and backwards.
+ *
+ * All that is ever done is a command of a story, so a run *is* its list of commands: going back
+ * carries out the first so many of them anew. Whoever does something else in the middle of a list
+ * leaves the old end behind as a branch, which stays within reach.
+ *
+ * A session moves in *items* (a paragraph of the story, or a command) and shows *moments*, one at
+ * the end of each turn of a server: `deliver all` is one command and many moments.
+ */
+import type { Uid } from '../composable-paxos.ts';
+import { ABSENT, type Standing, standingAfter } from '../diagram/lives.ts';
+import { type Line, StoryTeller, tellStory } from '../simulation/story.ts';
+import type { TraceEvent } from '../trace/events.ts';
+import type { Violation } from '../trace/invariants.ts';
+import { type Item, readScript, writeScript } from './script.ts';
+import { type Stage, stageOf } from './stage.ts';
+
+/** What has become of one item of the script. */
+export interface Step {
+  readonly item: Item;
+  /** What the servers printed. */
+  readonly lines: readonly Line[];
+  /** Its events are those from here on to the next step's. */
+  readonly firstEvent: number;
+  readonly moments: readonly Moment[];
+  /** The commands that it consists of, one for each server or datagram; none: it is one. */
+  readonly parts: readonly string[];
+}
+
+/** The end of a turn, or of a command. */
+export interface Moment {
+  /** What is on the stage; null before the story has named its cluster. */
+  readonly stage: Stage | null;
+  /** All events up to this one have happened; 0: none. */
+  readonly events: number;
+  /** How many of the parts of the command have begun. */
+  readonly parts: number;
+}
+
+/** What was left behind when somebody did something else. */
+export interface Branch {
+  /** How many items are the same. */
+  readonly at: number;
+  readonly tail: readonly Item[];
+}
+
+/** Where a session is: so many items are done, and of the last one so many moments are shown. */
+export interface Place {
+  readonly item: number;
+  /** From 0 on; a place at the end of an item has the last one. */
+  readonly moment: number;
+}
+
+const NOWHERE: Moment = { stage: null, events: 0, parts: 0 };
+
+export class Session {
+  #script: readonly Item[];
+  #run = new Run();
+  /** Which moment of the last step is shown; null: its last. */
+  #shown: number | null = null;
+  #branches: Branch[] = [];
+
+  /** Begins a story, none of which is played yet. */
+  constructor(script: readonly Item[] = []) {
+    this.#script = script;
+  }
+
+  /** Begins the story of this text. Throws an `Error` with one sentence if that is none. */
+  static ofStory(story: string): Session {
+    return new Session(readScript(story));
+  }
+
+  /** All items: those that are done, and those that come next. */
+  get script(): readonly Item[] {
+    return this.#script;
+  }
+
+  /** What is done of the script, item by item. */
+  get steps(): readonly Step[] {
+    return this.#run.steps;
+  }
+
+  get branches(): readonly Branch[] {
+    return this.#branches;
+  }
+
+  get place(): Place {
+    return { item: this.steps.length, moment: this.#shownMoment };
+  }
+
+  /** The moment that is shown. */
+  get moment(): Moment {
+    return this.steps.at(-1)?.moments[this.#shownMoment] ?? NOWHERE;
+  }
+
+  get stage(): Stage | null {
+    return this.moment.stage;
+  }
+
+  /** All events until the end of what is done, later ones than the shown moment among them. */
+  get events(): readonly TraceEvent[] {
+    return this.#run.teller.events;
+  }
+
+  get violations(): readonly Violation[] {
+    return this.#run.teller.violations;
+  }
+
+  /** True: what comes next was done before, or stands in the story. */
+  get hasNext(): boolean {
+    return this.steps.length < this.#script.length;
+  }
+
+  /**
+   * Does something: the command becomes the next item. What stood there before is left behind as
+   * a branch. Throws an `Error` with one sentence, and changes nothing, if it cannot be done.
+   */
+  do(command: string): Step {
+    this.#rewindToShown();
+    const item: Item = { kind: 'command', text: command.trim() };
+    const at = this.steps.length;
+    const step = this.#try(item);
+    this.#leave(at);
+    this.#script = [...this.#script.slice(0, at), item];
+    return step;
+  }
+
+  /** Carries out the next item of the script. Throws, and changes nothing, if it cannot be done. */
+  next(): Step {
+    const item = this.#script[this.steps.length];
+    if (item === undefined) throw new Error('the story is at its end');
+    return this.#try(item);
+  }
+
+  /** Goes to a place, forwards or backwards. Throws if a command on the way cannot be done. */
+  goTo({ item, moment }: Place): void {
+    const wanted = Math.max(0, Math.min(item, this.#script.length));
+    if (wanted < this.steps.length) this.#replay(this.#script.slice(0, wanted));
+    while (this.steps.length < wanted) this.next();
+    const last = (this.steps.at(-1)?.moments.length ?? 1) - 1;
+    this.#shown = moment < last ? Math.max(0, moment) : null;
+  }
+
+  /** Takes the last command back, and the paragraphs behind it; false: there is none. */
+  undo(): boolean {
+    const at = this.steps.findLastIndex(({ item }) => item.kind === 'command');
+    if (at < 0) return false;
+    this.goTo({ item: at, moment: Number.POSITIVE_INFINITY });
+    return true;
+  }
+
+  /** The old end comes back, and what stands there now becomes a branch. */
+  switchTo(branch: Branch): void {
+    if (!this.#branches.includes(branch)) throw new Error('there is no such branch');
+    const { at, tail } = branch;
+    this.#branches = this.#branches.filter((other) => other !== branch);
+    this.#leave(at);
+    this.#script = [...this.#script.slice(0, at), ...tail];
+    if (this.steps.length > at) this.#replay(this.#script.slice(0, at));
+    this.goTo({ item: this.#script.length, moment: Number.POSITIVE_INFINITY });
+  }
+
+  /** What leads to the shown moment as the text of a story, with all that it prints. */
+  story(): string {
+    return tellStory(writeScript(this.#itemsToShown())).text;
+  }
+
+  get #shownMoment(): number {
+    return this.#shown ?? Math.max(0, (this.steps.at(-1)?.moments.length ?? 1) - 1);
+  }
+
+  #leave(at: number): void {
+    const tail = this.#script.slice(at);
+    if (tail.length > 0) this.#branches = [...this.#branches, { at, tail }];
+  }
+
+  #try(item: Item): Step {
+    try {
+      const step = this.#run.take(item);
+      this.#shown = null;
+      return step;
+    } catch (error) {
+      // A part of it may have happened.
+      this.#replay(this.steps.map((step) => step.item));
+      throw error;
+    }
+  }
+
+  #replay(items: readonly Item[]): void {
+    this.#shown = null;
+    this.#run = new Run();
+    for (const item of items) this.#run.take(item);
+  }
+
+  /** In the middle of a command: what has happened of it becomes commands of their own. */
+  #rewindToShown(): void {
+    if (this.#shown === null) return;
+    const items = this.#itemsToShown();
+    this.#leave(this.steps.length - 1);
+    this.#script = items;
+    this.#replay(items);
+  }
+
+  /** The items that lead to the shown moment, and no further. */
+  #itemsToShown(): readonly Item[] {
+    const items = this.steps.map(({ item }) => item);
+    const last = this.steps.at(-1);
+    if (this.#shown === null || last === undefined) return items;
+    return [...items.slice(0, -1), ...itemsUntil(last, this.#shown)];
+  }
+}
+
+/** The commands that lead to a moment in the middle of a step. */
+function itemsUntil({ item, moments, parts }: Step, shown: number): Item[] {
+  const moment = moments[shown] as Moment;
+  const command = (text: string): Item => ({ kind: 'command', text });
+  if (parts.length > 0) return parts.slice(0, moment.parts).map(command);
+  const [, wait] = /^wait ([0-9.]+)$/.exec(item.text) ?? [];
+  if (wait === undefined) return [item];
+  const endMs = moments.at(-1)?.stage?.nowMs ?? 0;
+  const leftMs = endMs - (moment.stage?.nowMs ?? endMs);
+  return [command(`wait ${Math.ceil((Number(wait) - leftMs) * 1_000) / 1_000}`)];
+}
+
+/** One way through a story, always forwards. */
+class Run {
+  readonly steps: Step[] = [];
+  readonly teller: StoryTeller;
+  readonly #standings = new Map<Uid, Standing>();
+  #seen = 0;
+  #moments: Moment[] = [];
+
+  constructor() {
+    this.teller = new StoryTeller(undefined, () => this.#moments.push(this.#moment()));
+  }
+
+  take(item: Item): Step {
+    this.#moments = [];
+    const firstEvent = this.#seen;
+    const isCommand = item.kind === 'command';
+    const lines = isCommand ? this.teller.obey(item.text) : [];
+    const parts = isCommand ? [...this.teller.parts] : [];
+    this.#moments.push(this.#moment());
+    const step = { item, lines, firstEvent, moments: distinct(this.#moments), parts };
+    this.steps.push(step);
+    return step;
+  }
+
+  #moment(): Moment {
+    const { world, kept, events, parts } = this.teller;
+    for (; this.#seen < events.length; this.#seen += 1) {
+      const event = events[this.#seen] as TraceEvent;
+      const before = this.#standings.get(event.server) ?? ABSENT;
+      this.#standings.set(event.server, standingAfter(before, event));
+    }
+    const stage = world === null ? null : stageOf(world, kept, this.#standings);
+    return { stage, events: events.length, parts: parts.length };
+  }
+}
+
+/** The end of a command is often the end of its last turn, and one of them is enough. */
+function distinct(moments: readonly Moment[]): readonly Moment[] {
+  const [last, before] = [moments.at(-1), moments.at(-2)];
+  const isSame = last !== undefined && before?.events === last.events;
+  return isSame && before?.stage?.nowMs === last.stage?.nowMs
+    ? [...moments.slice(0, -2), last]
+    : moments;
+}
