@@ -1,50 +1,31 @@
 /**
- * The space-time diagram in a real browser: where its words stand, and what its page does. It needs
- * Chromium, at /usr/bin/chromium or where the variable CHROMIUM says.
+ * The space-time diagram in a real browser: where its words stand, and what its page does.
  */
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, suite, type TestContext, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { layOut } from '../src/diagram/layout.ts';
 import { type Diagram, diagramOf } from '../src/diagram/model.ts';
 import { pageOf } from '../src/diagram/page.ts';
 import { THEMES } from '../src/diagram/palette.ts';
 import { MOST_ROWS, svgOf } from '../src/diagram/picture.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
+import {
+  assertApart,
+  assertInLanes,
+  boxesOf,
+  closeBrowser,
+  load,
+  openBrowser,
+  openPage,
+  skip,
+  WIDE,
+} from './browser.ts';
 import { eventsOfStory, STORY_NAMES, simulatedEvents } from './drawn-runs.ts';
 import { HandMadeRun } from './hand-made-run.ts';
-import { temporaryDirectory } from './processes.ts';
 
-const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-const skip = existsSync(CHROMIUM) ? false : `there is no Chromium at ${CHROMIUM}`;
-const WIDE = { width: 1_500, height: 900 };
-/** So much may two boxes share, in pixels: boxes of text reach beyond what is seen of them. */
-const TOUCH_PX = 1;
-const FIRST_DRAW_MS = 1_000;
-
-/** A text as the browser sets it, and the lane that its words belong to. */
-interface Box {
-  readonly text: string;
-  readonly lane: string | null;
-  readonly left: number;
-  readonly right: number;
-  readonly top: number;
-  readonly bottom: number;
-}
-
-let browser: Browser;
-
-async function openPage(
-  t: TestContext,
-  options: Parameters<Browser['newPage']>[0] = {},
-): Promise<Page> {
-  const page = await browser.newPage({ viewport: WIDE, ...options });
-  t.after(() => page.close());
-  return page;
-}
+/** As the smallest page takes, whatever the machine. Measured: less than twice as long. */
+const MOST_TIMES_AS_LONG = 10;
 
 /** Opens a page from disk, as a reader does. */
 async function openDiagram(
@@ -57,24 +38,6 @@ async function openDiagram(
   return page;
 }
 
-async function load(t: TestContext, page: Page, html: string, hash = ''): Promise<void> {
-  const file = join(temporaryDirectory(t), 'diagram.html');
-  writeFileSync(file, html);
-  await page.goto(`${pathToFileURL(file)}${hash}`);
-}
-
-/** All texts of the pictures on the page, relative to the left edge of the picture. */
-function boxesOf(page: Page): Promise<Box[]> {
-  // This runs in the browser: as text, since the types of a browser are not those of a server.
-  return page.evaluate(`[...document.querySelectorAll('svg text')].map((element) => {
-    const { left, right, top, bottom } = element.getBoundingClientRect();
-    const edge = element.ownerSVGElement.getBoundingClientRect().left;
-    const text = element.lastChild.textContent;
-    const lane = element.dataset.lane ?? null;
-    return { text, lane, left: left - edge, right: right - edge, top, bottom };
-  })`);
-}
-
 function textOf(page: Page, selector: string): Promise<string> {
   return page.locator(selector).innerText();
 }
@@ -82,32 +45,6 @@ function textOf(page: Page, selector: string): Promise<string> {
 /** Asked of the page itself: `page.url()` hears of a change a moment later. */
 function hashOf(page: Page): Promise<string> {
   return page.evaluate('location.hash');
-}
-
-function assertInLanes(boxes: readonly Box[], diagram: Diagram): void {
-  const layout = layOut(diagram, { from: 1, to: diagram.rows.length });
-  const rooms = new Map(layout.lanes.map((lane) => [lane.uid, lane]));
-  const client = { wordsFrom: layout.clientX ?? 0, wordsTo: layout.clientWordsTo };
-  for (const { text, lane, left, right } of boxes) {
-    assert.ok(left >= 0 && right <= layout.width, `${text} is outside of the picture`);
-    if (lane === null) continue;
-    const room = lane === 'client' ? client : rooms.get(lane);
-    assert.ok(room !== undefined);
-    const isInside = left >= room.wordsFrom - TOUCH_PX && right <= room.wordsTo + TOUCH_PX;
-    const where = `from ${left} to ${right}, not ${room.wordsFrom} to ${room.wordsTo}`;
-    assert.ok(isInside, `${text} is not in lane ${lane}: ${where}`);
-  }
-}
-
-function assertApart(boxes: readonly Box[]): void {
-  const ordered = boxes.toSorted((a, b) => a.top - b.top);
-  for (const [index, a] of ordered.entries()) {
-    for (const b of ordered.slice(index + 1)) {
-      if (b.top >= a.bottom - TOUCH_PX) break;
-      const isApart = a.left >= b.right - TOUCH_PX || b.left >= a.right - TOUCH_PX;
-      assert.ok(isApart, `"${a.text}" and "${b.text}" overlap`);
-    }
-  }
 }
 
 /** Values of all kinds of scripts, and much too long. */
@@ -151,12 +88,8 @@ function askedFor(...values: readonly string[]): readonly TraceEvent[] {
 }
 
 suite('A diagram in a browser', { skip }, () => {
-  before(async () => {
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
-  });
-  after(async () => {
-    await browser.close();
-  });
+  before(openBrowser);
+  after(closeBrowser);
 
   test('has every text in its lane, and none upon another: the stories', async (t) => {
     const page = await openPage(t);
@@ -330,24 +263,33 @@ suite('A diagram in a browser', { skip }, () => {
     assert.ok(panel.y + panel.height <= 701 && cursor.y > 0 && cursor.y < panel.y);
   });
 
-  test('is there within a second, if it has as many rows as are drawn at once', async (t) => {
-    const diagram = diagramOf(simulatedEvents(9, 90));
-    assert.ok(diagram.rows.length > MOST_ROWS, `${diagram.rows.length} rows`);
-    const html = pageOf(diagram);
-    const times: number[] = [];
-    for (let count = 0; count < 3; count += 1) {
-      const page = await openPage(t);
-      await load(t, page, html);
-      times.push(
-        await page.evaluate(`new Promise((seen) => new PerformanceObserver((list) => {
-          seen(list.getEntries()[0].startTime);
-        }).observe({ type: 'paint', buffered: true }))`),
-      );
-    }
-    t.diagnostic(`first drawn after ${times.map(Math.round).join(', ')} ms`);
-    assert.ok(Math.min(...times) < FIRST_DRAW_MS, `${times} ms`);
+  test('is there soon, if it has as many rows as are drawn at once', async (t) => {
+    const [large, small] = [
+      diagramOf(simulatedEvents(9, 90)),
+      diagramOf(eventsOfStory('01-first-round')),
+    ];
+    assert.ok(large.rows.length > MOST_ROWS, `${large.rows.length} rows`);
+    const largeMs = await firstDrawnMs(t, pageOf(large));
+    const smallMs = await firstDrawnMs(t, pageOf(small));
+    t.diagnostic(`first drawn after ${Math.round(largeMs)} ms, a small one ${Math.round(smallMs)}`);
+    assert.ok(largeMs < MOST_TIMES_AS_LONG * smallMs);
   });
 });
+
+/** After how long a page is first seen, at the best of three times. */
+async function firstDrawnMs(t: TestContext, html: string): Promise<number> {
+  const times: number[] = [];
+  for (let count = 0; count < 3; count += 1) {
+    const page = await openPage(t);
+    await load(t, page, html);
+    times.push(
+      await page.evaluate(`new Promise((seen) => new PerformanceObserver((list) => {
+        seen(list.getEntries()[0].startTime);
+      }).observe({ type: 'paint', buffered: true }))`),
+    );
+  }
+  return Math.min(...times);
+}
 
 function rgb(colour: string): string {
   const channels = [1, 3, 5].map((start) => Number.parseInt(colour.slice(start, start + 2), 16));

@@ -408,7 +408,7 @@ function times<T>(count: number, make: (index: number) => T): T[] {
 function quickly(act: () => void): void {
   const startedMs = performance.now();
   act();
-  assert.ok(performance.now() - startedMs < 5_000);
+  assert.ok(performance.now() - startedMs < 60_000); // what is not quick takes years
 }
 
 /** A read (by its index), and a value that it cannot have seen. */

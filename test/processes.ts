@@ -31,7 +31,8 @@ import { argumentsFor } from './transpiled.ts';
 export { freePort } from '../src/programs/common/free-port.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
-const PATIENCE_MS = 40_000;
+/** Only a test that hangs waits so long: a machine may be many times slower than another one. */
+export const PATIENCE_MS = 300_000;
 
 export interface Exit {
   readonly code: number | null;
@@ -64,11 +65,14 @@ export class Program {
       cwd: PROJECT,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // it leads a group of its own, with all that it starts
     });
+    running.add(this.#child);
     this.onText((text, from) => {
       this[from] += text;
     });
     this.exited = once(this.#child, 'close').then(([code, signal]) => {
+      running.delete(this.#child);
       return { code, signal, stdout: this.stdout, stderr: this.stderr };
     });
   }
@@ -87,9 +91,12 @@ export class Program {
     this.#child.kill(signal);
   }
 
-  /** Waits until it has ended by itself. One that does not is killed, so that no test hangs. */
+  /**
+   * Waits until it has ended by itself, and whatever it has started, too, has let go of its pipes.
+   * Those that do not are killed, so that no test hangs.
+   */
   async end(): Promise<Exit> {
-    const timeout = setTimeout(() => this.signal('SIGKILL'), PATIENCE_MS);
+    const timeout = setTimeout(() => killGroup(this.#child), PATIENCE_MS);
     const exit = await this.exited;
     clearTimeout(timeout);
     return exit;
@@ -98,6 +105,20 @@ export class Program {
   /** Goes away from the end of the pipe at which its lines are read. */
   closeStdout(): void {
     this.#child.stdout?.destroy();
+  }
+}
+
+/** What must not outlive the tests. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => running.forEach(killGroup));
+
+/** A killed parent leaves its children alone, and they hold its pipes: kill them, too. */
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // None of them is left.
   }
 }
 

@@ -246,6 +246,7 @@ interface Command {
 const SYSTEM_COMMANDS = [
   'npm ci',
   'npm test',
+  'npm run test:long',
   'npm run',
   'rm -r state',
   'rm state/B.json',
@@ -427,6 +428,20 @@ function firstSeedThatFails(
   }
   return null;
 }
+
+test('something happens in the run that is drawn', () => {
+  const command = COMMANDS.find((line) => line.endsWith('--diagram run.html')) ?? '';
+  const { args } = parse(command);
+  const [seed = 0, seconds = 0] = ['--seed', '--seconds'].map((option) => {
+    return Number(args[args.indexOf(option) + 1]);
+  });
+  const kinds = new Set<string>();
+  const schedule = drawSchedule(seed, 3, seconds, null);
+  simulate(schedule, { leases: args.includes('--master') }, ({ event }) => kinds.add(event));
+  for (const kind of ['crash', 'lost', 'lease', 'chosen'] as const) {
+    assert.ok(kinds.has(kind), `${command}: choose a seed with a ${kind} in it`);
+  }
+});
 
 // The session in three terminals, and the lines that servers print.
 
@@ -869,7 +884,9 @@ test('npm run bench prints such a table', () => {
 });
 
 test('the table of tests is that of the directory', () => {
-  const names = readdirSync(join(PROJECT, 'test')).filter((name) => name.endsWith('.test.ts'));
+  const files = readdirSync(join(PROJECT, 'test'));
+  const names = files.filter((name) => /\.(?:test|long)\.ts$/.test(name));
+  const known = names.map((name) => name.replace(/(?:\.test)?\.ts$/, ''));
   const shown = tableBelow('=== The tests').map(([name = '']) => name.replaceAll('`', ''));
-  assert.deepEqual(shown.toSorted(), names.map((name) => name.replace('.test.ts', '')).toSorted());
+  assert.deepEqual(shown.toSorted(), known.toSorted());
 });

@@ -34,7 +34,8 @@ const READS_PER_UPDATE = 50;
 const SLICES = 10;
 /** So many times as much is asked before anything is measured. */
 const WARM_UP = 10;
-const EXIT_CODE_OF_SIGINT = 130;
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+const SIGNALS = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
 
 interface Settings {
   readonly rounds: number;
@@ -78,10 +79,10 @@ function readSettings(args: readonly string[]): Settings {
 
 async function bench(place: Place, directory: string, settings: Settings): Promise<Report> {
   const processes = new BenchProcesses(directory);
-  const interrupt = () => {
-    processes.end().finally(() => process.exit(EXIT_CODE_OF_SIGINT));
+  const interrupt = (signal: keyof typeof EXIT_CODES) => {
+    processes.end().finally(() => process.exit(EXIT_CODES[signal]));
   };
-  process.once('SIGINT', interrupt);
+  for (const signal of SIGNALS) process.once(signal, interrupt);
   try {
     const targets = await start(processes);
     processes.placeOnCores(Object.values(targets));
@@ -92,7 +93,7 @@ async function bench(place: Place, directory: string, settings: Settings): Promi
     }
     return report(place, resolve(directory), CAN_CHOOSE_CORE, rounds);
   } finally {
-    process.off('SIGINT', interrupt);
+    for (const signal of SIGNALS) process.off(signal, interrupt);
     await processes.end();
   }
 }

@@ -21,7 +21,7 @@ import { checkDiagramFile, writeDiagram } from '../common/write-diagram.ts';
 import { Stage } from './stage.ts';
 
 const UIDS: readonly Uid[] = ['A', 'B', 'C'];
-const DEADLINE_MS = 120_000;
+const DEADLINE_MS = 600_000;
 /** Before each act, for eyes to follow. */
 const PAUSE_MS = 700;
 const COUNTDOWN_MS = 2_000;

@@ -15,7 +15,7 @@ import { freePorts, LOOPBACK } from '../common/free-port.ts';
 import { Bell, TraceReader } from '../common/trace-reader.ts';
 
 const PROJECT = join(import.meta.dirname, '..', '..', '..');
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 120_000;
 const CLEARED = 'the stage is cleared';
 
 export class Stage {

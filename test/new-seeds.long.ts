@@ -1,4 +1,4 @@
-/** Half a minute of the search for a seed that goes wrong, with new seeds in every test run. */
+/** A search for seeds that go wrong: new ones each time, a minute for each kind of cluster. */
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { run } from '../src/simulation/run.ts';
 import { drawSchedule } from '../src/simulation/schedule.ts';
 
 const SECONDS = 60;
-const SLICE_MS = 7_500;
+const SLICE_MS = 60_000;
 
 for (const servers of [3, 5]) {
   for (const leases of [false, true]) {
@@ -14,13 +14,13 @@ for (const servers of [3, 5]) {
       const firstSeed = Math.floor(Math.random() * 1e9);
       const startedMs = performance.now();
       let seed = firstSeed;
-      for (; performance.now() - startedMs < SLICE_MS; seed += 1) {
+      do {
         const { violation } = run(drawSchedule(seed, servers, SECONDS, null), { leases });
         const again = `npm run simulate -- --seed ${seed} --servers ${servers}`;
         assert.equal(violation, null, `${again}${leases ? ' --master' : ''}`);
-      }
+        seed += 1;
+      } while (performance.now() - startedMs < SLICE_MS);
       t.diagnostic(`${seed - firstSeed} seeds from ${firstSeed} on`);
-      assert.ok(seed > firstSeed);
     });
   }
 }
