@@ -51,6 +51,8 @@ export interface Flight {
   /** Null: a client. */
   readonly from: Uid | null;
   readonly to: Uid;
+  /** Which of its sender's datagrams it is; copies have the same number. */
+  readonly seq: number;
   readonly message: Message;
   /** What a command calls it: `A->B accept 1st`. */
   readonly name: string;
@@ -137,11 +139,11 @@ function isCovered(
 /** Each with the name by which a command finds it among the others. */
 function flightsOf(datagrams: readonly Datagram[]): Flight[] {
   const counts = new Map<string, number>();
-  return datagrams.map(({ from, to, message }) => {
+  return datagrams.map(({ from, to, seq, message }) => {
     const kind = `${from ?? ''}->${to} ${message.type}`;
     const count = (counts.get(kind) ?? 0) + 1;
     counts.set(kind, count);
-    return { from, to, message, name: `${kind} ${ordinal(count)}` };
+    return { from, to, seq, message, name: `${kind} ${ordinal(count)}` };
   });
 }
 

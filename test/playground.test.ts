@@ -1,0 +1,147 @@
+/** The playground without a browser: playing by itself, addresses, goals. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { suite, test } from 'node:test';
+import { deflateRawSync } from 'node:zlib';
+import { Autopilot, STOPS, stopIn } from '../src/playground/autopilot.ts';
+import { GOALS } from '../src/playground/goals.ts';
+import { readScript, writeScript } from '../src/playground/script.ts';
+import { Session } from '../src/playground/session.ts';
+import { fragmentOf, wantedIn } from '../src/playground/share.ts';
+import { Random } from '../src/simulation/random.ts';
+import { SOLUTIONS } from './solutions.ts';
+
+const DIRECTORY = new URL('stories/', import.meta.url);
+
+function begun(...commands: readonly string[]): Session {
+  const session = new Session();
+  for (const command of commands) session.do(command);
+  return session;
+}
+
+function playBy(autopilot: Autopilot, session: Session, steps: number): void {
+  for (let step = 0; step < steps && session.stage !== null; step += 1) {
+    for (const command of autopilot.next(session.stage)) session.do(command);
+  }
+}
+
+suite('Playing by itself', () => {
+  test('one seed is one run, and its commands are a story', () => {
+    const play = (seed: number) => {
+      const session = begun('cluster A B C with leases', 'start A B C', 'submit A hello');
+      playBy(new Autopilot(seed), session, 120);
+      return session;
+    };
+    const [one, again, other] = [play(1), play(1), play(2)];
+    assert.deepEqual(one.script, again.script);
+    assert.notDeepEqual(one.script, other.script);
+    assert.ok(one.events.some(({ event }) => event === 'chosen'));
+    const copy = Session.ofStory(one.story());
+    while (copy.hasNext) copy.next();
+    assert.deepEqual(copy.events, one.events);
+  });
+
+  test('whatever is under way arrives within its delays', () => {
+    const session = begun('cluster A B C', 'start A B C');
+    const autopilot = new Autopilot('delays', { minMs: 20, maxMs: 80 });
+    const sentMs = new Map<string, number>();
+    for (let step = 0; step < 60; step += 1) {
+      const { flights = [], nowMs = 0 } = session.stage ?? {};
+      const keys = flights.map(({ from, to, seq }) => `${from}${to}${seq}`);
+      for (const key of keys) sentMs.set(key, sentMs.get(key) ?? nowMs);
+      for (const key of keys) assert.ok(nowMs - (sentMs.get(key) ?? 0) <= 80);
+      if (step === 20) session.do('submit B x');
+      playBy(autopilot, session, 1);
+    }
+    assert.ok(sentMs.size > 10);
+  });
+
+  test('nothing to do is nothing done', () => {
+    assert.deepEqual(new Autopilot(1).next(begun('cluster A B C').stage as never), []);
+  });
+
+  test('it can be stopped at what somebody waits for', () => {
+    const session = begun('cluster A B C with leases', 'start A B C');
+    playBy(new Autopilot(3), session, 100);
+    assert.equal(stopIn(session.events, new Set(['master']))?.stop, 'master');
+    assert.equal(stopIn(session.events, new Set()), null);
+    assert.ok(STOPS.length === 4);
+  });
+});
+
+suite('A story in an address', () => {
+  for (const name of readdirSync(DIRECTORY)) {
+    test(`${name} comes back as it was`, async () => {
+      const text = writeScript(readScript(readFileSync(new URL(name, DIRECTORY), 'utf8')));
+      const fragment = await fragmentOf(text);
+      assert.deepEqual(await wantedIn(fragment), { kind: 'story', text });
+      assert.ok(fragment.length < 2_500);
+    });
+  }
+
+  test('two hundred commands fit into 8,000 characters', async () => {
+    const random = new Random('commands');
+    const commands = Array.from({ length: 200 }, () => {
+      const [from, to] = [random.pick([...'ABCDE']), random.pick([...'ABCDE'])];
+      const types = ['prepare', 'promise', 'accept', 'accepted', 'nack'];
+      const verb = random.pick(['deliver', 'drop', 'hold back', 'repeat']);
+      return `${verb} ${from}->${to} ${random.pick(types)} ${1 + random.below(9)}th`;
+    });
+    assert.ok((await fragmentOf(commands.join('\n\n'))).length < 8_000);
+  });
+
+  test('exercises and goals have short addresses', async () => {
+    assert.deepEqual(await wantedIn('break=quorum-of-one'), {
+      kind: 'break',
+      name: 'quorum-of-one',
+    });
+    assert.deepEqual(await wantedIn('goal=first-value'), { kind: 'goal', name: 'first-value' });
+    assert.equal(await wantedIn(''), null);
+  });
+
+  test('one that is cut, damaged, hostile or huge is refused in a sentence', async () => {
+    const good = await fragmentOf('cluster A B C\n\nstart A B C\n');
+    for (let length = 7; length < good.length; length += 1) {
+      await assert.rejects(wantedIn(good.slice(0, length)), /cut off or damaged/);
+    }
+    const random = new Random('hostile');
+    for (let i = 0; i < 200; i += 1) {
+      const place = 6 + random.below(good.length - 6);
+      const bad = `${good.slice(0, place)}${random.pick([...'AZaz09-_'])}${good.slice(place + 1)}`;
+      await wantedIn(bad).catch((error: Error) =>
+        assert.match(error.message, /cut off or damaged/),
+      );
+    }
+    for (const bad of ['story=', 'story=<script>', 'goal=../../x y', 'nonsense', '%00', 'break=']) {
+      await assert.rejects(wantedIn(bad), /^Error: (?:this address|the story in this address)/);
+    }
+    const bomb = deflateRawSync(Buffer.alloc(50_000_000, 'a')).toString('base64url');
+    await assert.rejects(wantedIn(`story=${bomb}`), /longer than anybody plays/);
+  });
+});
+
+suite('Goals', () => {
+  test('there are at least twelve, from easy to hard, each with hints', () => {
+    assert.ok(GOALS.length >= 12);
+    assert.equal(new Set(GOALS.map(({ name }) => name)).size, GOALS.length);
+    const levels = GOALS.map(({ level }) => level);
+    assert.deepEqual(levels, levels.toSorted());
+    for (const { hints, task, lesson } of GOALS) {
+      assert.ok(hints.length >= 2 && task !== '' && lesson !== '');
+    }
+    assert.deepEqual(Object.keys(SOLUTIONS).sort(), GOALS.map(({ name }) => name).sort());
+  });
+
+  for (const goal of GOALS) {
+    test(`${goal.name} can be reached, and is not reached before`, () => {
+      const session = Session.ofStory(goal.story);
+      while (session.hasNext) session.next();
+      const solution = readScript(SOLUTIONS[goal.name] ?? '').map(({ text }) => text);
+      for (const command of solution) {
+        assert.equal(goal.isReached(session), false, `before ${command}`);
+        session.do(command);
+      }
+      assert.equal(goal.isReached(session), true, session.story());
+    });
+  }
+});
