@@ -55,6 +55,8 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
           return this.#receiveRead({ client, requestId: message.requestId }, message.isLocal);
         case 'status':
           return this.#reportStatus({ client, requestId: message.requestId });
+        case 'transfer':
+          return this.#transfer({ client, requestId: message.requestId }, message.to);
         default:
           return super.receiveFromClient(client, message);
       }
@@ -137,6 +139,25 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       const { instanceNumber, chain } = this;
       const value = chain.currentValue;
       this.#reply(client, { type: 'value', requestId, instanceNumber, value, isCurrent });
+    }
+
+    /**
+     * `to` shall be master. The master hands its lease back, and sends the client on to `to`, which
+     * then stands without waiting. If somebody else is faster, the client comes to that one next.
+     */
+    #transfer({ client, requestId }: Asker, to: Uid): void {
+      const refuse = (why: string, master: Uid | null) =>
+        this.#reply(client, { type: 'refused', requestId, why, master });
+      if (!this.hasLeases) return refuse('nobody is master in this cluster', null);
+      if (this.isMaster && to === this.uid) {
+        const { leaseLeftMs } = this;
+        return this.#reply(client, { type: 'transferred', requestId, leaseLeftMs });
+      }
+      if (this.isMaster) return this.resign(() => refuse('the lease is handed back', to));
+
+      if (to === this.uid) this.stand();
+      const master = this.master ?? to;
+      refuse(master === to ? 'it stands for master' : `the master is ${master}`, master);
     }
 
     #reportStatus({ client, requestId }: Asker): void {

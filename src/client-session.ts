@@ -26,6 +26,7 @@ const ANSWERS: Readonly<Record<Question['type'], Reply['type']>> = {
   request: 'chosen',
   read: 'value',
   status: 'status_report',
+  transfer: 'transferred',
 };
 
 /** What a session says to servers. */
@@ -51,7 +52,8 @@ export type Outcome =
 export type Question =
   | { readonly type: 'request'; readonly value: string }
   | { readonly type: 'read'; readonly isLocal: boolean }
-  | { readonly type: 'status' };
+  | { readonly type: 'status' }
+  | { readonly type: 'transfer'; readonly to: Uid };
 
 export interface Options {
   readonly server: Uid;

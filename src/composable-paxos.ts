@@ -25,6 +25,13 @@
  *      `n`, since nothing has been proposed between `n` and now. That value is `v`.
  *   4. So `v` is proposed again. The same holds for the next id, and for every id after it.
  *
+ * And why does every round come to an end? An acceptor that is asked to accept either does, or
+ * refuses and says so. Its yes counts for this id for ever, whatever it accepts later. So a
+ * proposer that repeats its question to a quorum will be told that it has won or that it was
+ * overtaken. A learner that remembered only what each acceptor accepted *last* would break this:
+ * B leads and accepts its own 2.B, then A's 3.A; A dies; C, who has slept through all of it, accepts
+ * 2.B. Nobody refuses, the one acceptance that is missing is forgotten, and B asks for ever.
+ *
  * Three rules carry the argument, and each is one guard below: a promise is never taken back
  * (`Acceptor`), the highest accepted value wins (`Proposer`), an id is used for one value only.
  * What an acceptor said must also survive a crash, which is the business of whoever owns it:
@@ -293,16 +300,22 @@ export class Proposer<Value> {
   }
 }
 
-/** What a learner has heard: for each acceptor the highest proposal that it accepted. */
+/** That this server has accepted this proposal: a fact, whatever it accepts later. */
+export interface Acceptance {
+  readonly from: Uid;
+  readonly proposalId: ProposalId;
+}
+
+/** What a learner has heard. There are as many acceptances as servers, times rounds that led. */
 export interface LearnerState<Value> {
-  readonly lastAccepted: Readonly<Record<Uid, AcceptedMessage<Value>>>;
+  readonly acceptances: readonly Acceptance[];
   readonly chosen: AcceptedMessage<Value> | null;
 }
 
 /** The ear of the algorithm: finds out that a value is chosen ("Paxos Made Simple", §2.3). */
 export class Learner<Value> {
   readonly quorum: number;
-  state: LearnerState<Value> = { lastAccepted: {}, chosen: null };
+  state: LearnerState<Value> = { acceptances: [], chosen: null };
 
   constructor(quorum: number) {
     this.quorum = quorum;
@@ -310,23 +323,21 @@ export class Learner<Value> {
 
   /** Counts that `from` accepted. True once: when a quorum has accepted under the same id. */
   receiveAccepted(from: Uid, message: AcceptedMessage<Value>): boolean {
-    const last = this.state.lastAccepted[from]?.proposalId ?? null;
-    if (this.state.chosen !== null || compareProposalIds(message.proposalId, last) <= 0) {
-      return false;
-    }
-    const lastAccepted = { ...this.state.lastAccepted, [from]: message };
-    this.state = { ...this.state, lastAccepted };
-    if (this.acceptorsOf(message.proposalId) < this.quorum) return false;
+    const { proposalId } = message;
+    const acceptors = this.acceptorsOf(proposalId);
+    if (this.state.chosen !== null || acceptors.includes(from)) return false;
 
-    this.state = { ...this.state, chosen: message };
-    return true;
+    const acceptances = [...this.state.acceptances, { from, proposalId }];
+    const isChosen = acceptors.length + 1 >= this.quorum;
+    this.state = { acceptances, chosen: isChosen ? message : null };
+    return isChosen;
   }
 
-  /** How many acceptors are known to have accepted this proposal last. */
-  acceptorsOf(proposalId: ProposalId): number {
-    return Object.values(this.state.lastAccepted).filter(
-      (accepted) => compareProposalIds(accepted.proposalId, proposalId) === 0,
-    ).length;
+  /** Who is known to have accepted this proposal. */
+  acceptorsOf(proposalId: ProposalId): readonly Uid[] {
+    return this.state.acceptances
+      .filter((acceptance) => compareProposalIds(acceptance.proposalId, proposalId) === 0)
+      .map(({ from }) => from);
   }
 }
 

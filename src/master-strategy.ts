@@ -17,10 +17,10 @@
  *
  * **How long a lease lasts.** The holder counts from the moment at which it first *sent* the
  * proposal that was then chosen, and believes in nine tenths of the window. The others count a
- * whole window from the later moment at which they learned of it. The holder asks two clocks: the
- * lease is over when the monotonic one *or* the wall clock says so, because the first may stand
- * still while a laptop sleeps, and the second may be set. And it asks at the moment of acting,
- * since a timer that fires late would be late news.
+ * whole window from the later moment at which they learned of it, by their monotonic clocks. The
+ * holder counts by two clocks, because the monotonic one may stand still while a laptop sleeps,
+ * and the wall clock may be set: see `SleeplessClock`. And it asks at the moment of acting, since
+ * a timer that fires late would be late news.
  *
  * **Who does not know waits.** A replica that starts, or jumps by catch-up, finds a holder named
  * in its chain but not *when*. It takes the lease as just granted. A chain that names nobody (a
@@ -29,7 +29,7 @@
  */
 import { isLease, type LeaseLink, type Link, type LinkId } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
-import type { Timer } from './environment.ts';
+import type { Clock, Timer } from './environment.ts';
 import type { Prepare, Question } from './messages.ts';
 import type { Constructor } from './replicated-value.ts';
 import type { Refusal, UpdateQueue } from './update-queue.ts';
@@ -44,15 +44,18 @@ export const RENEW_AFTER_MS = LEASE_WINDOW_MS / 2;
 export const STAND_WITHIN_MS = 1_000;
 /** … and less if there is no lease that all have waited for. */
 const STAND_FIRST_WITHIN_MS = 500;
+/** Who has handed its lease over lets all others stand first. */
+const STAND_AFTER_OTHERS_MS = 2 * STAND_FIRST_WITHIN_MS;
+/** While a lease of ours may count, we look at the clocks at least this often. */
+export const LOOK_EVERY_MS = 50;
 
 type LeaseNews = 'wanted' | 'handing back' | 'ours' | 'theirs' | 'unknown' | 'over';
 
-/** A lease link of ours, and when it was first sent in an instance, by both clocks. */
+/** A lease link of ours, and when it was first sent in an instance, by the sleepless clock. */
 interface SentLease {
   readonly id: LinkId;
   readonly instanceNumber: number;
-  readonly nowMs: number;
-  readonly wallMs: number;
+  readonly atMs: number;
 }
 
 /**
@@ -69,9 +72,15 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     #ours: SentLease | null = null;
     /** Until when the lease that the chain names binds us, by the monotonic clock. */
     #boundUntilMs = Number.NEGATIVE_INFINITY;
+    /** Somebody else is to be master: nothing more is taken, and then the lease goes back. */
+    #isResigning = false;
     /** Set while the lease is being handed back: then we are master no longer. */
     #whenHandedBack: (() => void) | null = null;
     #timer: Timer | null = null;
+    /** By this clock our own leases are measured, and … */
+    #clock!: SleeplessClock; // from `start` on
+    /** … this timer sees to it that it is looked at. */
+    #look: Timer | null = null;
 
     /** May this server act as master? A question to the clocks, asked anew at every use. */
     override get isMaster(): boolean {
@@ -96,6 +105,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     override start(): void {
       super.start();
+      this.#clock = new SleeplessClock(this.environment.clock);
       this.bind(null);
       if (this.chain.lease !== null) this.#say('unknown');
       this.#standLater();
@@ -103,23 +113,31 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     override stop(): void {
       this.#timer?.cancel();
+      this.#look?.cancel();
       super.stop();
     }
 
     /** The queue runs empty first; then the lease goes back, so that nobody has to wait it out. */
     override retire(done: () => void): void {
-      super.retire(() => {
-        // What we have asked for may still be granted, when we are gone.
-        const isAsking = this.#wish !== null && this.#wish.id === this.#sent?.id;
-        if (!this.isMaster && !isAsking) return done();
-        this.#whenHandedBack = done;
-        this.#timer?.cancel(); // nothing is to be renewed any more
-        this.#want(null);
-      });
+      super.retire(() => this.#handBack(done));
+    }
+
+    /** The same for a server that goes on: somebody else is to be master. */
+    protected override resign(done: () => void): void {
+      this.#isResigning = true;
+      this.whenEmpty(() => this.#handBack(() => this.#resigned(done)));
+    }
+
+    /** Whoever is to be master need not wait for its turn, only for the end of a lease. */
+    protected override stand(): void {
+      if (this.#wish !== null || !this.#mayAsk(this.uid)) return;
+      this.#timer?.cancel();
+      this.#want(this.uid);
     }
 
     /** A value that waited here would wait until this server is master. */
     protected override whyNot(): Refusal | null {
+      if (this.#isResigning) return { why: 'this server hands its lease over', master: null };
       if (this.isMaster) return super.whyNot();
       const { master } = this;
       const why = master === null ? 'there is no master yet' : `the master is ${master}`;
@@ -128,7 +146,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     /** Only the master may say what is chosen: nobody else's word comes before its own. */
     protected override get mayAnswer(): boolean {
-      return this.leaseLeftMs > 0;
+      return this.isMaster;
     }
 
     /** A master has seen everything that a client was ever told, and needs no link to read. */
@@ -153,8 +171,8 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
         const { instanceNumber } = question;
         const { id } = question.proposalValue;
         if (this.#sent?.id !== id || this.#sent.instanceNumber !== instanceNumber) {
-          const { clock } = this.environment;
-          this.#sent = { id, instanceNumber, nowMs: clock.now(), wallMs: clock.wallNow() };
+          this.#sent = { id, instanceNumber, atMs: this.#clock.now() };
+          this.#keepLooking();
         }
       }
       super.ask(question);
@@ -190,19 +208,39 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
       this.#boundUntilMs = this.environment.clock.now() + LEASE_WINDOW_MS;
     }
 
-    /** What is left of a lease of ours, in milliseconds: by the clock that leaves us less. */
-    #leftMs({ nowMs, wallMs }: SentLease): number {
-      const { clock } = this.environment;
-      const byWallMs = clock.wallNow() - wallMs;
-      if (byWallMs < 0) return 0; // somebody set it back: it cannot tell any more
-      return HOLDER_WINDOW_MS - Math.max(clock.now() - nowMs, byWallMs);
+    /** What is left of a lease of ours, in milliseconds. */
+    #leftMs({ atMs }: SentLease): number {
+      return atMs + HOLDER_WINDOW_MS - this.#clock.now();
+    }
+
+    /** As long as a lease of ours counts, or may when it is granted, no sleep must be missed. */
+    #keepLooking(): void {
+      this.#look?.cancel();
+      if (this.#sent === null || this.#leftMs(this.#sent) <= 0) return;
+      this.#look = this.environment.clock.after(LOOK_EVERY_MS, () => this.#keepLooking());
+    }
+
+    #handBack(done: () => void): void {
+      // What we have asked for may still be granted, when we are gone.
+      const isAsking = this.#wish !== null && this.#wish.id === this.#sent?.id;
+      if (this.leaseLeftMs === 0 && !isAsking) return done();
+      this.#whenHandedBack = done;
+      this.#timer?.cancel(); // nothing is to be renewed any more
+      this.#want(null);
+    }
+
+    #resigned(done: () => void): void {
+      this.#isResigning = false;
+      this.#whenHandedBack = null;
+      this.#standLater(STAND_AFTER_OTHERS_MS);
+      done();
     }
 
     /** The chain may name another lease than before: by a link, or by a jump over many. */
     #learnLease(link: Link | null): void {
       const { lease } = this.chain;
-      this.bind(link);
       if (lease !== null && lease.id === this.#ours?.id) return; // a jump within our own lease
+      this.bind(link);
 
       const sent = lease !== null && lease.id === this.#sent?.id ? this.#sent : null;
       this.#ours = sent !== null && this.#leftMs(sent) > 0 ? sent : null; // it may come too late
@@ -214,9 +252,9 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
       this.#wish = null;
       // Chosen much later, when we are master again, they would replace what is newer by then.
       this.giveUp(lease === null ? 'we are not master' : `${lease.holder} is master now`);
-      if (this.#whenHandedBack !== null) return this.#whenHandedBack();
       const isKnown = link !== null && lease?.holder !== this.uid;
       this.#say(lease === null ? 'over' : isKnown ? 'theirs' : 'unknown');
+      if (this.#whenHandedBack !== null) return this.#whenHandedBack();
       this.#standLater();
     }
 
@@ -224,17 +262,17 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     #reign(ours: SentLease): void {
       if (this.#wish?.id === ours.id) this.#wish = null;
       this.#say('ours', this.#leftMs(ours));
-      const { clock } = this.environment;
-      this.#wakeIn(ours.nowMs + RENEW_AFTER_MS - clock.now(), () => {
-        this.#wakeIn(ours.nowMs + HOLDER_WINDOW_MS - clock.now(), () => this.#say('over'));
+      this.#wakeIn(this.#leftMs(ours) - HOLDER_WINDOW_MS + RENEW_AFTER_MS, () => {
+        this.#wakeIn(this.#leftMs(ours), () => this.#say('over'));
         this.#want(this.uid);
       });
     }
 
     /** Stands for master as soon as that is allowed, after a random wait. */
-    #standLater(): void {
+    #standLater(leastMs = 0): void {
       const isFree = this.#mayAsk(this.uid);
-      const waitMs = isFree ? 0 : this.#boundUntilMs - this.environment.clock.now();
+      // We have just learned of the lease, or must behave as if we had.
+      const waitMs = isFree ? leastMs : LEASE_WINDOW_MS;
       const withinMs = isFree ? STAND_FIRST_WITHIN_MS : STAND_WITHIN_MS;
       this.#wakeIn(waitMs + this.environment.random() * withinMs, () => this.#want(this.uid));
     }
@@ -256,6 +294,39 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
       this.pursue();
     }
   };
+}
+
+/** A wall clock ticks in whole milliseconds: it may seem to fall behind by that, and is not set. */
+const RIPPLE_MS = 2;
+
+/**
+ * One clock made of two, for whoever must not miss that time passes. The monotonic one may stand
+ * still while the machine sleeps, the wall clock may be set either way. So from one look to the
+ * next as much time has passed as the clock says that has gone further: when the wall clock gets
+ * ahead of the monotonic one, that is counted as sleep, and when it is set back, nothing is.
+ *
+ * What remains is a wall clock that is set back in the sleep itself, or between the last look and
+ * the falling asleep: by so much the sleep seems shorter than it was.
+ */
+class SleeplessClock {
+  readonly #clock: Clock;
+  #sleptMs = 0;
+  /** How far the wall clock is ahead of the monotonic one. */
+  #aheadMs: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#aheadMs = clock.wallNow() - clock.now();
+  }
+
+  /** Milliseconds for durations, like the monotonic clock's. Every call is a look. */
+  now(): number {
+    const nowMs = this.#clock.now();
+    const aheadMs = this.#clock.wallNow() - nowMs;
+    this.#sleptMs += Math.max(0, aheadMs - this.#aheadMs);
+    this.#aheadMs = Math.max(aheadMs, Math.min(this.#aheadMs, aheadMs + RIPPLE_MS));
+    return nowMs + this.#sleptMs;
+  }
 }
 
 export type MasterLeases = InstanceType<ReturnType<typeof MasterLeases<Constructor<UpdateQueue>>>>;

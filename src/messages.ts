@@ -72,8 +72,20 @@ export interface StatusMessage {
   readonly requestId: RequestId;
 }
 
+/** A client to a server: "`to` shall be the master": whoever has a part in that does it. */
+export interface TransferMessage {
+  readonly type: 'transfer';
+  readonly requestId: RequestId;
+  readonly to: Uid;
+}
+
 /** What clients say to servers. */
-export type ClientMessage = ProposeMessage | RequestMessage | ReadMessage | StatusMessage;
+export type ClientMessage =
+  | ProposeMessage
+  | RequestMessage
+  | ReadMessage
+  | StatusMessage
+  | TransferMessage;
 
 /** A server to a client: "your value was chosen, in this instance". */
 export interface ChosenReply {
@@ -117,8 +129,15 @@ export interface StatusReply {
   readonly heardMs: Readonly<Record<Uid, number | null>>;
 }
 
+/** A server to a client: "I am the master, as you wished, for so long". */
+export interface TransferredReply {
+  readonly type: 'transferred';
+  readonly requestId: RequestId;
+  readonly leaseLeftMs: number;
+}
+
 /** What servers answer to clients. */
-export type Reply = ChosenReply | ValueReply | RefusedReply | StatusReply;
+export type Reply = ChosenReply | ValueReply | RefusedReply | StatusReply | TransferredReply;
 
 export type Message = PeerMessage | ClientMessage | Reply;
 
@@ -179,12 +198,14 @@ const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
   'request',
   'read',
   'status',
+  'transfer',
 ]);
 const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'chosen',
   'value',
   'refused',
   'status_report',
+  'transferred',
 ]);
 
 export function isClientMessage(message: Message): message is ClientMessage {
@@ -341,6 +362,8 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ['request', { requestId: isRequestId, value: isValue }],
   ['read', { requestId: isRequestId, isLocal: isBoolean }],
   ['status', { requestId: isRequestId }],
+  ['transfer', { requestId: isRequestId, to: isUid }],
+  ['transferred', { requestId: isRequestId, leaseLeftMs: isDuration }],
   ['chosen', { requestId: isRequestId, instanceNumber: isNumber }],
   [
     'value',

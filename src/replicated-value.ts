@@ -36,6 +36,7 @@ import {
   type NackMessage,
   PaxosInstance,
   quorumOf,
+  RESERVED_NUMBER,
   type Uid,
   UNTOUCHED,
 } from './composable-paxos.ts';
@@ -204,7 +205,7 @@ export class ReplicatedValue {
 
   protected receivePrepare(from: Uid, message: Prepare): void {
     const { instanceNumber, proposalId } = message;
-    const answer = this.#durably(() => this.#instance.receivePrepare(message));
+    const answer = this.#durably(from, () => this.#instance.receivePrepare(message));
     if (answer.type === 'nack') return this.#refuse(from, answer);
 
     this.environment.trace({ event: 'promise', to: from, instanceNumber, proposalId });
@@ -228,12 +229,15 @@ export class ReplicatedValue {
     if (!this.#instance.proposer.receiveNack(message)) return this.ignore('this round is over');
 
     this.environment.trace({ event: 'refused', from, instanceNumber, proposalId, promisedId });
-    this.refused();
+    this.refused(from);
   }
 
   protected receiveAccept(from: Uid, message: Accept): void {
     const { instanceNumber, proposalId, proposalValue: value } = message;
-    const answer = this.#durably(() => this.#instance.receiveAccept(message));
+    if (proposalId.number === RESERVED_NUMBER && !this.hasLeases) {
+      return this.ignore(`this server knows no leases, and ${from} holds one`);
+    }
+    const answer = this.#durably(from, () => this.#instance.receiveAccept(message));
     if (answer.type === 'nack') return this.#refuse(from, answer);
 
     this.environment.trace({ event: 'accept', from, instanceNumber, proposalId, value });
@@ -245,8 +249,10 @@ export class ReplicatedValue {
   protected receiveAccepted(from: Uid, message: Accepted): void {
     const { instanceNumber, proposalId, proposalValue: value } = message;
     const { learner } = this.#instance;
+    const before = learner.state;
     const isChosen = learner.receiveAccepted(from, message);
-    const count = learner.acceptorsOf(proposalId);
+    if (learner.state !== before) this.heard(from);
+    const count = learner.acceptorsOf(proposalId).length;
     const counted = { instanceNumber, proposalId, count, servers: this.uids.length };
     if (!isChosen) {
       return this.environment.trace({ event: 'count', of: 'accepted', ...counted });
@@ -274,8 +280,19 @@ export class ReplicatedValue {
     return null;
   }
 
-  /** The current round was refused and is over. */
-  protected refused(): void {}
+  /** Another server is to be master. `done` is called when this one is not, or not any more. */
+  protected resign(done: () => void): void {
+    done();
+  }
+
+  /** This server is to be master, as soon as that is allowed. */
+  protected stand(): void {}
+
+  /** `from` has told the acceptor or the learner of the open instance something new. */
+  protected heard(_from: Uid): void {}
+
+  /** The current round was refused by `from` and is over. */
+  protected refused(_from: Uid): void {}
 
   /** The current round found nothing to finish and had nothing to propose; it is over. */
   protected rested(): void {}
@@ -358,10 +375,12 @@ export class ReplicatedValue {
   }
 
   /** Lets the acceptor answer, and returns the answer once what it says would survive a crash. */
-  #durably<Answer>(answer: () => Answer): Answer {
+  #durably<Answer>(from: Uid, answer: () => Answer): Answer {
     const before = this.acceptorState;
     const result = answer();
-    if (this.acceptorState !== before) this.#save();
+    if (this.acceptorState === before) return result;
+    this.#save();
+    this.heard(from);
     return result;
   }
 

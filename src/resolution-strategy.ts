@@ -3,15 +3,19 @@
  *
  * Paxos is always safe, but it ends only if somebody keeps asking. Three things go wrong. A
  * question or its answer is *lost*: it is asked again. Two proposers *duel*, each raising the
- * other's id: who is refused waits for a random time, twice as long each time, until one of them
- * is alone. A proposer *dies* half-way: another server steps in after a silence, and the protocol
- * makes it finish what it finds.
+ * other's id: who is refused gives the other one time to finish, a round trip and a random time
+ * on top, twice as long each time, until one of them is alone. A proposer *dies* half-way, or is
+ * cut off: another server steps in after a silence, and the protocol makes it finish what it
+ * finds. Silence is when nothing *new* is heard: who repeats itself may be talking to nobody else.
+ *
+ * How long is long? Half a millisecond in one machine room, half a second around the world, two
+ * where disks are slow. So a server measures what its own rounds take, and no wait is shorter.
  */
 
 import type { Link } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { Timer } from './environment.ts';
-import type { Accept, Accepted, Prepare, Question } from './messages.ts';
+import type { Question } from './messages.ts';
 import type { Constructor, ReplicatedValue } from './replicated-value.ts';
 
 export const RETRANSMIT_INTERVAL_MS = 1_000;
@@ -19,6 +23,8 @@ const FIRST_BACKOFF_MS = 5;
 const MAX_BACKOFF_MS = 2_000;
 /** After this much silence, plus a random share of it, a server finishes what others began. */
 const SILENCE_MS = 3_000;
+/** A round trip that seems to take longer than this is taken for a loss. */
+const MAX_ROUND_TRIP_MS = 5_000;
 
 /**
  * Drives the open instance until it is resolved: retransmits, backs off when refused, and steps in
@@ -33,7 +39,15 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
     #retransmit: Timer | null = null;
     #backoff: Timer | null = null;
     #silence: Timer | null = null;
+    /** How long the next wait after a refusal may be, beside the round trip. */
     #backoffMs = FIRST_BACKOFF_MS;
+    #asked: { readonly type: Question['type']; readonly atMs: number } | null = null;
+    #roundTripMs = 0;
+
+    /** What a round trip takes here: from a question to a quorum's answer, or to a refusal. */
+    protected get roundTripMs(): number {
+      return this.#roundTripMs;
+    }
 
     /** True while this server is at work on the open instance by itself. */
     protected get isBusy(): boolean {
@@ -64,31 +78,32 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
 
     protected override ask(question: Question): void {
       this.#cancelAll();
+      this.#asked = { type: question.type, atMs: this.environment.clock.now() };
       this.#retransmitLater(question);
       super.ask(question);
     }
 
-    protected override receivePrepare(from: Uid, message: Prepare): void {
-      this.#heard(from);
-      super.receivePrepare(from, message);
+    protected override lead(): void {
+      if (this.#asked?.type === 'prepare') this.#measure();
+      super.lead();
     }
 
-    protected override receiveAccept(from: Uid, message: Accept): void {
-      this.#heard(from);
-      super.receiveAccept(from, message);
-    }
-
-    protected override receiveAccepted(from: Uid, message: Accepted): void {
-      this.#heard(from);
-      super.receiveAccepted(from, message);
+    /** Somebody else is at work on the open instance. */
+    protected override heard(from: Uid): void {
+      super.heard(from);
+      if (from !== this.uid && !this.isBusy) this.#listen();
     }
 
     /** Stops asking, and tries again later; each time the wait may be twice as long. */
-    protected override refused(): void {
-      super.refused();
+    protected override refused(from: Uid): void {
+      super.refused(from);
+      if (from !== this.uid) this.#measure();
       this.#cancelAll();
-      const delayMs = this.environment.random() * this.#backoffMs;
-      this.#backoffMs = Math.min(2 * this.#backoffMs, MAX_BACKOFF_MS);
+      const roundTripMs = this.#roundTripMs;
+      const windowMs = Math.max(this.#backoffMs, roundTripMs);
+      // Whoever was preferred to us needs one more round trip to finish.
+      const delayMs = roundTripMs + this.environment.random() * windowMs;
+      this.#backoffMs = Math.min(2 * windowMs, Math.max(MAX_BACKOFF_MS, 4 * roundTripMs));
       this.environment.trace({ event: 'backoff', instanceNumber: this.instanceNumber, delayMs });
       this.#backoff = this.environment.clock.after(delayMs, () => {
         this.#backoff = null;
@@ -102,15 +117,17 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
       this.#cancelAll();
     }
 
+    /** Those who duelled here will meet again in the next instance: that is forgotten by and by. */
     protected override advanced(link: Link | null): void {
+      if (link !== null && this.#asked?.type === 'accept') this.#measure();
       this.#cancelAll();
-      this.#backoffMs = FIRST_BACKOFF_MS;
+      this.#backoffMs = Math.max(FIRST_BACKOFF_MS, this.#backoffMs / 2);
       super.advanced(link);
     }
 
     /** Sends this very question again and again: what it says was settled when it was first put. */
     #retransmitLater(question: Question): void {
-      this.#retransmit = this.environment.clock.after(RETRANSMIT_INTERVAL_MS, () => {
+      this.#retransmit = this.environment.clock.after(this.#retransmitIntervalMs, () => {
         this.#retransmit = null;
         this.#say(`no quorum has answered: send ${question.type} again`);
         this.#retransmitLater(question);
@@ -118,14 +135,27 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
       });
     }
 
-    /** Somebody else is at work on the open instance. */
-    #heard(from: Uid): void {
-      if (from !== this.uid && !this.isBusy) this.#listen();
+    get #retransmitIntervalMs(): number {
+      return Math.max(RETRANSMIT_INTERVAL_MS, this.#roundTripMs);
+    }
+
+    /**
+     * The question that we have asked is answered. Our measure grows at once and shrinks by and by.
+     * If we had to ask more than once, nobody can tell a slow answer from a lost question: then
+     * it grows by so much only that in a slow network the next question has more time.
+     */
+    #measure(): void {
+      if (this.#asked === null) return;
+      const elapsedMs = this.environment.clock.now() - this.#asked.atMs;
+      const mostMs = Math.min(2 * this.#retransmitIntervalMs, MAX_ROUND_TRIP_MS);
+      const tookMs = Math.min(elapsedMs, mostMs);
+      this.#roundTripMs = Math.max(tookMs, (tookMs + this.#roundTripMs) / 2);
     }
 
     #listen(): void {
       this.#silence?.cancel();
-      const delayMs = SILENCE_MS * (1 + this.environment.random());
+      const silenceMs = Math.max(SILENCE_MS, 2 * this.#roundTripMs);
+      const delayMs = silenceMs * (1 + this.environment.random());
       this.#silence = this.environment.clock.after(delayMs, () => {
         this.#silence = null;
         this.#say('silence: finish what the others began');
@@ -141,7 +171,7 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
       this.#retransmit?.cancel();
       this.#backoff?.cancel();
       this.#silence?.cancel();
-      this.#retransmit = this.#backoff = this.#silence = null;
+      this.#retransmit = this.#backoff = this.#silence = this.#asked = null;
     }
   };
 }

@@ -77,7 +77,12 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     /** Takes no more values, and waits until those that it has are in the chain. */
     override retire(done: () => void): void {
       this.#isRetiring = true;
-      this.#whenEmpty = () => super.retire(done);
+      this.whenEmpty(() => super.retire(done));
+    }
+
+    /** Calls `act` once nothing waits here: at once, or later. Only the latest `act` is kept. */
+    protected whenEmpty(act: () => void): void {
+      this.#whenEmpty = act;
       this.#endIfEmpty();
     }
 

@@ -308,33 +308,40 @@ test('learner: the same acceptor counts once', () => {
   const learner = new Learner<string>(2);
   learner.receiveAccepted('A', accepted(id(2, 'A'), 'x'));
   assert.equal(learner.receiveAccepted('A', accepted(id(2, 'A'), 'x')), false);
-  assert.equal(learner.acceptorsOf(id(2, 'A')), 1);
+  assert.deepEqual(learner.acceptorsOf(id(2, 'A')), ['A']);
 });
 
 test('learner: acceptances under different ids are not added up', () => {
   const learner = new Learner<string>(2);
   learner.receiveAccepted('A', accepted(id(2, 'A'), 'x'));
   assert.equal(learner.receiveAccepted('B', accepted(id(3, 'B'), 'x')), false);
-  assert.equal(learner.acceptorsOf(id(2, 'A')), 1);
-  assert.equal(learner.acceptorsOf(id(3, 'B')), 1);
+  assert.deepEqual(learner.acceptorsOf(id(2, 'A')), ['A']);
+  assert.deepEqual(learner.acceptorsOf(id(3, 'B')), ['B']);
 });
 
-test('learner: an acceptor that accepts anew does not stand by its older one', () => {
+test('learner: an acceptor that accepts anew still counts for what it accepted before', () => {
   const learner = new Learner<string>(3);
   learner.receiveAccepted('A', accepted(id(2, 'A'), 'x'));
   learner.receiveAccepted('B', accepted(id(2, 'A'), 'x'));
-  learner.receiveAccepted('B', accepted(id(3, 'C'), 'y'));
-  assert.equal(learner.acceptorsOf(id(2, 'A')), 1);
+  learner.receiveAccepted('B', accepted(id(2, 'D'), 'x'));
+  assert.equal(learner.receiveAccepted('C', accepted(id(2, 'A'), 'x')), true);
+  assert.deepEqual(learner.acceptorsOf(id(2, 'A')), ['A', 'B', 'C']);
+  assert.deepEqual(learner.acceptorsOf(id(2, 'D')), ['B']);
 });
 
-test('learner: an older acceptance that comes late is ignored', () => {
+test('learner: an older acceptance that comes late counts', () => {
   const learner = new Learner<string>(2);
-  learner.receiveAccepted('A', accepted(id(3, 'B'), 'y'));
-  const { state } = learner;
+  learner.receiveAccepted('A', accepted(id(3, 'B'), 'x'));
   assert.equal(learner.receiveAccepted('A', accepted(id(2, 'A'), 'x')), false);
+  assert.equal(learner.receiveAccepted('B', accepted(id(2, 'A'), 'x')), true);
+});
+
+test('learner: a copy is no news', () => {
+  const learner = new Learner<string>(2);
+  learner.receiveAccepted('A', accepted(id(2, 'A'), 'x'));
+  const { state } = learner;
+  learner.receiveAccepted('A', accepted(id(2, 'A'), 'x'));
   assert.equal(learner.state, state);
-  assert.equal(learner.receiveAccepted('B', accepted(id(2, 'A'), 'x')), false);
-  assert.equal(learner.receiveAccepted('C', accepted(id(3, 'B'), 'y')), true);
 });
 
 // All three together.

@@ -56,6 +56,8 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   request: { type: 'request', requestId, value: 'hello' },
   read: { type: 'read', requestId, isLocal: false },
   status: { type: 'status', requestId },
+  transfer: { type: 'transfer', requestId, to: 'B' },
+  transferred: { type: 'transferred', requestId, leaseLeftMs: 8_999.5 },
   chosen: { type: 'chosen', requestId, instanceNumber: 3 },
   value: { type: 'value', requestId, instanceNumber: 3, value: 'hello', isCurrent: true },
   refused: { type: 'refused', requestId, master: 'B', why: 'the master is B' },
@@ -151,8 +153,8 @@ test('what may be null is believed as null', () => {
 test('the questions about a message', () => {
   const types = (is: (message: Message) => boolean) =>
     EVERY_SAMPLE.filter(is).map(({ type }) => type);
-  assert.deepEqual(types(isClientMessage), ['propose', 'request', 'read', 'status']);
-  assert.deepEqual(types(isReply), ['chosen', 'value', 'refused', 'status_report']);
+  assert.deepEqual(types(isClientMessage), ['propose', 'request', 'read', 'status', 'transfer']);
+  assert.deepEqual(types(isReply), ['transferred', 'chosen', 'value', 'refused', 'status_report']);
   assert.deepEqual(
     types((message) => isPeerMessage(message)),
     types((message) => !isClientMessage(message) && !isReply(message)),
@@ -341,7 +343,7 @@ const WRONG_REQUEST_IDS = [
 
 test('a request id of the wrong form', () => {
   const withId = EVERY_SAMPLE.filter((message) => 'requestId' in message);
-  assert.equal(withId.length, 7);
+  assert.equal(withId.length, 9);
   for (const raw of WRONG_REQUEST_IDS) {
     for (const message of withId) rejects(withField(message, ['requestId'], raw));
     rejects(acceptOf(`{"update":"x","id":"A-0123abcd-1","request":${raw}}`));
@@ -606,6 +608,8 @@ function largestMessages(value: string): readonly Message[] {
     request: { type: 'request', requestId, value },
     read: { type: 'read', requestId, isLocal: false },
     status: { type: 'status', requestId },
+    transfer: { type: 'transfer', requestId, to: 'I' },
+    transferred: { type: 'transferred', requestId, leaseLeftMs: longMs },
     chosen: { type: 'chosen', requestId, instanceNumber },
     value: { type: 'value', requestId, instanceNumber, value, isCurrent: false },
     refused: { type: 'refused', requestId, master: 'I', why: '\0'.repeat(200) },

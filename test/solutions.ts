@@ -113,12 +113,22 @@ deliver A->B accepted`,
   'new-master': `
 wait 600
 deliver all
-wait 4500`,
+wait 10500
+deliver B->A prepare
+deliver A->B promise
+deliver B->A accept
+deliver A->B accepted`,
 
   'forgotten-promise': `
 submit A hello`,
 
   'old-news': `
 wait 600
-deliver all`,
+deliver all
+pause C
+wait 10500
+deliver B->A prepare
+deliver A->B promise
+deliver B->A accept
+deliver A->B accepted`,
 };

@@ -182,6 +182,8 @@ export const LINES = {
   value: { width: 1.1, dash: '1.5 3', head: 'full' },
   refused: { width: 1.1, dash: '', head: 'bar' },
   status_report: { width: 1.1, dash: '1.5 3', head: 'open' },
+  transfer: { width: 1.1, dash: '', head: 'open' },
+  transferred: { width: 1.1, dash: '', head: 'full' },
 } as const satisfies Record<Arrow['type'], { width: number; dash: string; head: string }>;
 
 type Head = (typeof LINES)[Arrow['type']]['head'];

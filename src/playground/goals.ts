@@ -249,7 +249,7 @@ export const GOALS: readonly Goal[] = [
     name: 'new-master',
     level: 3,
     title: 'Another master',
-    task: 'Without stopping, crashing, pausing or cutting anybody off: get one server to be master, and then another one, with at most twenty messages undelivered.',
+    task: 'Without stopping, crashing, pausing or cutting anybody off: get one server to be master, and then another one, with at most two dozen messages undelivered.',
     hints: [
       'A lease ends when it is not renewed in time.',
       'The master asks for its next lease after five seconds. Nobody hears of it if you deliver nothing.',
@@ -267,7 +267,7 @@ export const GOALS: readonly Goal[] = [
         (played.stage?.flights.length ?? 0) +
         (played.stage?.kept.length ?? 0);
       const hasForce = hasCommand(played, /^(?:stop|crash|pause|sleep|cut|fail|set clock|save)/);
-      return masters.size >= 2 && undelivered <= 20 && !hasForce;
+      return masters.size >= 2 && undelivered <= 24 && !hasForce;
     },
   },
   {

@@ -3,6 +3,11 @@
  * running, paused or dead. It gives the replica an environment, and it is where crashes strike:
  * in the middle of a save, between a save and the message that speaks of it, half-way through a
  * broadcast.
+ *
+ * A turn takes no time, unless the disk is slow. Then the code of the turn still runs at once, but
+ * its clocks go on with every save, and what the turn does after a save is seen only when that
+ * much time has passed; the next turn begins after the end of this one. A process that is killed
+ * meanwhile has done what was seen until then. (Its disk may hold more; a real one may, too.)
  */
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Environment, Timer } from '../environment.ts';
@@ -82,12 +87,18 @@ export class Machine {
   readonly uid: Uid;
   readonly clock: MachineClock;
   readonly disk = new Disk();
+  /** So long does every save take from now on, in true milliseconds. */
+  saveMs = 0;
   readonly #world: Surroundings;
   readonly #luck: Random;
   #replica: ReplicatedValue | null = null;
   #run = 0;
   #turn = 0;
   #seq = 0;
+  /** How long the turn that runs now has taken so far; 0 outside of turns. */
+  #tookMs = 0;
+  /** A turn has run, but its last save would not be over yet. */
+  #isSaving = false;
   /** How many pauses last, and whether the whole machine sleeps: the process stands still. */
   #pauses = 0;
   #isAsleep = false;
@@ -126,10 +137,10 @@ export class Machine {
     const run = this.#run;
     const stop = () => {
       if (run !== this.#run) return;
-      this.turn(() => {
-        this.#replica?.stop();
-        this.#end();
-      });
+      this.turn(
+        () => this.#replica?.stop(),
+        () => this.#end(),
+      );
     };
     this.turn(() => this.#replica?.retire(() => this.#world.later(0, stop)));
     this.#world.later(RETIRE_WITHIN_MS, stop);
@@ -185,6 +196,7 @@ export class Machine {
     this.#armed = null;
     this.#failingStep = null;
     this.#pauses = 0;
+    this.saveMs = 0;
     this.wake();
   }
 
@@ -201,12 +213,12 @@ export class Machine {
   }
 
   get #standsStill(): boolean {
-    return this.#pauses > 0 || this.#isAsleep;
+    return this.#pauses > 0 || this.#isAsleep || this.#isSaving;
   }
 
   #goOn(): void {
     if (this.#standsStill) return;
-    for (const act of this.#held.splice(0)) this.turn(act);
+    for (const act of this.#held.splice(0)) act();
   }
 
   /** A datagram arrives. From a client (`from` null) comes also where it can be answered. */
@@ -218,26 +230,59 @@ export class Machine {
     });
   }
 
-  /** One turn of the process: it runs to its end, or the process dies in the middle of it. */
-  turn(act: () => void): void {
+  /**
+   * One turn of the process: it runs to its end, or the process dies in the middle of it. `after`
+   * is called at its end.
+   */
+  turn(act: () => void, after: () => void = () => {}): void {
     if (this.#replica === null) return;
     if (this.#standsStill) {
-      this.#held.push(act);
+      this.#held.push(() => this.turn(act, after));
       return;
     }
     this.#turn += 1;
     this.#hasSaved = false;
+    let end = after;
     try {
       act();
       this.#strike('end of turn');
     } catch (error) {
-      this.#endTurnBy(error);
+      end = () => this.#endTurnBy(error);
     }
-    this.#world.afterTurn(this);
+    const tookMs = this.#tookMs;
+    this.#isSaving = tookMs > 0;
+    this.#later(() => {
+      this.#isSaving = false;
+      end();
+      this.#world.afterTurn(this);
+      this.#goOn();
+    });
+    this.#tookMs = 0;
+  }
+
+  /** True while a turn is under way: whoever believes something now cannot act upon it. */
+  get isSaving(): boolean {
+    return this.#isSaving;
   }
 
   trace(event: Decision | WorldEvent): void {
-    this.#world.trace({ at: this.#world.nowMs, server: this.uid, turn: this.#turn, ...event });
+    const at = this.#nowMs;
+    const turn = this.#turn;
+    this.#later(() => this.#world.trace({ at, server: this.uid, turn, ...event }));
+  }
+
+  /** True time, as the code of the running turn sees it. */
+  get #nowMs(): number {
+    return this.#world.nowMs + this.#tookMs;
+  }
+
+  /** Does what the running turn does now: when the saves before it are over, if we still live. */
+  #later(act: () => void): void {
+    if (this.#tookMs === 0) return act();
+    const replica = this.#replica;
+    this.#world.later(this.#tookMs, () => {
+      if (this.#replica === replica) act();
+    });
   }
 
   #endTurnBy(error: unknown): void {
@@ -259,6 +304,7 @@ export class Machine {
     this.#failingStep = null;
     this.#held = [];
     this.#pauses = 0;
+    this.#isSaving = false;
   }
 
   #strike(point: CrashPoint): void {
@@ -272,8 +318,8 @@ export class Machine {
     const chance = new Random(world.seed, 'chance', this.uid, this.#run);
     return {
       clock: {
-        now: () => this.clock.now(world.nowMs),
-        wallNow: () => this.clock.wallNow(world.nowMs),
+        now: () => this.clock.now(this.#nowMs),
+        wallNow: () => this.clock.wallNow(this.#nowMs),
         after: (delayMs, act) => this.#after(delayMs, act),
       },
       random: () => chance.next(),
@@ -289,7 +335,7 @@ export class Machine {
   #after(delayMs: number, act: () => void): Timer {
     const world = this.#world;
     const run = this.#run;
-    const dueMs = this.clock.now(world.nowMs) + delayMs;
+    const dueMs = this.clock.now(this.#nowMs) + delayMs;
     let entry: Entry | null = null;
     const fire = () => {
       if (entry === null || run !== this.#run) return;
@@ -298,12 +344,12 @@ export class Machine {
       if (leftMs > 1e-6) {
         entry = world.later(leftMs / this.clock.rate, fire);
       } else if (this.#standsStill) {
-        this.#held.push(() => entry !== null && act());
+        this.#held.push(fire);
       } else {
         this.turn(act);
       }
     };
-    entry = world.later(delayMs / this.clock.rate, fire);
+    entry = world.later(this.#tookMs + delayMs / this.clock.rate, fire);
     return {
       cancel: () => {
         if (entry !== null) entry.act = null;
@@ -317,9 +363,10 @@ export class Machine {
     this.#seq += 1;
     this.#world.beforeSend(this, message);
     this.trace({ event: 'send', to, seq: this.#seq, message });
+    const seq = this.#seq;
     for (const [index, uid] of to.entries()) {
       if (index > 0) this.#strike('half a broadcast');
-      this.#world.carry({ from: this.uid, to: uid, seq: this.#seq, message });
+      this.#later(() => this.#world.carry({ from: this.uid, to: uid, seq, message }));
     }
   }
 
@@ -332,8 +379,9 @@ export class Machine {
   #reply(to: ClientAddress, message: Reply): void {
     if (this.#hasSaved) this.#strike('save and send');
     this.#seq += 1;
+    const answer = { from: this.uid, seq: this.#seq, message };
     this.trace({ event: 'reply', to, seq: this.#seq, message });
-    this.#world.carryToClient(to, { from: this.uid, seq: this.#seq, message });
+    this.#later(() => this.#world.carryToClient(to, answer));
   }
 
   #save(state: ServerState): void {
@@ -343,6 +391,7 @@ export class Machine {
       this.#saveStep(step, state);
     }
     this.#hasSaved = true;
+    this.#tookMs += this.saveMs;
     this.trace({ event: 'save', state });
   }
 

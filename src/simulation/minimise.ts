@@ -86,6 +86,10 @@ export function describeAction(action: Action): string {
       return `${at}  the machine of ${action.uid} sleeps for ${Math.round(action.forMs)} ms`;
     case 'set clock':
       return `${at}  the wall clock of ${action.uid} is set by ${Math.round(action.byMs)} ms`;
+    case 'transfer':
+      return `${at}  a client asks ${action.uid} to make ${action.to} master`;
+    case 'switch':
+      return `${at}  all are killed; for ${Math.round(action.forMs)} ms the other layers run`;
     case 'cut':
       return `${at}  cut for ${Math.round(action.forMs)} ms: ${describeLinks(action.links)}`;
     case 'weather':

@@ -9,6 +9,7 @@
 import { MAX_REMEMBERED_CLIENTS } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import { type Asking, PATIENCE_MS } from './clients.ts';
+import { isBlindSetting, MAX_DRIFT } from './clock-promises.ts';
 import { SAVE_STEPS, type SaveStep } from './disk.ts';
 import { CRASH_POINTS, type CrashPoint } from './machine.ts';
 import type { Conditions } from './network.ts';
@@ -36,6 +37,10 @@ export type Action = { readonly atMs: number } & (
   | { readonly do: 'pause'; readonly uid: Uid; readonly forMs: number }
   | { readonly do: 'sleep'; readonly uid: Uid; readonly forMs: number }
   | { readonly do: 'set clock'; readonly uid: Uid; readonly byMs: number }
+  /** A client wants `to` to be master, and says so to this server. */
+  | { readonly do: 'transfer'; readonly uid: Uid; readonly to: Uid }
+  /** All servers are killed, and start with master leases, or without, if they had them. */
+  | { readonly do: 'switch'; readonly forMs: number }
   | { readonly do: 'cut'; readonly links: readonly (readonly [Uid, Uid])[]; readonly forMs: number }
   | { readonly do: 'weather'; readonly conditions: Partial<Conditions>; readonly forMs: number }
 );
@@ -56,6 +61,8 @@ export const FAULTS = [
   'clocks',
   'drift',
   'wild clocks',
+  'transfers',
+  'switches',
   'crowds',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
@@ -73,9 +80,6 @@ export interface Schedule {
   /** … and by then everything must be level. */
   readonly endMs: number;
 }
-
-/** How far a clock may be off the true rate: DESIGN's promise about leases holds up to this. */
-const MAX_DRIFT = 0.05;
 
 const CROWD = MAX_REMEMBERED_CLIENTS + 10;
 
@@ -98,44 +102,38 @@ export function drawSchedule(
 ): Schedule {
   const uids = [...'ABCDEFGHI'].slice(0, servers);
   const mix = new Random(seed, 'mix');
-  const drawn = faults ?? withoutContradiction(FAULTS.filter((fault) => mix.chance(oddsOf(fault))));
+  const drawn = faults ?? FAULTS.filter((fault) => mix.chance(oddsOf(fault)));
   const endMs = seconds * 1_000;
   const healMs = endMs * FAULTY_SHARE;
   const probeMs = healMs + PROBE_SHARE * (endMs - healMs);
   const drift = new Random(seed, 'drift');
-  const rate = () => {
-    if (drawn.includes('wild clocks')) return 10 ** drift.between(-0.6, 0.6);
+  const wild = drawn.includes('wild clocks') ? drawWild(new Random(seed, 'wild'), uids) : [];
+  const rate = (uid: Uid) => {
+    if (wild.includes(uid)) return 10 ** drift.between(-0.6, 0.6);
     return drawn.includes('drift') ? drift.between(1 - MAX_DRIFT, 1 + MAX_DRIFT) : 1;
   };
-  const clockRates = Object.fromEntries(uids.map((uid) => [uid, rate()]));
-  const actions = [
+  const clockRates = Object.fromEntries(uids.map((uid) => [uid, rate(uid)]));
+  const all = [
     ...drawLoad(seed, uids, healMs, probeMs),
     ...drawClients(new Random(seed, 'clients'), uids, healMs, endMs),
     ...drawn.flatMap((fault) => drawFaults[fault](new Random(seed, fault), uids, healMs)),
   ].sort((a, b) => a.atMs - b.atMs);
+  // Only a mix with wild clocks has what leases cannot bear.
+  const mayBeBlind = drawn.includes('wild clocks');
+  const actions = mayBeBlind ? all : all.filter((action) => !isBlindSetting(action, all));
   return { seed, uids, clockRates, faults: drawn, actions, healMs, probeMs, endMs };
-}
-
-/**
- * Whether the clocks of this mix are beyond what leases can bear. A rate that is wrong by more than
- * they allow for is; so is a machine that sleeps while its wall clock is set back, which has
- * no clock left that tells how long. Then two may believe to be master at once, and nothing
- * heals by a certain time; but still no two values may be chosen.
- */
-export function isBeyondLeases(faults: readonly Fault[]): boolean {
-  const isSetInSleep = faults.includes('sleeps') && faults.includes('clocks');
-  return isSetInSleep || faults.includes('wild clocks');
 }
 
 function oddsOf(fault: Fault): number {
   if (fault === 'crowds') return 0.05; // there is much to do in these
-  return fault === 'wild clocks' ? 0.15 : 0.45;
+  return fault === 'wild clocks' || fault === 'switches' ? 0.15 : 0.45;
 }
 
-/** Only a mix with wild clocks has everything. */
-function withoutContradiction(faults: readonly Fault[]): readonly Fault[] {
-  if (faults.includes('wild clocks') || !faults.includes('sleeps')) return faults;
-  return faults.filter((fault) => fault !== 'clocks');
+/** In half of these mixes one clock is wild among good ones. */
+function drawWild(random: Random, uids: readonly Uid[]): readonly Uid[] {
+  const count = random.chance(0.5) ? 1 : 1 + random.below(uids.length);
+  const first = random.below(uids.length);
+  return [...uids.slice(first), ...uids.slice(0, first)].slice(0, count);
 }
 
 const PROBE = 'healed-';
@@ -297,6 +295,19 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
     })),
   drift: () => [],
   'wild clocks': () => [],
+  transfers: (random, uids, healMs) =>
+    several(4, random, healMs, (atMs) => ({
+      atMs,
+      do: 'transfer',
+      uid: random.pick(uids),
+      to: random.pick(uids),
+    })),
+  switches: (random, _, healMs) =>
+    several(1, random, healMs, (atMs) => ({
+      atMs,
+      do: 'switch',
+      forMs: 10 ** random.between(2, 4.3),
+    })),
   crowds: drawCrowd,
 };
 

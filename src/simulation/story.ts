@@ -13,34 +13,7 @@
  * it. Time stands still until the story says `wait`. So a story is the same on every machine, and
  * a test runs its commands again and compares.
  *
- * Commands (`A->BC accept` stands for all datagrams in flight from A to B or C of that type; each
- * part may be left out, `all` stands for everything; `A->B accept 2nd` is the second of those):
- *
- *     cluster A B C [with leases]    the servers of this story, none of them running yet
- *     start A B C                    starts servers; a crashed one goes on from its disk
- *     submit A hello                 a client's value arrives at A
- *     request A c1 hello             client c1 asks A, and waits for an answer; the same value once
- *                                    more is the same request, asked again
- *     read A c1 [locally]            client c1 asks A for the value
- *     deliver A->BC accept           what matches arrives, oldest first
- *     deliver all                    everything arrives, and what is sent in answer, until silence
- *     drop …                         what matches is lost
- *     keep …                         a copy of what matches is put aside …
- *     bring back …                   … and is in flight again: a duplicate, or very late
- *     hold back …                    what matches itself is put aside, until it is brought back
- *     repeat …                       what matches is in flight twice from now on
- *     cut A                          from now on nothing gets to A or away from it …
- *     mend                           … and now it does again
- *     wait 1000                      so many milliseconds pass (`wait 0.5`: half of one)
- *     crash A [at POINT] [with power cut]   kills A now, or at that point of its next turn
- *     fail save A [at STEP]          the next save at A fails, at its first or at this step
- *     break quorum-of-one            servers that start from now on break this rule
- *     switch to leases / plain       servers that start from now on have, or do not have, leases
- *     stop A                         a clean stop: queue and lease are brought in order first
- *     pause A / resume A             the process stands still, as by Ctrl-Z
- *     set clock A by -5000           somebody sets A's wall clock, in milliseconds
- *     in flight                      lists what is under way
- *     show                           what every server has
+ * The commands are listed below, in `COMMANDS`.
  */
 import type { RequestId } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
@@ -55,6 +28,49 @@ import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
 import { World } from './world.ts';
+
+/**
+ * How each command is written, and what it does: for people who ask for help. `A->BC accept` stands for all datagrams in
+ * flight from A to B or C of that type; each part may be left out, `all` stands for everything,
+ * and `A->B accept 2nd` is the second of those.
+ */
+export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
+  ['cluster A B C [with leases]', 'the servers of this story, none of them running yet'],
+  ['start A B C', 'starts servers; a crashed one goes on from its disk'],
+  ['submit A hello', "a client's value arrives at A"],
+  [
+    'request A c1 hello',
+    'client c1 asks A, and waits for an answer; the same value once more is the same request',
+  ],
+  ['read A c1 [locally]', 'client c1 asks A for the value'],
+  ['transfer A c1 to B', 'client c1 asks A to see to it that B is master'],
+  ['deliver A->BC accept', 'what matches arrives, oldest first'],
+  ['deliver all', 'everything arrives, and what is sent in answer, until silence'],
+  ['drop …', 'what matches is lost'],
+  ['keep …', 'a copy of what matches is put aside …'],
+  ['bring back …', '… and is in flight again: a duplicate, or very late'],
+  ['hold back …', 'what matches itself is put aside, until it is brought back'],
+  ['repeat …', 'what matches is in flight twice from now on'],
+  ['cut A', 'from now on nothing gets to A or away from it …'],
+  ['cut A->BC', '… nothing gets from A to B or C …'],
+  ['cut AB|CDE', '… nothing gets from one group to the other; cuts add up …'],
+  ['mend [A->BC]', '… and now everything does again, or what these links carry'],
+  ['wait 1000', 'so many milliseconds pass (`wait 0.5`: half of one)'],
+  ['crash A [at POINT] [with power cut]', 'kills A now, or at that point of its next turn'],
+  ['fail save A [at STEP]', 'the next save at A fails, at its first or at this step'],
+  ['break quorum-of-one', 'servers that start from now on break this rule'],
+  ['switch to leases / plain', 'servers that start from now on have, or do not have, leases'],
+  ['stop A', 'a clean stop: queue and lease are brought in order first'],
+  ['pause A / resume A', 'the process stands still, as by Ctrl-Z'],
+  ['sleep A / wake A', 'the whole machine stands still, its monotonic clock, too'],
+  [
+    'save takes 2000 at A',
+    'each save at A takes so long; what it does then waits, and so does its next turn',
+  ],
+  ['set clock A by -5000', "somebody sets A's wall clock, in milliseconds"],
+  ['in flight', 'lists what is under way'],
+  ['show', 'what every server has'],
+];
 
 /** Servers that break a rule may have something to say to each other for ever. */
 const MOST_DELIVERIES = 1_000;
@@ -118,6 +134,7 @@ export class StoryTeller {
   #world: World | null = null;
   #hasLeases = false;
   #kept: Datagram[] = [];
+  #cuts: [Uid, Uid][] = [];
   #said: Line[] = [];
   /** What each client asked last; `value` null: it read. */
   readonly #asked = new Map<string, Asked>();
@@ -173,6 +190,7 @@ export class StoryTeller {
     [/^submit ([A-Z]) (.+)$/, (uid, value) => this.#submit(uid, value)],
     [/^request ([A-Z]) (c[0-9]) (.+)$/, (uid, c, value) => this.#request(uid, c, value)],
     [/^read ([A-Z]) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
+    [/^transfer ([A-Z]) (c[0-9]) to ([A-Z])$/, (uid, c, to) => this.#transfer(uid, c, to)],
     [/^deliver all$/, () => this.#deliverAll()],
     [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#deliver(it))],
     [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'on the way'))],
@@ -181,8 +199,10 @@ export class StoryTeller {
     [/^hold back (.+)$/, (what) => this.#take(what, (it) => this.#kept.push(it))],
     [/^repeat (.+)$/, (what) => this.#repeat(what)],
     [/^break ([a-z-]+)$/, (name) => this.#break(name)],
-    [/^cut ([A-Z])$/, (uid) => this.#cut(uid)],
-    [/^mend$/, () => this.#the.network.cut([])],
+    [/^cut ([A-Z])$/, (uid) => this.#cutApart(uid, this.#the.uids.join('').replace(uid, ''))],
+    [/^cut ([A-Z]+)\|([A-Z]+)$/, (left, right) => this.#cutApart(left, right)],
+    [/^cut ([A-Z]+)->([A-Z]+)$/, (from, to) => this.#cut(from, to)],
+    [/^mend(?: ([A-Z]+)->([A-Z]+))?$/, (from, to) => this.#mend(from, to)],
     [/^wait ([0-9]+(?:\.[0-9]+)?)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
     [/^crash ([A-Z])(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
     [/^fail save ([A-Z])(?: at ([a-z ]+))?$/, (uid, step) => this.#failSave(uid, step)],
@@ -190,6 +210,9 @@ export class StoryTeller {
     [/^stop ([A-Z])$/, (uid) => this.#stop(uid)],
     [/^pause ([A-Z])$/, (uid) => this.#at(uid).pause()],
     [/^resume ([A-Z])$/, (uid) => this.#at(uid).resume()],
+    [/^sleep ([A-Z])$/, (uid) => this.#at(uid).sleep()],
+    [/^wake ([A-Z])$/, (uid) => this.#at(uid).wake()],
+    [/^save takes ([0-9]+) at ([A-Z])$/, (ms, uid) => this.#slowDown(uid, Number(ms))],
     [/^set clock ([A-Z]) by (-?[0-9]+)$/, (a, ms) => this.#at(a).clock.setWallBy(Number(ms))],
     [/^in flight$/, () => this.#listInFlight()],
     [/^show$/, () => this.#show()],
@@ -286,6 +309,11 @@ export class StoryTeller {
     this.#fromClient(uid, { type: 'read', requestId, isLocal: locally !== '' }, client);
   }
 
+  #transfer(uid: Uid, client: string, to: Uid): void {
+    const requestId = this.#nextRequest(client, null);
+    this.#fromClient(uid, { type: 'transfer', requestId, to }, client);
+  }
+
   /** Like a session, a client of a story counts what it asks. */
   #nextRequest(client: string, value: string | null): RequestId {
     const number = (this.#asked.get(client)?.number ?? 0) + 1;
@@ -323,13 +351,27 @@ export class StoryTeller {
     return inFlight.filter((_, place) => isMeant.has(place));
   }
 
-  #cut(uid: Uid): void {
-    const others = this.#the.uids.filter((other) => other !== uid);
-    const links = others.flatMap((other): [Uid, Uid][] => [
-      [uid, other],
-      [other, uid],
-    ]);
-    this.#the.network.cut(links);
+  /** Cuts the links from each of these servers to each of those, beside what is cut already. */
+  #cut(from: string, to: string): void {
+    for (const uid of `${from}${to}`) this.#at(uid); // throws if there is none
+    this.#cuts.push(...[...from].flatMap((a) => [...to].map((b): [Uid, Uid] => [a, b])));
+    this.#the.network.cut(this.#cuts);
+  }
+
+  #cutApart(left: string, right: string): void {
+    this.#cut(left, right);
+    this.#cut(right, left);
+  }
+
+  /** Mends these links; all of them, if none is named. */
+  #mend(from: string, to: string): void {
+    const isMended = ([a, b]: [Uid, Uid]) => from === '' || (from.includes(a) && to.includes(b));
+    this.#cuts = this.#cuts.filter((link) => !isMended(link));
+    this.#the.network.cut(this.#cuts);
+  }
+
+  #slowDown(uid: Uid, saveMs: number): void {
+    this.#at(uid).saveMs = saveMs;
   }
 
   #keep(what: string): void {

@@ -31,6 +31,8 @@ export interface WorldOptions {
   readonly turnEnded?: (uid: Uid) => void;
   /** Local milliseconds per true millisecond of each machine; 1 where nothing is said. */
   readonly clockRates?: Readonly<Record<Uid, number>>;
+  /** Who may believe to be master for longer than others wait, since its clocks are too bad. */
+  readonly overstayers?: ReadonlySet<Uid>;
   /** True: nothing arrives by itself; `inFlight` waits for somebody to deliver it. */
   readonly byHand?: boolean;
   /** Steps of a save that these machines leave out, to see what becomes of it. */
@@ -51,6 +53,7 @@ export class World implements Surroundings {
   readonly #wrong: (invariant: number, why: string) => void;
   readonly #turnEnded: (uid: Uid) => void;
   readonly #byHand: boolean;
+  readonly #overstayers: ReadonlySet<Uid>;
   readonly #agenda = new Agenda();
   #nowMs = 0;
   readonly #clients = new Map<ClientAddress, (from: Uid, message: Reply) => void>();
@@ -65,6 +68,7 @@ export class World implements Surroundings {
     this.#wrong = options.wrong;
     this.#turnEnded = options.turnEnded ?? (() => {});
     this.#byHand = options.byHand ?? false;
+    this.#overstayers = options.overstayers ?? new Set();
     this.network = new Network(options.seed);
     const machine = (uid: Uid) =>
       new Machine(this, uid, new MachineClock(options.clockRates?.[uid] ?? 1));
@@ -186,9 +190,11 @@ export class World implements Surroundings {
   /** No two at once may believe themselves master. Belief begins in a turn of the believer. */
   afterTurn(machine: Machine): void {
     this.#turnEnded(machine.uid);
-    if (machine.replica?.isMaster !== true) return;
+    if (machine.replica?.isMaster !== true || this.#overstayers.has(machine.uid)) return;
     for (const other of this.machines.values()) {
-      if (other !== machine && other.replica?.isMaster === true) {
+      if (other === machine || other.isSaving) continue; // its own turn will end, and ask
+      if (this.#overstayers.has(other.uid)) continue;
+      if (other.replica?.isMaster === true) {
         this.#wrong(8, `servers ${machine.uid} and ${other.uid} are both master`);
       }
     }

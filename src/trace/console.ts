@@ -50,10 +50,12 @@ const CONSEQUENCES: Readonly<Record<Message['type'], readonly TraceEvent['event'
   request: ['update', 'ignore'],
   read: ['ignore'],
   status: ['ignore'],
+  transfer: ['ignore'],
   chosen: [],
   value: [],
   refused: [],
   status_report: [],
+  transferred: [],
 };
 
 /** A line that waits for the decision which says why. */

@@ -3,7 +3,7 @@ import type { Outcome, Question } from '../client-session.ts';
 import type { Operation } from './linearizability.ts';
 
 /** What has to do with the register. */
-export type Asked = Exclude<Question, { type: 'status' }>;
+export type Asked = Exclude<Question, { type: 'status' | 'transfer' }>;
 
 /** A question that was put at `call`, in milliseconds, and how it ended at `endMs`. */
 export function operationOf(

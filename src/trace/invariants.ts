@@ -138,11 +138,23 @@ const SLOWEST_CLOCK = 0.95;
 
 const NEVER = Number.NEGATIVE_INFINITY;
 
+/** What is known of clocks that are not as they should be; only a simulation can know. */
+export interface Clocks {
+  /** Local milliseconds per true millisecond. */
+  readonly rates: Readonly<Record<Uid, number>>;
+  /** Who may believe in a lease for longer than the others wait. */
+  readonly overstayers: ReadonlySet<Uid>;
+}
+
+const GOOD_CLOCKS: Clocks = { rates: {}, overstayers: new Set() };
+
 /** What has been seen of one server. */
 class Server {
   readonly uid: Uid;
   readonly bit: number;
   readonly isTraced: boolean;
+  readonly clockRate: number;
+  readonly mayOverstay: boolean;
   hasStarted = false;
   isRunning = false;
   hasLeases = false;
@@ -164,10 +176,12 @@ class Server {
   leasesWanted = 0;
   waiting = 0;
 
-  constructor(uid: Uid, bit: number, isTraced: boolean) {
+  constructor(uid: Uid, bit: number, isTraced: boolean, { rates, overstayers }: Clocks) {
     this.uid = uid;
     this.bit = bit;
     this.isTraced = isTraced;
+    this.clockRate = rates[uid] ?? 1;
+    this.mayOverstay = overstayers.has(uid);
     const nothing = { promisedId: null, acceptedId: null, acceptedValue: null };
     this.durable = { uid, instanceNumber: 1, ...EMPTY_CHAIN, ...nothing };
   }
@@ -209,8 +223,9 @@ export class Invariants {
    * some server are missing, nothing is said about what they would have to show: that a quorum
    * accepted what was announced, that somebody asked for it, that what was answered is there.
    */
-  constructor(uids: readonly Uid[], traced: readonly Uid[] = uids) {
-    const server = (uid: Uid, index: number) => new Server(uid, 1 << index, traced.includes(uid));
+  constructor(uids: readonly Uid[], traced: readonly Uid[] = uids, clocks = GOOD_CLOCKS) {
+    const server = (uid: Uid, index: number) =>
+      new Server(uid, 1 << index, traced.includes(uid), clocks);
     this.#servers = new Map(uids.map((uid, index) => [uid, server(uid, index)]));
     this.#uids = uids;
     this.#quorum = quorumOf(uids.length);
@@ -629,7 +644,10 @@ export class Invariants {
 
   #lead(server: Server, event: EventOf<'lead'>): null {
     const isEntitled =
-      !server.hasLeases || event.bound !== null || event.at <= server.masterAtMostUntilMs;
+      !server.hasLeases ||
+      event.bound !== null ||
+      event.at <= server.masterAtMostUntilMs ||
+      server.mayOverstay;
     server.unentitledRound = isEntitled ? null : event.proposalId;
     return null;
   }
@@ -658,10 +676,11 @@ export class Invariants {
     server.endReign();
     if (what !== 'ours') return null;
     server.masterFromMs = at;
-    server.masterUntilMs = at + lastsMs;
-    server.masterAtMostUntilMs = at + HOLDER_WINDOW_MS / SLOWEST_CLOCK;
+    server.masterUntilMs = at + lastsMs / server.clockRate;
+    server.masterAtMostUntilMs = at + HOLDER_WINDOW_MS / Math.min(SLOWEST_CLOCK, server.clockRate);
+    if (server.mayOverstay) return null;
     for (const other of this.#servers.values()) {
-      if (other === server || other.masterUntilMs <= at) continue;
+      if (other === server || other.masterUntilMs <= at || other.mayOverstay) continue;
       if (other.masterFromMs >= server.masterUntilMs) continue;
       return violated(8, event, `${other.uid} and ${server.uid} believe to be master at once`);
     }

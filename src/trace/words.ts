@@ -138,6 +138,7 @@ const VERBS: Partial<Record<Message['type'], string>> = {
   value: 'answer',
   refused: 'answer',
   status_report: 'answer',
+  transferred: 'answer',
 };
 
 function verbOf({ type }: Message): string {
@@ -163,6 +164,8 @@ function replyWords(message: Reply): Words {
       return { before: `no: ${message.why}` };
     case 'status_report':
       return { before: 'how I am' };
+    case 'transferred':
+      return { before: 'I am the master' };
   }
 }
 

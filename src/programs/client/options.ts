@@ -14,6 +14,7 @@ export type Task =
   | { readonly kind: 'set'; readonly value: string }
   | { readonly kind: 'read'; readonly isLocal: boolean }
   | { readonly kind: 'status' }
+  | { readonly kind: 'transfer'; readonly to: Uid }
   | { readonly kind: 'watch' }
   | { readonly kind: 'prompt' };
 
@@ -52,6 +53,7 @@ Examples:
   npx tsx client.ts A --status --json            how A is
   npx tsx client.ts --watch                      how all servers are, again and again
   npx tsx client.ts A --watch                    how A is, again and again
+  npx tsx client.ts A --transfer B               with --master: B is to be master, not A
   npx tsx client.ts A                            type one value after the other
   npx tsx client.ts C -- --looks-like-an-option
 
@@ -70,6 +72,7 @@ export function readClientOptions(args: readonly string[], isTerminal: boolean):
     .option('--local', 'with --read: what this server has, at once, and perhaps stale')
     .option('--status', 'ask the server how it is')
     .option('--watch', 'ask this server, or all, how they are, every second, until Ctrl-C')
+    .option('--transfer <UID>', 'see to it that this server is master (servers with --master)')
     .option('--json', 'with --status or --watch: JSON')
     .option('--timeout <MS>', `how long to wait (default: ${DEFAULT_TIMEOUTS})`)
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
@@ -86,6 +89,7 @@ export function readClientOptions(args: readonly string[], isTerminal: boolean):
   if (value !== undefined) checkValue(value);
   const cluster = chosenCluster(options.cluster);
   if (uid !== undefined) addressOf(cluster, uid);
+  if (task.kind === 'transfer') addressOf(cluster, task.to);
   return {
     task,
     server: uid ?? null,
@@ -105,6 +109,7 @@ interface Flags {
   readonly local?: true;
   readonly status?: true;
   readonly watch?: true;
+  readonly transfer?: string;
   readonly json?: true;
   readonly timeout?: string;
   readonly cluster?: string;
@@ -123,16 +128,20 @@ function checkWordsWithAny(flags: Flags, words: readonly string[]): void {
   }
 }
 
-function isQuestion({ read, status, watch }: Flags): boolean {
-  return read === true || status === true || watch === true;
+function isQuestion({ read, status, watch, transfer }: Flags): boolean {
+  return read === true || status === true || watch === true || transfer !== undefined;
 }
 
 function taskOf(flags: Flags, value: string | undefined): Task {
-  const { wait, read, local, status, watch } = flags;
+  const { wait, read, local, status, watch, transfer } = flags;
   if (value !== undefined && isQuestion(flags)) {
     throw new UsageError('either a value is set, or something is asked: not both at once');
   }
   if (read && (status || watch)) throw new UsageError('--read asks for the value only');
+  if (transfer !== undefined) {
+    if (read || status || watch) throw new UsageError('--transfer asks for nothing else');
+    return { kind: 'transfer', to: transfer };
+  }
   if (watch) return { kind: 'watch' };
   if (status) return { kind: 'status' };
   if (read) return { kind: 'read', isLocal: local === true };
@@ -156,7 +165,8 @@ function checkFlags(flags: Flags, { kind }: Task, uid: string | undefined, isTer
   if (flags.timeout !== undefined && kind === 'fire') {
     throw new UsageError('--timeout goes with --wait: without it there is no answer');
   }
-  if ((kind === 'read' || kind === 'status') && uid === undefined && !flags.any) {
+  const isAsked = kind === 'read' || kind === 'status' || kind === 'transfer';
+  if (isAsked && uid === undefined && !flags.any) {
     throw new UsageError('no server is named: name one, or say --any');
   }
 }

@@ -56,6 +56,8 @@ class Client {
         return console.log(await this.#read(task.isLocal));
       case 'status':
         return console.log(await this.#status());
+      case 'transfer':
+        return console.log(await this.#transfer(task.to));
       case 'watch':
         return this.#watch();
       case 'prompt':
@@ -76,6 +78,10 @@ class Client {
   #read(isLocal: boolean): Promise<string> {
     const mayMove = !isLocal || this.#options.server === null;
     return this.#ask({ type: 'read', isLocal }, mayMove, 'the value is unknown');
+  }
+
+  #transfer(to: Uid): Promise<string> {
+    return this.#ask({ type: 'transfer', to }, true, `${to} is not master yet`);
   }
 
   async #ask(question: Question, mayMove: boolean, ifUnknown: string): Promise<string> {

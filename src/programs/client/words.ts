@@ -11,6 +11,9 @@ export type Report = readonly [Uid, StatusReply | null];
 export function sayAnswer(server: Uid, reply: Reply): string {
   if (reply.type === 'chosen') return sayChosen(server, reply);
   if (reply.type === 'value') return sayValue(server, reply);
+  if (reply.type === 'transferred') {
+    return `${server} is master, for ${duration(reply.leaseLeftMs)} if it is not renewed`;
+  }
   throw new Error(`${reply.type} answers neither a value nor a read`);
 }
 

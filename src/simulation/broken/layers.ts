@@ -11,9 +11,9 @@ import {
   standingOf,
 } from '../../chain.ts';
 import type { AcceptorState, Uid } from '../../composable-paxos.ts';
-import type { ClientAddress, Environment, Timer } from '../../environment.ts';
-import { HOLDER_WINDOW_MS, type MasterLeases } from '../../master-strategy.ts';
-import type { ClientMessage, Question, Reply } from '../../messages.ts';
+import type { ClientAddress, Clock, Environment, Timer } from '../../environment.ts';
+import { HOLDER_WINDOW_MS, LOOK_EVERY_MS, type MasterLeases } from '../../master-strategy.ts';
+import type { ClientMessage, Prepare, Question, Reply } from '../../messages.ts';
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
 import { CatchUp } from '../../sync-strategy.ts';
@@ -100,6 +100,47 @@ function UnknownLeaseIsFree<TBase extends Constructor<MasterLeases>>(Base: TBase
       if (link !== null) super.bind(link);
     }
   };
+}
+
+/** Keeps quiet itself while a lease binds it, but promises to whoever asks. */
+function PromisesToAnybody<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class PromisesToAnybody extends Base {
+    protected override receivePrepare(from: Uid, message: Prepare): void {
+      ReplicatedValue.prototype['receivePrepare'].call(this, from, message);
+    }
+  };
+}
+
+/** Acts as master until it has learned that the lease which it hands back is over. */
+function ReignsWhileHandingBack<TBase extends Constructor<MasterLeases>>(Base: TBase) {
+  return class ReignsWhileHandingBack extends Base {
+    override get isMaster(): boolean {
+      return this.leaseLeftMs > 0;
+    }
+  };
+}
+
+/** The right replica, with clocks of another kind. */
+function withClock(Right: ReplicaClass, change: (clock: Clock) => Clock): ReplicaClass {
+  return class OtherClock extends Right {
+    constructor(uid: Uid, uids: readonly Uid[], environment: Environment) {
+      super(uid, uids, { ...environment, clock: change(environment.clock) });
+    }
+  };
+}
+
+/** While nothing happens, nobody looks at the clocks. */
+function looksOnlyWhenAsked(clock: Clock): Clock {
+  const never: Timer = { cancel: () => {} };
+  const after = (delayMs: number, act: () => void) =>
+    delayMs === LOOK_EVERY_MS ? never : clock.after(delayMs, act);
+  return { now: () => clock.now(), wallNow: () => clock.wallNow(), after };
+}
+
+/** There is no clock that goes on while the machine sleeps. */
+function monotonicOnly(clock: Clock): Clock {
+  const now = () => clock.now();
+  return { now, wallNow: now, after: (delayMs, act) => clock.after(delayMs, act) };
 }
 
 /** Remains master after a catch-up, whomever the chain names by now. */
@@ -297,7 +338,8 @@ const LAYER_BREAKS: readonly Break[] = [
     breaks: 'every server takes the reserved number 1, not only the holder of a lease',
     invariants: [1, 2],
     faults: ['loss', 'delay', 'cuts'],
-    replicaClass: class BrokenReplica extends NumberOneForAll(PlainReplica) {},
+    leases: true,
+    replicaClass: class BrokenReplica extends NumberOneForAll(MasterReplica) {},
   },
   {
     ...SOUND_REST,
@@ -331,6 +373,42 @@ const LAYER_BREAKS: readonly Break[] = [
     invariants: [8],
     leases: true,
     replicaClass: class BrokenReplica extends UnknownLeaseIsFree(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'promises-to-anybody',
+    breaks: 'a server bound by a lease promises to others, and waits only before it stands itself',
+    invariants: [8],
+    leases: true,
+    faults: ['wild clocks', 'cuts', 'crashes'],
+    replicaClass: class BrokenReplica extends PromisesToAnybody(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'reigns-while-handing-back',
+    breaks: 'a master goes on as one while it hands its lease back',
+    invariants: [8, 9],
+    leases: true,
+    faults: ['transfers', 'loss', 'cuts', 'delay'],
+    replicaClass: class BrokenReplica extends ReignsWhileHandingBack(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'monotonic-clock-only',
+    breaks: 'a master measures its lease by the monotonic clock, which may stand still in sleep',
+    invariants: [8],
+    leases: true,
+    faults: ['sleeps'],
+    replicaClass: withClock(MasterReplica, monotonicOnly),
+  },
+  {
+    ...SOUND_REST,
+    name: 'looks-only-when-asked',
+    breaks: 'an idle master does not look at its clocks, and misses that one is set back',
+    invariants: [8],
+    leases: true,
+    faults: ['sleeps', 'clocks'],
+    replicaClass: withClock(MasterReplica, looksOnlyWhenAsked),
   },
   {
     ...SOUND_REST,

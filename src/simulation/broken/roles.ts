@@ -8,7 +8,6 @@ import {
   type AcceptMessage,
   Acceptor,
   type AcceptorState,
-  compareProposalIds,
   Learner,
   PaxosInstance,
   type PromiseMessage,
@@ -73,8 +72,7 @@ class HastyProposer extends Proposer<Link> {
 /** Takes the second copy of an accepted for the word of one more acceptor. */
 class DoubleCountingLearner extends Learner<Link> {
   override receiveAccepted(...[from, message]: Parameters<Learner<Link>['receiveAccepted']>) {
-    const last = this.state.lastAccepted[from]?.proposalId ?? null;
-    const isCopy = compareProposalIds(message.proposalId, last) === 0;
+    const isCopy = this.acceptorsOf(message.proposalId).includes(from);
     return super.receiveAccepted(isCopy ? `copy of ${from}` : from, message);
   }
 }

@@ -1,0 +1,57 @@
+/**
+ * What leases promise when clocks go wrong, and of whom they do.
+ *
+ * A server overstays its lease if it believes in it when the others have waited it out already.
+ * For its successor to be elected a quorum of the *others* must have waited, each a whole window
+ * by its own clock. So one clock that runs too fast does no harm as long as every quorum has one
+ * that does not; and a clock that runs too slow harms only its own lease. The same goes for a
+ * machine whose wall clock is set back while nobody looks, right before it sleeps: it has
+ * no clock left that tells how long.
+ *
+ * Of two servers neither of which may overstay, never are both master. Nothing heals by a certain
+ * time unless a quorum has clocks that are about right. And in no case two values are chosen.
+ */
+import { quorumOf, type Uid } from '../composable-paxos.ts';
+import { HOLDER_WINDOW_MS, LEASE_WINDOW_MS, LOOK_EVERY_MS } from '../master-strategy.ts';
+import type { Action, Schedule } from './schedule.ts';
+
+/** How far a clock may be off the true rate: the promise about leases holds up to this. */
+export const MAX_DRIFT = 0.05;
+
+/** By then a server that is awake has looked at its clocks, however slow they are. */
+const LOOKED_AFTER_MS = 5 * LOOK_EVERY_MS;
+
+/** The servers that may believe in a lease for longer than the others wait. */
+export function overstayersOf({ uids, clockRates, actions }: Schedule): ReadonlySet<Uid> {
+  const rateOf = (uid: Uid) => clockRates[uid] ?? 1;
+  const isTooSlow = (uid: Uid) => {
+    const others = uids.filter((other) => other !== uid).map(rateOf);
+    const fastest = others.sort((a, b) => b - a).slice(0, quorumOf(uids.length));
+    if (fastest.length < quorumOf(uids.length)) return false;
+    return rateOf(uid) < (HOLDER_WINDOW_MS / LEASE_WINDOW_MS) * Math.min(...fastest);
+  };
+  const isBlind = (uid: Uid) =>
+    actions.some((action) => isBlindSetting(action, actions) && action.uid === uid);
+  return new Set(uids.filter((uid) => isTooSlow(uid) || isBlind(uid)));
+}
+
+/** Whether so many clocks are about right that things must heal in time. */
+export function hasTrueQuorum({ uids, clockRates }: Schedule): boolean {
+  const isTrue = (uid: Uid) => Math.abs((clockRates[uid] ?? 1) - 1) <= MAX_DRIFT;
+  return uids.filter(isTrue).length >= quorumOf(uids.length);
+}
+
+/** A wall clock is set back, and its server may not see it before its machine sleeps. */
+export function isBlindSetting(
+  action: Action,
+  actions: readonly Action[],
+): action is Action & { do: 'set clock' } {
+  if (action.do !== 'set clock' || action.byMs >= 0) return false;
+  return actions.some(
+    (other) =>
+      (other.do === 'sleep' || other.do === 'pause') &&
+      other.uid === action.uid &&
+      action.atMs >= other.atMs - LOOKED_AFTER_MS &&
+      action.atMs <= other.atMs + other.forMs + LOOKED_AFTER_MS,
+  );
+}
