@@ -1,9 +1,10 @@
 /**
  * A session: a story that is being played, forwards and backwards.
  *
- * All that is ever done is a command of a story, so a run *is* its list of commands: going back
- * carries out the first so many of them anew. Whoever does something else in the middle of a list
- * leaves the old end behind as a branch, which stays within reach.
+ * All that is ever done is a command of a story, so a run *is* its list of commands. What was on
+ * the stage is remembered, moment by moment, and going back just shows it; whoever then does
+ * something else carries out the commands up to there anew, and leaves the old end behind as a
+ * branch, which stays within reach.
  *
  * A session moves in *items* (a paragraph of the story, or a command) and shows *moments*, one at
  * the end of each turn of a server: `deliver all` is one command and many moments.
@@ -34,6 +35,8 @@ export interface Moment {
   readonly stage: Stage | null;
   /** All events up to this one have happened; 0: none. */
   readonly events: number;
+  /** So many invariants have been violated until now. */
+  readonly violations: number;
   /** How many of the parts of the command have begun. */
   readonly parts: number;
 }
@@ -48,18 +51,22 @@ export interface Branch {
 /** Where a session is: so many items are done, and of the last one so many moments are shown. */
 export interface Place {
   readonly item: number;
-  /** From 0 on; a place at the end of an item has the last one. */
+  /** From 0 on; the last moment of an item, or anything beyond it, is its end. */
   readonly moment: number;
 }
 
-const NOWHERE: Moment = { stage: null, events: 0, parts: 0 };
+const NOWHERE: Moment = { stage: null, events: 0, violations: 0, parts: 0 };
+const END = Number.POSITIVE_INFINITY;
 
 export class Session {
   #script: readonly Item[];
+  /** What is known of the script: as many of its items as were ever carried out. */
   #run = new Run();
-  /** Which moment of the last step is shown; null: its last. */
+  /** So many items are shown as done. */
+  #item = 0;
+  /** Which moment of the last of them is shown; null: its last. */
   #shown: number | null = null;
-  #branches: Branch[] = [];
+  #branches: readonly Branch[] = [];
 
   /** Begins a story, none of which is played yet. */
   constructor(script: readonly Item[] = []) {
@@ -78,6 +85,11 @@ export class Session {
 
   /** What is done of the script, item by item. */
   get steps(): readonly Step[] {
+    return this.#run.steps.slice(0, this.#item);
+  }
+
+  /** What is known of the script: what is done, and what was done before somebody went back. */
+  get known(): readonly Step[] {
     return this.#run.steps;
   }
 
@@ -86,30 +98,31 @@ export class Session {
   }
 
   get place(): Place {
-    return { item: this.steps.length, moment: this.#shownMoment };
+    return { item: this.#item, moment: this.#shown ?? lastOf(this.#step) };
   }
 
   /** The moment that is shown. */
   get moment(): Moment {
-    return this.steps.at(-1)?.moments[this.#shownMoment] ?? NOWHERE;
+    return this.#step?.moments[this.place.moment] ?? NOWHERE;
   }
 
   get stage(): Stage | null {
     return this.moment.stage;
   }
 
-  /** All events until the end of what is done, later ones than the shown moment among them. */
+  /** All that the servers have traced until now. */
   get events(): readonly TraceEvent[] {
-    return this.#run.teller.events;
+    return this.#run.teller.events.slice(0, this.moment.events);
   }
 
+  /** What is wrong until now: the first violation of each invariant. */
   get violations(): readonly Violation[] {
-    return this.#run.teller.violations;
+    return this.#run.teller.violations.slice(0, this.moment.violations);
   }
 
   /** True: what comes next was done before, or stands in the story. */
   get hasNext(): boolean {
-    return this.steps.length < this.#script.length;
+    return this.#item < this.#script.length;
   }
 
   /**
@@ -117,36 +130,43 @@ export class Session {
    * a branch. Throws an `Error` with one sentence, and changes nothing, if it cannot be done.
    */
   do(command: string): Step {
-    this.#rewindToShown();
+    const before = this.#itemsToShown();
     const item: Item = { kind: 'command', text: command.trim() };
-    const at = this.steps.length;
-    const step = this.#try(item);
+    const isAtEnd = this.#item === this.known.length && this.#shown === null;
+    const run = isAtEnd ? this.#run : Run.of(before);
+    const step = this.#take(run, item);
+    const at = this.#shown === null ? this.#item : this.#item - 1;
     this.#leave(at);
-    this.#script = [...this.#script.slice(0, at), item];
+    this.#script = [...before, item];
+    this.#run = run;
+    this.goTo({ item: this.#script.length, moment: END });
     return step;
   }
 
   /** Carries out the next item of the script. Throws, and changes nothing, if it cannot be done. */
   next(): Step {
-    const item = this.#script[this.steps.length];
+    const item = this.#script[this.#item];
     if (item === undefined) throw new Error('the story is at its end');
-    return this.#try(item);
+    const step = this.known[this.#item] ?? this.#take(this.#run, item);
+    this.#item += 1;
+    this.#shown = null;
+    return step;
   }
 
   /** Goes to a place, forwards or backwards. Throws if a command on the way cannot be done. */
   goTo({ item, moment }: Place): void {
     const wanted = Math.max(0, Math.min(item, this.#script.length));
-    if (wanted < this.steps.length) this.#replay(this.#script.slice(0, wanted));
-    while (this.steps.length < wanted) this.next();
-    const last = (this.steps.at(-1)?.moments.length ?? 1) - 1;
-    this.#shown = moment < last ? Math.max(0, moment) : null;
+    this.#item = Math.min(wanted, this.known.length);
+    this.#shown = null;
+    while (this.#item < wanted) this.next();
+    this.#shown = moment < lastOf(this.#step) ? Math.max(0, moment) : null;
   }
 
   /** Takes the last command back, and the paragraphs behind it; false: there is none. */
   undo(): boolean {
     const at = this.steps.findLastIndex(({ item }) => item.kind === 'command');
     if (at < 0) return false;
-    this.goTo({ item: at, moment: Number.POSITIVE_INFINITY });
+    this.goTo({ item: at, moment: END });
     return true;
   }
 
@@ -157,8 +177,8 @@ export class Session {
     this.#branches = this.#branches.filter((other) => other !== branch);
     this.#leave(at);
     this.#script = [...this.#script.slice(0, at), ...tail];
-    if (this.steps.length > at) this.#replay(this.#script.slice(0, at));
-    this.goTo({ item: this.#script.length, moment: Number.POSITIVE_INFINITY });
+    this.#run = Run.of(this.#script.slice(0, at));
+    this.goTo({ item: this.#script.length, moment: END });
   }
 
   /** What leads to the shown moment as the text of a story, with all that it prints. */
@@ -166,8 +186,15 @@ export class Session {
     return tellStory(writeScript(this.#itemsToShown())).text;
   }
 
-  get #shownMoment(): number {
-    return this.#shown ?? Math.max(0, (this.steps.at(-1)?.moments.length ?? 1) - 1);
+  /** At the end of which turn this event happened; null: there is no such event. */
+  placeOf(event: number): Place | null {
+    const item = this.known.findLastIndex(({ firstEvent }) => firstEvent <= event) + 1;
+    const moment = this.known[item - 1]?.moments.findIndex(({ events }) => events > event) ?? -1;
+    return moment < 0 ? null : { item, moment };
+  }
+
+  get #step(): Step | undefined {
+    return this.known[this.#item - 1];
   }
 
   #leave(at: number): void {
@@ -175,40 +202,27 @@ export class Session {
     if (tail.length > 0) this.#branches = [...this.#branches, { at, tail }];
   }
 
-  #try(item: Item): Step {
+  #take(run: Run, item: Item): Step {
+    const before = run.steps.map((step) => step.item);
     try {
-      const step = this.#run.take(item);
-      this.#shown = null;
-      return step;
+      return run.take(item);
     } catch (error) {
       // A part of it may have happened.
-      this.#replay(this.steps.map((step) => step.item));
+      if (run === this.#run) this.#run = Run.of(before);
       throw error;
     }
   }
 
-  #replay(items: readonly Item[]): void {
-    this.#shown = null;
-    this.#run = new Run();
-    for (const item of items) this.#run.take(item);
-  }
-
-  /** In the middle of a command: what has happened of it becomes commands of their own. */
-  #rewindToShown(): void {
-    if (this.#shown === null) return;
-    const items = this.#itemsToShown();
-    this.#leave(this.steps.length - 1);
-    this.#script = items;
-    this.#replay(items);
-  }
-
-  /** The items that lead to the shown moment, and no further. */
+  /** The items that lead to the shown moment: in the middle of a command, parts of it. */
   #itemsToShown(): readonly Item[] {
-    const items = this.steps.map(({ item }) => item);
-    const last = this.steps.at(-1);
-    if (this.#shown === null || last === undefined) return items;
-    return [...items.slice(0, -1), ...itemsUntil(last, this.#shown)];
+    const step = this.#step;
+    if (this.#shown === null || step === undefined) return this.#script.slice(0, this.#item);
+    return [...this.#script.slice(0, this.#item - 1), ...itemsUntil(step, this.#shown)];
   }
+}
+
+function lastOf(step: Step | undefined): number {
+  return Math.max(0, (step?.moments.length ?? 1) - 1);
 }
 
 /** The commands that lead to a moment in the middle of a step. */
@@ -235,6 +249,12 @@ class Run {
     this.teller = new StoryTeller(undefined, () => this.#moments.push(this.#moment()));
   }
 
+  static of(items: readonly Item[]): Run {
+    const run = new Run();
+    for (const item of items) run.take(item);
+    return run;
+  }
+
   take(item: Item): Step {
     this.#moments = [];
     const firstEvent = this.#seen;
@@ -248,14 +268,19 @@ class Run {
   }
 
   #moment(): Moment {
-    const { world, kept, events, parts } = this.teller;
+    const { world, kept, events, violations, parts } = this.teller;
     for (; this.#seen < events.length; this.#seen += 1) {
       const event = events[this.#seen] as TraceEvent;
       const before = this.#standings.get(event.server) ?? ABSENT;
       this.#standings.set(event.server, standingAfter(before, event));
     }
     const stage = world === null ? null : stageOf(world, kept, this.#standings);
-    return { stage, events: events.length, parts: parts.length };
+    return {
+      stage,
+      events: events.length,
+      violations: violations.length,
+      parts: parts.length,
+    };
   }
 }
 
