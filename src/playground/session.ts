@@ -97,6 +97,13 @@ export class Session {
     return this.#branches;
   }
 
+  /** The items that lead to the shown moment: in the middle of a command, parts of it. */
+  get done(): readonly Item[] {
+    const step = this.#step;
+    if (this.#shown === null || step === undefined) return this.#script.slice(0, this.#item);
+    return [...this.#script.slice(0, this.#item - 1), ...itemsUntil(step, this.#shown)];
+  }
+
   get place(): Place {
     return { item: this.#item, moment: this.#shown ?? lastOf(this.#step) };
   }
@@ -130,7 +137,7 @@ export class Session {
    * a branch. Throws an `Error` with one sentence, and changes nothing, if it cannot be done.
    */
   do(command: string): Step {
-    const before = this.#itemsToShown();
+    const before = this.done;
     const item: Item = { kind: 'command', text: command.trim() };
     const isAtEnd = this.#item === this.known.length && this.#shown === null;
     const run = isAtEnd ? this.#run : Run.of(before);
@@ -183,7 +190,7 @@ export class Session {
 
   /** What leads to the shown moment as the text of a story, with all that it prints. */
   story(): string {
-    return tellStory(writeScript(this.#itemsToShown())).text;
+    return tellStory(writeScript(this.done)).text;
   }
 
   /** At the end of which turn this event happened; null: there is no such event. */
@@ -211,13 +218,6 @@ export class Session {
       if (run === this.#run) this.#run = Run.of(before);
       throw error;
     }
-  }
-
-  /** The items that lead to the shown moment: in the middle of a command, parts of it. */
-  #itemsToShown(): readonly Item[] {
-    const step = this.#step;
-    if (this.#shown === null || step === undefined) return this.#script.slice(0, this.#item);
-    return [...this.#script.slice(0, this.#item - 1), ...itemsUntil(step, this.#shown)];
   }
 }
 
