@@ -98,6 +98,8 @@ const GUTTER_PX = 36;
 const CLOSE_PX = 124;
 const MARGIN_PX = 16;
 const LEAST_WIDTH_PX = 760;
+/** Where room is scarce: fewer pixels for clients and between lanes, and words break sooner. */
+const NARROW = { clientsTo: 104, closePx: 72, gutterPx: 24, leastWordsPx: 76 };
 
 const TOP_PX = 8;
 const ROW_PX = 21;
@@ -114,10 +116,11 @@ const BEND_PX = 12;
 
 const ICON_GAP_PX = 4;
 
-export function layOut(diagram: Diagram, window: Window): Layout {
+/** `roomPx`: the picture should not be wider than that, if its words can be broken so far. */
+export function layOut(diagram: Diagram, window: Window, roomPx: number | null = null): Layout {
   const { uids, hasClients } = diagram;
   const clientX = hasClients ? CLIENT_X : null;
-  const lanes = placeLanes(uids, hasClients ? CLIENTS_TO : TIMES_TO);
+  const lanes = placeLanes(uids, hasClients, roomPx);
   // What a client asks for stands above its row, where only lanes are in its way.
   const clientWordsTo = (lanes[0]?.x ?? CLIENTS_TO) - BESIDE_PX;
   const sizePx = uids.length > 5 ? 11 : 12;
@@ -133,7 +136,7 @@ export function layOut(diagram: Diagram, window: Window): Layout {
   const arrows = diagram.arrows.flatMap((arrow) => placeArrow(arrow, lanes, byNumber, window));
   return {
     diagram,
-    width: Math.max(right + MARGIN_PX, LEAST_WIDTH_PX),
+    width: Math.max(right + MARGIN_PX, roomPx ?? LEAST_WIDTH_PX),
     lanes,
     clientX,
     clientWordsTo,
@@ -145,21 +148,48 @@ export function layOut(diagram: Diagram, window: Window): Layout {
   };
 }
 
-function placeLanes(uids: readonly Uid[], left: number): Lane[] {
-  const words = WORDS_PX[uids.length] ?? WORDS_PX.at(-1) ?? 0;
+function placeLanes(uids: readonly Uid[], hasClients: boolean, roomPx: number | null): Lane[] {
+  const wide = WORDS_PX[uids.length] ?? WORDS_PX.at(-1) ?? 0;
+  const gaps = {
+    left: hasClients ? CLIENTS_TO : TIMES_TO,
+    closePx: CLOSE_PX,
+    gutterPx: GUTTER_PX,
+    words: wide,
+  };
+  const lanes = lanesWith(uids, gaps);
+  const widthOfAll = (lanes.at(-1)?.wordsTo ?? 0) + MARGIN_PX;
+  if (roomPx === null || widthOfAll <= roomPx) return lanes;
+
+  const { clientsTo, closePx, gutterPx, leastWordsPx } = NARROW;
+  const narrow = { left: hasClients ? clientsTo : TIMES_TO, closePx, gutterPx, words: 0 };
+  const bare = (lanesWith(uids, narrow).at(-1)?.wordsTo ?? 0) + MARGIN_PX;
+  const words = Math.min(wide, Math.max(leastWordsPx, (roomPx - bare) / uids.length));
+  return lanesWith(uids, { ...narrow, words });
+}
+
+interface Gaps {
+  /** What stands left of all lanes ends here. */
+  readonly left: number;
+  readonly closePx: number;
+  readonly gutterPx: number;
+  /** Room for words beside a lane. */
+  readonly words: number;
+}
+
+function lanesWith(uids: readonly Uid[], { left, closePx, gutterPx, words }: Gaps): Lane[] {
   const isMirrored = uids.length === 2 || uids.length === 3;
   const lanes: Lane[] = [];
-  let x = left + (isMirrored ? MARGIN_PX + words + BESIDE_PX : GUTTER_PX);
+  let x = left + (isMirrored ? MARGIN_PX + words + BESIDE_PX : gutterPx);
   for (const [index, uid] of uids.entries()) {
     if (isMirrored && index === 0) {
       const wordsTo = x - BESIDE_PX;
       lanes.push({ uid, index, x, side: 'left', wordsFrom: wordsTo - words, wordsTo });
-      x += CLOSE_PX;
+      x += closePx;
       continue;
     }
     const wordsFrom = x + BESIDE_PX;
     lanes.push({ uid, index, x, side: 'right', wordsFrom, wordsTo: wordsFrom + words });
-    x = wordsFrom + words + GUTTER_PX;
+    x = wordsFrom + words + gutterPx;
   }
   return lanes;
 }

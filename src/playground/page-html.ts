@@ -81,7 +81,7 @@ button.strong { background: var(--strong); color: var(--onStrong); border-color:
 .tape output { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .stops { display: flex; flex-wrap: wrap; gap: 2px 10px; color: var(--quiet); font-size: 12px; }
 .stops label { display: flex; gap: 4px; align-items: center; }
-main { display: grid; grid-template-columns: 270px minmax(380px, 1.1fr) minmax(300px, 1fr); min-height: 0; }
+main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(400px, 1.2fr); min-height: 0; }
 #side { overflow: auto; padding: 10px 14px; border-right: 1px solid var(--guide); }
 .pick { display: grid; grid-template-columns: 44px 1fr; align-items: center; margin-bottom: 6px; color: var(--quiet); }
 .pick select { color: var(--ink); min-width: 0; }

@@ -23,6 +23,13 @@ const ASIDE = 14;
 /** In so many small steps piles make room for each other. */
 const STEPS = 120;
 
+/** How large the card of a server is, if there are so many on a stage of this size. */
+export function cardSize(servers: number, { width }: Size): Size {
+  if (servers <= 3) return { width: Math.min(178, Math.floor(0.36 * width)), height: 132 };
+  if (servers <= 5) return { width: Math.min(158, Math.floor(0.3 * width)), height: 132 };
+  return { width: Math.min(120, Math.floor(0.215 * width)), height: 78 };
+}
+
 /** The middle of each card: the first on top, the others clockwise. */
 export function placeCards(
   uids: readonly Uid[],
@@ -110,6 +117,9 @@ function relax(
   }
   for (const box of boxes) {
     for (const obstacle of obstacles) move(box, overlap(box, obstacle), 1);
+    // Between two servers that stand too close for it there is no way but towards the middle.
+    const isStuck = obstacles.some((obstacle) => isOver(box, obstacle));
+    if (isStuck) box.y += box.y > stage.height / 2 ? -box.height / 4 : box.height / 4;
     box.x = clamp(box.x, box.width / 2, stage.width - box.width / 2);
     box.y = clamp(box.y, box.height / 2, stage.height - box.height / 2);
   }
@@ -122,6 +132,11 @@ function move(box: Movable, by: { readonly x: number; readonly y: number }, shar
 
 function clamp(value: number, least: number, most: number): number {
   return Math.max(least, Math.min(most, value));
+}
+
+function isOver(box: Box, other: Box): boolean {
+  const { x, y } = overlap(box, other);
+  return x !== 0 || y !== 0;
 }
 
 /** By how much `box` has to move, the shorter way, to be free of `other`; zero if it is. */

@@ -347,17 +347,20 @@ export class App {
     for (const command of commands) this.session.do(command);
   }
 
-  /** A violation, or what somebody waits for, stops the play. */
+  /** A violation, or what somebody waits for, stops the play, in the moment in which it happens. */
   #lookAt(before: number): void {
-    const { violations, moment } = this.session;
-    const stopped = stopIn(this.session.events.slice(before), this.stops);
+    const { session } = this;
+    const stopped = stopIn(session.events.slice(before), this.stops);
     if (stopped !== null && this.isPlaying) {
       this.pause();
       this.notice = `stopped: ${stopped.stop} at ${stopped.server}`;
     }
-    const wrong = violations.at(-1);
-    const isNew = wrong?.event != null && this.session.events.indexOf(wrong.event) >= before;
-    if (isNew && moment.violations > 0) this.pause();
+    const wrong = this.stops.has('violation') ? firstViolation(session, before) : null;
+    if (wrong !== null) {
+      this.pause();
+      session.goTo(wrong);
+      this.notice = `stopped: a violation, see the invariants`;
+    }
     this.changed();
   }
 
@@ -374,4 +377,14 @@ export class App {
       this.changed();
     }
   }
+}
+
+/** The first moment after so many events in which more is wrong than then; null: there is none. */
+function firstViolation({ steps, violations }: Session, before: number): Place | null {
+  if (violations.length === 0) return null;
+  const moments = steps.flatMap(({ moments }, index) =>
+    moments.map((moment, place) => ({ moment, place: { item: index + 1, moment: place } })),
+  );
+  const known = moments.findLast(({ moment }) => moment.events <= before)?.moment.violations ?? 0;
+  return moments.find(({ moment }) => moment.violations > known)?.place ?? null;
 }

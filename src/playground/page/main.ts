@@ -35,7 +35,7 @@ function render(): void {
   replace(stage, ...stageView(app, { width, height }));
   renderMenu();
   renderAsk();
-  replace(diagram, ...diagramView(app));
+  replace(diagram, ...diagramView(app, diagram.clientWidth - 2));
   diagram.querySelector('.row.now')?.scrollIntoView({ block: 'nearest' });
   replace(lines, ...linesView(app));
   const log = lines.querySelector('.lines');

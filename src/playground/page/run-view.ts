@@ -24,11 +24,12 @@ function goToTurn(app: App, turn: string): void {
   if (place !== null) app.goTo(place);
 }
 
-export function diagramView(app: App): Node[] {
+/** The diagram, as wide as there is room. */
+export function diagramView(app: App, roomPx: number): Node[] {
   const { events, stage, violations } = app.session;
   if (stage === null || events.length === 0) return [];
   const diagram = diagramOf(events, { uids: stage.uids, traced: stage.uids, violations });
-  const layout = layOut(diagram, defaultWindow(diagram));
+  const layout = layOut(diagram, defaultWindow(diagram), roomPx);
   const width = Math.ceil(layout.width);
   const head = drawHead(layout, PAINTS);
   const rows = drawRows(layout, PAINTS, false);

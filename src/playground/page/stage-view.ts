@@ -4,7 +4,7 @@ import { SAVE_STEPS } from '../../simulation/disk.ts';
 import { CRASH_POINTS } from '../../simulation/machine.ts';
 import { formatId } from '../../trace/words.ts';
 import { beliefOf, idOrNothing, labelOf, shortValue } from '../labels.ts';
-import { type Pile, placeCards, placePiles, type Size } from '../places.ts';
+import { cardSize, type Pile, placeCards, placePiles, type Size } from '../places.ts';
 import type { Card, Flight, Stage } from '../stage.ts';
 import type { App, Entry, Menu } from './app.ts';
 import { h, s } from './dom.ts';
@@ -15,17 +15,13 @@ const MOST_SHOWN = 3;
 const CHIP_HEIGHT = 26;
 const SMALL_FROM = 6;
 
-function cardSize(servers: number): Size {
-  return servers < SMALL_FROM ? { width: 178, height: 146 } : { width: 132, height: 96 };
-}
-
 /** Everything on the stage, for a place of this size. */
 export function stageView(app: App, size: Size): Node[] {
   const { stage } = app;
   if (stage === null) {
     return [h('p', { class: 'empty' }, 'No cluster yet: choose one above, or a story.')];
   }
-  const card = cardSize(stage.uids.length);
+  const card = cardSize(stage.uids.length, size);
   const places = placeCards(stage.uids, size, card);
   const groups = groupsOf(stage.flights);
   const piles = groups.map((flights) => pileOf(flights));
