@@ -35,7 +35,10 @@ import { World } from './world.ts';
  * and `A->B accept 2nd` is the second of those.
  */
 export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
-  ['cluster A B C [with leases]', 'the servers of this story, none of them running yet'],
+  [
+    'cluster A B C [with leases] [seed 7]',
+    'the servers of this story, none of them running yet, and the seed of their chance',
+  ],
   ['start A B C', 'starts servers; a crashed one goes on from its disk'],
   ['submit A hello', "a client's value arrives at A"],
   [
@@ -185,7 +188,10 @@ export class StoryTeller {
   }
 
   readonly #commands: readonly [RegExp, (a: string, b: string, c: string) => void][] = [
-    [/^cluster ([A-Z](?: [A-Z])*)( with leases)?$/, (uids, leases) => this.#build(uids, leases)],
+    [
+      /^cluster ([A-Z](?: [A-Z])*)( with leases)?(?: seed ([0-9]+))?$/,
+      (...of) => this.#build(...of),
+    ],
     [/^start ([A-Z](?: [A-Z])*)$/, (uids) => this.#start(uids.split(' '))],
     [/^submit ([A-Z]) (.+)$/, (uid, value) => this.#submit(uid, value)],
     [/^request ([A-Z]) (c[0-9]) (.+)$/, (uid, c, value) => this.#request(uid, c, value)],
@@ -218,7 +224,7 @@ export class StoryTeller {
     [/^show$/, () => this.#show()],
   ];
 
-  #build(uids: string, leases: string): void {
+  #build(uids: string, leases: string, seed: string): void {
     const cluster = uids.split(' ');
     const write = (text: string, stamp: Stamp) => this.#said.push({ text, stamp });
     const console = new ConsoleLines({ uids: cluster, verbose: false, paint: plainPaint, write });
@@ -234,7 +240,7 @@ export class StoryTeller {
     this.#world = new World({
       uids: cluster,
       replicaClass: this.#replicaClass(this.#hasLeases),
-      seed: 'story',
+      seed: seed === '' ? 'story' : seed,
       byHand: true,
       trace: (event) => {
         this.events.push(event);
