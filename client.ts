@@ -1,9 +1,9 @@
 /**
  * The client: sets the replicated value, reads it, asks servers how they are.
  *
- *   npx tsx client.ts A hello           fires a value: watch the servers' terminals
- *   npx tsx client.ts A hello --wait    waits until it is chosen
- *   npx tsx client.ts --help            all the rest
+ *   node --import tsx client.ts A hello           fires a value: watch the servers' terminals
+ *   node --import tsx client.ts A hello --wait    waits until it is chosen
+ *   node --import tsx client.ts --help            all the rest
  *
  * How a client waits, and why it may ask again without doing harm, stands in
  * `src/client-session.ts`. What is here of the real world is in `src/programs/client/`.

@@ -255,7 +255,7 @@ suite('The command line of the client', () => {
     const { stdout, code } = await run('client.ts', '--help');
     assert.equal(code, 0);
     for (const flag of ['--wait', '--any', '--read', '--local', '--status', '--watch', '--json']) {
-      assert.match(stdout, new RegExp(`npx tsx client.ts .*${flag}`), flag);
+      assert.match(stdout, new RegExp(`node --import tsx client.ts .*${flag}`), flag);
     }
   });
 });

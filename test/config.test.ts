@@ -20,6 +20,8 @@ suite('A cluster', () => {
     assert.equal(parseCluster({ Q: 'three.example:1' }).get('Q')?.host, 'three.example');
     assert.deepEqual(parseCluster({ Q: '[0:0::1]:65535' }).get('Q'), { host: '::1', port: 65_535 });
     assert.equal(parseCluster(servers(9)).size, 9);
+    const linkLocal = parseCluster({ Q: '[FE80::0:1%eth0]:1234' }).get('Q');
+    assert.deepEqual(linkLocal, { host: 'fe80::1%eth0', port: 1_234 });
   });
 
   test('has its servers in the order of their names, however it is written', () => {
@@ -40,6 +42,7 @@ suite('A cluster', () => {
     ['has a port too high', { A: '10.0.0.1:65536' }, /address of A/],
     ['has a bare IPv6 address', { A: '::1:1234' }, /address of A/],
     ['has a bad IPv6 address', { A: '[1::2::3]:1234' }, /address of A/],
+    ['has a zone without a name', { A: '[fe80::1%]:1234' }, /address of A/],
     ['has an address to nowhere', { A: '0.0.0.0:1234' }, /others can send to/],
     ['has one address twice', { A: '[::1]:1', B: '[0:0::1]:1' }, /A and B have the same address/],
   ];
@@ -84,6 +87,12 @@ suite('The options of a server', () => {
     assert.deepEqual(options.faults, { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 });
   });
 
+  test('may say where to listen, which is anywhere', () => {
+    assert.equal(readServerOptions(['A']).listen, null);
+    const { listen } = readServerOptions(['A', '--listen', '[::]:1234']);
+    assert.deepEqual(listen, { host: '::', port: 1_234 });
+  });
+
   test('are all understood', () => {
     const faults = ['--drop', '0.25', '--duplicate', '1', '--delay', '5-50'];
     const options = readServerOptions(['B', '--master', '-v', '--no-color', ...faults]);
@@ -96,10 +105,14 @@ suite('The options of a server', () => {
 
   test('ask for colour only where it is wanted, and only on a terminal', () => {
     const options = readServerOptions(['A']);
-    assert.equal(wantsColour(options, true, ''), true);
-    assert.equal(wantsColour(options, false, ''), false);
-    assert.equal(wantsColour(options, true, '1'), false);
-    assert.equal(wantsColour(readServerOptions(['A', '--no-color']), true, ''), false);
+    assert.equal(wantsColour(options, true, {}), true);
+    assert.equal(wantsColour(options, false, {}), false);
+    assert.equal(wantsColour(options, true, { NO_COLOR: '1' }), false);
+    assert.equal(wantsColour(options, true, { NO_COLOR: '' }), true);
+    assert.equal(wantsColour(options, false, { FORCE_COLOR: '1', NO_COLOR: '1' }), true);
+    assert.equal(wantsColour(options, true, { FORCE_COLOR: '0' }), false);
+    const never = readServerOptions(['A', '--no-color']);
+    assert.equal(wantsColour(never, true, { FORCE_COLOR: '1' }), false);
   });
 
   const bad: [string[], RegExp][] = [
@@ -113,6 +126,8 @@ suite('The options of a server', () => {
     [['A', '--drop', ''], /--drop must be/],
     [['A', '--drop', '0x1'], /--drop must be/],
     [['A', '--duplicate', 'often'], /--duplicate must be/],
+    [['A', '--listen', '1234'], /--listen must be like 10\.0\.0\.1:1234 or .*, not "1234"/],
+    [['A', '--time', 'long'], /--time must be short or full, not "long"/],
     [['A', '--delay', '50'], /--delay must be two whole numbers/],
     [['A', '--delay', '50-5'], /--delay must be/],
     [['A', '--delay', '0-60001'], /up to 60000/],

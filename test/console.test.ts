@@ -18,7 +18,7 @@ import {
 } from '../src/messages.ts';
 import { chalkPaint } from '../src/node/chalk-paint.ts';
 import type { ServerState } from '../src/state.ts';
-import { ConsoleLines, type Paint, plainPaint } from '../src/trace/console.ts';
+import { ConsoleLines, type Paint, plainPaint, type TimeStyle } from '../src/trace/console.ts';
 import type { Decision, TraceEvent, WorldEvent } from '../src/trace/events.ts';
 import { columnsOf, printable, shorten } from '../src/trace/printable.ts';
 
@@ -28,13 +28,15 @@ interface Options {
   readonly uids?: readonly Uid[];
   readonly verbose?: boolean;
   readonly paint?: Paint;
+  readonly time?: TimeStyle;
 }
 
 /** The lines of server A when all of this happens in one turn. */
 function linesOf(events: readonly What[], options: Options = {}): string[] {
   const lines: string[] = [];
-  const { uids = ['A', 'B', 'C'], verbose = false, paint = plainPaint } = options;
-  const console = new ConsoleLines({ uids, verbose, paint, write: (line) => lines.push(line) });
+  const { uids = ['A', 'B', 'C'], verbose = false, paint = plainPaint, time = 'short' } = options;
+  const write = (line: string) => lines.push(line);
+  const console = new ConsoleLines({ uids, verbose, paint, time, write });
   for (const event of events) console.show({ at: 61_002.7, server: 'A', turn: 7, ...event });
   console.endTurn();
   return lines;
@@ -512,6 +514,7 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
       reply({ ...report, instanceNumber: number, value }),
     ],
     reject: [{ event: 'reject', from: value, why: value }],
+    address: [{ event: 'address', peer: 'B', address: null, why: value }],
     lost: [{ event: 'lost', to: ['B', 'C'], seq: number, why: value }],
     save: [{ event: 'save', state: full }],
     fail: [{ event: 'fail', why: value }],
@@ -557,6 +560,44 @@ test('sync chatter is for those who want to see all', () => {
       '←B  catch-up      #9   we have got there already',
     ],
   );
+});
+
+test('what goes wrong is told to its last word, in as many lines as that takes', () => {
+  const from = '[2001:db8:1234:5678:9abc:def0:1234:5678]:65535';
+  const why = 'only a server may say sync_request, and none is there';
+  const miss = 'the host c.example of server C is not found: unknown node or service (EAI_NONAME)';
+  const lines = linesOf([
+    { event: 'reject', from, why },
+    { event: 'address', peer: 'C', address: null, why: `${miss}; it is looked up again in 4 s` },
+    { event: 'fail', why: 'short' },
+  ]);
+  assert.deepEqual(lines, [
+    `01:01.002 A ←?  reject   ${from}: only a`,
+    '          server may say sync_request, and none is there',
+    '01:01.002 A ·   address  the host c.example of server C is not found: unknown',
+    '          node or service (EAI_NONAME); it is looked up again in 4 s',
+    '01:01.002 A ✗   FAIL               short',
+  ]);
+});
+
+test('a catch-up that is certainly lost is not for those alone who want to see all', () => {
+  const lost = (seq: number): What => ({ event: 'lost', to: ['B'], seq, why: 'too large' });
+  const lines = shown(send(['B'], catchUp), lost(6));
+  assert.equal(lines.at(-1), '✗B  catch-up      #9   lost: too large');
+  const sync = send(['B'], { type: 'sync_request', instanceNumber: 3 });
+  assert.deepEqual(shown(sync, lost(6)), []);
+});
+
+test('a full time is the date and the time of day, and all else is the same', () => {
+  const events = Object.values(everyKind('hello', 4)).flat();
+  const full = linesOf(events, { time: 'full', verbose: true });
+  const short = linesOf(events, { verbose: true });
+  assert.match(full[0] ?? '', /^1970-01-01T00:01:01\.002Z A /);
+  const isFirst = (line: string) => !line.startsWith('  ');
+  const rest = (lines: string[], columns: number) => {
+    return lines.filter(isFirst).map((line) => line.slice(columns));
+  };
+  assert.deepEqual(rest(full, 24), rest(short, 9));
 });
 
 const NASTY = '\u001b[2J\u009b\u202e\ud800漢字👨‍👩‍👧\u0301 '.repeat(40);

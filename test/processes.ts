@@ -22,6 +22,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { chainOf } from '../src/chain.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import { encodeDatagram, type Message } from '../src/messages.ts';
+import { openSocket } from '../src/node/udp-socket.ts';
 import { freePorts, LOOPBACK } from '../src/programs/common/free-port.ts';
 import { Bell, TraceReader } from '../src/programs/common/trace-reader.ts';
 import type { ServerState } from '../src/state.ts';
@@ -125,6 +126,14 @@ function killGroup({ pid }: ChildProcess): void {
 /** Runs a program of this project to its end. */
 export function run(file: string, ...args: readonly string[]): Promise<Exit> {
   return new Program(file, args).end();
+}
+
+/** Can two processes of this machine speak to each other over IPv6? */
+export async function hasIpv6(): Promise<boolean> {
+  return openSocket({ host: '::1', port: 0 }).then(
+    (socket) => socket.close() !== undefined,
+    () => false,
+  );
 }
 
 /** A directory that goes away when the test ends. */

@@ -19,8 +19,9 @@ import {
   Proposer,
   type Uid,
 } from '../src/composable-paxos.ts';
-import { MAX_VALUE_BYTES } from '../src/messages.ts';
+import { MAX_VALUE_BYTES, type StatusReply } from '../src/messages.ts';
 import { type Figures, report, tableOf } from '../src/programs/bench/report.ts';
+import { sayStatusLine } from '../src/programs/client/words.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
 import { BREAKS, withRules } from '../src/simulation/broken/layers.ts';
 import { SOUND } from '../src/simulation/broken/roles.ts';
@@ -196,7 +197,7 @@ test('files, names and references exist', () => {
   const isSource = (name: string) => name.endsWith('.ts');
   const all = readdirSync(join(PROJECT, 'src'), { recursive: true, encoding: 'utf8' });
   const files = [...readdirSync(PROJECT), ...all.map((name) => join('src', name))];
-  const sources = files.filter(isSource).map(textOf);
+  const sources = [...files.filter(isSource), 'tsconfig.json', 'tsconfig.build.json'].map(textOf);
   const code = [...sources, ...OWN_FILES.map(({ text }) => text)].join('\n');
   const names = QUOTES.filter((quote) => /^#?(?:[a-z]+[A-Z]\w*|[A-Z]+[a-z]\w*)$/.test(quote));
   for (const name of names) assert.ok(code.includes(name), name);
@@ -248,6 +249,8 @@ const SYSTEM_COMMANDS = [
   'npm test',
   'npm run test:long',
   'npm run',
+  'npm pack',
+  'npm install',
   'rm -r state',
   'rm state/B.json',
   "pkill -9 -xf 'node --import tsx server.ts B'",
@@ -510,7 +513,8 @@ test('a state file that is deleted makes two values chosen, as told', async (t) 
 
 test('a client is answered as told', async (t) => {
   const cluster = await startCluster(t);
-  const commands = CONSOLES.filter(({ section }) => section === 'Answers').flatMap(commandsIn);
+  const all = CONSOLES.filter(({ section }) => section === 'Answers').flatMap(commandsIn);
+  const commands = all.filter((command) => !command.endsWith('--watch')); // it does not end
   assert.equal(commands.length, 4);
   for (const command of commands) {
     const { file, args } = parse(command);
@@ -680,11 +684,37 @@ test('the layers of the README do in the simulated world what they promise', asy
   assert.equal(ofA.indexOf('stop'), ofA.length - 1);
 });
 
+test('--watch shows what is shown', () => {
+  const shown = shownBelow('node --import tsx client.ts --watch').flatMap((part) =>
+    part.split('\n'),
+  );
+  const reportOf = (master: Uid, uptimeMs: number, leaseLeftMs: number): StatusReply => ({
+    type: 'status_report',
+    requestId: '0123456789abcdef-1-1',
+    instanceNumber: 3,
+    value: 'hello',
+    promisedId: null,
+    acceptedId: null,
+    hasLeases: true,
+    master,
+    leaseLeftMs,
+    waiting: 0,
+    heardMs: {},
+    uptimeMs,
+  });
+  const lines = [
+    sayStatusLine(['A', reportOf('C', 2_600, 0)], 80),
+    sayStatusLine(['B', reportOf('C', 3_100, 0)], 80),
+    sayStatusLine(['C', reportOf('C', 3_100, 6_000)], 80),
+  ];
+  assert.deepEqual(shown.slice(1), lines);
+});
+
 test('the queue of numbers prints what is shown', async (t) => {
   const printed: string[] = [];
   t.mock.method(console, 'log', (...words: unknown[]) => printed.push(format(...words)));
   await ownLayers(t)('numbers.ts', 'nothing of it');
-  assert.deepEqual([printed.join('\n')], shownBelow('npx tsx numbers.ts'));
+  assert.deepEqual([printed.join('\n')], shownBelow('node --import tsx numbers.ts'));
 });
 
 test('the template has every hook, and changes nothing', async (t) => {

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { EMPTY_CHAIN } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
-import { type FileSystem, JsonStateFile } from '../src/node/json-state-file.ts';
+import { Failure } from '../src/node/failure.ts';
+import { type FileSystem, JsonStateFile, whatMayBeLost } from '../src/node/json-state-file.ts';
 import { temporaryDirectory } from './processes.ts';
 
 const STATE = { uid: 'A', instanceNumber: 7, ...EMPTY_CHAIN, ...UNTOUCHED };
@@ -62,6 +63,31 @@ suite('A state file', () => {
     });
     file.save(STATE);
     assert.deepEqual(calls, ['write', 'fsync', 'close', 'rename', 'fsync']);
+  });
+
+  test('does without the directory where, and only where, Windows refuses that', (t) => {
+    const directory = join(temporaryDirectory(t), 'new');
+    const refused = (code: string) => Object.assign(new Error(code), { code });
+    const open = (platform: NodeJS.Platform, isOf: (file: number) => boolean, code: string) => {
+      const fsyncSync = (file: number) => {
+        if (isOf(file)) throw refused(code);
+        fs.fsyncSync(file);
+      };
+      return new JsonStateFile(directory, 'A', { ...fs, fsyncSync }, platform);
+    };
+    const ofDirectory = (file: number) => fs.fstatSync(file).isDirectory();
+    const ofFile = (file: number) => fs.fstatSync(file).isFile();
+
+    const onWindows = open('win32', ofDirectory, 'EPERM');
+    onWindows.save(STATE);
+    assert.deepEqual(onWindows.load(), STATE);
+    assert.throws(() => open('win32', ofFile, 'EPERM').save(STATE), Failure);
+    assert.throws(() => open('win32', ofDirectory, 'EIO').save(STATE), Failure);
+    assert.throws(() => open('linux', ofDirectory, 'EPERM').save(STATE), Failure);
+    assert.throws(() => open('linux', ofDirectory, 'EPERM').load(), /EPERM/);
+
+    assert.match(whatMayBeLost('win32') ?? '', /power cut/);
+    assert.equal(whatMayBeLost('linux'), null);
   });
 
   test('makes a new directory durable in every directory above it that is new, too', (t) => {

@@ -4,17 +4,24 @@ import { EventEmitter, once } from 'node:events';
 import { suite, type TestContext, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { encodeDatagram, type PeerMessage, type Reply } from '../src/messages.ts';
-import { parseCluster } from '../src/node/cluster-file.ts';
+import { type Cluster, parseCluster } from '../src/node/cluster-file.ts';
+import { keyOf, sealer } from '../src/node/sealed-datagrams.ts';
 import { Throttle } from '../src/node/throttle.ts';
 import { Turns } from '../src/node/turns.ts';
-import { type NetworkFaults, UdpMessenger } from '../src/node/udp-messenger.ts';
+import {
+  type MessengerOptions,
+  type NetworkFaults,
+  UdpMessenger,
+} from '../src/node/udp-messenger.ts';
+import { openSocket, SEND_BUFFER_BYTES } from '../src/node/udp-socket.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
-import { freePort } from './processes.ts';
+import { freePort, hasIpv6 } from './processes.ts';
 
 const HOST = '127.0.0.1';
 const NOBODY = `${HOST}:9`;
 const NO_FAULTS: NetworkFaults = { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 };
 const HELLO: PeerMessage = { type: 'sync_request', instanceNumber: 3 };
+const KEY = keyOf(Buffer.from('correct horse battery staple'));
 const REQUEST_ID = '0123456789abcdef-1-1';
 const CHOSEN: Reply = { type: 'chosen', requestId: REQUEST_ID, instanceNumber: 3 };
 
@@ -71,8 +78,8 @@ suite('The UDP messenger', () => {
     assert.deepEqual(received.sort(), expected);
     const rejects = events.flatMap((event) => (event.event === 'reject' ? [event.why] : []));
     assert.deepEqual(rejects, [
-      'only a server of this cluster may say sync_request',
-      'only a server of this cluster may say chosen',
+      'only a server may say sync_request, and none is there',
+      'only a server may say chosen, and none is there',
       'servers do not say propose to each other',
       'servers do not say chosen to each other',
     ]);
@@ -103,7 +110,7 @@ suite('The UDP messenger', () => {
 
   test('traces what it drops on purpose', async (t) => {
     const faults = { ...NO_FAULTS, drop: 1 };
-    const { messenger, events } = await openA(t, NOBODY, faults);
+    const { messenger, events } = await openA(t, NOBODY, { faults });
     messenger.send(['B'], HELLO);
     assert.deepEqual(
       events.map(({ event }) => event),
@@ -114,7 +121,7 @@ suite('The UDP messenger', () => {
   test('sends copies, each with a delay of its own, as the faults say', async (t) => {
     const faults = { drop: 0, duplicate: 1, minDelayMs: 10, maxDelayMs: 20 };
     const peer = await openPeer(t);
-    const { messenger } = await openA(t, `${HOST}:${peer.port}`, faults);
+    const { messenger } = await openA(t, `${HOST}:${peer.port}`, { faults });
     messenger.send(['B'], HELLO);
     const [first, second] = await peer.arrivals(2);
     assert.deepEqual(first, second);
@@ -123,13 +130,113 @@ suite('The UDP messenger', () => {
   test('sends nothing that was delayed once it is closed', async (t) => {
     const faults = { ...NO_FAULTS, minDelayMs: 20, maxDelayMs: 20 };
     const peer = await openPeer(t);
-    const { messenger } = await openA(t, `${HOST}:${peer.port}`, faults);
+    const { messenger } = await openA(t, `${HOST}:${peer.port}`, { faults });
     messenger.send(['B'], HELLO);
     messenger.close();
     messenger.send(['B'], HELLO);
     // What leaves after 20 ms does not arrive later than what leaves after 60.
     setTimeout(() => peer.send(peer.port, 'the end'), 60);
     assert.deepEqual(await peer.arrivals(1), ['the end']);
+  });
+
+  test('reaches a peer whose name becomes known only while it runs', async (t) => {
+    const peer = await openPeer(t);
+    const hosts: string[] = [];
+    const lookup = async (host: string) => {
+      if (host === HOST) return [HOST];
+      if (hosts.length === 0) throw new Error('nobody knows it');
+      return hosts;
+    };
+    const { messenger, events, seen } = await openA(t, `b.example:${peer.port}`, { lookup });
+    messenger.send(['B'], HELLO);
+    await seen('lost', 1);
+    hosts.push(HOST);
+    await seen('address', 1);
+    messenger.send(['B'], HELLO);
+    assert.equal((await peer.arrivals(1)).length, 1);
+    const whys = events.flatMap((event) => ('why' in event ? [event.why] : []));
+    const found = `server B is at ${HOST}:${peer.port}`;
+    assert.deepEqual(whys, ['the host of server B is not found', found]);
+  });
+
+  test('believes a peer at its new address as soon as its name leads there', async (t) => {
+    const peer = await openPeer(t);
+    const hosts = ['192.0.2.1'];
+    const lookup = async (host: string) => (host === HOST ? [HOST] : hosts);
+    const { port, received, seen } = await openA(t, `b.example:${peer.port}`, { lookup });
+    hosts[0] = HOST;
+    peer.send(port, encodeDatagram(1, HELLO));
+    await seen('reject', 1);
+    await seen('address', 1);
+    peer.send(port, encodeDatagram(2, HELLO));
+    await seen('receive', 1);
+    assert.deepEqual(received, ['B: sync_request']);
+  });
+
+  test('reaches a peer of the other family of addresses, or says that it does not', async (t) => {
+    const [portOfA, portOfB] = [await freePort(), await freePort()];
+    const cluster = parseCluster({ A: `${HOST}:${portOfA}`, B: `[::1]:${portOfB}` });
+    const a = await openCluster(t, cluster);
+    if (!(await hasIpv6())) {
+      a.messenger.send(['B'], HELLO);
+      await a.seen('lost', 1);
+      const lost = a.events.find(({ event }) => event === 'lost');
+      return assert.deepEqual(lost?.event === 'lost' && lost.to, ['B']);
+    }
+    const b = await openCluster(t, cluster, {}, 'B');
+    a.messenger.send(['B'], HELLO);
+    b.messenger.send(['A'], HELLO);
+    await Promise.all([a.seen('receive', 1), b.seen('receive', 1)]);
+    assert.deepEqual([a.received, b.received], [['B: sync_request'], ['A: sync_request']]);
+  });
+
+  test('believes a seal, wherever it comes from', async (t) => {
+    const peer = await openPeer(t);
+    const stranger = await openPeer(t);
+    const protection = { key: KEY, trustsNetwork: false };
+    const { port, received, seen, events } = await openA(t, `${HOST}:${peer.port}`, { protection });
+    const envelope = sealer(KEY, 'B');
+    stranger.send(port, envelope.seal('A', encodeDatagram(1, HELLO)));
+    const [greeting] = await stranger.datagrams(1);
+    assert.ok(greeting);
+    const opened = envelope.open(greeting, (name) => name === 'A');
+    assert.ok('answers' in opened);
+    for (const answer of opened.answers) stranger.send(port, answer);
+    await seen('receive', 1);
+    assert.deepEqual(received, ['B: sync_request']);
+
+    stranger.send(port, encodeDatagram(2, HELLO));
+    stranger.send(port, sealer(KEY, 'A').seal('A', encodeDatagram(3, HELLO)));
+    await seen('reject', 2);
+    const whys = events.flatMap((event) => (event.event === 'reject' ? [event.why] : []));
+    assert.deepEqual(whys, [
+      'it is not sealed with our key',
+      'who sealed it is not at this address',
+    ]);
+  });
+
+  test('listens where it is told to, but not to strangers without a key', async (t) => {
+    const port = await freePort();
+    const peer = await openPeer(t);
+    const cluster = parseCluster({ A: '192.0.2.1:1', B: `${HOST}:${peer.port}` });
+    const { received, seen } = await openCluster(t, cluster, { listen: { host: HOST, port } });
+    peer.send(port, encodeDatagram(1, HELLO));
+    await seen('receive', 1);
+    assert.deepEqual(received, ['B: sync_request']);
+
+    for (const host of ['0.0.0.0', '::']) {
+      const everywhere = openCluster(t, cluster, { listen: { host, port: 1_024 } });
+      await assert.rejects(everywhere, /whoever reaches .* could change the value: .*--key-file/);
+    }
+    const protection = { key: KEY, trustsNetwork: false };
+    const other = { host: '0.0.0.0', port: await freePort() };
+    await openCluster(t, cluster, { listen: other, protection });
+  });
+
+  test('asks for room to send the largest message in', async (t) => {
+    const socket = await openSocket({ host: HOST, port: 0 });
+    t.after(() => socket.close());
+    assert.ok(socket.getSendBufferSize() >= SEND_BUFFER_BYTES);
   });
 
   test('survives a datagram that the system will not send', async (t) => {
@@ -186,31 +293,43 @@ async function openPeer(t: TestContext) {
   t.after(close);
   socket.bind(0, HOST);
   await once(socket, 'listening');
-  const arrived: string[] = [];
-  socket.on('message', (bytes) => arrived.push(bytes.toString()));
+  const arrived: Buffer[] = [];
+  socket.on('message', (bytes) => arrived.push(bytes));
+  const datagrams = async (count: number) => {
+    while (arrived.length < count) await once(socket, 'message');
+    return arrived;
+  };
   return {
     port: socket.address().port,
     close,
     send: (port: number, bytes: Uint8Array | string) => socket.send(bytes, port, HOST),
-    arrivals: async (count: number) => {
-      while (arrived.length < count) await once(socket, 'message');
-      return arrived;
-    },
+    datagrams,
+    arrivals: async (count: number) => (await datagrams(count)).map(String),
   };
 }
 
 /** The messenger of a server A whose peer B is at this address, and what comes of it. */
-async function openA(t: TestContext, addressOfB: string, faults: NetworkFaults = NO_FAULTS) {
+async function openA(t: TestContext, addressOfB: string, options: Partial<MessengerOptions> = {}) {
   const port = await freePort();
+  const cluster = parseCluster({ A: `${HOST}:${port}`, B: addressOfB });
+  return { port, ...(await openCluster(t, cluster, options)) };
+}
+
+/** The messenger of a server of this cluster, and what comes of it. */
+async function openCluster(
+  t: TestContext,
+  cluster: Cluster,
+  options: Partial<MessengerOptions> = {},
+  uid = 'A',
+) {
   const events: TraceEvent[] = [];
   const news = new EventEmitter();
   const show = (event: TraceEvent) => {
     events.push(event);
     news.emit('event');
   };
-  const turns = new Turns('A', [{ show, endTurn: () => {} }], assert.ifError);
-  const cluster = parseCluster({ A: `${HOST}:${port}`, B: addressOfB });
-  const messenger = await UdpMessenger.open('A', cluster, faults, turns);
+  const turns = new Turns(uid, [{ show, endTurn: () => {} }], assert.ifError);
+  const messenger = await UdpMessenger.open(uid, cluster, turns, { faults: NO_FAULTS, ...options });
   t.after(() => messenger.close());
 
   const received: string[] = [];
@@ -221,5 +340,5 @@ async function openA(t: TestContext, addressOfB: string, faults: NetworkFaults =
   const seen = async (kind: TraceEvent['event'], count: number) => {
     while (events.filter(({ event }) => event === kind).length < count) await once(news, 'event');
   };
-  return { messenger, port, events, received, seen };
+  return { messenger, events, received, seen };
 }

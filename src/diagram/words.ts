@@ -191,6 +191,8 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
       return plain({ before: 'stops in good order' });
     case 'reply':
       return sayReply(event, turn);
+    case 'address':
+      return plain({ before: event.why });
     case 'reject':
       return { icon: null, words: { before: `rejects: ${event.why}` }, mood: 'trouble' };
     default:

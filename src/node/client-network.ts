@@ -1,10 +1,11 @@
 /**
- * How a client that waits speaks to the servers: one UDP socket. An answer counts only if it comes
- * from the address of a server, is what a server may say, and somebody waits for it; whatever else
- * arrives is ignored, and counted.
+ * How a client that waits speaks to the servers: a UDP socket for each family of addresses, IPv4
+ * and IPv6, that they have. An answer counts only if it comes from a server, by its seal or, where
+ * there is no key, by its address; is what a server may say, and somebody waits for it. Whatever
+ * else arrives is ignored, and counted.
  */
-import { createSocket, type Socket } from 'node:dgram';
-import { lookup } from 'node:dns/promises';
+import type { Socket } from 'node:dgram';
+import { performance } from 'node:perf_hooks';
 import type { Uid } from '../composable-paxos.ts';
 import {
   type ClientMessage,
@@ -13,10 +14,12 @@ import {
   isReply,
   type Reply,
 } from '../messages.ts';
-import { type Address, type Cluster, canonicalHost, formatAddress } from './cluster-file.ts';
+import { AddressBook, type Lookup, systemLookup } from './address-book.ts';
+import { type Address, type Cluster, formatAddress } from './cluster-file.ts';
 import { describe, Failure } from './failure.ts';
 import type { Envelope } from './sealed-datagrams.ts';
 import { Throttle } from './throttle.ts';
+import { type Family, familyOf, openSocket } from './udp-socket.ts';
 
 /** Hears an answer of a server. False: nobody waits for it. */
 export type Listener = (from: Uid, reply: Reply) => boolean;
@@ -25,62 +28,55 @@ const NOTES_PER_SECOND = 1;
 
 export class ClientNetwork {
   readonly uids: readonly Uid[];
-  /** The servers that can be sent to. */
-  readonly #addresses: ReadonlyMap<Uid, Address>;
-  readonly #owners = new Map<string, Uid>();
-  readonly #socket: Socket;
+  readonly #book: AddressBook;
+  readonly #sockets = new Map<Family, Socket>();
   readonly #envelope: Envelope;
   readonly #notes: Throttle<{ readonly why: string }>;
   readonly #listeners = new Set<Listener>();
+  /** Why the last server that was not found was not. */
+  #missing = '';
   #seq = 0;
   #ignored = 0;
   #isClosed = false;
 
   private constructor(
-    uids: readonly Uid[],
-    addresses: ReadonlyMap<Uid, Address>,
-    socket: Socket,
+    cluster: Cluster,
     envelope: Envelope,
     note: (why: string) => void,
+    lookup: Lookup,
   ) {
-    this.uids = uids;
-    this.#addresses = addresses;
-    for (const [uid, address] of addresses) this.#owners.set(formatAddress(address), uid);
-    this.#socket = socket;
+    this.uids = [...cluster.keys()];
     this.#envelope = envelope;
-    const after = (delayMs: number, act: () => void) => {
-      const timeout = setTimeout(act, delayMs);
-      return { cancel: () => clearTimeout(timeout) };
-    };
+    const now = () => performance.now();
     this.#notes = new Throttle(NOTES_PER_SECOND, after, ({ why }) => note(why));
-    socket.on('message', (bytes, { address: host, port }) => {
-      this.#receive(bytes, { host, port });
+    this.#book = new AddressBook(cluster, {
+      after,
+      now,
+      lookup,
+      tell: ({ address, why }) => {
+        if (address === null) this.#missing = why;
+        note(why);
+        void this.#openSockets();
+      },
     });
-    socket.on('error', (error) => this.#ignore(`the network: ${describe(error)}`));
   }
 
   /**
-   * Looks up the hosts of the servers, once. `note` hears, in single lines and not too often, of
-   * whatever is ignored. Throws a `Failure` if none of the hosts is found.
+   * Looks up the hosts of the servers, those that are not found again and again. `note` hears, in
+   * single lines and not too often, of whatever is ignored. Throws a `Failure` if none is found.
    */
   static async open(
     cluster: Cluster,
     envelope: Envelope,
     note: (why: string) => void,
+    lookup: Lookup = systemLookup,
   ): Promise<ClientNetwork> {
-    const { addresses, family } = await findHosts(cluster, note);
-    const socket = createSocket({
-      type: family === 6 ? 'udp6' : 'udp4',
-      lookup: (host, _options, answer) => answer(null, host, family),
-    });
-    await new Promise<void>((bound, failed) => {
-      socket.once('error', failed);
-      socket.bind(0, () => {
-        socket.off('error', failed);
-        bound();
-      });
-    });
-    return new ClientNetwork([...cluster.keys()], addresses, socket, envelope, note);
+    const network = new ClientNetwork(cluster, envelope, note, lookup);
+    await network.#book.open();
+    await network.#openSockets();
+    if (network.#book.allAddresses.length > 0) return network;
+    network.close();
+    throw new Failure(network.#missing);
   }
 
   /** How many datagrams were ignored so far. */
@@ -94,7 +90,7 @@ export class ClientNetwork {
 
   /** That this returns does not mean that it arrives. */
   send(to: Uid, message: ClientMessage): void {
-    const address = this.#addresses.get(to);
+    const address = this.#book.addressesOf(to).find(({ host }) => this.#socketFor(host));
     if (address === undefined) return; // told when its host was looked up
     this.#seq += 1;
     this.#sendBytes(address, this.#envelope.seal(to, encodeDatagram(this.#seq, message)));
@@ -104,32 +100,60 @@ export class ClientNetwork {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#notes.stop();
-    this.#socket.close();
+    this.#book.close();
+    for (const socket of this.#sockets.values()) socket.close();
+  }
+
+  async #openSockets(): Promise<void> {
+    for (const { host } of this.#book.allAddresses) {
+      const family = familyOf(host);
+      if (!this.#sockets.has(family)) await this.#openSocket(family);
+    }
+  }
+
+  async #openSocket(family: Family): Promise<void> {
+    let socket: Socket;
+    try {
+      socket = await openSocket({ host: family === 6 ? '::' : '0.0.0.0', port: 0 });
+    } catch (error) {
+      return this.#notes.report({ why: `there is no IPv${family} here: ${describe(error)}` });
+    }
+    if (this.#isClosed || this.#sockets.has(family)) return void socket.close();
+    this.#sockets.set(family, socket);
+    socket.on('message', (bytes, { address: host, port }) => {
+      this.#receive(bytes, { host, port });
+    });
+    socket.on('error', (error) => this.#ignore(`the network: ${describe(error)}`));
+  }
+
+  #socketFor(host: string): Socket | undefined {
+    return this.#sockets.get(familyOf(host));
   }
 
   #receive(bytes: Uint8Array, source: Address): void {
     const where = formatAddress(source);
-    const from = this.#owners.get(where);
-    if (from === undefined) return this.#ignore(`${where} is not the address of a server`);
-
-    const opened = this.#envelope.open(bytes, (name) => name === from);
-    if ('rejected' in opened) return this.#ignore(`${from}: ${opened.rejected}`);
+    const owner = this.#book.ownerOf(where);
+    const opened = this.#envelope.open(bytes, (name) => this.#book.has(name));
+    if ('rejected' in opened) return this.#ignore(`${owner ?? where}: ${opened.rejected}`);
     if ('answers' in opened) {
       for (const answer of opened.answers) this.#sendBytes(source, answer);
       return;
     }
+    const from = opened.from ?? owner; // a seal tells who it is, wherever it comes from
+    if (from === null) return this.#ignore(`${where} is not the address of a server`);
     const decoded = decodeDatagram(opened.body, this.uids);
     if ('rejected' in decoded) return this.#ignore(`${from}: ${decoded.rejected}`);
     const { message } = decoded;
     if (!isReply(message)) return this.#ignore(`${from}: a server does not answer ${message.type}`);
 
+    this.#book.heard(from);
     const isWanted = [...this.#listeners].some((listener) => listener(from, message));
     if (!isWanted) this.#ignore(`${from}: nobody waits for this ${message.type}`);
   }
 
   #sendBytes({ host, port }: Address, bytes: Uint8Array): void {
     if (this.#isClosed) return;
-    this.#socket.send(bytes, port, host, (error) => {
+    this.#socketFor(host)?.send(bytes, port, host, (error) => {
       // The datagram is lost, as datagrams may be: whoever waits asks again.
       if (error !== null && !this.#isClosed) this.#notes.report({ why: describe(error) });
     });
@@ -141,24 +165,8 @@ export class ClientNetwork {
   }
 }
 
-/** IP addresses for the names, all of one family. A server whose host is not found is left out. */
-async function findHosts(
-  cluster: Cluster,
-  note: (why: string) => void,
-): Promise<{ addresses: ReadonlyMap<Uid, Address>; family: number }> {
-  const addresses = new Map<Uid, Address>();
-  let family = 0;
-  let last = '';
-  for (const [uid, { host, port }] of cluster) {
-    try {
-      const found = await lookup(host, { family });
-      family = found.family;
-      addresses.set(uid, { host: canonicalHost(found.address), port });
-    } catch (error) {
-      last = `the host ${host} of server ${uid} is not found: ${describe(error)}`;
-      note(last);
-    }
-  }
-  if (addresses.size === 0) throw new Failure(last);
-  return { addresses, family };
+/** A wait does not keep a client alive that has nothing else to do. */
+function after(delayMs: number, act: () => void) {
+  const timeout = setTimeout(act, delayMs).unref();
+  return { cancel: () => clearTimeout(timeout) };
 }

@@ -18,7 +18,8 @@ export interface Address {
 export type Cluster = ReadonlyMap<Uid, Address>;
 
 const MAX_SERVERS = 9;
-const ADDRESS = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})$/;
+/** An IPv6 address may name its zone, the interface behind which it is: `fe80::1%eth0`. */
+const ADDRESS = /^(?:\[([0-9a-fA-F:.]+(?:%[A-Za-z0-9_.-]+)?)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})$/;
 const EVERYWHERE = ['0.0.0.0', '::'];
 
 /** Reads a cluster file. Throws a `UsageError` that names the file and what is wrong with it. */
@@ -45,7 +46,13 @@ export function parseCluster(written: unknown): Cluster {
     if (!/^[A-Z]$/.test(uid)) {
       throw new Error(`a server is named by one capital letter, not ${JSON.stringify(uid)}`);
     }
-    const address = parseAddress(uid, text);
+    const address = parseAddress(`the address of ${uid}`, text);
+    if (isEverywhere(address)) {
+      const advice = `listen there with --listen ${text}`;
+      throw new Error(
+        `the address of ${uid} must be one that the others can send to, not ${text}; ${advice}`,
+      );
+    }
     const other = owners.get(formatAddress(address));
     if (other !== undefined) throw new Error(`${other} and ${uid} have the same address`);
     owners.set(formatAddress(address), uid);
@@ -79,20 +86,26 @@ export function splitAddress(formatted: string): Address {
 export function canonicalHost(host: string): string {
   const version = isIP(host);
   if (version === 0) return host.toLowerCase();
-  return new SocketAddress({ address: host, family: version === 6 ? 'ipv6' : 'ipv4' }).address;
+  const [address = '', zone] = host.split('%');
+  const family = version === 6 ? 'ipv6' : 'ipv4';
+  const shortest = new SocketAddress({ address, family }).address;
+  return zone === undefined ? shortest : `${shortest}%${zone}`;
 }
 
-function parseAddress(uid: Uid, text: unknown): Address {
+/** Does this address stand for all that a machine has? One can listen there, but not send to it. */
+export function isEverywhere({ host }: Address): boolean {
+  return EVERYWHERE.includes(host);
+}
+
+/** Reads an address; `whose` it is, for the `Error` with one sentence that it may throw. */
+export function parseAddress(whose: string, text: unknown): Address {
   const [, ipv6, name, digits] = ADDRESS.exec(typeof text === 'string' ? text : '') ?? [];
   const host = ipv6 ?? name;
   const port = Number(digits);
   const isHost = host !== undefined && (ipv6 === undefined || isIP(ipv6) === 6);
   if (!isHost || port < 1 || port > 65_535) {
     const shown = JSON.stringify(text)?.slice(0, 60);
-    throw new Error(`the address of ${uid} must be like 10.0.0.1:1234 or [::1]:1234, not ${shown}`);
-  }
-  if (EVERYWHERE.includes(canonicalHost(host))) {
-    throw new Error(`the address of ${uid} must be one that the others can send to, not ${text}`);
+    throw new Error(`${whose} must be like 10.0.0.1:1234 or [::1]:1234, not ${shown}`);
   }
   return { host: canonicalHost(host), port };
 }

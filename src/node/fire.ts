@@ -8,6 +8,7 @@ import { encodeDatagram, type Message } from '../messages.ts';
 import { type Address, formatAddress } from './cluster-file.ts';
 import { codeOf, describe, Failure } from './failure.ts';
 import { type Envelope, sealer } from './sealed-datagrams.ts';
+import { wantBuffers } from './udp-socket.ts';
 
 /** How long to listen for the word that nobody is there, which comes promptly or not at all. */
 const LISTEN_MS = 50;
@@ -37,6 +38,7 @@ export async function fire(
     const socket = createSocket(found.family === 6 ? 'udp6' : 'udp4');
     try {
       await connect(socket, found.address, port);
+      wantBuffers(socket);
       await (sharing === null ? send(socket, bytes) : sendSealed(socket, bytes, sharing));
     } finally {
       socket.close();

@@ -3,7 +3,9 @@
  *
  * A save writes a new file beside the old one, brings it to the disk, and renames it over the old
  * one. So there is always one whole file under the name. The directory is brought to the
- * disk, too: a rename that a power cut undoes would bring the old promise back.
+ * disk, too: a rename that a power cut undoes would bring the old promise back. Windows refuses
+ * that for directories; there a power cut, and nothing less, may undo the last save, and with it
+ * a promise or an acceptance that others have counted.
  */
 import * as nodeFs from 'node:fs';
 import { constants } from 'node:fs';
@@ -37,6 +39,7 @@ export class JsonStateFile {
   readonly path: string;
   readonly #temporaryPath: string;
   readonly #fs: FileSystem;
+  readonly #platform: NodeJS.Platform;
   /** Kept open: bringing the directory to the disk is part of every save. */
   readonly #directory: number;
 
@@ -45,10 +48,16 @@ export class JsonStateFile {
    * in it is changed. One server at a time may use it; the port that a server binds before it
    * comes here sees to that. Throws a `Failure` if the directory cannot be had.
    */
-  constructor(directory: string, uid: Uid, fs: FileSystem = nodeFs) {
+  constructor(
+    directory: string,
+    uid: Uid,
+    fs: FileSystem = nodeFs,
+    platform: NodeJS.Platform = process.platform,
+  ) {
     this.path = join(directory, `${uid}.json`);
     this.#temporaryPath = `${this.path}.tmp`;
     this.#fs = fs;
+    this.#platform = platform;
     try {
       this.#createDirectory(resolve(directory));
       this.#directory = fs.openSync(directory, O_RDONLY | O_DIRECTORY);
@@ -69,7 +78,7 @@ export class JsonStateFile {
     if (bytes === null) return null;
     if (bytes.length === 0) throw new Error('it is empty');
     // Who saved it may have been killed after the rename and before this.
-    this.#fs.fsyncSync(this.#directory);
+    this.#syncDirectory(this.#directory);
 
     const state = parse(bytes);
     // A file that says `null` is not the same as no file at all.
@@ -82,12 +91,22 @@ export class JsonStateFile {
     try {
       this.#writeTemporary(Buffer.from(`${JSON.stringify(state)}\n`));
       this.#fs.renameSync(this.#temporaryPath, this.path);
-      this.#fs.fsyncSync(this.#directory);
+      this.#syncDirectory(this.#directory);
     } catch (error) {
       const why = describe(error);
       throw new Failure(
         `the state file ${this.path} cannot be written: ${why}; mend that, then start it again`,
       );
+    }
+  }
+
+  /** Its new names survive a power cut, wherever a system can promise that. */
+  #syncDirectory(directory: number): void {
+    try {
+      this.#fs.fsyncSync(directory);
+    } catch (error) {
+      const isRefused = this.#platform === 'win32' && codeOf(error) === 'EPERM';
+      if (!isRefused) throw error;
     }
   }
 
@@ -139,10 +158,16 @@ export class JsonStateFile {
     if (first === undefined) return;
     for (let made = directory; made.length >= first.length; made = dirname(made)) {
       const parent = this.#fs.openSync(dirname(made), O_RDONLY | O_DIRECTORY);
-      this.#fs.fsyncSync(parent);
+      this.#syncDirectory(parent);
       this.#fs.closeSync(parent);
     }
   }
+}
+
+/** What a save is not worth on this system, in a sentence for whoever starts a server; or null. */
+export function whatMayBeLost(platform: NodeJS.Platform = process.platform): string | null {
+  if (platform !== 'win32') return null;
+  return 'on Windows a power cut may undo the last save: a promise may be forgotten then';
 }
 
 function parse(bytes: Uint8Array): unknown {

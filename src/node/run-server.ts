@@ -1,13 +1,14 @@
 /** The life of one real server: from its port and its files to the signal that ends it. */
+import { isatty } from 'node:tty';
 import type { Uid } from '../composable-paxos.ts';
 import type { Environment } from '../environment.ts';
 import type { ReplicatedValue } from '../replicated-value.ts';
 import { addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
-import { JsonStateFile } from './json-state-file.ts';
+import { JsonStateFile, whatMayBeLost } from './json-state-file.ts';
 import type { ServerOptions } from './server-options.ts';
 import { SystemEnvironment } from './system-environment.ts';
-import { terminal } from './terminal.ts';
+import { Lines, neverWaitFor, terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
 import { type Sink, Turns } from './turns.ts';
 import { UdpMessenger } from './udp-messenger.ts';
@@ -15,7 +16,7 @@ import { UdpMessenger } from './udp-messenger.ts';
 /** How long a server that was asked to stop may take to bring its affairs in order. */
 const RETIRE_WITHIN_MS = 2_000;
 const EXIT_CODE_OF_SIGNAL = 128;
-const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 export type ReplicaClass = new (
   uid: Uid,
@@ -31,7 +32,9 @@ export type ReplicaClass = new (
 export async function runServer(options: ServerOptions, Replica: ReplicaClass): Promise<void> {
   const { uid, cluster } = options;
   const uids = [...cluster.keys()];
-  const sinks: Sink[] = options.isQuiet ? [] : [terminal(uids, options)];
+  neverWaitFor(process.stdout, process.stderr);
+  const lines = new Lines(process.stdout);
+  const sinks: Sink[] = options.isQuiet ? [] : [terminal(uids, options, lines)];
   if (options.traceFile !== null) sinks.push(new TraceFile(options.traceFile));
 
   let messenger: UdpMessenger | null = null;
@@ -42,13 +45,15 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   });
   process.on('uncaughtException', (error) => turns.fail(error));
 
-  messenger = await UdpMessenger.open(uid, cluster, options.faults, turns, options.protection);
+  messenger = await UdpMessenger.open(uid, cluster, turns, options);
   const file = new JsonStateFile(options.stateDirectory, uid);
   const replica = new Replica(uid, uids, new SystemEnvironment(turns, messenger, file));
-  const address = formatAddress(addressOf(cluster, uid));
-  process.stdout.write(`server ${uid} listens on ${address} and keeps ${file.path}\n`);
+  const address = formatAddress(options.listen ?? addressOf(cluster, uid));
+  lines.write(`server ${uid} listens on ${address} and keeps ${file.path}`);
+  const risk = whatMayBeLost();
+  if (risk !== null) lines.write(risk);
   messenger.deliverTo(replica);
-  stopOnSignal(turns, replica, messenger);
+  stopOnSignal(turns, replica, messenger, lines);
   turns.run(() => startFrom(file, replica));
 }
 
@@ -63,24 +68,46 @@ function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
 }
 
 /** The first signal, or a reader of our lines that goes away, stops in order; the second kills. */
-function stopOnSignal(turns: Turns, replica: ReplicatedValue, messenger: UdpMessenger): void {
+function stopOnSignal(
+  turns: Turns,
+  replica: ReplicatedValue,
+  messenger: UdpMessenger,
+  lines: Lines,
+): void {
   let isStopping = false;
+  const terminals = [0, 1, 2].filter(isatty);
   const stop = () => {
     turns.run(() => replica.stop());
     turns.end();
     messenger.close();
-    process.exit(0);
+    lines.end(() => exit(terminals));
   };
   const retire = () => {
     isStopping = true;
-    process.stdout.write('stopping in good order; Ctrl-C again stops at once\n');
+    lines.write('stopping in good order; Ctrl-C again stops at once');
     turns.after(RETIRE_WITHIN_MS, () => setImmediate(stop));
     turns.run(() => replica.retire(() => setImmediate(stop)));
   };
   for (const [signal, number] of Object.entries(SIGNALS)) {
-    process.on(signal, () => (isStopping ? process.exit(EXIT_CODE_OF_SIGNAL + number) : retire()));
+    process.on(signal, () => {
+      const isHangUp = signal === 'SIGHUP';
+      // It says that the terminal is closed. A server that has none was started to outlive it, as
+      // `nohup` does; and Node has undone by now what `nohup` asks of the system.
+      if (isHangUp && terminals.length === 0) return;
+      if (!isStopping) return retire();
+      // A terminal that closes sends one by itself, and its shell another.
+      if (!isHangUp) process.exit(EXIT_CODE_OF_SIGNAL + number);
+    });
   }
   process.stdout.on('error', () => {
     if (!isStopping) retire();
   });
+  process.stderr.on('error', () => {}); // there is nobody left to tell
+}
+
+/** Node would abort on its way out if a terminal is gone that it wants to restore. */
+function exit(terminals: readonly number[]): void {
+  if (terminals.every(isatty)) process.exit(0);
+  process.removeAllListeners('SIGHUP');
+  process.kill(process.pid, 'SIGHUP');
 }

@@ -2,8 +2,9 @@
 import { Command } from 'commander';
 import { DEFAULT_STATE_DIR } from '../../config.ts';
 import type { Uid } from '../composable-paxos.ts';
-import { addressOf, type Cluster } from './cluster-file.ts';
-import { UsageError } from './failure.ts';
+import type { TimeStyle } from '../trace/console.ts';
+import { type Address, addressOf, type Cluster, parseAddress } from './cluster-file.ts';
+import { describe, UsageError } from './failure.ts';
 import { chosenCluster, parseArguments } from './program.ts';
 import { chosenKey, KEY_FILE_HELP } from './shared-key.ts';
 import type { NetworkFaults, Protection } from './udp-messenger.ts';
@@ -12,6 +13,8 @@ export interface ServerOptions {
   readonly uid: Uid;
   readonly isMaster: boolean;
   readonly cluster: Cluster;
+  /** Where it listens, if that is not the address that the others use; null: it is. */
+  readonly listen: Address | null;
   readonly stateDirectory: string;
   readonly traceFile: string | null;
   readonly faults: NetworkFaults;
@@ -19,6 +22,7 @@ export interface ServerOptions {
   readonly isVerbose: boolean;
   readonly isQuiet: boolean;
   readonly isColoured: boolean;
+  readonly time: TimeStyle;
 }
 
 const LONGEST_DELAY_MS = 60_000;
@@ -38,6 +42,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .argument('<uid>', 'which server this is: one capital letter')
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
+    .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
     .option('--trace <FILE>', 'append every event to this file, one line of JSON each')
     .option('--drop <P>', 'lose a datagram to a peer with this probability', '0')
@@ -47,7 +52,8 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--trust-network', 'without a key: let other machines reach this server all the same')
     .option('-v, --verbose', 'show all events, not only those that tell the story')
     .option('-q, --quiet', 'show no events at all: making their lines takes time')
-    .option('--no-color', 'plain text (also: environment variable NO_COLOR)')
+    .option('--time <STYLE>', 'short: minutes and seconds; full: date and time of day', 'short')
+    .option('--no-color', 'plain text (also: NO_COLOR; the opposite: FORCE_COLOR)')
     .addHelpText('after', EXAMPLES);
   const [uid = ''] = parseArguments(command, args);
   const options = command.opts();
@@ -59,6 +65,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     uid,
     isMaster: options['master'] === true,
     cluster,
+    listen: listenAt(options['listen']),
     stateDirectory: options['stateDir'],
     traceFile: options['trace'] ?? null,
     faults: {
@@ -74,7 +81,21 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     isVerbose: options['verbose'] === true,
     isQuiet: options['quiet'] === true,
     isColoured: options['color'] === true,
+    time: timeStyleOf(options['time']),
   };
+}
+
+function listenAt(text: string | undefined): Address | null {
+  try {
+    return text === undefined ? null : parseAddress('--listen', text);
+  } catch (error) {
+    throw new UsageError(describe(error));
+  }
+}
+
+function timeStyleOf(text: string): TimeStyle {
+  if (text === 'short' || text === 'full') return text;
+  throw new UsageError(`--time must be short or full, not ${JSON.stringify(text)}`);
 }
 
 function probabilityOf(option: string, text: string): number {

@@ -1,12 +1,14 @@
 /**
- * The network of a real server: one UDP socket for everything that it sends and receives.
+ * The network of a real server: a UDP socket for everything that it sends and receives, and one
+ * more if its peers have addresses of both families, IPv4 and IPv6.
  *
  * Peers are known by the address that a datagram comes from. Whoever else sends something is a
- * client, and may say what clients say. With a shared key, every datagram is sealed as well.
+ * client, and may say what clients say. With a shared key, every datagram is sealed, and the
+ * seal tells who sent it, wherever it comes from.
  */
 import type { KeyObject } from 'node:crypto';
-import { createSocket, type Socket } from 'node:dgram';
-import { lookup } from 'node:dns/promises';
+import type { Socket } from 'node:dgram';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Messenger } from '../environment.ts';
 import {
@@ -20,6 +22,7 @@ import {
   type Reply,
 } from '../messages.ts';
 import type { WorldEvent } from '../trace/events.ts';
+import { AddressBook, type AddressNews, type Lookup, systemLookup } from './address-book.ts';
 import {
   type Address,
   addressOf,
@@ -33,6 +36,7 @@ import { type Envelope, isClientName, sealer } from './sealed-datagrams.ts';
 import { isLoopback } from './shared-key.ts';
 import { Throttle } from './throttle.ts';
 import type { Turns } from './turns.ts';
+import { type Family, familyOf, openSocket } from './udp-socket.ts';
 
 /** How badly the datagrams to the peers fare, on purpose. */
 export interface NetworkFaults {
@@ -54,92 +58,94 @@ export interface Protection {
 
 const NO_PROTECTION: Protection = { key: null, trustsNetwork: false };
 
+export interface MessengerOptions {
+  readonly faults: NetworkFaults;
+  readonly protection?: Protection;
+  /** Where to listen, if that is not where the others send to; null: it is. */
+  readonly listen?: Address | null;
+  readonly lookup?: Lookup;
+}
+
 /** Whoever gets what arrives: a replica. */
 export interface Receiver {
   receive(from: Uid, message: PeerMessage): void;
   receiveFromClient(client: ClientAddress, message: ClientMessage): void;
 }
 
-/** A burst of a few hundred datagrams must not be lost only because we are at the disk. */
-const RECEIVE_BUFFER_BYTES = 4 * 1_024 * 1_024;
 const BAD_NEWS_PER_SECOND = 10;
+const LOOKUP_PATIENCE_MS = 1_000;
 
 type Reject = Extract<WorldEvent, { event: 'reject' }>;
 type Lost = Extract<WorldEvent, { event: 'lost' }>;
 
 export class UdpMessenger implements Messenger {
   readonly #uids: readonly Uid[];
-  /** Where each peer is, and the same the other way round. */
-  readonly #addresses = new Map<Uid, Address>();
-  readonly #peers = new Map<string, Uid>();
-  readonly #socket: Socket;
+  readonly #book: AddressBook;
+  /** Where it listens, the address at which it must first of all. */
+  readonly #own: readonly Address[];
+  readonly #sockets = new Map<Family, Socket>();
+  /** The families of which there is no socket, and why. */
+  readonly #failed = new Map<Family, string>();
   readonly #envelope: Envelope;
   readonly #faults: NetworkFaults;
   readonly #turns: Turns;
   readonly #delayed = new Set<NodeJS.Timeout>();
   readonly #rejects: Throttle<Reject>;
   readonly #losses: Throttle<Lost>;
+  #receiver: Receiver | null = null;
   #seq = 0;
   #isClosed = false;
 
   private constructor(
     uid: Uid,
-    addresses: ReadonlyMap<Uid, Address>,
-    socket: Socket,
-    envelope: Envelope,
-    faults: NetworkFaults,
+    cluster: Cluster,
+    own: readonly Address[],
     turns: Turns,
+    { faults, protection = NO_PROTECTION, lookup = systemLookup }: MessengerOptions,
   ) {
-    this.#uids = [...addresses.keys()];
-    for (const [peer, address] of addresses) {
-      if (peer === uid) continue; // a server does not send to itself over the network
-      this.#addresses.set(peer, address);
-      this.#peers.set(formatAddress(address), peer);
-    }
-    this.#socket = socket;
-    this.#envelope = envelope;
+    this.#uids = [...cluster.keys()];
+    this.#own = own;
+    this.#envelope = sealer(protection.key, uid);
     this.#faults = faults;
     this.#turns = turns;
     const after = turns.after.bind(turns);
-    const tell = turns.trace.bind(turns);
-    this.#rejects = new Throttle<Reject>(BAD_NEWS_PER_SECOND, after, tell);
-    this.#losses = new Throttle<Lost>(BAD_NEWS_PER_SECOND, after, tell);
+    // A server does not send to itself over the network.
+    const peers = new Map([...cluster].filter(([peer]) => peer !== uid));
+    const tell = (news: AddressNews) => turns.run(() => this.#hearNews(news));
+    this.#book = new AddressBook(peers, { after, now: () => performance.now(), tell, lookup });
+    const trace = turns.trace.bind(turns);
+    this.#rejects = new Throttle<Reject>(BAD_NEWS_PER_SECOND, after, trace);
+    this.#losses = new Throttle<Lost>(BAD_NEWS_PER_SECOND, after, trace);
   }
 
   /**
-   * Binds the port of server `uid`, so that no second server can run under this uid here. Host
-   * names are looked up now and never again. Throws a `Failure` with what to do next; a
-   * `UsageError` if strangers could reach it and nothing would keep them out.
+   * Binds the port of server `uid`, so that no second server can run under this uid here. Peers
+   * whose names nobody knows yet are looked up again while it runs. Throws a `Failure` with what
+   * to do next; a `UsageError` if strangers could reach it and nothing would keep them out.
    */
   static async open(
     uid: Uid,
     cluster: Cluster,
-    faults: NetworkFaults,
     turns: Turns,
-    protection: Protection = NO_PROTECTION,
+    options: MessengerOptions,
   ): Promise<UdpMessenger> {
-    const { addresses, family } = await resolveHosts(uid, cluster);
-    checkProtection(addressOf(addresses, uid), protection);
-    // Node's own lookup answers on a later tick, and the fsync that may follow a `send` would
-    // hold the datagram up. All hosts are addresses by now, so ours answers at once.
-    const socket = createSocket({
-      type: family === 6 ? 'udp6' : 'udp4',
-      lookup: (host, _options, answer) => answer(null, host, family),
-    });
-    await bind(socket, addressOf(addresses, uid));
-    const envelope = sealer(protection.key, uid);
-    return new UdpMessenger(uid, addresses, socket, envelope, faults, turns);
+    const { protection = NO_PROTECTION, lookup = systemLookup } = options;
+    const own = await ownAddresses(uid, options.listen ?? addressOf(cluster, uid), lookup);
+    for (const address of own) checkProtection(address, protection);
+    const messenger = new UdpMessenger(uid, cluster, own, turns, options);
+    try {
+      await messenger.#open();
+    } catch (error) {
+      messenger.close();
+      throw error;
+    }
+    return messenger;
   }
 
   /** From now on every datagram is a turn of `receiver`. */
   deliverTo(receiver: Receiver): void {
-    this.#socket.on('message', (bytes, { address: host, port }) => {
-      this.#turns.run(() => this.#receive(receiver, bytes, { host, port }));
-    });
-    // The system's word that an earlier datagram found nobody: a datagram may be lost.
-    this.#socket.on('error', (error) => {
-      this.#turns.run(() => this.#reject('the network', describe(error)));
-    });
+    this.#receiver = receiver;
+    for (const socket of this.#sockets.values()) this.#listenTo(socket);
   }
 
   send(to: readonly Uid[], message: PeerMessage): void {
@@ -166,10 +172,8 @@ export class UdpMessenger implements Messenger {
     const [address = '', name = ''] = to.split('/');
     const { host, port } = splitAddress(address);
     const bytes = this.#envelope.seal(name, encodeDatagram(seq, message));
-    this.#socket.send(bytes, port, host, (error) => {
-      if (error === null) return;
-      const why = `an answer to a client: ${describe(error)}`;
-      this.#turns.run(() => this.#losses.report({ event: 'lost', to: [], seq, why }));
+    this.#sendBytes({ host, port }, bytes, (why) => {
+      this.#losses.report({ event: 'lost', to: [], seq, why: `an answer to a client: ${why}` });
     });
   }
 
@@ -180,7 +184,86 @@ export class UdpMessenger implements Messenger {
     for (const timeout of this.#delayed) clearTimeout(timeout);
     this.#rejects.stop();
     this.#losses.stop();
-    this.#socket.close();
+    this.#book.close();
+    for (const socket of this.#sockets.values()) socket.close();
+  }
+
+  async #open(): Promise<void> {
+    const [first] = this.#own;
+    if (first === undefined) throw new Error('a server listens somewhere');
+    try {
+      await this.#openSocket(first);
+    } catch (error) {
+      throw new Failure(whyNotBound(error, first));
+    }
+    for (const other of this.#own.slice(1)) await this.#tryToOpen(other);
+    await this.#openForPeers();
+    // Names that take longer than this become known while the server runs.
+    await Promise.race([this.#book.open(), pause(LOOKUP_PATIENCE_MS, null, { ref: false })]);
+    await this.#openForPeers();
+  }
+
+  /** A socket for each family of which only the peers have addresses. */
+  async #openForPeers(): Promise<void> {
+    const [first] = this.#own;
+    if (first === undefined) return;
+    for (const family of new Set(this.#book.allAddresses.map(({ host }) => familyOf(host)))) {
+      if (this.#sockets.has(family) || this.#failed.has(family)) continue;
+      await this.#tryToOpen(twinOf(first, family));
+    }
+  }
+
+  /** Whoever can be reached only by way of a socket that cannot be had counts as unreachable. */
+  async #tryToOpen(address: Address): Promise<void> {
+    const family = familyOf(address.host);
+    if (this.#sockets.has(family)) return;
+    try {
+      await this.#openSocket(address);
+    } catch (error) {
+      this.#failed.set(family, whyNotBound(error, address));
+    }
+  }
+
+  async #openSocket(address: Address): Promise<void> {
+    const socket = await openSocket(address);
+    if (this.#isClosed) return void socket.close();
+    this.#sockets.set(familyOf(address.host), socket);
+    // The system's word that an earlier datagram found nobody: a datagram may be lost.
+    socket.on('error', (error) => {
+      this.#turns.run(() => this.#reject('the network', describe(error)));
+    });
+    this.#listenTo(socket);
+  }
+
+  #listenTo(socket: Socket): void {
+    const receiver = this.#receiver;
+    if (receiver === null) return;
+    socket.on('message', (bytes, { address: host, port }) => {
+      this.#turns.run(() => this.#receive(receiver, bytes, { host, port }));
+    });
+  }
+
+  /** What is missing before the server starts is looked up, and told, again. */
+  #hearNews({ peer, address, why, againMs }: AddressNews): void {
+    const again = againMs === null ? '' : `; it is looked up again in ${againMs / 1_000} s`;
+    const news = { event: 'address', peer, address, why: `${why}${again}` } as const;
+    if (this.#receiver !== null) this.#turns.trace(news);
+    void this.#openForPeers();
+  }
+
+  /** The first of its addresses that there is a socket for, of our own family if possible. */
+  #addressOf(peer: Uid): Address | null {
+    const addresses = this.#book.addressesOf(peer);
+    const reachable = [...this.#sockets.keys()].flatMap((family) =>
+      addresses.filter(({ host }) => familyOf(host) === family),
+    );
+    return reachable[0] ?? null;
+  }
+
+  #whyUnreachable(peer: Uid): string {
+    const [address] = this.#book.addressesOf(peer);
+    if (address === undefined) return `the host of server ${peer} is not found`;
+    return this.#failed.get(familyOf(address.host)) ?? `there is no way to ${peer} yet`;
   }
 
   #sendCopies(peer: Uid, bytes: Uint8Array, seq: number): void {
@@ -201,44 +284,59 @@ export class UdpMessenger implements Messenger {
   }
 
   #sendNow(peer: Uid, bytes: Uint8Array, seq: number): void {
-    const address = this.#addresses.get(peer);
-    if (address === undefined) throw new Error(`there is no peer ${peer}`);
+    const lose = (why: string) => {
+      this.#losses.report({ event: 'lost', to: [peer], seq, why });
+    };
+    const address = this.#addressOf(peer);
+    if (address === null) return this.#later(() => lose(this.#whyUnreachable(peer)));
     // Sealed only now, and each copy by itself: a seal is believed once, and not for ever.
-    const sealed = this.#envelope.seal(peer, bytes);
-    this.#socket.send(sealed, address.port, address.host, (error) => {
-      if (error === null) return;
-      const lost: Lost = { event: 'lost', to: [peer], seq, why: describe(error) };
-      this.#turns.run(() => this.#losses.report(lost));
+    this.#sendBytes(address, this.#envelope.seal(peer, bytes), lose);
+  }
+
+  /** `lose` hears, in a turn of its own, why the datagram certainly does not arrive. */
+  #sendBytes({ host, port }: Address, bytes: Uint8Array, lose: (why: string) => void): void {
+    const socket = this.#sockets.get(familyOf(host));
+    if (socket === undefined) {
+      return this.#later(() => lose(`there is no socket to reach ${host} from`));
+    }
+    socket.send(bytes, port, host, (error) => {
+      if (error !== null) this.#turns.run(() => lose(describe(error)));
     });
+  }
+
+  #later(act: () => void): void {
+    setImmediate(() => this.#turns.run(act));
   }
 
   #receive(receiver: Receiver, bytes: Uint8Array, source: Address): void {
     const address = formatAddress(source);
-    const peer = this.#peers.get(address) ?? null;
+    const owner = this.#book.ownerOf(address);
     // A forger can leave the port out, and the system refuses to send anything there.
     if (source.port === 0) return this.#reject(address, 'nobody can be answered at port 0');
-    const opened = this.#envelope.open(bytes, (name) =>
-      peer === null ? isClientName(name) : name === peer,
-    );
-    if ('rejected' in opened) return this.#reject(peer ?? address, opened.rejected);
+    const opened = this.#envelope.open(bytes, (name) => {
+      return this.#book.has(name) || (owner === null && isClientName(name));
+    });
+    if ('rejected' in opened) return this.#reject(owner ?? address, opened.rejected);
     if ('answers' in opened) return this.#sendBack(source, opened.answers);
     const decoded = decodeDatagram(opened.body, this.#uids);
-    if ('rejected' in decoded) return this.#reject(peer ?? address, decoded.rejected);
+    if ('rejected' in decoded) return this.#reject(owner ?? address, decoded.rejected);
 
     const { seq, message } = decoded;
+    const peer = this.#book.has(opened.from ?? '') ? opened.from : owner;
     if (peer === null) {
       const client = opened.from === null ? address : `${address}/${opened.from}`;
       return this.#receiveFromClient(receiver, client, seq, message);
     }
     if (!isPeerMessage(message))
       return this.#reject(peer, `servers do not say ${message.type} to each other`);
+    this.#book.heard(peer);
     this.#turns.trace({ event: 'receive', from: peer, seq, message });
     receiver.receive(peer, message);
   }
 
   /** What the envelopes of both ends have to settle. If it gets lost, it comes up again. */
-  #sendBack({ host, port }: Address, answers: readonly Uint8Array[]): void {
-    for (const bytes of answers) this.#socket.send(bytes, port, host, () => {});
+  #sendBack(to: Address, answers: readonly Uint8Array[]): void {
+    for (const bytes of answers) this.#sendBytes(to, bytes, () => {});
   }
 
   #receiveFromClient(
@@ -248,7 +346,8 @@ export class UdpMessenger implements Messenger {
     message: Message,
   ): void {
     if (!isClientMessage(message)) {
-      return this.#reject(client, `only a server of this cluster may say ${message.type}`);
+      this.#book.doubt();
+      return this.#reject(client, `only a server may say ${message.type}, and none is there`);
     }
     this.#turns.trace({ event: 'receive', from: null, seq, message });
     receiver.receiveFromClient(client, message);
@@ -266,55 +365,27 @@ function checkProtection(address: Address, { key, trustsNetwork }: Protection): 
   throw new UsageError(`whoever reaches ${where} could change the value: ${advice}`);
 }
 
-/** The cluster with IP addresses for names, all of the family that the server itself has. */
-async function resolveHosts(
-  uid: Uid,
-  cluster: Cluster,
-): Promise<{ addresses: Cluster; family: number }> {
-  const { family } = await resolve(uid, addressOf(cluster, uid), 0);
-  const addresses = new Map<Uid, Address>();
-  const owners = new Map<string, Uid>();
-  for (const [name, address] of cluster) {
-    const resolved = await resolve(name, address, family);
-    if (resolved.family !== family) {
-      throw new Failure(`servers ${uid} and ${name} must both have IPv4 addresses, or both IPv6`);
-    }
-    const found = { host: canonicalHost(resolved.address), port: address.port };
-    const other = owners.get(formatAddress(found));
-    if (other !== undefined) {
-      throw new Failure(`servers ${other} and ${name} have the same address after all`);
-    }
-    owners.set(formatAddress(found), name);
-    addresses.set(name, found);
-  }
-  return { addresses, family };
-}
-
-async function resolve(uid: Uid, { host }: Address, family: number) {
+/** Where a server is to listen, at most one address of each family. */
+async function ownAddresses(uid: Uid, { host, port }: Address, lookup: Lookup): Promise<Address[]> {
   try {
-    return await lookup(host, { family });
-  } catch (error) {
-    throw new Failure(`the host ${host} of server ${uid} is not found: ${describe(error)}`);
-  }
-}
-
-async function bind(socket: Socket, address: Address): Promise<void> {
-  try {
-    await new Promise<void>((bound, failed) => {
-      socket.once('error', failed);
-      socket.bind({ address: address.host, port: address.port, exclusive: true }, () => {
-        socket.off('error', failed);
-        bound();
-      });
+    const found = await lookup(host);
+    const hosts = found.map(canonicalHost);
+    const first = hosts.filter((one, index) => {
+      return hosts.findIndex((other) => familyOf(other) === familyOf(one)) === index;
     });
+    return first.map((one) => ({ host: one, port }));
   } catch (error) {
-    throw new Failure(whyNotBound(error, address));
+    const advice = 'mend that, or say with --listen where it is to listen';
+    throw new Failure(
+      `the host ${host} of server ${uid} is not found: ${describe(error)}; ${advice}`,
+    );
   }
-  try {
-    socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
-  } catch {
-    // The system grants less. Datagrams may then be lost in a burst, as datagrams may.
-  }
+}
+
+/** The address of the other family that reaches as far as this one does. */
+function twinOf(address: Address, family: Family): Address {
+  const [loopback, everywhere] = family === 6 ? ['::1', '::'] : ['127.0.0.1', '0.0.0.0'];
+  return { host: isLoopback(address) ? loopback : everywhere, port: address.port };
 }
 
 function whyNotBound(error: unknown, address: Address): string {

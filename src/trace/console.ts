@@ -1,5 +1,6 @@
 /**
- * Terminal lines: one line an event, in fixed columns, at most 80 of them.
+ * Terminal lines: one line an event, in fixed columns, at most 80 of them. Only what goes wrong may
+ * take a few more lines, so that no word of it is cut off.
  *
  *     53:37.204 A ←B  promise  3.A  #3   2 of 3: I LEAD
  *     time      | |   verb     id   |    why
@@ -12,7 +13,7 @@
 import type { Uid } from '../composable-paxos.ts';
 import type { Message } from '../messages.ts';
 import type { Stamp, TraceEvent } from './events.ts';
-import { formatLine, formatLinesOfLayers, type Paint } from './line.ts';
+import { formatLine, formatLinesOfLayers, type Paint, type TimeStyle } from './line.ts';
 import {
   type Occasion,
   type Saying,
@@ -23,13 +24,15 @@ import {
   saySent,
 } from './words.ts';
 
-export { type Paint, plainPaint } from './line.ts';
+export { type Paint, plainPaint, type TimeStyle } from './line.ts';
 
 export interface ConsoleOptions {
   readonly uids: readonly Uid[];
   /** Shows saves and all sync chatter, too. */
   readonly verbose: boolean;
   readonly paint: Paint;
+  /** Minutes and seconds, unless said otherwise. */
+  readonly time?: TimeStyle;
   /** Takes one line, without its end, of what the server of this stamp says. */
   readonly write: (line: string, stamp: Stamp) => void;
 }
@@ -161,7 +164,8 @@ export class ConsoleLines {
     if (event.event === 'lead') this.#isBound = event.bound !== null;
     if (event.event === 'chosen') this.#isChosen = true;
     if (event.event !== 'start') return;
-    for (const line of formatLinesOfLayers(event.layers)) this.#options.write(line, event);
+    const { time, write } = this.#options;
+    for (const line of formatLinesOfLayers(event.layers, time)) write(line, event);
   }
 
   /** A server answers its own questions, too. How much that counts for comes right after. */
@@ -211,7 +215,8 @@ export class ConsoleLines {
 
   #showBehindHeld(stamp: Stamp, direction: string, said: Saying | null): void {
     if (said === null || !this.#isShown(said)) return;
-    this.#behindHeld.push({ line: this.#line(stamp, direction, said), stamp });
+    const lines = this.#lines(stamp, direction, said);
+    this.#behindHeld.push(...lines.map((line) => ({ line, stamp })));
     if (this.#held === null) this.#flush();
   }
 
@@ -229,11 +234,13 @@ export class ConsoleLines {
   }
 
   #write(stamp: Stamp, direction: string, said: Saying): void {
-    if (this.#isShown(said)) this.#options.write(this.#line(stamp, direction, said), stamp);
+    if (!this.#isShown(said)) return;
+    for (const line of this.#lines(stamp, direction, said)) this.#options.write(line, stamp);
   }
 
-  #line(stamp: Stamp, direction: string, said: Saying): string {
-    const { paint, uids } = this.#options;
-    return formatLine(stamp, direction, said, paint, Math.max(3, uids.length));
+  #lines(stamp: Stamp, direction: string, said: Saying): string[] {
+    const { paint, uids, time = 'short' } = this.#options;
+    const directionColumns = Math.max(3, uids.length);
+    return formatLine(stamp, direction, said, { paint, time, directionColumns });
   }
 }

@@ -139,6 +139,13 @@ export type WorldEvent =
     }
   /** A datagram that was not believed. `from` is a uid or an address. */
   | { readonly event: 'reject'; readonly from: string; readonly why: string }
+  /** What became known of where a peer is; `address` null: nobody knows, or not any more. */
+  | {
+      readonly event: 'address';
+      readonly peer: Uid;
+      readonly address: string | null;
+      readonly why: string;
+    }
   /** A datagram that certainly did not arrive. */
   | {
       readonly event: 'lost';

@@ -26,55 +26,83 @@ export const plainPaint: Paint = {
   dim: (text) => text,
 };
 
-/** No line takes more columns than this. */
+/** How a line tells the time. */
+export type TimeStyle = keyof typeof TIMES;
+
+/** The columns of the time, the gap behind it included, and what stands there. */
+const TIMES = {
+  /** Minutes, seconds and milliseconds: what terminals side by side can be matched by. */
+  short: { columns: 9, format: (at: number) => `${isoTime(at).slice(14, 23)}` },
+  /** Date and time of day, everywhere that of Greenwich: for what is kept, or compared. */
+  full: { columns: 24, format: isoTime },
+} as const;
+
+/** No line takes more columns than this, and what a longer time takes. */
 export const LINE_COLUMNS = 80;
-const TIME_COLUMNS = 9;
 const TAG_COLUMNS = 3;
 const VERB_COLUMNS = 8;
 const ID_COLUMNS = 4;
 const INSTANCE_COLUMNS = 4;
 /** A value may be shortened to make room for the words around it, but not beyond this. */
 const VALUE_COLUMNS_AT_LEAST = 8;
+/** What goes wrong is told whole, in a few lines if it must be. */
+const MAX_LINES_OF_TROUBLE = 4;
 
-/** One line; `directionColumns` is the width of its third column. */
+export interface LineOptions {
+  readonly paint: Paint;
+  readonly time: TimeStyle;
+  /** The width of the third column. */
+  readonly directionColumns: number;
+}
+
+/** One line; or, if something went wrong that takes more words than fit in it, a few. */
 export function formatLine(
   { at, server }: Stamp,
   direction: string,
   said: Saying,
-  paint: Paint,
-  directionColumns: number,
-): string {
+  { paint, time, directionColumns }: LineOptions,
+): string[] {
   const { verb, proposalId, instanceNumber, mood } = said;
   const id = proposalId === null ? '' : formatId(proposalId);
   const instance = instanceNumber === null ? '' : `#${instanceNumber}`;
   const hue = (text: string) => (proposalId === null ? text : paint.id(proposalId.uid, text));
 
-  const verbAt = TIME_COLUMNS + TAG_COLUMNS + directionColumns + 1;
+  const tagAt = TIMES[time].columns;
+  const lineColumns = LINE_COLUMNS + tagAt - TIMES.short.columns;
+  const verbAt = tagAt + TAG_COLUMNS + directionColumns + 1;
   const idAt = verbAt + VERB_COLUMNS + 1;
   const instanceAt = idAt + ID_COLUMNS + 1;
   const wordsAt = instanceAt + INSTANCE_COLUMNS + 1;
 
   const head = layOut([
-    { at: 0, text: formatTime(at), paint: asIs },
-    { at: TIME_COLUMNS, text: ` ${server} `, paint: (text) => paint.tag(server, text) },
-    { at: TIME_COLUMNS + TAG_COLUMNS, text: direction, paint: asIs },
+    { at: 0, text: TIMES[time].format(at), paint: asIs },
+    { at: tagAt, text: ` ${server} `, paint: (text) => paint.tag(server, text) },
+    { at: tagAt + TAG_COLUMNS, text: direction, paint: asIs },
     { at: verbAt, text: verb, paint: mood === 'trouble' ? paint.trouble : hue },
     { at: idAt, text: id, paint: hue },
     { at: instanceAt, text: instance, paint: asIs },
   ]);
   const isAlone = id === '' && instance === '';
   // Long words of a line without id and instance get the room of the two empty columns.
-  const isLong = leastColumnsOf(said.words) > LINE_COLUMNS - wordsAt;
+  const isLong = leastColumnsOf(said.words) > lineColumns - wordsAt;
   const start = startOf(isAlone && isLong ? idAt : wordsAt, head.columns);
-  const words = formatWords(said.words, LINE_COLUMNS - start).trimEnd();
-  if (words === '') return head.text;
+  const inMood = (text: string) => (mood === 'plain' ? text : paint[mood](text));
+  const indent = tagAt + 1;
+  const isCut = mood === 'trouble' && leastColumnsOf(said.words) > lineColumns - start;
+  const [words = '', ...more] = isCut
+    ? wrap(said.words, lineColumns - start, lineColumns - indent)
+    : [formatWords(said.words, lineColumns - start).trimEnd()];
   const gap = ' '.repeat(start - head.columns);
-  return `${head.text}${gap}${mood === 'plain' ? words : paint[mood](words)}`;
+  const first = words === '' ? head.text : `${head.text}${gap}${inMood(words)}`;
+  return [first, ...more.map((text) => ' '.repeat(indent) + inMood(text))];
 }
 
 /** The architecture of a server, below the time of its start, in as many lines as it takes. */
-export function formatLinesOfLayers(layers: readonly string[]): string[] {
-  const indent = ' '.repeat(TIME_COLUMNS + 1);
+export function formatLinesOfLayers(
+  layers: readonly string[],
+  time: TimeStyle = 'short',
+): string[] {
+  const indent = ' '.repeat(TIMES[time].columns + 1);
   const lines: string[] = [];
   let line = '';
   for (const part of printable(formatLayers(layers)).split(/(?<=\()/)) {
@@ -127,11 +155,19 @@ function formatWords({ before = '', value, after = '' }: Words, columns: number)
   return shorten(printable(before) + text + printable(after), columns);
 }
 
-/** Minutes, seconds and milliseconds: what terminals side by side can be matched by. */
-function formatTime(at: number): string {
-  const ms = Math.floor(at);
-  const minutes = Math.floor(ms / 60_000) % 60;
-  const seconds = Math.floor(ms / 1_000) % 60;
-  const [mm, ss] = [minutes, seconds].map((part) => String(part).padStart(2, '0'));
-  return `${mm}:${ss}.${String(ms % 1_000).padStart(3, '0')}`;
+/** All the words, in as many lines as they need; only a value is shortened. */
+function wrap(words: Words, firstColumns: number, columns: number): string[] {
+  const lines = [''];
+  for (const word of formatWords(words, leastColumnsOf(words)).split(' ')) {
+    const last = lines.length - 1;
+    const longer = lines[last] === '' ? word : `${lines[last]} ${word}`;
+    const fits = columnsOf(longer) <= (last === 0 ? firstColumns : columns);
+    if (fits || lines.length === MAX_LINES_OF_TROUBLE) lines[last] = longer;
+    else lines.push(word);
+  }
+  return lines.map((line, index) => shorten(line, index === 0 ? firstColumns : columns));
+}
+
+function isoTime(at: number): string {
+  return new Date(Math.floor(at)).toISOString();
 }

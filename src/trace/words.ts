@@ -59,7 +59,10 @@ export function sayLost(message: Message | undefined, seq: number, why: string):
   if (message === undefined) {
     return saying('lost', { words: { before: `datagram ${seq}: ${why}` }, mood: 'trouble' });
   }
-  return { ...sayMessage(message), words: { before: `lost: ${why}` }, mood: 'trouble' };
+  const words = { before: `lost: ${why}` };
+  // Without a catch-up its receiver stays behind: that is not for those alone who want to see all.
+  const isChatter = CHATTER.has(message.type) && message.type !== 'catchup';
+  return { ...sayMessage(message), words, mood: 'trouble', isChatter };
 }
 
 /** What a server says of anything but its messages; null: nothing that other lines do not say. */
@@ -105,6 +108,10 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
       return sayLease(event);
     case 'reject':
       return sayReject(event);
+    case 'address': {
+      const mood = event.address === null ? 'trouble' : 'plain';
+      return saying('address', { words: { before: event.why }, mood });
+    }
     case 'save':
       return saySave(event);
     case 'fail':

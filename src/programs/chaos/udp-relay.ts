@@ -5,9 +5,10 @@
  * Servers know their peers by source address, so the relay has one socket for each pair (X, Y):
  * there X finds Y. What arrives at it from X goes on to Y out of the socket where Y finds X.
  */
-import { createSocket, type Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import type { Uid } from '../../composable-paxos.ts';
 import type { NetworkFaults } from '../../node/udp-messenger.ts';
+import { openSocket } from '../../node/udp-socket.ts';
 import type { Random } from '../../simulation/random.ts';
 import { LOOPBACK } from '../common/free-port.ts';
 
@@ -70,12 +71,7 @@ export class UdpRelay {
   }
 
   async #openSocket(uid: Uid, peer: Uid): Promise<void> {
-    const socket = createSocket('udp4');
-    await new Promise<void>((bound, failed) => {
-      socket.once('error', failed);
-      socket.bind(0, LOOPBACK, bound);
-    });
-    socket.removeAllListeners('error');
+    const socket = await openSocket({ host: LOOPBACK, port: 0 });
     socket.on('error', () => {}); // a datagram was lost, as datagrams may be
     socket.on('message', (bytes, { port }) => {
       if (port === this.#ports.get(uid)) this.#pass(uid, peer, bytes);

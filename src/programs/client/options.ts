@@ -45,17 +45,17 @@ client asks until it is answered, and goes to another server if need be. A value
 have up to ${LIMIT}.
 
 Examples:
-  npx tsx client.ts A hello                      fire a value at A
-  npx tsx client.ts B "two words" --wait         wait until it is chosen, and say where
-  npx tsx client.ts --any hello --wait           whichever server answers
-  npx tsx client.ts A --read                     the value, and nothing newer was chosen
-  npx tsx client.ts A --read --local             what A has; it may be stale
-  npx tsx client.ts A --status --json            how A is
-  npx tsx client.ts --watch                      how all servers are, again and again
-  npx tsx client.ts A --watch                    how A is, again and again
-  npx tsx client.ts A --transfer B               with --master: B is to be master, not A
-  npx tsx client.ts A                            type one value after the other
-  npx tsx client.ts C -- --looks-like-an-option
+  node --import tsx client.ts A hello                      fire a value at A
+  node --import tsx client.ts B "two words" --wait         wait until it is chosen, and say where
+  node --import tsx client.ts --any hello --wait           whichever server answers
+  node --import tsx client.ts A --read                     the value, and nothing newer was chosen
+  node --import tsx client.ts A --read --local             what A has; it may be stale
+  node --import tsx client.ts A --status --json            how A is
+  node --import tsx client.ts --watch                      how all servers are, again and again
+  node --import tsx client.ts A --watch                    how A is, again and again
+  node --import tsx client.ts A --transfer B               with --master: B is to be master, not A
+  node --import tsx client.ts A                            type one value after the other
+  node --import tsx client.ts C -- --looks-like-an-option
 
 Exit code: 0 done; 1 not known to be done (after --timeout it may still be done later);
 2 wrong usage.`;

@@ -152,7 +152,7 @@ class Demo {
   }
 
   async #runClient(uid: Uid, value: string): Promise<void> {
-    say(`$ npx tsx client.ts ${uid} ${JSON.stringify(value)}`);
+    say(`$ node --import tsx client.ts ${uid} ${JSON.stringify(value)}`);
     await this.#stage.fire(uid, value);
   }
 
