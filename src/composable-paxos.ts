@@ -27,10 +27,10 @@
  *
  * And why does every round come to an end? An acceptor that is asked to accept either does, or
  * refuses and says so. Its yes counts for this id for ever, whatever it accepts later. So a
- * proposer that repeats its question to a quorum will be told that it has won or that it was
- * overtaken. A learner that remembered only what each acceptor accepted *last* would break this:
- * B leads and accepts its own 2.B, then A's 3.A; A dies; C, who has slept through all of it, accepts
- * 2.B. Nobody refuses, the one acceptance that is missing is forgotten, and B asks for ever.
+ * proposer that repeats its question to a quorum is told in the end that it has won, or that it
+ * was overtaken. A learner that remembered only what each acceptor accepted *last* would break this:
+ * B accepts its own 2.B, then A's 3.A; A dies; C, who has heard nothing of all that, accepts 2.B.
+ * Nobody refuses, half of the quorum is forgotten, and B could go on asking for ever.
  *
  * Three rules carry the argument, and each is one guard below: a promise is never taken back
  * (`Acceptor`), the highest accepted value wins (`Proposer`), an id is used for one value only.

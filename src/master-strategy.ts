@@ -160,7 +160,8 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     protected override drive(): void {
       if (!this.#mayAsk(this.uid)) return this.ignore(`${this.#binding} holds the lease`);
-      // The first phase, which the layers below would begin with, is what a lease saves.
+      // The first phase, which the layers below would begin with, is what a lease saves. A master
+      // promises to nobody else, so what has no promise here is what it has not yet used itself.
       if (this.isMaster && this.acceptorState.promisedId === null) return this.assumeLeadership();
       super.drive();
     }
@@ -308,7 +309,7 @@ const RIPPLE_MS = 2;
  * What remains is a wall clock that is set back in the sleep itself, or between the last look and
  * the falling asleep: by so much the sleep seems shorter than it was.
  */
-class SleeplessClock {
+export class SleeplessClock {
   readonly #clock: Clock;
   #sleptMs = 0;
   /** How far the wall clock is ahead of the monotonic one. */

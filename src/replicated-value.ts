@@ -235,7 +235,7 @@ export class ReplicatedValue {
   protected receiveAccept(from: Uid, message: Accept): void {
     const { instanceNumber, proposalId, proposalValue: value } = message;
     if (proposalId.number === RESERVED_NUMBER && !this.hasLeases) {
-      return this.ignore(`this server knows no leases, and ${from} holds one`);
+      return this.ignore(`I know no leases, and ${from} holds one`);
     }
     const answer = this.#durably(from, () => this.#instance.receiveAccept(message));
     if (answer.type === 'nack') return this.#refuse(from, answer);

@@ -99,7 +99,7 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
       super.refused(from);
       if (from !== this.uid) this.#measure();
       this.#cancelAll();
-      const roundTripMs = this.#roundTripMs;
+      const { roundTripMs } = this;
       const windowMs = Math.max(this.#backoffMs, roundTripMs);
       // Whoever was preferred to us needs one more round trip to finish.
       const delayMs = roundTripMs + this.environment.random() * windowMs;
@@ -136,7 +136,7 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
     }
 
     get #retransmitIntervalMs(): number {
-      return Math.max(RETRANSMIT_INTERVAL_MS, this.#roundTripMs);
+      return Math.max(RETRANSMIT_INTERVAL_MS, this.roundTripMs);
     }
 
     /**
@@ -154,7 +154,7 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
 
     #listen(): void {
       this.#silence?.cancel();
-      const silenceMs = Math.max(SILENCE_MS, 2 * this.#roundTripMs);
+      const silenceMs = Math.max(SILENCE_MS, 2 * this.roundTripMs);
       const delayMs = silenceMs * (1 + this.environment.random());
       this.#silence = this.environment.clock.after(delayMs, () => {
         this.#silence = null;

@@ -128,6 +128,12 @@ test('A client of servers with a master', async (t) => {
     assertPrints(itself, /\n {2}master +itself, for [0-9.]+ s more\n/);
     assertPrints(named, new RegExp(`\n {2}master +${master.uid}\n`));
   });
+
+  await t.test('has the lease handed over to whom it names', async () => {
+    const isMasterNow = new RegExp(`^${other} is master, for [0-9.]+ s`);
+    assertPrints(await client(master.uid, '--transfer', other), isMasterNow);
+    assertPrints(await client(master.uid, '--status'), new RegExp(`\n {2}master +${other}\n`));
+  });
 });
 
 suite('A request', () => {
@@ -238,6 +244,11 @@ suite('The command line of the client', () => {
       [['A', 'x', '--read', '--any'], /--any picks the server/],
       [['--watch', '--any'], /--watch shows all servers.*: leave out --any/],
       [['--read'], /no server is named/],
+      [['--transfer', 'A'], /no server is named/],
+      [['A', '--transfer', 'X'], /no server X/],
+      [['A', '--transfer', 'B', '--read'], /--transfer asks for nothing else/],
+      [['A', 'x', '--transfer', 'B'], /not both at once/],
+      [['A', '--transfer', 'B', '--wait'], /--wait waits for a value/],
       [['X', '--read'], /no server X/],
       [['A', '--wait', 'x'.repeat(MAX_VALUE_BYTES)], /the limit is 32768 bytes/],
     ];
@@ -254,7 +265,8 @@ suite('The command line of the client', () => {
   test('is explained with examples', async () => {
     const { stdout, code } = await run('client.ts', '--help');
     assert.equal(code, 0);
-    for (const flag of ['--wait', '--any', '--read', '--local', '--status', '--watch', '--json']) {
+    const asking = ['--read', '--local', '--status', '--watch', '--json', '--transfer'];
+    for (const flag of ['--wait', '--any', ...asking]) {
       assert.match(stdout, new RegExp(`node --import tsx client.ts .*${flag}`), flag);
     }
   });

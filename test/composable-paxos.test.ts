@@ -292,6 +292,15 @@ test('proposer: the reserved number needs no promises, and is followed by the co
   assert.deepEqual(proposer.prepare(), prepare(id(3, 'B')));
 });
 
+test('proposer: what an earlier round gathered does not bind the reserved number', () => {
+  const proposer = new Proposer<string>('B', 2, null);
+  proposer.prepare();
+  proposer.receivePromise('A', promise(id(2, 'B'), id(1, 'A'), 'x'));
+  proposer.assumeLeadership();
+  assert.deepEqual(proposer.state.promisesFrom, []);
+  assert.deepEqual(proposer.accept('y'), accept(id(1, 'B'), 'y'));
+});
+
 // The learner.
 
 test('learner: a value is chosen once a quorum has accepted it, and that is said once', () => {

@@ -67,6 +67,18 @@ suite('Turns', () => {
     for (const lateMs of await Promise.all(wakeUps)) assert.ok(lateMs >= 0);
   });
 
+  test('that wait come in time also where the timers of the system are early', async (t) => {
+    const real = globalThis.setTimeout;
+    const early = (act: () => void, delayMs: number) => real(act, delayMs / 2);
+    t.mock.method(globalThis, 'setTimeout', early as typeof setTimeout);
+    const { turns } = recorded();
+    const startedMs = performance.now();
+    const lateMs = await new Promise<number>((woken) => {
+      turns.after(60, () => woken(performance.now() - startedMs - 60));
+    });
+    assert.ok(lateMs >= 0, `${lateMs}`);
+  });
+
   test('that are cancelled do not come', async () => {
     const { turns } = recorded();
     const cancelled = turns.after(1, () => assert.fail('it was cancelled'));

@@ -25,6 +25,14 @@ export const PATIENCE_MS = 10_000;
 /** … but for those who ask so soon after the last fault that a lost lease may not be over yet. */
 export const SETTLING_MS = 12_000;
 
+/** From when on whoever is so patient must be answered. */
+export interface Peace {
+  readonly peaceMs: number;
+  readonly patienceMs: number;
+}
+
+type Wrong = (invariant: number, why: string) => void;
+
 /** Who wrote, in a history, what was fired and forgotten. */
 export const FIRED = 'fired';
 
@@ -37,7 +45,8 @@ export function sessionOf(client: string): string {
 export class Clients {
   readonly #world: World;
   readonly #peaceMs: number;
-  readonly #wrong: (invariant: number, why: string) => void;
+  readonly #patienceMs: number;
+  readonly #wrong: Wrong;
   readonly #clients = new Map<string, Client>();
   readonly #history: Operation[] = [];
   /** In which instance the value of a request took effect. */
@@ -45,10 +54,11 @@ export class Clients {
   /** What the register held before each instance. */
   readonly #values = new Map<number, string | null>([[1, null]]);
 
-  /** `healMs`: when the last fault ends. `wrong` hears which invariant is violated, and how. */
-  constructor(world: World, healMs: number, wrong: (invariant: number, why: string) => void) {
+  /** `wrong` hears which invariant is violated, and how. */
+  constructor(world: World, { peaceMs, patienceMs }: Peace, wrong: Wrong) {
     this.#world = world;
-    this.#peaceMs = healMs + SETTLING_MS;
+    this.#peaceMs = peaceMs;
+    this.#patienceMs = patienceMs;
     this.#wrong = wrong;
   }
 
@@ -107,7 +117,7 @@ export class Clients {
   }
 
   #checkPatience({ client, options }: Asking, call: number, lastWord: string): void {
-    if (options.timeoutMs < PATIENCE_MS || call < this.#peaceMs) return;
+    if (options.timeoutMs < this.#patienceMs || call < this.#peaceMs) return;
     this.#wrong(10, `${client} had no answer in ${options.timeoutMs} ms: ${lastWord}`);
   }
 

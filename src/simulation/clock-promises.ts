@@ -12,17 +12,11 @@
  * time unless a quorum has clocks that are about right. And in no case two values are chosen.
  */
 import { quorumOf, type Uid } from '../composable-paxos.ts';
-import { HOLDER_WINDOW_MS, LEASE_WINDOW_MS, LOOK_EVERY_MS } from '../master-strategy.ts';
-import type { Action, Schedule } from './schedule.ts';
-
-/** How far a clock may be off the true rate: the promise about leases holds up to this. */
-export const MAX_DRIFT = 0.05;
-
-/** By then a server that is awake has looked at its clocks, however slow they are. */
-const LOOKED_AFTER_MS = 5 * LOOK_EVERY_MS;
+import { HOLDER_WINDOW_MS, LEASE_WINDOW_MS } from '../master-strategy.ts';
+import { isBlindSetting, MAX_DRIFT, type Schedule } from './schedule.ts';
 
 /** The servers that may believe in a lease for longer than the others wait. */
-export function overstayersOf({ uids, clockRates, actions }: Schedule): ReadonlySet<Uid> {
+export function overstayersOf({ uids, clockRates, actions, faults }: Schedule): ReadonlySet<Uid> {
   const rateOf = (uid: Uid) => clockRates[uid] ?? 1;
   const isTooSlow = (uid: Uid) => {
     const others = uids.filter((other) => other !== uid).map(rateOf);
@@ -31,27 +25,14 @@ export function overstayersOf({ uids, clockRates, actions }: Schedule): Readonly
     return rateOf(uid) < (HOLDER_WINDOW_MS / LEASE_WINDOW_MS) * Math.min(...fastest);
   };
   const isBlind = (uid: Uid) =>
-    actions.some((action) => isBlindSetting(action, actions) && action.uid === uid);
+    actions.some((action) => isBlindSetting(action, actions, faults) && action.uid === uid);
   return new Set(uids.filter((uid) => isTooSlow(uid) || isBlind(uid)));
 }
 
 /** Whether so many clocks are about right that things must heal in time. */
-export function hasTrueQuorum({ uids, clockRates }: Schedule): boolean {
-  const isTrue = (uid: Uid) => Math.abs((clockRates[uid] ?? 1) - 1) <= MAX_DRIFT;
+export function hasTrueQuorum({ uids, clockRates, actions }: Schedule): boolean {
+  const isTrue = (uid: Uid) =>
+    Math.abs((clockRates[uid] ?? 1) - 1) <= MAX_DRIFT &&
+    !actions.some((action) => action.do === 'spoil' && action.uid === uid);
   return uids.filter(isTrue).length >= quorumOf(uids.length);
-}
-
-/** A wall clock is set back, and its server may not see it before its machine sleeps. */
-export function isBlindSetting(
-  action: Action,
-  actions: readonly Action[],
-): action is Action & { do: 'set clock' } {
-  if (action.do !== 'set clock' || action.byMs >= 0) return false;
-  return actions.some(
-    (other) =>
-      (other.do === 'sleep' || other.do === 'pause') &&
-      other.uid === action.uid &&
-      action.atMs >= other.atMs - LOOKED_AFTER_MS &&
-      action.atMs <= other.atMs + other.forMs + LOOKED_AFTER_MS,
-  );
 }

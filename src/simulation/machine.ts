@@ -196,7 +196,6 @@ export class Machine {
     this.#armed = null;
     this.#failingStep = null;
     this.#pauses = 0;
-    this.saveMs = 0;
     this.wake();
   }
 

@@ -9,7 +9,7 @@
 import type { Uid } from '../composable-paxos.ts';
 import type { Asking } from './clients.ts';
 import { type Outcome, run, type Variant } from './run.ts';
-import { type Action, isProbe, type Schedule } from './schedule.ts';
+import { type Action, type Affliction, isProbe, type Schedule } from './schedule.ts';
 
 /** More runs than this are not spent on it. */
 const MAX_RUNS = 2_000;
@@ -30,8 +30,8 @@ export function minimise(
     return outcome.violation?.invariant === invariant;
   };
   const attempt = (candidate: Schedule): boolean => {
-    // Without the values that are fired last no run counts as healed, and all would look like it.
-    const isVoid = invariant === 10 && probesIn(candidate) < probesIn(schedule);
+    // Who is expected to be well, and what is fired at them last, belongs to the question.
+    const isVoid = invariant === 10 && expectedIn(candidate) < expectedIn(schedule);
     if (isVoid || runs >= MAX_RUNS || !fails(candidate)) return false;
     best = candidate;
     return true;
@@ -92,6 +92,8 @@ export function describeAction(action: Action): string {
       return `${at}  all are killed; for ${Math.round(action.forMs)} ms the other layers run`;
     case 'cut':
       return `${at}  cut for ${Math.round(action.forMs)} ms: ${describeLinks(action.links)}`;
+    case 'spoil':
+      return `${at}  for ever${action.asItLeads ? ', when it leads' : ''}: ${action.uid} is ${describeAffliction(action)}`;
     case 'weather':
       return `${at}  for ${Math.round(action.forMs)} ms: ${JSON.stringify(action.conditions)}`;
   }
@@ -104,10 +106,24 @@ function describeAsking({ client, question, options }: Asking): string {
   return `${client} asks ${options.server}${elsewhere} for ${what}`;
 }
 
+function describeAffliction(affliction: Affliction): string {
+  switch (affliction.how) {
+    case 'heard by one':
+      return `heard by ${affliction.by} only, and hears nobody`;
+    case 'slow disk':
+      return `so slow that a save takes ${Math.round(affliction.saveMs)} ms`;
+    case 'slow network':
+      return 'far away, 100 to 400 ms';
+    default:
+      return affliction.how;
+  }
+}
+
 function describeLinks(links: readonly (readonly [Uid, Uid])[]): string {
   return links.map(([from, to]) => `${from}->${to}`).join(' ');
 }
 
-function probesIn({ actions }: Schedule): number {
-  return actions.filter((action) => action.do === 'submit' && isProbe(action.value)).length;
+function expectedIn({ actions }: Schedule): number {
+  const isProbing = (action: Action) => action.do === 'submit' && isProbe(action.value);
+  return actions.filter((action) => action.do === 'spoil' || isProbing(action)).length;
 }

@@ -42,8 +42,13 @@ export const FAIR_WEATHER: Conditions = {
   lateMs: 0,
 };
 
+/** Nothing is lost, and everything takes its time. */
+export const SLOW_WEATHER: Conditions = { ...FAIR_WEATHER, minDelayMs: 100, maxDelayMs: 400 };
+
 export class Network {
   conditions = FAIR_WEATHER;
+  /** What comes from or goes to these takes as much longer as in slow weather. */
+  readonly slowUids = new Set<Uid>();
   readonly #seed: number;
   #cut = new Set<string>();
 
@@ -72,8 +77,11 @@ export class Network {
   }
 
   #delay(datagram: Datagram, purpose: number): number {
-    const { minDelayMs, maxDelayMs, late, lateMs } = this.conditions;
-    const delayMs = minDelayMs + (maxDelayMs - minDelayMs) * this.#luck(datagram, purpose);
+    const { late, lateMs } = this.conditions;
+    const luck = this.#luck(datagram, purpose);
+    const isSlow = this.slowUids.has(datagram.to) || this.slowUids.has(datagram.from ?? '');
+    const moreMs = isSlow ? between(SLOW_WEATHER, luck) : 0;
+    const delayMs = between(this.conditions, luck) + moreMs;
     const isLate = late > 0 && this.#luck(datagram, purpose + 10) < late;
     return isLate ? delayMs + lateMs * this.#luck(datagram, purpose + 20) : delayMs;
   }
@@ -82,4 +90,8 @@ export class Network {
     const sender = from === null ? 0 : from.charCodeAt(0);
     return hashNumbers(this.#seed, purpose, sender * 256 + to.charCodeAt(0), seq);
   }
+}
+
+function between({ minDelayMs, maxDelayMs }: Conditions, luck: number): number {
+  return minDelayMs + (maxDelayMs - minDelayMs) * luck;
 }

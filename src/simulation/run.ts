@@ -6,13 +6,13 @@ import type { Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
 import type { Operation } from '../trace/linearizability.ts';
-import { Clients, sessionOf } from './clients.ts';
+import { Clients, PATIENCE_MS, sessionOf } from './clients.ts';
 import { hasTrueQuorum, overstayersOf } from './clock-promises.ts';
 import type { SaveStep } from './disk.ts';
 import type { ReplicaClass } from './machine.ts';
-import { type Conditions, FAIR_WEATHER } from './network.ts';
+import type { Conditions } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
-import { type Action, isProbe, type Schedule } from './schedule.ts';
+import { type Action, type Affliction, isProbe, type Schedule } from './schedule.ts';
 import { World } from './world.ts';
 
 /** How a run differs from the plain one with the right rules. */
@@ -43,6 +43,8 @@ export function run(
 
 /** How long after the end the servers may take to be level in one and the same moment. */
 const LEVEL_WITHIN_MS = 2_000;
+/** … and where a link of the chain takes seconds. */
+const SLOW_LEVEL_WITHIN_MS = 20_000;
 
 /** How long a server is down if its schedule does not say, since it was minimised, say. */
 const DEFAULT_DOWN_MS = 1_000;
@@ -60,6 +62,10 @@ class Run {
   readonly #downMs = new Map<Uid, number>();
   readonly #weather = new Set<Partial<Conditions>>();
   readonly #cuts = new Set<readonly (readonly [Uid, Uid])[]>();
+  /** What goes bad as soon as it leads. */
+  readonly #doomed = new Map<Uid, Affliction>();
+  /** What never gets better. */
+  readonly #spoiled = new Map<Uid, Affliction>();
   readonly #probesChosen = new Set<string>();
   #transfers = 0;
   #events = 0;
@@ -71,7 +77,7 @@ class Run {
     variant: Variant,
     listen: (event: TraceEvent, world: World) => void,
   ) {
-    const { uids, seed, clockRates, actions, healMs } = schedule;
+    const { uids, seed, clockRates, actions, saveMs } = schedule;
     const [right, other] = variant.leases
       ? [MasterReplica, PlainReplica]
       : [PlainReplica, MasterReplica];
@@ -96,8 +102,10 @@ class Run {
       wrong: (invariant, why) => this.#foundByLooking(invariant, why),
     });
     this.#clients = actions.some((action) => action.do === 'ask')
-      ? new Clients(this.#world, healMs, (invariant, why) => this.#foundByLooking(invariant, why))
+      ? new Clients(this.#world, schedule, (invariant, why) => this.#foundByLooking(invariant, why))
       : null;
+    for (const uid of uids) this.#world.machine(uid).saveMs = saveMs[uid] ?? 0;
+    this.#renewNetwork();
   }
 
   toTheEnd(): Outcome {
@@ -109,7 +117,8 @@ class Run {
     world.later(probeMs, () => this.#checkServed());
     while (this.#violation === null && world.step(endMs));
     // Masters renew their leases for ever: wait for a moment in which nothing is under way.
-    const atLastMs = endMs + LEVEL_WITHIN_MS;
+    const isSlow = this.#schedule.patienceMs > PATIENCE_MS;
+    const atLastMs = endMs + (isSlow ? SLOW_LEVEL_WITHIN_MS : LEVEL_WITHIN_MS);
     while (this.#violation === null && !this.#isLevel() && world.step(atLastMs));
     if (this.#violation === null) this.#checkHealed();
     if (this.#violation === null) this.#checkAnswers();
@@ -117,8 +126,14 @@ class Run {
     return { violation: this.#violation, events: this.#events, history };
   }
 
+  /** Those who must be served, be level, and have a master, whatever the others do. */
+  get #good(): readonly Uid[] {
+    return this.#schedule.uids.filter((uid) => !this.#spoiled.has(uid));
+  }
+
   #isLevel(): boolean {
-    const machines = [...this.#world.machines.values()];
+    const machines = this.#good.map((uid) => this.#world.machine(uid));
+    if (machines.some(({ isSaving }) => isSaving)) return false; // more has happened than was seen
     return new Set(machines.map(({ replica }) => replica?.instanceNumber)).size === 1;
   }
 
@@ -128,13 +143,19 @@ class Run {
     const violation = this.#invariants.observe(event);
     if (violation !== null) this.#found(violation);
     this.#clients?.observe(event);
+    const doom = event.event === 'lead' ? this.#doomed.get(event.server) : undefined;
+    if (doom !== undefined) this.#spoil(event.server, doom);
     if (event.event === 'chosen' && isUpdate(event.value) && isProbe(event.value.update)) {
       this.#probesChosen.add(event.value.update);
     }
     if (event.event !== 'crash' && event.event !== 'fail') return;
-    const machine = this.#world.machine(event.server);
     const downMs = this.#downMs.get(event.server) ?? DEFAULT_DOWN_MS;
-    this.#world.later(downMs, () => machine.start());
+    this.#world.later(downMs, () => this.#start(event.server));
+  }
+
+  #start(uid: Uid): void {
+    const how = this.#spoiled.get(uid)?.how;
+    if (how !== 'down' && how !== 'paused') this.#world.machine(uid).start();
   }
 
   #found(violation: Violation): void {
@@ -159,6 +180,11 @@ class Run {
     if (action.do === 'cut') return this.#forAWhile(this.#cuts, action.links, action.forMs);
     if (action.do === 'switch') return this.#switchForAWhile(action.forMs);
     if (action.do === 'transfer') return this.#transfer(action.uid, action.to);
+    if (action.do === 'spoil') {
+      if (!action.asItLeads) return this.#spoil(action.uid, action);
+      this.#doomed.set(action.uid, action);
+      return;
+    }
 
     const machine = world.machine(action.uid);
     switch (action.do) {
@@ -170,7 +196,7 @@ class Run {
         return machine.failNextSave(action.step);
       case 'stop':
         machine.retire();
-        world.later(action.downMs, () => machine.start());
+        world.later(action.downMs, () => this.#start(action.uid));
         return;
       case 'pause':
         machine.pause();
@@ -213,21 +239,38 @@ class Run {
     this.#world.ask('', uid, { type: 'transfer', requestId, to });
   }
 
-  #renewNetwork(): void {
+  #spoil(uid: Uid, affliction: Affliction): void {
     const { network } = this.#world;
-    network.conditions = Object.assign({}, FAIR_WEATHER, ...this.#weather);
-    network.cut([...this.#cuts].flat());
+    this.#doomed.delete(uid);
+    const machine = this.#world.machine(uid);
+    this.#spoiled.set(uid, affliction);
+    if (affliction.how === 'down') machine.crash(affliction.point, false, affliction.skip);
+    if (affliction.how === 'paused') machine.pause();
+    if (affliction.how === 'slow disk') machine.saveMs = affliction.saveMs;
+    if (affliction.how === 'slow network') network.slowUids.add(uid);
+    this.#renewNetwork();
   }
 
-  /** Ends all faults: whoever is down comes back, whoever stands still goes on. */
+  #renewNetwork(): void {
+    const { network, uids } = this.#world;
+    const { climate } = this.#schedule;
+    network.conditions = Object.assign({}, climate, ...this.#weather);
+    const spoiled = [...this.#spoiled].flatMap(([uid, how]) => spoiledLinks(uid, how, uids));
+    network.cut([...[...this.#cuts].flat(), ...spoiled]);
+  }
+
+  /** Ends what is to end: whoever is down comes back, whoever stands still goes on. */
   #heal(): void {
+    for (const [uid, affliction] of this.#doomed) this.#spoil(uid, affliction);
     this.#weather.clear();
     this.#cuts.clear();
     this.#renewNetwork();
     this.#switchTo(this.#own);
     for (const machine of this.#world.machines.values()) {
+      if (this.#spoiled.get(machine.uid)?.how === 'paused') continue;
       machine.calmDown();
-      machine.start();
+      if (this.#spoiled.get(machine.uid)?.how === 'down') machine.crash('now', false);
+      this.#start(machine.uid);
     }
   }
 
@@ -242,24 +285,49 @@ class Run {
 
   /** All has been well for a while: whoever waited has been served, and there is a master. */
   #checkServed(): void {
-    const machines = [...this.#world.machines.values()];
-    for (const { uid, replica } of machines) {
+    for (const uid of this.#good) {
+      const { replica } = this.#world.machine(uid);
       const waiting = replica?.waiting ?? 0;
       if (waiting !== 0)
         this.#foundByLooking(10, `at server ${uid} ${waiting} values or reads still wait`);
+      // With leases there is always something under way.
+      const isOpen = !this.#leases && replica?.acceptorState.acceptedValue !== null;
+      if (isOpen) this.#foundByLooking(10, `server ${uid} has accepted what nobody finishes`);
     }
+    const machines = [...this.#world.machines.values()];
     const hasMaster = machines.some(({ replica }) => replica?.isMaster === true);
     if (this.#leases && !hasMaster) this.#foundByLooking(10, 'nobody is master');
   }
 
   /** Everybody is level, and the values that were fired last are chosen. */
   #checkHealed(): void {
-    const violation = this.#invariants.end(true);
+    const violation = this.#invariants.end(true, this.#good);
     if (violation !== null) this.#found(violation);
     this.#checkServed();
-    const { uids } = this.#schedule;
-    const least = this.#leases ? 1 : uids.length; // only the master takes them
+    const fired = this.#schedule.actions.filter(
+      (action) => action.do === 'submit' && isProbe(action.value) && !this.#spoiled.has(action.to),
+    );
+    const least = this.#leases ? 1 : fired.length; // only the master takes them
     const found = this.#probesChosen.size;
     if (found < least) this.#foundByLooking(10, `of the values fired last ${found} are chosen`);
+  }
+}
+
+/** The links that something wrong with a server cuts for ever. */
+function spoiledLinks(uid: Uid, affliction: Affliction, uids: readonly Uid[]): [Uid, Uid][] {
+  const others = uids.filter((other) => other !== uid);
+  const away = others.map((other): [Uid, Uid] => [uid, other]);
+  const here = others.map((other): [Uid, Uid] => [other, uid]);
+  switch (affliction.how) {
+    case 'cut off':
+      return [...away, ...here];
+    case 'deaf':
+      return here;
+    case 'mute':
+      return away;
+    case 'heard by one':
+      return [...here, ...away.filter(([, other]) => other !== affliction.by)];
+    default:
+      return [];
   }
 }

@@ -8,11 +8,11 @@
  */
 import { MAX_REMEMBERED_CLIENTS } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
-import { type Asking, PATIENCE_MS } from './clients.ts';
-import { isBlindSetting, MAX_DRIFT } from './clock-promises.ts';
+import { LOOK_EVERY_MS } from '../master-strategy.ts';
+import { type Asking, PATIENCE_MS, SETTLING_MS } from './clients.ts';
 import { SAVE_STEPS, type SaveStep } from './disk.ts';
 import { CRASH_POINTS, type CrashPoint } from './machine.ts';
-import type { Conditions } from './network.ts';
+import { type Conditions, FAIR_WEATHER, SLOW_WEATHER } from './network.ts';
 import { Random } from './random.ts';
 
 export type Action = { readonly atMs: number } & (
@@ -43,7 +43,21 @@ export type Action = { readonly atMs: number } & (
   | { readonly do: 'switch'; readonly forMs: number }
   | { readonly do: 'cut'; readonly links: readonly (readonly [Uid, Uid])[]; readonly forMs: number }
   | { readonly do: 'weather'; readonly conditions: Partial<Conditions>; readonly forMs: number }
+  | ({
+      readonly do: 'spoil';
+      readonly uid: Uid;
+      /** It goes bad when it leads a round next, right before it asks the others to accept. */
+      readonly asItLeads: boolean;
+    } & Affliction)
 );
+
+/** What may be wrong with a server for ever. */
+export type Affliction =
+  | { readonly how: 'down'; readonly point: CrashPoint; readonly skip: number }
+  | { readonly how: 'cut off' | 'deaf' | 'mute' | 'paused' | 'slow network' }
+  /** Only this one still hears it, and it hears nobody. */
+  | { readonly how: 'heard by one'; readonly by: Uid }
+  | { readonly how: 'slow disk'; readonly saveMs: number };
 
 /** Kinds of fault, each of which a seed may or may not have in its mix. */
 export const FAULTS = [
@@ -64,6 +78,9 @@ export const FAULTS = [
   'transfers',
   'switches',
   'crowds',
+  'bad minority',
+  'slow disks',
+  'slow network',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -73,13 +90,28 @@ export interface Schedule {
   readonly clockRates: Readonly<Record<Uid, number>>;
   readonly faults: readonly Fault[];
   readonly actions: readonly Action[];
-  /** From here on nothing goes wrong any more … */
+  /** How the network is when nothing is wrong with it. */
+  readonly climate: Conditions;
+  /** How long a save takes, where that is worth mentioning. */
+  readonly saveMs: Readonly<Record<Uid, number>>;
+  /** From here on nothing goes wrong any more, but for servers that are spoiled for ever … */
   readonly healMs: number;
+  /** … from here on a client that is as patient as `patienceMs` must be answered … */
+  readonly peaceMs: number;
+  readonly patienceMs: number;
   /** … by now whoever waited must have been served, and new values are fired … */
   readonly probeMs: number;
   /** … and by then everything must be level. */
   readonly endMs: number;
 }
+
+/** How far a clock may be off the true rate: the promise about leases holds up to this. */
+export const MAX_DRIFT = 0.05;
+
+/** By then a server that is awake has looked at its clocks, however slow they are … */
+const LOOKED_AFTER_MS = 5 * LOOK_EVERY_MS;
+/** … and where it may have to wait for its disk. */
+const LOOKED_AFTER_SAVES_MS = 10_000;
 
 const CROWD = MAX_REMEMBERED_CLIENTS + 10;
 
@@ -87,6 +119,12 @@ const CROWD = MAX_REMEMBERED_CLIENTS + 10;
 const FAULTY_SHARE = 0.5;
 /** New values come after this share of the time for healing. */
 const PROBE_SHARE = 0.75;
+/** The others may have to wait for a master until the lease of a lost one is over, and renewed. */
+const MINORITY_MS = 40_000;
+/** A round of four saves or messages takes seconds; what had come to wait meanwhile, minutes. */
+const SLOW_MS = 150_000;
+/** Whoever waits in a slow cluster waits for several rounds of others. */
+const SLOW_PATIENCE_MS = 60_000;
 /** A clean stop may take so long, and none begins later than this before the healing. */
 const STOP_MS = 2_500;
 
@@ -102,10 +140,9 @@ export function drawSchedule(
 ): Schedule {
   const uids = [...'ABCDEFGHI'].slice(0, servers);
   const mix = new Random(seed, 'mix');
-  const drawn = faults ?? FAULTS.filter((fault) => mix.chance(oddsOf(fault)));
-  const endMs = seconds * 1_000;
-  const healMs = endMs * FAULTY_SHARE;
-  const probeMs = healMs + PROBE_SHARE * (endMs - healMs);
+  const drawn = faults ?? withoutContradiction(FAULTS.filter((fault) => mix.chance(oddsOf(fault))));
+  const healMs = seconds * 1_000 * FAULTY_SHARE;
+  const times = drawTimes(drawn, seconds * 1_000);
   const drift = new Random(seed, 'drift');
   const wild = drawn.includes('wild clocks') ? drawWild(new Random(seed, 'wild'), uids) : [];
   const rate = (uid: Uid) => {
@@ -113,19 +150,82 @@ export function drawSchedule(
     return drawn.includes('drift') ? drift.between(1 - MAX_DRIFT, 1 + MAX_DRIFT) : 1;
   };
   const clockRates = Object.fromEntries(uids.map((uid) => [uid, rate(uid)]));
-  const all = [
-    ...drawLoad(seed, uids, healMs, probeMs),
-    ...drawClients(new Random(seed, 'clients'), uids, healMs, endMs),
-    ...drawn.flatMap((fault) => drawFaults[fault](new Random(seed, fault), uids, healMs)),
-  ].sort((a, b) => a.atMs - b.atMs);
+  const all = drawn.flatMap((fault) => drawFaults[fault](new Random(seed, fault), uids, healMs));
   // Only a mix with wild clocks has what leases cannot bear.
   const mayBeBlind = drawn.includes('wild clocks');
-  const actions = mayBeBlind ? all : all.filter((action) => !isBlindSetting(action, all));
-  return { seed, uids, clockRates, faults: drawn, actions, healMs, probeMs, endMs };
+  const wrong = mayBeBlind ? all : all.filter((action) => !isBlindSetting(action, all, drawn));
+  const asked = [
+    ...drawLoad(seed, uids, healMs, isSlow(drawn)),
+    ...drawClients(new Random(seed, 'clients'), uids, times, isSlow(drawn)),
+  ];
+  const lost = wrong.flatMap((action) => (isLost(action) ? [action.uid] : []));
+  const useful = uids.filter((uid) => !lost.includes(uid));
+  const actions = [
+    ...withQuietEnd(new Random(seed, 'quiet'), asked, wrong),
+    ...drawProbes(new Random(seed, 'probes'), useful, times),
+    ...wrong,
+  ].sort((a, b) => a.atMs - b.atMs);
+  const climate = drawn.includes('slow network') ? SLOW_WEATHER : FAIR_WEATHER;
+  const saveMs = drawn.includes('slow disks') ? drawSaves(new Random(seed, 'disks'), uids) : {};
+  return { seed, uids, clockRates, faults: drawn, actions, climate, saveMs, ...times };
+}
+
+type Times = Pick<Schedule, 'healMs' | 'peaceMs' | 'patienceMs' | 'probeMs' | 'endMs'>;
+
+/**
+ * Once a minority has gone bad, most seeds leave the others alone: whoever is stuck is not
+ * to be helped by what clients ask.
+ */
+function withQuietEnd(
+  random: Random,
+  asked: readonly Action[],
+  wrong: readonly Action[],
+): readonly Action[] {
+  const spoilMs = wrong.find((action) => action.do === 'spoil')?.atMs;
+  if (spoilMs === undefined || random.chance(0.3)) return asked;
+  return asked.filter(({ atMs }) => atMs < spoilMs);
+}
+
+/** When what is to happen: a run of so many milliseconds, and longer if that takes its time. */
+function drawTimes(faults: readonly Fault[], lengthMs: number): Times {
+  const healMs = lengthMs * FAULTY_SHARE;
+  const slowMs = isSlow(faults) ? SLOW_MS : 0;
+  const moreMs = slowMs + (faults.includes('bad minority') ? MINORITY_MS : 0);
+  const probeMs = healMs + PROBE_SHARE * (lengthMs - healMs) + moreMs;
+  return {
+    healMs,
+    peaceMs: healMs + SETTLING_MS + moreMs,
+    patienceMs: isSlow(faults) ? SLOW_PATIENCE_MS : PATIENCE_MS,
+    probeMs,
+    endMs: lengthMs + 1.5 * moreMs,
+  };
+}
+
+function isSlow(faults: readonly Fault[]): boolean {
+  return faults.includes('slow disks') || faults.includes('slow network');
+}
+
+/** A wall clock is set back, and its server may not see it before its machine sleeps. */
+export function isBlindSetting(
+  action: Action,
+  actions: readonly Action[],
+  faults: readonly Fault[],
+): action is Action & { do: 'set clock' } {
+  if (action.do !== 'set clock' || action.byMs >= 0) return false;
+  const isSlow = faults.includes('slow disks') || faults.includes('bad minority');
+  const lookedAfterMs = isSlow ? LOOKED_AFTER_SAVES_MS : LOOKED_AFTER_MS;
+  return actions.some(
+    (other) =>
+      (other.do === 'sleep' || other.do === 'pause') &&
+      other.uid === action.uid &&
+      action.atMs >= other.atMs - lookedAfterMs &&
+      action.atMs <= other.atMs + other.forMs + lookedAfterMs,
+  );
 }
 
 function oddsOf(fault: Fault): number {
   if (fault === 'crowds') return 0.05; // there is much to do in these
+  if (fault === 'slow disks' || fault === 'slow network') return 0.1;
   return fault === 'wild clocks' || fault === 'switches' ? 0.15 : 0.45;
 }
 
@@ -136,6 +236,11 @@ function drawWild(random: Random, uids: readonly Uid[]): readonly Uid[] {
   return [...uids.slice(first), ...uids.slice(0, first)].slice(0, count);
 }
 
+/** Where all is slow, a crowd waits for ever. */
+function withoutContradiction(faults: readonly Fault[]): readonly Fault[] {
+  return isSlow(faults) ? faults.filter((fault) => fault !== 'crowds') : faults;
+}
+
 const PROBE = 'healed-';
 
 /** True of the values that are fired last, when all has been well for a while. */
@@ -143,11 +248,11 @@ export function isProbe(value: string): boolean {
   return value.startsWith(PROBE);
 }
 
-/** Values from clients: in bursts and singly, most while faults rage, some when all is healed. */
-function drawLoad(seed: number, uids: readonly Uid[], healMs: number, probeMs: number): Action[] {
+/** Values from clients, in bursts and singly, while faults rage. */
+function drawLoad(seed: number, uids: readonly Uid[], healMs: number, isSlow: boolean): Action[] {
   const random = new Random(seed, 'load');
   const favourite = random.chance(0.5) ? random.pick(uids) : null;
-  const count = 10 + random.below(40);
+  const count = isSlow ? 3 + random.below(6) : 10 + random.below(40);
   const actions: Action[] = [];
   let atMs = 0;
   for (let n = 1; n <= count; n += 1) {
@@ -155,25 +260,44 @@ function drawLoad(seed: number, uids: readonly Uid[], healMs: number, probeMs: n
     const to = favourite !== null && random.chance(0.8) ? favourite : random.pick(uids);
     actions.push({ atMs, do: 'submit', to, value: `v${n}` });
   }
-  // The healed cluster hears of something new, so that everybody notices who is behind.
-  for (const to of uids) actions.push({ atMs: probeMs, do: 'submit', to, value: PROBE + to });
   return actions;
+}
+
+/**
+ * The healed cluster hears of something new, so that everybody notices who is behind: all at once,
+ * so that they hinder each other, or one by one, so that nobody is helped by the others' rounds.
+ */
+function drawProbes(random: Random, uids: readonly Uid[], { probeMs, endMs }: Times): Action[] {
+  const gapMs = random.chance(0.5) ? 0 : (endMs - probeMs) / 3 / uids.length;
+  return uids.map((to, index) => ({
+    atMs: probeMs + index * gapMs,
+    do: 'submit',
+    to,
+    value: PROBE + to,
+  }));
+}
+
+function drawSaves(random: Random, uids: readonly Uid[]): Record<Uid, number> {
+  const share = random.pick([0.3, 1]);
+  const slow = uids.filter(() => random.chance(share));
+  return Object.fromEntries(slow.map((uid) => [uid, random.between(500, 2_000)]));
 }
 
 /** Clients that wait for answers; some seeds have none. */
 function drawClients(
   random: Random,
   uids: readonly Uid[],
-  healMs: number,
-  endMs: number,
+  { healMs, peaceMs, patienceMs, probeMs }: Times,
+  isSlow: boolean,
 ): Action[] {
-  const count = random.chance(0.3) ? 0 : 1 + random.below(4);
+  // Whoever asks again every moment clogs a cluster that needs seconds for an answer.
+  const count = isSlow || random.chance(0.3) ? 0 : 1 + random.below(4);
   const names = Array.from({ length: count }, (_, index) => `c${index + 1}`);
   return names.flatMap((client): Action[] => {
     const asked = drawClient(client, random, uids, healMs);
     // A last read, long after all is healed, sees what has become of everything.
-    const atMs = healMs + 0.5 * (endMs - healMs);
-    const options = { server: random.pick(uids), timeoutMs: PATIENCE_MS, mayMove: true };
+    const atMs = Math.max(peaceMs, probeMs - patienceMs);
+    const options = { server: random.pick(uids), timeoutMs: patienceMs, mayMove: true };
     const question = { type: 'read', isLocal: false } as const;
     return [...asked, { atMs, do: 'ask', client, question, options }];
   });
@@ -309,7 +433,62 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
       forMs: 10 ** random.between(2, 4.3),
     })),
   crowds: drawCrowd,
+  'bad minority': drawMinority,
+  'slow disks': () => [],
+  'slow network': () => [],
 };
+
+/** Whether this makes a server of no use to anybody; one that is only slow may even be master. */
+function isLost(action: Action): action is Action & { do: 'spoil' } {
+  return action.do === 'spoil' && action.how !== 'slow disk' && action.how !== 'slow network';
+}
+
+/**
+ * Fewer than half of the servers get something that never gets better, in the middle of a round:
+ * just before, values are fired at them, and often some links are cut until all else is healed.
+ */
+function drawMinority(random: Random, uids: readonly Uid[], healMs: number): Action[] {
+  const most = Math.floor((uids.length - 1) / 2);
+  if (most === 0) return [];
+  const bad = new Set<Uid>();
+  const count = 1 + random.below(most);
+  while (bad.size < count) bad.add(random.pick(uids));
+  const roundMs = 10 ** random.between(0.3, 3.7); // as long as a round may take, slow ones, too
+  const middleMs = Math.max(roundMs, healMs * random.between(0.5, 1));
+  const spoils = [...bad].map((uid): Action => {
+    const others = uids.filter((other) => other !== uid);
+    const asItLeads = random.chance(0.5);
+    const atMs = asItLeads ? middleMs - roundMs : middleMs;
+    return { atMs, do: 'spoil', uid, asItLeads, ...drawAffliction(random, others) };
+  });
+  const askers = [random.pick([...bad]), ...(random.chance(0.4) ? [random.pick(uids)] : [])];
+  const values = askers.map((to, index): Action => {
+    const atMs = middleMs - random.between(0, roundMs);
+    return { atMs, do: 'submit', to, value: `middle-${index}` };
+  });
+  const atMs = middleMs - random.between(0, roundMs);
+  const links = drawCut(random, uids);
+  const cut: Action = { atMs, do: 'cut', links, forMs: healMs - atMs };
+  return [...values, ...(random.chance(0.4) ? [cut] : []), ...spoils];
+}
+
+function drawAffliction(random: Random, others: readonly Uid[]): Affliction {
+  const how = random.pick([
+    'down',
+    'cut off',
+    'deaf',
+    'mute',
+    'heard by one',
+    'paused',
+    'slow disk',
+    'slow network',
+  ] as const);
+  if (how === 'down')
+    return { how, point: random.pick(CRASH_POINTS.slice(1)), skip: random.below(3) };
+  if (how === 'heard by one') return { how, by: random.pick(others) };
+  if (how === 'slow disk') return { how, saveMs: random.between(500, 2_000) };
+  return { how };
+}
 
 function drawCrash(random: Random, uids: readonly Uid[], atMs: number, mayCut: boolean): Action {
   return {

@@ -39,6 +39,7 @@ export const SITUATIONS = [
   'a failed save',
   ...CRASH_POINTS.map((point) => `a crash: ${point}` as const),
   'a clean stop',
+  'a restart with other layers',
   'a value lost by a stop',
   'five values waiting at once',
   'a datagram lost',
@@ -59,6 +60,7 @@ export const LEASE_SITUATIONS = [
   'another master than before',
   'a master that is one again after a restart',
   'a lease handed back',
+  'a lease handed over',
   'a lease that runs out at its holder',
   'a master that learns of another',
   'a master that sleeps beyond its lease',
@@ -88,6 +90,7 @@ interface Young {
 interface Known {
   isRunning: boolean;
   hasRun: boolean;
+  hasLeases: boolean;
   seq: number;
   seqAtStart: number;
   leads: ProposalId | null;
@@ -114,6 +117,7 @@ export class Situations {
     const stranger = (): Known => ({
       isRunning: false,
       hasRun: false,
+      hasLeases: false,
       seq: 0,
       seqAtStart: 0,
       leads: null,
@@ -263,6 +267,7 @@ export class Situations {
         return this.#reached(isAtOnce ? 'a read from memory' : 'a read through the chain');
       case 'refused':
         if (message.master !== null) this.#reached('a client sent on to the master');
+        if (message.why.includes('handed back')) this.#reached('a lease handed over');
     }
   }
 
@@ -333,11 +338,14 @@ export class Situations {
     server.isRunning = true;
     server.instanceNumber = event.state.instanceNumber;
     server.seqAtStart = server.seq;
+    const hadLeases = server.hasLeases;
+    server.hasLeases = event.layers.includes('MasterLeases');
     if (!server.hasRun) {
       server.hasRun = true;
       return;
     }
     this.#reached('a restart');
+    if (server.hasLeases !== hadLeases) this.#reached('a restart with other layers');
     const { promisedId, acceptedId } = event.state;
     if (acceptedId !== null) this.#reached('a restart with an open accepted value');
     else if (promisedId !== null) this.#reached('a restart with a promise only');

@@ -275,9 +275,10 @@ export class Invariants {
    * There are no more events. `healed`: all faults ended long enough ago that the servers that run
    * must be level now.
    */
-  end(healed: boolean): Violation | null {
+  end(healed: boolean, uids: readonly Uid[] = [...this.#servers.keys()]): Violation | null {
     if (!healed) return null;
-    const running = [...this.#servers.values()].filter((server) => server.isRunning);
+    const servers = [...this.#servers.values()].filter(({ uid }) => uids.includes(uid));
+    const running = servers.filter(({ isRunning }) => isRunning);
     const [first, ...others] = running;
     if (first === undefined) return null;
     for (const other of others) {

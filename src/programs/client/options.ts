@@ -29,8 +29,8 @@ export interface ClientOptions {
   readonly key: KeyObject | null;
 }
 
-/** Longer than it takes until a master that is lost has a successor. */
-const TIMEOUT_MS = 15_000;
+/** Longer than it takes until a master that is lost, in whatever way, has a successor. */
+export const TIMEOUT_MS = 35_000;
 /** A server that runs says at once how it is. */
 const STATUS_TIMEOUT_MS = 2_000;
 /** Less than a round of `--watch`. */
@@ -53,7 +53,7 @@ Examples:
   node --import tsx client.ts A --status --json            how A is
   node --import tsx client.ts --watch                      how all servers are, again and again
   node --import tsx client.ts A --watch                    how A is, again and again
-  node --import tsx client.ts A --transfer B               with --master: B is to be master, not A
+  node --import tsx client.ts A --transfer B               with --master: B is to be master
   node --import tsx client.ts A                            type one value after the other
   node --import tsx client.ts C -- --looks-like-an-option
 

@@ -13,7 +13,7 @@ import {
 import type { AcceptorState, Uid } from '../../composable-paxos.ts';
 import type { ClientAddress, Clock, Environment, Timer } from '../../environment.ts';
 import { HOLDER_WINDOW_MS, LOOK_EVERY_MS, type MasterLeases } from '../../master-strategy.ts';
-import type { ClientMessage, Prepare, Question, Reply } from '../../messages.ts';
+import type { Accept, Accepted, ClientMessage, Prepare, Question, Reply } from '../../messages.ts';
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
 import { CatchUp } from '../../sync-strategy.ts';
@@ -23,10 +23,10 @@ import { MasterReplica, PlainReplica } from '../replicas.ts';
 import type { Fault } from '../schedule.ts';
 import { BROKEN_RULES, type Rules } from './roles.ts';
 
-/** A rule that is broken, and what must be noticed. */
 /** Each is found in fewer seeds than this. */
 export const MOST_SEEDS_FOR_A_BREAK = 3_000;
 
+/** A rule that is broken, and what must be noticed. */
 export interface Break {
   readonly name: string;
   /** What is wrong, in one sentence. */
@@ -323,6 +323,26 @@ function AnybodyAnswers<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   };
 }
 
+/** Takes it for a sign of progress when somebody says the same thing once more. */
+function RepetitionIsNews<TBase extends Constructor<BackoffResolution>>(Base: TBase) {
+  return class RepetitionIsNews extends Base {
+    protected override receivePrepare(from: Uid, message: Prepare): void {
+      this.heard(from);
+      super.receivePrepare(from, message);
+    }
+
+    protected override receiveAccept(from: Uid, message: Accept): void {
+      this.heard(from);
+      super.receiveAccept(from, message);
+    }
+
+    protected override receiveAccepted(from: Uid, message: Accepted): void {
+      this.heard(from);
+      super.receiveAccepted(from, message);
+    }
+  };
+}
+
 const SOUND_REST = {
   leases: false,
   servers: 3,
@@ -424,6 +444,15 @@ const LAYER_BREAKS: readonly Break[] = [
     breaks: 'a retransmission is rebuilt from what is current when its timer runs out',
     invariants: [1, 2, 4, 9],
     replicaClass: class BrokenReplica extends RebuiltRetransmission(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'repetition-is-news',
+    breaks: 'whoever says the same thing again and again is waited for, though nobody answers it',
+    invariants: [10],
+    servers: 5,
+    faults: ['bad minority'],
+    replicaClass: class BrokenReplica extends RepetitionIsNews(PlainReplica) {},
   },
   {
     ...SOUND_REST,
