@@ -199,7 +199,7 @@ suite('A session', () => {
     );
   });
 
-  test('five hundred commands are gone back over at once, and left in 50 ms where a machine is quick', () => {
+  test('five hundred commands are gone back over at once, and left in 50 ms', () => {
     const session = quietCluster();
     const random = new Random('long');
     while (session.script.length < 500) {

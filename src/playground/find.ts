@@ -57,7 +57,7 @@ interface Flying {
   readonly type: string;
 }
 
-/** Actions of a schedule that a story has words for; what the network does shows in what arrives. */
+/** Actions that a story has words for; what the network does shows in what arrives. */
 const ACTIONS: { readonly [Do in Action['do']]?: (action: Action & { do: Do }) => string } = {
   pause: ({ uid }) => `pause ${uid}`,
   sleep: ({ uid }) => `sleep ${uid}`,

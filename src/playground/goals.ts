@@ -61,10 +61,13 @@ export const GOALS: readonly Goal[] = [
     name: 'first-value',
     level: 1,
     title: 'One value, chosen',
-    task: 'Ask a server for a value, and bring messages along until all three servers know that it is chosen.',
+    task:
+      'Ask a server for a value, and bring messages along until all three servers know that ' +
+      'it is chosen.',
     hints: [
       'Ask A for a value, then deliver what is under way.',
-      'First the prepares, then the promises, then the accepts. What the acceptors say last goes to everybody.',
+      'First the prepares, then the promises, then the accepts. What the acceptors say last ' +
+        'goes to everybody.',
     ],
     lesson: 'Two phases: promises from a quorum, then acceptances from a quorum.',
     story: THREE,
@@ -123,10 +126,13 @@ export const GOALS: readonly Goal[] = [
     name: 'orphan',
     level: 2,
     title: 'An orphan is finished',
-    task: 'Let a server die after its value was accepted somewhere, and let another server get that very value chosen.',
+    task:
+      'Let a server die after its value was accepted somewhere, and let another server get ' +
+      'that very value chosen.',
     hints: [
       'One acceptance beside its own is not needed: one that survives is.',
-      'Deliver an accept to B, crash A, lose what is under way; then wait for the silence to be ended.',
+      'Deliver an accept to B, crash A, lose what is under way; then wait for the silence ' +
+        'to be ended.',
     ],
     lesson: 'Whoever leads must finish what its promises name: the highest accepted value wins.',
     story: THREE,
@@ -160,7 +166,9 @@ export const GOALS: readonly Goal[] = [
     name: 'two-values',
     level: 2,
     title: 'A quorum of one',
-    task: 'In this cluster one server alone takes itself for a quorum. Get two different values chosen.',
+    task:
+      'In this cluster one server alone takes itself for a quorum. Get two different values ' +
+      'chosen.',
     hints: [
       'Two groups that share nobody can decide differently.',
       'Ask A for one value and B for another.',
@@ -179,7 +187,8 @@ export const GOALS: readonly Goal[] = [
       'A nack ends a round, and a little later there is a next one: wait for it.',
     ],
     lesson:
-      'Paxos is always safe and need not end: that is why one backs off, and why there are masters.',
+      'Paxos is always safe and need not end: that is why one backs off, and why there are ' +
+      'masters.',
     story: THREE,
     isReached: (played) => {
       const refused = all(played, 'refused');
@@ -191,7 +200,9 @@ export const GOALS: readonly Goal[] = [
     name: 'silent-promise',
     level: 2,
     title: 'Saved, and not said',
-    task: 'Let a server promise, die before it can say so, and come back: its promise must still bind it.',
+    task:
+      'Let a server promise, die before it can say so, and come back: its promise must still ' +
+      'bind it.',
     hints: [
       'A crash can be had at many points, one of them between saving and sending.',
       'Arm it at B, deliver a prepare to B, and start B again.',
@@ -228,7 +239,9 @@ export const GOALS: readonly Goal[] = [
     name: 'asked-twice',
     level: 3,
     title: 'Asked twice, chosen once',
-    task: 'Get one and the same request of a client into the chain twice. It takes effect once, and says so.',
+    task:
+      'Get one and the same request of a client into the chain twice. It takes effect once, ' +
+      'and says so.',
     hints: [
       'The same client asks two servers for the same value.',
       'Both must have it in their queue before either knows that it is chosen.',
@@ -249,10 +262,13 @@ export const GOALS: readonly Goal[] = [
     name: 'new-master',
     level: 3,
     title: 'Another master',
-    task: 'Without stopping, crashing, pausing or cutting anybody off: get one server to be master, and then another one, with at most two dozen messages undelivered.',
+    task:
+      'Without stopping, crashing, pausing or cutting anybody off: get one server to be ' +
+      'master, and then another one, with at most two dozen messages undelivered.',
     hints: [
       'A lease ends when it is not renewed in time.',
-      'The master asks for its next lease after five seconds. Nobody hears of it if you deliver nothing.',
+      'The master asks for its next lease after five seconds. Nobody hears of it if you ' +
+        'deliver nothing.',
     ],
     lesson: 'A lease is a matter of time, and nobody has to say that it is over.',
     story: MASTERS,
@@ -274,7 +290,9 @@ export const GOALS: readonly Goal[] = [
     name: 'forgotten-promise',
     level: 3,
     title: 'A disk that lies',
-    task: 'Here nobody fsyncs the directory after the rename. Make a server break its word: it says something that a power cut would undo.',
+    task:
+      'Here nobody fsyncs the directory after the rename. Make a server break its word: it ' +
+      'says something that a power cut would undo.',
     hints: ['Any promise will do.', 'Ask A for a value: what A says is not on its disk for good.'],
     lesson: 'A rename is durable when the directory is: the last step of a save is a step.',
     story: `cluster A B C\n\nbreak no-directory-sync\n\nstart A B C\n\ndeliver all\n`,
@@ -284,10 +302,13 @@ export const GOALS: readonly Goal[] = [
     name: 'old-news',
     level: 3,
     title: 'The master that was',
-    task: 'Here a master believes in its lease until a timer tells it otherwise. Catch it reading an old value, or catch two masters at once.',
+    task:
+      'Here a master believes in its lease until a timer tells it otherwise. Catch it reading ' +
+      'an old value, or catch two masters at once.',
     hints: [
-      'A paused process hears no timer.',
-      'Pause the master for longer than its lease lasts; meanwhile the others elect another. Then wake it.',
+      'Whoever is paused hears no timer.',
+      'Pause the master for longer than its lease lasts; meanwhile the others elect ' +
+        'another. Then wake it.',
     ],
     lesson: '"Am I master?" is a question to the clock at the moment of asking.',
     story: `cluster A B C with leases\n\nbreak lease-by-timer\n\nstart A B C\n\ndeliver all\n`,

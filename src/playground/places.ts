@@ -1,6 +1,6 @@
 /**
  * Where things stand on the stage, in pixels: servers around an ellipse, and on every link a pile
- * of the messages that are under way there, pushed aside until none covers a server or another pile.
+ * of the messages that are under way there, pushed aside until none covers a server or another.
  */
 import type { Uid } from '../composable-paxos.ts';
 
@@ -18,7 +18,7 @@ export interface Size {
 }
 
 const MARGIN = 8;
-/** How far out of the straight line between two servers a pile begins: each direction on its side. */
+/** How far out of the straight line between two servers a pile begins, to the side. */
 const ASIDE = 14;
 /** In so many small steps piles make room for each other. */
 const STEPS = 120;

@@ -30,9 +30,9 @@ import { MasterReplica, PlainReplica } from './replicas.ts';
 import { World } from './world.ts';
 
 /**
- * How each command is written, and what it does: for people who ask for help. `A->BC accept` stands for all datagrams in
- * flight from A to B or C of that type; each part may be left out, `all` stands for everything,
- * and `A->B accept 2nd` is the second of those.
+ * How each command is written, and what it does: for people who ask for help. `A->BC accept`
+ * stands for all datagrams in flight from A to B or C of that type; each part may be left out,
+ * `all` stands for everything, and `A->B accept 2nd` is the second of those.
  */
 export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   [

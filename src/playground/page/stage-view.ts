@@ -86,6 +86,7 @@ function flightView(app: App, stage: Stage, flight: Flight): HTMLElement {
   const { type, id, carries } = labelOf(flight);
   const owner = 'proposalId' in flight.message ? flight.message.proposalId.uid : null;
   const key = `flight ${flight.name}`;
+  const words = wordsOn(flight).replace(/ → X$/, '');
   const menu = () => flightMenu(app, flight, key);
   return h(
     'button',
@@ -94,7 +95,7 @@ function flightView(app: App, stage: Stage, flight: Flight): HTMLElement {
       class: `chip ${flight.message.type}`,
       'data-key': key,
       'aria-haspopup': 'menu',
-      'aria-label': `${wordsOn(flight).replace(/ → X$/, '')} from ${flight.from ?? 'a client'} to ${flight.to}`,
+      'aria-label': `${words} from ${flight.from ?? 'a client'} to ${flight.to}`,
       style: owner === null ? '' : `border-color:${hueOf(stage, owner)}`,
       onclick: () => open(app, menu()),
       onkeydown: (event: KeyboardEvent) => byKey(event, menu().entries),
