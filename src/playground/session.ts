@@ -138,15 +138,21 @@ export class Session {
    */
   do(command: string): Step {
     const before = this.done;
-    const item: Item = { kind: 'command', text: command.trim() };
-    const isAtEnd = this.#item === this.known.length && this.#shown === null;
-    const run = isAtEnd ? this.#run : Run.of(before);
-    const step = this.#take(run, item);
-    const at = this.#shown === null ? this.#item : this.#item - 1;
-    this.#leave(at);
-    this.#script = [...before, item];
-    this.#run = run;
-    this.goTo({ item: this.#script.length, moment: END });
+    const run = this.#runFromHere();
+    const step = this.#take(run, { kind: 'command', text: command.trim() });
+    this.#follow(before, run, step);
+    return step;
+  }
+
+  /**
+   * Lets time go on until a timer has made something happen that a server tells of: a `wait` is
+   * the next item. Null, and nothing is changed, if no timer runs.
+   */
+  waitForTimer(): Step | null {
+    const before = this.done;
+    const run = this.#runFromHere();
+    const step = run.takeTimer();
+    if (step !== null) this.#follow(before, run, step);
     return step;
   }
 
@@ -200,6 +206,20 @@ export class Session {
     return moment < 0 ? null : { item, moment };
   }
 
+  /** A run that is where this session is, and can go on. */
+  #runFromHere(): Run {
+    const isAtEnd = this.#item === this.known.length && this.#shown === null;
+    return isAtEnd ? this.#run : Run.of(this.done);
+  }
+
+  /** Goes where a run has gone. */
+  #follow(before: readonly Item[], run: Run, step: Step): void {
+    this.#leave(this.#shown === null ? this.#item : this.#item - 1);
+    this.#script = [...before, step.item];
+    this.#run = run;
+    this.goTo({ item: this.#script.length, moment: END });
+  }
+
   get #step(): Step | undefined {
     return this.known[this.#item - 1];
   }
@@ -242,7 +262,9 @@ class Run {
   readonly steps: Step[] = [];
   readonly teller: StoryTeller;
   readonly #standings = new Map<Uid, Standing>();
+  /** So many events are in the standings, and so many in the steps. */
   #seen = 0;
+  #told = 0;
   #moments: Moment[] = [];
 
   constructor() {
@@ -257,12 +279,24 @@ class Run {
 
   take(item: Item): Step {
     this.#moments = [];
-    const firstEvent = this.#seen;
-    const isCommand = item.kind === 'command';
-    const lines = isCommand ? this.teller.obey(item.text) : [];
-    const parts = isCommand ? [...this.teller.parts] : [];
+    const lines = item.kind === 'command' ? this.teller.obey(item.text) : [];
+    return this.#stepOf(item, lines);
+  }
+
+  takeTimer(): Step | null {
+    this.#moments = [];
+    const waited = this.teller.waitForTimer();
+    if (waited === null) return null;
+    return this.#stepOf({ kind: 'command', text: waited.command }, waited.lines);
+  }
+
+  #stepOf(item: Item, lines: readonly Line[]): Step {
+    const parts = item.kind === 'command' ? [...this.teller.parts] : [];
     this.#moments.push(this.#moment());
-    const step = { item, lines, firstEvent, moments: distinct(this.#moments), parts };
+    const moments = distinct(this.#moments);
+    const firstEvent = this.#told;
+    this.#told = this.teller.events.length;
+    const step = { item, lines, firstEvent, moments, parts };
     this.steps.push(step);
     return step;
   }

@@ -15,18 +15,17 @@
  *
  * The commands are listed below, in `COMMANDS`.
  */
-import type { RequestId } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientMessage } from '../messages.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { Stamp, TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
 import { BREAKS } from './broken/layers.ts';
-import { sessionOf } from './clients.ts';
 import { SAVE_STEPS } from './disk.ts';
 import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
+import { StoryClients } from './story-clients.ts';
 import { World } from './world.ts';
 
 /**
@@ -64,7 +63,7 @@ export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   ['break quorum-of-one', 'servers that start from now on break this rule'],
   ['switch to leases / plain', 'servers that start from now on have, or do not have, leases'],
   ['stop A', 'a clean stop: queue and lease are brought in order first'],
-  ['pause A / resume A', 'the process stands still, as by Ctrl-Z'],
+  ['pause A / resume A', 'A stands still, as by Ctrl-Z'],
   ['sleep A / wake A', 'the whole machine stands still, its monotonic clock, too'],
   [
     'save takes 2000 at A',
@@ -117,12 +116,6 @@ function obeyAt(lineNumber: number, command: string, teller: StoryTeller): strin
   }
 }
 
-interface Asked {
-  readonly requestId: RequestId;
-  readonly number: number;
-  readonly value: string | null;
-}
-
 /** A line that a server printed in one of its turns; `stamp` null: it is about nobody's turn. */
 export interface Line {
   readonly text: string;
@@ -139,8 +132,7 @@ export class StoryTeller {
   #kept: Datagram[] = [];
   #cuts: [Uid, Uid][] = [];
   #said: Line[] = [];
-  /** What each client asked last; `value` null: it read. */
-  readonly #asked = new Map<string, Asked>();
+  readonly #clients: StoryClients;
   readonly #turnEnded: () => void;
   #endTurn = () => {};
 
@@ -151,6 +143,10 @@ export class StoryTeller {
   ) {
     this.#broken = broken;
     this.#turnEnded = turnEnded;
+    this.#clients = new StoryClients(
+      () => this.#the.nowMs,
+      (why) => this.#wrong(9, why),
+    );
   }
 
   /** The commands that the one carried out last consists of, one for each server or datagram. */
@@ -178,9 +174,35 @@ export class StoryTeller {
       if (match === null) continue;
       act(match[1] ?? '', match[2] ?? '', match[3] ?? '');
       this.#endTurn();
-      return this.#said.map(({ text, stamp }) => ({ text: text.trimEnd(), stamp }));
+      return this.#linesSaid();
     }
     throw new Error(`"${command}" is not a command of stories`);
+  }
+
+  /**
+   * Lets time go on until a timer has made something happen that a server tells of, and returns the
+   * command that does the same; null, and nothing has happened, if no timer runs. Most timers do
+   * nothing that anybody would see; after so many of them it gives up.
+   */
+  waitForTimer(
+    mostTimers = 200,
+  ): { readonly command: string; readonly lines: readonly Line[] } | null {
+    const world = this.#the;
+    if (!Number.isFinite(world.nextAtMs)) return null;
+    const startMs = world.nowMs;
+    const told = this.events.length;
+    this.#said = [];
+    this.parts.length = 0;
+    const isTold = () => this.events.slice(told).some(({ event }) => event !== 'save');
+    for (let timer = 0; timer < mostTimers && !isTold(); timer += 1) world.step(world.nextAtMs);
+    const waitedMs = Math.max(1, Math.ceil(world.nowMs - startMs));
+    world.runUntil(startMs + waitedMs);
+    this.#endTurn();
+    return { command: `wait ${waitedMs}`, lines: this.#linesSaid() };
+  }
+
+  #linesSaid(): readonly Line[] {
+    return this.#said.map(({ text, stamp }) => ({ text: text.trimEnd(), stamp }));
   }
 
   #note(text: string): void {
@@ -230,12 +252,6 @@ export class StoryTeller {
     const console = new ConsoleLines({ uids: cluster, verbose: false, paint: plainPaint, write });
     this.#endTurn = () => console.endTurn();
     const invariants = new Invariants(cluster);
-    const found = (violation: Violation) => {
-      const { invariant, why } = violation;
-      if (this.violations.some((known) => known.invariant === invariant)) return;
-      this.violations.push(violation);
-      this.#note(`✗ violates ${invariant}. ${nameOf(invariant)}: ${why}`);
-    };
     this.#hasLeases = leases !== '';
     this.#world = new World({
       uids: cluster,
@@ -246,14 +262,28 @@ export class StoryTeller {
         this.events.push(event);
         console.show(event);
         const violation = invariants.observe(event);
-        if (violation !== null) found(violation);
+        if (violation !== null) this.#found(violation);
       },
-      wrong: (invariant, why) => found({ invariant, sentence: why, event: null, why }),
+      wrong: (invariant, why) => this.#wrong(invariant, why),
       turnEnded: () => {
         this.#endTurn();
         this.#turnEnded();
       },
     });
+  }
+
+  /** Of each invariant the first violation is told. */
+  #found(violation: Violation): void {
+    const { invariant, why } = violation;
+    if (this.violations.some((known) => known.invariant === invariant)) return;
+    this.violations.push(violation);
+    this.#note(`✗ violates ${invariant}. ${nameOf(invariant)}: ${why}`);
+  }
+
+  /** What no trace can tell shows in what somebody does last. */
+  #wrong(invariant: number, why: string): void {
+    const sentence = INVARIANTS.find(({ number }) => number === invariant)?.sentence ?? why;
+    this.#found({ invariant, sentence, event: this.events.at(-1) ?? null, why });
   }
 
   #replicaClass(hasLeases: boolean): ReplicaClass {
@@ -304,32 +334,26 @@ export class StoryTeller {
   }
 
   #request(uid: Uid, client: string, value: string): void {
-    const again = this.#asked.get(client);
-    const isAgain = again?.value === value;
-    const requestId = isAgain ? again.requestId : this.#nextRequest(client, value);
+    const requestId = this.#clients.requestId(client, value);
     this.#fromClient(uid, { type: 'request', requestId, value }, client);
   }
 
   #read(uid: Uid, client: string, locally: string): void {
-    const requestId = this.#nextRequest(client, null);
+    const requestId = this.#clients.requestId(client, null);
     this.#fromClient(uid, { type: 'read', requestId, isLocal: locally !== '' }, client);
   }
 
   #transfer(uid: Uid, client: string, to: Uid): void {
-    const requestId = this.#nextRequest(client, null);
+    const requestId = this.#clients.requestId(client, null);
     this.#fromClient(uid, { type: 'transfer', requestId, to }, client);
-  }
-
-  /** Like a session, a client of a story counts what it asks. */
-  #nextRequest(client: string, value: string | null): RequestId {
-    const number = (this.#asked.get(client)?.number ?? 0) + 1;
-    const requestId = `${sessionOf(client)}-1-${number}`;
-    this.#asked.set(client, { requestId, number, value });
-    return requestId;
   }
 
   #fromClient(uid: Uid, message: ClientMessage, client?: string): void {
     if (this.#at(uid).replica === null) this.#note('(nobody listens)');
+    this.#clients.ask(client ?? null, message);
+    if (client !== undefined) {
+      this.#the.addClient(client, (_from, reply) => this.#clients.hear(reply));
+    }
     this.#the.deliver({ from: null, to: uid, seq: 0, message, client });
   }
 

@@ -4,7 +4,6 @@
 import { BREAKS, type Break } from '../../simulation/broken/layers.ts';
 import { Autopilot, type Stop, stopIn } from '../autopilot.ts';
 import { GOALS, type Goal } from '../goals.ts';
-import { waitForTimer } from '../next-timer.ts';
 import { type Item, readScript, writeScript } from '../script.ts';
 import { type Place, Session } from '../session.ts';
 import { fragmentOf, type Wanted, wantedIn } from '../share.ts';
@@ -320,9 +319,8 @@ export class App {
   }
 
   #waitForTimer(): void {
-    const wait = waitForTimer(this.session);
-    if (wait === null) throw new Error('nothing is under way, and no timer runs');
-    this.session.do(wait);
+    const step = this.stage === null ? null : this.session.waitForTimer();
+    if (step === null) throw new Error('nothing is under way, and no timer runs');
   }
 
   #playOn(): void {
