@@ -3,6 +3,7 @@ import type { Link } from '../chain.ts';
 import type { ProposalId } from '../composable-paxos.ts';
 import { textOf } from '../diagram/text.ts';
 import type { Message } from '../messages.ts';
+import type { TraceEvent } from '../trace/events.ts';
 import { formatId } from '../trace/words.ts';
 import type { Card, Flight } from './stage.ts';
 
@@ -66,4 +67,18 @@ export function beliefOf(card: Card, servers: number): string {
   }
   if (isMaster) return 'is master';
   return master === null ? 'idle' : `follows ${master}`;
+}
+
+/** `00:04.506`, and `1:00:04.506` beyond an hour. */
+export function clockOf(ms: number): string {
+  const seconds = Math.floor(ms / 1_000);
+  const two = (part: number) => String(part).padStart(2, '0');
+  const hours = seconds >= 3_600 ? `${Math.floor(seconds / 3_600)}:` : '';
+  const clock = `${hours}${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  return `${clock}.${String(Math.floor(ms % 1_000)).padStart(3, '0')}`;
+}
+
+/** The turn of an event, as elements name it. */
+export function turnOf({ server, turn }: Pick<TraceEvent, 'server' | 'turn'>): string {
+  return `${server} ${turn}`;
 }

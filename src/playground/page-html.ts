@@ -21,14 +21,7 @@ export function playgroundPage(
     `<style>${COLOURS}${STYLE}</style>`,
     '</head>',
     '<body>',
-    '<header id="top"></header>',
-    '<main>',
-    '<div id="side"></div>',
-    '<div id="middle"><div id="stage" role="group" aria-label="stage"></div>',
-    '<div id="ask"></div></div>',
-    '<div id="diagram" role="group" aria-label="space-time diagram" tabindex="0"></div>',
-    '</main>',
-    '<footer id="lines"></footer>',
+    ...PLACES,
     '<div id="dialogs"></div>',
     `<script type="application/json" id="stories">${inScript(JSON.stringify(stories))}</script>`,
     `<script id="program">${inScript(program)}</script>`,
@@ -36,6 +29,34 @@ export function playgroundPage(
     '</html>',
   ].join('\n')}\n`;
 }
+
+/** What stands where; all of it is filled in by the program. */
+const PLACES = [
+  '<header id="top">',
+  '<h1>Paxos playground</h1>',
+  '<div id="time" class="buttons" role="toolbar" aria-label="time"></div>',
+  '<div id="tape" class="tape"></div>',
+  '<div id="choices" class="buttons"></div>',
+  '<div id="stops" class="stops" role="group" aria-label="stop playing at"></div>',
+  '</header>',
+  '<main>',
+  '<div id="side"><div id="pick"></div><div id="told"></div></div>',
+  '<div id="middle">',
+  '<div id="stage" role="group" aria-label="stage" tabindex="-1"></div>',
+  '<div id="ask">',
+  '<input id="value" data-key="value" aria-label="value" maxlength="200" value="hello">',
+  '<span id="askers" class="buttons"></span>',
+  '<p id="notice" class="notice" role="status"></p>',
+  '</div></div>',
+  '<div id="run">',
+  '<div id="options" class="stops" role="group" aria-label="what the diagram shows"></div>',
+  '<div id="diagram" role="group" aria-label="space-time diagram" tabindex="0"></div>',
+  '</div>',
+  '</main>',
+  '<footer id="lines"><div id="tabs" class="buttons"></div>',
+  '<div id="log" class="lines" role="listbox" aria-label="terminal lines" tabindex="0"></div>',
+  '</footer>',
+];
 
 /** A text that can stand within a script element: neither ends it nor begins a comment there. */
 function inScript(text: string): string {
@@ -79,8 +100,8 @@ button.strong { background: var(--strong); color: var(--onStrong); border-color:
   border-bottom: 1px solid var(--guide); }
 .tape { flex: 1 1 240px; display: grid; grid-template-columns: minmax(120px, 1fr) auto;
   gap: 0 10px; align-items: center; }
-.tape svg { grid-area: 1 / 1; width: 100%; height: 26px; background: var(--panel);
-  border-radius: 3px; }
+.strips { grid-area: 1 / 1; height: 26px; background: var(--panel); border-radius: 3px; }
+.strips svg { display: block; width: 100%; height: 26px; }
 .tape input { grid-area: 1 / 1; width: 100%; margin: 0; padding: 0; border: 0; background: none;
   height: 26px;
   appearance: none; -webkit-appearance: none; cursor: pointer; }
@@ -155,7 +176,15 @@ main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(
 .chip.prepare, .chip.promise { border-style: dashed; }
 .chip.nack { border-style: dotted; }
 .chip .to { color: var(--quiet); }
-.more { font-size: 11px; color: var(--quiet); padding-left: 8px; height: 20px; }
+.more { font-size: 11px; color: var(--quiet); padding: 0 8px; height: 22px; border-style: dotted;
+  border-radius: 11px; align-self: flex-start; }
+.chip { touch-action: none; }
+.chip.lit { box-shadow: 0 0 0 3px var(--guide); }
+.chip.dragged { z-index: 6; cursor: grabbing; }
+.violation { border: 2px solid var(--trouble); border-radius: 6px; padding: 8px 10px;
+  margin: 0 0 10px; }
+.violation p:first-child { color: var(--trouble); }
+.violation .branch { white-space: normal; font-size: 12px; }
 .menu { position: absolute; z-index: 5; width: 246px; overflow: auto;
   background: var(--background); border: 1px solid var(--quiet);
   border-radius: 8px; box-shadow: 0 6px 20px #0004; padding: 4px; }
@@ -164,12 +193,17 @@ main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(
 .menu button span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .menu button:hover, .menu button:focus { background: var(--panel); }
 kbd { font: inherit; color: var(--quiet); }
-#diagram { overflow: auto; border-left: 1px solid var(--guide); position: relative; }
+#run { display: grid; grid-template-rows: auto minmax(0, 1fr); min-width: 0; min-height: 0;
+  border-left: 1px solid var(--guide); }
+#diagram { overflow: auto; position: relative; }
 #diagram svg { display: block; }
 #heads { position: sticky; top: 0; z-index: 1; background: var(--background); }
 #rows .row { fill: transparent; cursor: pointer; }
 #rows .row.now { fill: var(--hue0); opacity: 0.1; }
 #rows .row.lit { fill: var(--ink); opacity: 0.1; }
+#rows .row.violated { stroke: var(--trouble); stroke-width: 2px; }
+.line.violated { box-shadow: inset 3px 0 var(--trouble); }
+#options { padding: 5px 10px; border-bottom: 1px solid var(--guide); }
 #lines { border-top: 1px solid var(--guide); display: grid;
   grid-template-rows: auto minmax(0, 1fr); padding: 6px 12px; min-width: 0; }
 #lines [aria-pressed=true] { background: var(--strong); color: var(--onStrong); }
@@ -189,8 +223,8 @@ dialog button { margin: 6px 6px 0 0; }
 th { text-align: left; padding-right: 16px; white-space: nowrap; vertical-align: top; }
 @media (max-width: 1100px) {
   main { grid-template-columns: 240px minmax(0, 1fr); }
-  #diagram { grid-column: 1 / -1; border-left: 0; border-top: 1px solid var(--guide);
-  max-height: 60vh; }
+  #run { grid-column: 1 / -1; border-left: 0; border-top: 1px solid var(--guide); }
+  #diagram { max-height: 60vh; }
   body { height: auto; grid-template-rows: auto auto 220px; }
   #stage { height: 560px; }
 }
@@ -199,7 +233,6 @@ th { text-align: left; padding-right: 16px; white-space: nowrap; vertical-align:
   #middle { order: -1; }
   #side { border-right: 0; border-top: 1px solid var(--guide); }
   #stage { height: 520px; }
-  #diagram { max-height: none; }
   button, select { min-height: 34px; }
   .chip { height: 26px; min-height: 26px; line-height: 20px; }
 }

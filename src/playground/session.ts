@@ -127,6 +127,15 @@ export class Session {
     return this.#run.teller.violations.slice(0, this.moment.violations);
   }
 
+  /** Those, and what happened later, before somebody went back. */
+  get allEvents(): readonly TraceEvent[] {
+    return this.#run.teller.events;
+  }
+
+  get allViolations(): readonly Violation[] {
+    return this.#run.teller.violations;
+  }
+
   /** True: what comes next was done before, or stands in the story. */
   get hasNext(): boolean {
     return this.#item < this.#script.length;

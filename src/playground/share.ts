@@ -1,14 +1,16 @@
 /**
  * A story in an address: `#story=…`, compressed, so that two hundred commands fit into what every
  * browser, and every program that passes addresses on, takes without a word. `#break=…` and
- * `#goal=…` begin an exercise, `#at=…` a story of the project.
+ * `#goal=…` begin an exercise, `#at=…` a story of the project: `#at=02-duel:12` after 12 of its items.
  */
 import { MOST_COMMANDS } from './script.ts';
 
 /** What an address asks for. */
 export type Wanted =
   | { readonly kind: 'story'; readonly text: string }
-  | { readonly kind: 'break' | 'goal' | 'at'; readonly name: string };
+  | { readonly kind: 'break' | 'goal'; readonly name: string }
+  /** `item`: so many paragraphs and commands are done; null: it begins. */
+  | { readonly kind: 'at'; readonly name: string; readonly item: number | null };
 
 /** What a story may have at most, in characters; no address blows up to more than that. */
 const MOST_CHARACTERS = 100 * MOST_COMMANDS;
@@ -30,8 +32,11 @@ export async function wantedIn(fragment: string): Promise<Wanted | null> {
   if (fragment === '') return null;
   const [, kind, value = ''] = /^(story|break|goal|at)=(.*)$/s.exec(fragment) ?? [];
   if (kind === 'story') return { kind, text: await inflate(value) };
-  if (kind !== undefined && /^[\w-]{1,80}$/.test(value)) {
-    return { kind: kind as 'break' | 'goal' | 'at', name: value };
+  if (kind === 'at') {
+    const [, name, item] = /^([\w-]{1,80})(?::([0-9]{1,5}))?$/.exec(value) ?? [];
+    if (name !== undefined) return { kind, name, item: item === undefined ? null : Number(item) };
+  } else if (kind !== undefined && /^[\w-]{1,80}$/.test(value)) {
+    return { kind: kind as 'break' | 'goal', name: value };
   }
   throw new Error('this address does not say what to play');
 }

@@ -1,13 +1,20 @@
 /// <reference lib="dom" />
 /** What the page knows beside its session, and everything that can be done with it. */
 
-import { BREAKS, type Break } from '../../simulation/broken/layers.ts';
+import type { Hidden } from '../../diagram/hiding.ts';
+import { BREAKS } from '../../simulation/broken/layers.ts';
+import type { TraceEvent } from '../../trace/events.ts';
 import { Autopilot, type Stop, stopIn } from '../autopilot.ts';
+import { type Choice, choiceIn } from '../choice.ts';
+import { contradictedEvents } from '../contradiction.ts';
 import { GOALS, type Goal } from '../goals.ts';
+import { turnOf } from '../labels.ts';
+import { type Landmark, landmarkAfter } from '../landmarks.ts';
 import { type Item, readScript, writeScript } from '../script.ts';
 import { type Place, Session } from '../session.ts';
 import { fragmentOf, type Wanted, wantedIn } from '../share.ts';
 import type { Stage } from '../stage.ts';
+import { lookFor, type News } from './finder.ts';
 
 /** A story of the project. */
 export interface Told {
@@ -31,11 +38,11 @@ export interface Menu {
   readonly entries: readonly Entry[];
 }
 
-/** The cluster that is chosen above the stage. */
-export interface Choice {
-  readonly servers: number;
-  readonly leases: boolean;
-  readonly broken: Break | null;
+/** How far a search for a violation is. */
+export interface Search {
+  readonly seed: number;
+  /** It has found one, and cuts its schedule down. */
+  readonly hasFallen: boolean;
 }
 
 export const SPEEDS = [0.5, 1, 2, 5] as const;
@@ -43,6 +50,8 @@ export const SPEEDS = [0.5, 1, 2, 5] as const;
 const REAL_PER_VIRTUAL = 8;
 const LONGEST_WAIT_MS = 900;
 const END = Number.POSITIVE_INFINITY;
+/** A long story is played in slices, so that the page can be used, and left, meanwhile. */
+const SLICE_MS = 40;
 
 export class App {
   readonly stories: readonly Told[];
@@ -63,6 +72,11 @@ export class App {
   linesOf: string | null = null;
   value = 'hello';
   #autopilot = new Autopilot('play');
+  /** What the diagram does not show. */
+  hidden: Hidden = { kinds: new Set(), servers: new Set() };
+  search: Search | null = null;
+  #endSearch = () => {};
+  #loads = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #changed: () => void;
 
@@ -74,6 +88,12 @@ export class App {
 
   get stage(): Stage | null {
     return this.session.stage;
+  }
+
+  /** The events that contradict each other in the latest violation; none: all is well. */
+  get violated(): readonly TraceEvent[] {
+    const violation = this.session.violations.at(-1);
+    return violation === undefined ? [] : contradictedEvents(violation, this.session.events);
   }
 
   get isAtGoal(): boolean {
@@ -96,47 +116,77 @@ export class App {
       commands.map((text): Item => ({ kind: 'command', text })),
       true,
     );
-    this.choice = { servers, leases, broken };
-    this.story = null;
-    this.goal = null;
     this.changed();
   }
 
-  tell(story: Told): void {
+  /** Tells a story from its first paragraph, or from where so many of its items are done. */
+  tell(story: Told, item: number | null = null): void {
     this.#attempt(() => {
       this.#load(readScript(story.text), false);
       this.story = story;
-      this.goal = null;
-      this.nextParagraph();
+      if (item === null) this.nextParagraph();
+      else this.session.goTo({ item, moment: END });
     });
   }
 
-  paste(text: string): boolean {
-    return this.#attempt(() => {
+  /** Plays a text to its end, if all of it can be understood; true: it is. */
+  async paste(text: string): Promise<boolean> {
+    const load = ++this.#loads;
+    const isCurrent = () => this.#loads === load;
+    try {
       const items = readScript(text);
       const session = new Session(items);
-      session.goTo({ item: items.length, moment: END }); // all of it must be understood
-      this.#load(items, true);
-      this.story = null;
-      this.goal = null;
+      await this.#playSlowly(session, isCurrent);
+      if (!isCurrent()) return false;
+      this.#show(session);
       this.dialog = null;
-    });
+      this.changed();
+      return true;
+    } catch (error) {
+      if (isCurrent()) this.say(error);
+      return false;
+    }
+  }
+
+  /** Looks for a run in which the broken rule shows, and plays it. */
+  lookForViolation(): void {
+    const { broken } = this.choice;
+    if (broken === null) return;
+    this.stopLooking();
+    try {
+      this.#endSearch = lookFor(broken.name, (news) => this.#hearOf(news));
+      this.search = { seed: 1, hasFallen: false };
+    } catch (error) {
+      this.say(error);
+    }
+    this.changed();
+  }
+
+  stopLooking(): void {
+    this.#endSearch();
+    this.#endSearch = () => {};
+    this.search = null;
+    this.changed();
   }
 
   aimAt(goal: Goal): void {
     this.#load(readScript(goal.story), true);
     this.goal = goal;
-    this.story = null;
     this.hintsShown = 0;
     this.changed();
   }
 
+  /** The value to ask for: what is typed, or if that is nothing, something. */
+  get wanted(): string {
+    return this.value.trim() === '' ? 'hello' : this.value.trim();
+  }
+
   /** Does a command; what cannot be done is said, and changes nothing. */
-  act(command: string): void {
+  act(...commands: readonly string[]): void {
     this.menu = null;
     this.#attempt(() => {
       const before = this.session.moment.events;
-      this.session.do(command);
+      for (const command of commands) this.session.do(command);
       this.#lookAt(before);
     });
   }
@@ -229,6 +279,35 @@ export class App {
     this.#attempt(() => this.session.goTo(place));
   }
 
+  /** Goes to the next one of these from here; behind the last one comes the first. */
+  jump(landmark: Landmark): void {
+    const place = landmarkAfter(this.session, landmark);
+    if (place !== null) return this.goTo(place);
+    this.say(`no ${landmark === 'chosen' ? 'chosen value' : landmark} to go to`);
+  }
+
+  /** Goes to the end of the turn in which an event happened. */
+  goToEvent(event: TraceEvent): void {
+    this.goToTurn(turnOf(event));
+  }
+
+  /** Goes to the end of a turn, as elements name it. */
+  goToTurn(turn: string): void {
+    const last = this.session.allEvents.findLastIndex((event) => turnOf(event) === turn);
+    const place = last < 0 ? null : this.session.placeOf(last);
+    if (place !== null) this.goTo(place);
+  }
+
+  showLinesOf(uid: string | null): void {
+    this.linesOf = uid;
+    this.changed();
+  }
+
+  hide(hidden: Hidden): void {
+    this.hidden = hidden;
+    this.changed();
+  }
+
   togglePlay(): void {
     if (this.isPlaying) this.pause();
     else {
@@ -277,7 +356,7 @@ export class App {
 
   #open(wanted: Wanted): void {
     if (wanted.kind === 'story') {
-      this.paste(wanted.text);
+      void this.paste(wanted.text);
       return;
     }
     const { kind, name } = wanted;
@@ -286,7 +365,7 @@ export class App {
     const story = this.stories.find((known) => known.name === name);
     if (kind === 'goal' && goal !== undefined) this.aimAt(goal);
     else if (kind === 'break' && broken !== undefined) this.begin({ ...this.choice, broken });
-    else if (kind === 'at' && story !== undefined) this.tell(story);
+    else if (kind === 'at' && story !== undefined) this.tell(story, wanted.item);
     else throw new Error(`there is no ${kind === 'at' ? 'story' : kind} by the name of "${name}"`);
   }
 
@@ -295,13 +374,58 @@ export class App {
   }
 
   #load(items: readonly Item[], isPlayed: boolean): void {
-    this.pause();
+    this.#loads += 1;
     const session = new Session(items);
     if (isPlayed) session.goTo({ item: items.length, moment: END });
+    this.#show(session);
+  }
+
+  /** Another session than before: what belonged to that is gone. */
+  #show(session: Session): void {
+    this.pause();
     this.session = session;
+    this.choice = choiceIn(session.script) ?? this.choice;
+    this.story = null;
+    this.goal = null;
     this.menu = null;
     this.notice = '';
+    this.hidden = { ...this.hidden, servers: new Set() };
+    this.linesOf = null;
     this.#autopilot = new Autopilot('play');
+  }
+
+  /** Plays all of it, and says how far it is; it stops where something else is loaded meanwhile. */
+  async #playSlowly(session: Session, isCurrent: () => boolean): Promise<void> {
+    while (session.hasNext && isCurrent()) {
+      const untilMs = performance.now() + SLICE_MS;
+      while (session.hasNext && performance.now() < untilMs) session.next();
+      if (!session.hasNext) return;
+      this.notice = `playing: ${session.place.item} of ${session.script.length}`;
+      this.changed();
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+  }
+
+  #hearOf(news: News): void {
+    if ('seed' in news) {
+      this.search = { seed: news.seed, hasFallen: news.kind === 'fell' };
+      return this.changed();
+    }
+    this.stopLooking();
+    if (news.kind === 'failed') return this.say(`the search has failed: ${news.why}`);
+    void this.#playFound(news);
+  }
+
+  async #playFound({ found, seeds }: Extract<News, { kind: 'found' }>): Promise<void> {
+    if (found === null) return this.say(`none of ${seeds} seeds violates anything`);
+    const { seed, invariant, why, story } = found;
+    const words = `seed ${seed} violates ${invariant}: ${why}`;
+    if (story === null) return this.say(`${words}; but no story can tell how`);
+    if (!(await this.paste(story))) return;
+    const wrong = firstViolation(this.session, 0);
+    if (wrong !== null) this.session.goTo(wrong);
+    const { length } = this.session.script;
+    this.say(`${words}. Cut down, it is a story of ${length} commands`);
   }
 
   /** The first moment of the next item; a paragraph has but one. */

@@ -16,9 +16,16 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ['n', 'the next paragraph of the story'],
   ['Tab', 'the next server, link or message; Enter opens its menu'],
   ['d x 2 h', 'on a message: deliver, lose, send twice, keep back'],
+  ['c i v', 'to the next chosen value, the next instance, the next violation'],
+  ['↑ ↓ Enter', 'in the terminal lines: another line; Enter goes there'],
   ['Esc', 'closes a menu'],
   ['?', 'these keys'],
 ];
+
+export function openKeys(app: App): void {
+  app.dialog = 'keys';
+  app.changed();
+}
 
 /** The open menu, beside the element that it belongs to. */
 export function menuView(app: App, menu: Menu, stage: HTMLElement): HTMLElement {
@@ -93,10 +100,11 @@ export function dialogView(app: App): HTMLElement | null {
     app.dialogText = (text as HTMLTextAreaElement).value;
   });
   if (dialog === 'paste') {
+    const notice = h('p', { class: 'notice', role: 'status' }, app.notice);
     const play = button('Play it', 'play-it', () => void app.paste(app.dialogText), {
       class: 'strong',
     });
-    return frame('Paste a story', text, noticeView(app), play, close);
+    return frame('Paste a story', text, notice, play, close);
   }
   const copy = button('Copy', 'copy-it', () => {
     const copied = navigator.clipboard?.writeText(app.dialogText);
@@ -106,10 +114,6 @@ export function dialogView(app: App): HTMLElement | null {
   text.setAttribute('readonly', '');
   const title = dialog === 'share' ? 'An address that plays this' : 'This run as a story';
   return frame(title, text, copy, close);
-}
-
-export function noticeView(app: App): HTMLElement {
-  return h('p', { class: 'notice', role: 'status' }, app.notice);
 }
 
 export function closeDialog(app: App): void {

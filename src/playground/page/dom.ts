@@ -56,3 +56,21 @@ export function replace(parent: Element, ...children: readonly Child[]): void {
   const again = parent.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`);
   again?.focus({ preventScroll: true });
 }
+
+const shownIn = new WeakMap<Element, readonly unknown[]>();
+
+/** Puts new content in if it would differ, which these values tell; `then` follows only then. */
+export function replaceIfNew(
+  parent: Element,
+  values: readonly unknown[],
+  make: () => readonly Child[],
+  then: () => void = () => {},
+): void {
+  const now = values.flat();
+  const before = shownIn.get(parent);
+  const isSame = (value: unknown, index: number) => Object.is(value, before?.[index]);
+  if (before?.length === now.length && now.every(isSame)) return;
+  shownIn.set(parent, now);
+  replace(parent, ...make());
+  then();
+}

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** The left side: the story and its paragraphs, goals, invariants, and what was left behind. */
+import type { TraceEvent } from '../../trace/events.ts';
 import { INVARIANTS } from '../../trace/invariants.ts';
 import { GOALS, type Goal } from '../goals.ts';
 import type { App } from './app.ts';
@@ -17,7 +18,8 @@ export function button(
 
 export function sideView(app: App): (Node | null)[] {
   return [
-    storyView(app),
+    violationView(app),
+    app.story === null ? null : narrationView(app),
     ...(app.goal === null ? [] : [goalView(app, app.goal)]),
     ...(app.goal === null && app.story === null ? [ownView()] : []),
     h(
@@ -30,6 +32,7 @@ export function sideView(app: App): (Node | null)[] {
         app.changed();
       }),
     ),
+    findView(app),
     branchesView(app),
     invariantsView(app),
   ];
@@ -57,24 +60,78 @@ function pick(
   );
 }
 
-function storyView(app: App): HTMLElement {
+/** The menus of stories and goals. */
+export function pickView(app: App): Node[] {
   const stories = app.stories.map(({ name }) => [name, titleOf(name)] as const);
   const goals = GOALS.map(
     ({ name, title, level }) => [name, `${'•'.repeat(level)} ${title}`] as const,
   );
-  return h(
-    'section',
-    { 'aria-label': 'stories and goals' },
+  return [
     pick('Story', 'stories', [['', 'none'], ...stories], app.story?.name ?? '', (name) => {
       const story = app.stories.find((known) => known.name === name);
-      if (story !== undefined) app.tell(story);
+      if (story === undefined) app.begin(app.choice);
+      else app.tell(story);
     }),
     pick('Goal', 'goals', [['', 'none'], ...goals], app.goal?.name ?? '', (name) => {
       const goal = GOALS.find((known) => known.name === name);
-      if (goal !== undefined) app.aimAt(goal);
+      if (goal === undefined) app.begin(app.choice);
+      else app.aimAt(goal);
     }),
-    app.story === null ? null : narrationView(app),
+  ];
+}
+
+/** Where a rule is broken: looks for a run in which that shows. */
+function findView(app: App): HTMLElement | null {
+  const { broken } = app.choice;
+  const { search } = app;
+  if (search !== null) {
+    const doing = search.hasFallen
+      ? `seed ${search.seed} violates it; cutting it down …`
+      : `seed ${search.seed} …`;
+    return h(
+      'section',
+      { class: 'goal', 'aria-label': 'search' },
+      h('p', { role: 'status' }, `Looking for a violation: ${doing}`),
+      button('Stop looking', 'stop-finding', () => app.stopLooking()),
+    );
+  }
+  if (broken === null) return null;
+  return h(
+    'section',
+    { class: 'goal', 'aria-label': 'broken rule' },
+    h('p', {}, h('b', {}, broken.name), `: ${broken.breaks}.`),
+    button('Find a violation for me', 'find', () => app.lookForViolation()),
   );
+}
+
+/** What is wrong, in words, and which events contradict each other. */
+function violationView(app: App): HTMLElement | null {
+  const violation = app.session.violations.at(-1);
+  if (violation === undefined) return null;
+  const { invariant, sentence, why } = violation;
+  const name = INVARIANTS.find(({ number }) => number === invariant)?.name ?? 'fail-stop';
+  const events = app.violated.map((event, index) => {
+    const words = lineOf(app, event) ?? event.event;
+    const which = app.violated.length === 1 ? 'here' : index === 0 ? 'first' : 'and then';
+    return button(`${which}: ${words}`, `violated ${index}`, () => app.goToEvent(event), {
+      class: 'branch',
+      title: words,
+    });
+  });
+  return h(
+    'section',
+    { class: 'violation', 'aria-label': 'violation' },
+    h('p', { role: 'alert' }, h('b', {}, `✗ ${invariant}. ${name}`)),
+    h('p', {}, `It must hold: ${sentence}. Here ${why}.`),
+    ...events,
+  );
+}
+
+/** The terminal line in which a server told of an event, or of something else in its turn. */
+function lineOf(app: App, { server, turn }: TraceEvent): string | null {
+  const lines = app.session.steps.flatMap((step) => step.lines);
+  const line = lines.find(({ stamp }) => stamp?.server === server && stamp.turn === turn);
+  return line?.text.replace(/ +/g, ' ') ?? null;
 }
 
 /** `02-duel` is told as "2. duel". */
@@ -171,9 +228,7 @@ function branchesView(app: App): HTMLElement | null {
 }
 
 function invariantsView(app: App): HTMLElement {
-  const wrong = new Map(
-    app.session.violations.map((violation) => [violation.invariant, violation]),
-  );
+  const wrong = new Set(app.session.violations.map(({ invariant }) => invariant));
   return h(
     'section',
     { 'aria-label': 'invariants' },
@@ -182,14 +237,12 @@ function invariantsView(app: App): HTMLElement {
       'ol',
       { class: 'invariants' },
       ...INVARIANTS.map(({ number, name, sentence }) => {
-        const violation = wrong.get(number);
-        const isWrong = violation !== undefined;
+        const isWrong = wrong.has(number);
         return h(
           'li',
           { class: isWrong ? 'wrong' : 'good', title: sentence },
           h('span', { 'aria-hidden': 'true' }, isWrong ? '✗ ' : '✓ '),
-          `${name}`,
-          isWrong ? h('p', { role: 'alert' }, `${sentence}. Here ${violation.why}.`) : null,
+          `${number}. ${name}${isWrong ? ': violated' : ''}`,
         );
       }),
     ),

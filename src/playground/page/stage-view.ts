@@ -3,7 +3,7 @@
 import { SAVE_STEPS } from '../../simulation/disk.ts';
 import { CRASH_POINTS } from '../../simulation/machine.ts';
 import { formatId } from '../../trace/words.ts';
-import { beliefOf, idOrNothing, labelOf, shortValue } from '../labels.ts';
+import { beliefOf, idOrNothing, labelOf, shortValue, turnOf } from '../labels.ts';
 import { cardSize, type Pile, placeCards, placePiles, type Size } from '../places.ts';
 import type { Card, Flight, Stage } from '../stage.ts';
 import type { App, Entry, Menu } from './app.ts';
@@ -78,7 +78,31 @@ function pileView(
     'div',
     { class: 'pile', style: `left:${x - width / 2}px;top:${y - height / 2}px;width:${width}px` },
     ...flights.slice(0, MOST_SHOWN).map((flight) => flightView(app, stage, flight)),
-    more > 0 ? h('span', { class: 'more' }, `and ${more} more`) : null,
+    more > 0 ? moreView(app, flights) : null,
+  );
+}
+
+/** What there is no room for has a menu, each entry of which opens that of its message. */
+function moreView(app: App, flights: readonly Flight[]): HTMLElement {
+  const hidden = flights.slice(MOST_SHOWN);
+  const [first] = hidden;
+  const owner = `more ${first?.from ?? ''}${first?.to ?? ''}`;
+  const entries = hidden.map((flight) => ({
+    label: wordsOn(flight).replace(/ → X$/, ''),
+    act: () => open(app, flightMenu(app, flight, owner)),
+  }));
+  const title = `${hidden.length} more from ${first?.from ?? ''} to ${first?.to ?? ''}`;
+  return h(
+    'button',
+    {
+      type: 'button',
+      class: 'more',
+      'data-key': owner,
+      'aria-haspopup': 'menu',
+      'aria-label': title,
+      onclick: () => open(app, { title, owner, entries }),
+    },
+    `and ${hidden.length} more`,
   );
 }
 
@@ -94,6 +118,9 @@ function flightView(app: App, stage: Stage, flight: Flight): HTMLElement {
       type: 'button',
       class: `chip ${flight.message.type}`,
       'data-key': key,
+      'data-flight': flight.name,
+      'data-to': flight.to,
+      'data-turn': turnOfSending(app, flight),
       'aria-haspopup': 'menu',
       'aria-label': `${words} from ${flight.from ?? 'a client'} to ${flight.to}`,
       style: owner === null ? '' : `border-color:${hueOf(stage, owner)}`,
@@ -105,6 +132,14 @@ function flightView(app: App, stage: Stage, flight: Flight): HTMLElement {
     carries === '' ? null : `${carries} `,
     h('span', { class: 'to' }, `→ ${flight.to}`),
   );
+}
+
+/** The turn in which a message was sent; empty: nobody knows. */
+function turnOfSending(app: App, { from, seq }: Flight): string {
+  const sent = app.session.events.findLast(
+    (event) => event.event === 'send' && event.server === from && event.seq === seq,
+  );
+  return sent === undefined ? '' : turnOf(sent);
 }
 
 function flightMenu(app: App, { name }: Flight, owner: string): Menu {
@@ -122,7 +157,8 @@ function flightMenu(app: App, { name }: Flight, owner: string): Menu {
 
 /** Opens a menu, or closes it if it is open already. */
 export function open(app: App, menu: Menu): void {
-  app.menu = app.menu?.owner === menu.owner ? null : menu;
+  const isOpen = app.menu?.owner === menu.owner && app.menu.title === menu.title;
+  app.menu = isOpen ? null : menu;
   app.changed();
 }
 
@@ -190,9 +226,7 @@ function linkMenu(app: App, a: string, b: string, state: string, owner: string):
   const entry = (label: string, key: string, ...commands: readonly string[]): Entry => ({
     label,
     key,
-    act: () => {
-      for (const command of commands) app.act(command);
-    },
+    act: () => app.act(...commands),
   });
   return {
     title: `link ${a}–${b}`,
@@ -216,7 +250,7 @@ function cardView(
   const key = `server ${uid}`;
   const isActive = condition === 'running';
   const role = card.isMaster ? 'master' : card.round !== null ? 'candidate' : 'calm';
-  const menu = () => serverMenu(app, card, key);
+  const menu = () => serverMenu(app, card, stage.uids, key);
   return h(
     'button',
     {
@@ -224,6 +258,7 @@ function cardView(
       class: `server ${condition} ${role}`,
       'data-key': key,
       'data-server': uid,
+      'data-turn': latestTurnOf(app, uid),
       'aria-haspopup': 'menu',
       'aria-label': `server ${uid}, ${beliefOf(card, stage.uids.length)}`,
       style:
@@ -246,6 +281,12 @@ function cardView(
     ...(isActive ? rowsOf(card, stage.uids.length < SMALL_FROM) : []),
     diskRow(card),
   );
+}
+
+/** What it has done last; empty: nothing. */
+function latestTurnOf(app: App, uid: string): string {
+  const latest = app.session.events.findLast(({ server }) => server === uid);
+  return latest === undefined ? '' : turnOf(latest);
 }
 
 function leaseRing({ leaseLeft }: Card): SVGElement {
@@ -310,7 +351,8 @@ function diskRow({ condition, disk, isDurable }: Card): HTMLElement {
 }
 
 /** What can be done to a server. */
-function serverMenu(app: App, { uid, condition }: Card, owner: string): Menu {
+function serverMenu(app: App, card: Card, uids: readonly string[], owner: string): Menu {
+  const { uid, condition, isMaster } = card;
   const entry = (label: string, command: string, key?: string): Entry => ({
     label,
     ...(key === undefined ? {} : { key }),
@@ -337,8 +379,8 @@ function serverMenu(app: App, { uid, condition }: Card, owner: string): Menu {
       ...clock,
     ],
     running: [
-      entry(`Ask for ${JSON.stringify(app.value)}`, `submit ${uid} ${app.value}`, 'a'),
-      entry(`Ask for it, and wait (client c1)`, `request ${uid} c1 ${app.value}`, 'w'),
+      entry(`Ask for ${JSON.stringify(app.wanted)}`, `submit ${uid} ${app.wanted}`, 'a'),
+      entry(`Ask for it, and wait (client c1)`, `request ${uid} c1 ${app.wanted}`, 'w'),
       entry('Read (client c2)', `read ${uid} c2`, 'r'),
       entry('Read what it has in memory', `read ${uid} c2 locally`),
       entry('Crash now', `crash ${uid}`, 'x'),
@@ -353,6 +395,9 @@ function serverMenu(app: App, { uid, condition }: Card, owner: string): Menu {
       entry('Pause', `pause ${uid}`, 'z'),
       entry('Put its machine to sleep', `sleep ${uid}`),
       entry('Stop in order', `stop ${uid}`, 't'),
+      ...(isMaster ? uids.filter((other) => other !== uid) : []).map((other) =>
+        entry(`Hand its lease to ${other}`, `transfer ${uid} c3 to ${other}`),
+      ),
       entry('Cut it off', `cut ${uid}`, 'c'),
       ...clock,
     ],
