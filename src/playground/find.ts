@@ -12,8 +12,9 @@ import type { Break } from '../simulation/broken/layers.ts';
 import { minimise } from '../simulation/minimise.ts';
 import { run, type Variant } from '../simulation/run.ts';
 import { type Action, drawSchedule, type Schedule } from '../simulation/schedule.ts';
-import { tellStory } from '../simulation/story.ts';
+import { StoryTeller } from '../simulation/story.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { readScript, writeScript } from './script.ts';
 import { ordinal } from './stage.ts';
 
 const SECONDS = 60;
@@ -38,11 +39,22 @@ export function trySeed(broken: Break, seed: number, fell = () => {}): Found | n
   if (violation === null || !invariants.includes(violation.invariant)) return null;
   fell();
   const least = minimise(schedule, variant, violation.invariant);
-  const story = storyOf(least, variant, broken.name);
-  const { violations } = tellStory(story);
-  const isSame = violations.some(({ invariant }) => invariants.includes(invariant));
+  const story = upToViolation(storyOf(least, variant, broken.name), invariants);
   const { invariant, why } = violation;
-  return { seed, invariant, why, story: isSame ? story : null };
+  return { seed, invariant, why, story };
+}
+
+/** As much of a story as it takes to violate one of these; null: it does not. */
+function upToViolation(story: string, invariants: readonly number[]): string | null {
+  const teller = new StoryTeller();
+  const items = readScript(story);
+  for (const [index, { text }] of items.entries()) {
+    teller.obey(text);
+    if (teller.violations.some(({ invariant }) => invariants.includes(invariant))) {
+      return writeScript(items.slice(0, index + 1));
+    }
+  }
+  return null;
 }
 
 /** The schedule without what no story can say: clocks of their own rates, other layers, slow disks. */

@@ -198,6 +198,7 @@ kbd { font: inherit; color: var(--quiet); }
 #diagram { overflow: auto; position: relative; }
 #diagram svg { display: block; }
 #heads { position: sticky; top: 0; z-index: 1; background: var(--background); }
+#legend { position: sticky; bottom: 0; background: var(--background); }
 #rows .row { fill: transparent; cursor: pointer; }
 #rows .row.now { fill: var(--hue0); opacity: 0.1; }
 #rows .row.lit { fill: var(--ink); opacity: 0.1; }

@@ -425,7 +425,7 @@ export class App {
     const wrong = firstViolation(this.session, 0);
     if (wrong !== null) this.session.goTo(wrong);
     const { length } = this.session.script;
-    this.say(`${words}. Cut down, it is a story of ${length} commands`);
+    this.say(`seed ${seed} violates it: here as a story of ${length} commands`);
   }
 
   /** The first moment of the next item; a paragraph has but one. */

@@ -19,14 +19,26 @@ function part(id: string): HTMLElement {
 export function showPage(): void {
   const stories = JSON.parse(part('stories').textContent ?? '[]') as readonly Told[];
   let isDue = false;
+  let isPressed = false;
+  const render = () => {
+    // What somebody presses must still be there when it is let go: only then it is clicked.
+    if (!isDue || isPressed) return;
+    isDue = false;
+    page.render();
+  };
   const app: App = new App(stories, () => {
-    if (isDue) return;
     isDue = true;
-    queueMicrotask(() => {
-      isDue = false;
-      page.render();
-    });
+    queueMicrotask(render);
   });
+  document.addEventListener('pointerdown', () => {
+    isPressed = true;
+  });
+  for (const type of ['pointerup', 'pointercancel'] as const) {
+    addEventListener(type, () => {
+      isPressed = false;
+      setTimeout(render); // behind the click
+    });
+  }
   const page = new Page(app);
   page.render();
   page.listen();
@@ -58,8 +70,8 @@ class Page {
     replaceIfNew(part('pick'), [story?.name, goal?.name], () => pickView(app));
     this.#tape.render();
     replace(part('told'), ...sideView(app));
+    this.#renderAsk(); // takes its room from the stage
     this.#renderStage();
-    this.#renderAsk();
     const uids = app.stage?.uids ?? [];
     replaceIfNew(part('options'), [uids.join(), app.hidden], () => optionsView(app));
     this.#renderRun();
