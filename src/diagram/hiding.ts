@@ -33,7 +33,7 @@ export interface Hidden {
 /** The same run; of rows and arrows only what may be seen is left. Rows keep their numbers. */
 export function without(diagram: Diagram, { kinds, servers }: Hidden): Diagram {
   const isSeen = ({ type, from, to }: Arrow) =>
-    !kinds.has(kindOf(type)) && !servers.has(to) && (from === null || !servers.has(from));
+    !kinds.has(kindOf(type)) && ![from, to].some((uid) => uid !== null && servers.has(uid));
   return {
     ...diagram,
     uids: diagram.uids.filter((uid) => !servers.has(uid)),

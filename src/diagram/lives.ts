@@ -29,6 +29,10 @@ export interface Standing {
   readonly acceptedId: ProposalId | null;
   readonly acceptedValue: Link | null;
   readonly currentValue: string | null;
+  /** How many values and reads wait in its queue. */
+  readonly waiting: number;
+  /** When its own lease ends, by its clock, if nothing renews it; null: it has none. */
+  readonly leaseUntilMs: number | null;
 }
 
 /** A server that has never been started. */
@@ -43,6 +47,8 @@ export const ABSENT: Standing = {
   acceptedId: null,
   acceptedValue: null,
   currentValue: null,
+  waiting: 0,
+  leaseUntilMs: null,
 };
 
 /** A server between two rounds of its own. */
@@ -57,7 +63,19 @@ export function standingAfter(before: Standing, event: TraceEvent): Standing {
 
 /** A server that was killed could tell nothing of it. */
 export function standingAfterDeath(before: Standing): Standing {
-  return { ...before, ...NO_ROUND, condition: 'down', holder: null };
+  const nothing = { holder: null, waiting: 0, leaseUntilMs: null };
+  return { ...before, ...NO_ROUND, ...nothing, condition: 'down' };
+}
+
+/** What a server believes of itself counts, whatever it has told; null: nobody knows. */
+export function standingOfBelief(told: Standing, isMaster: boolean | null): Standing {
+  const { condition, round, holder } = told;
+  if (isMaster === null || condition === 'down' || isMaster === (condition === 'master')) {
+    return told;
+  }
+  if (isMaster) return { ...told, condition: 'master' };
+  const calm = holder === null ? 'idle' : 'follows';
+  return { ...told, condition: round === null ? calm : 'candidate' };
 }
 
 function conditionOf({ condition, holder, round }: Standing, { server }: TraceEvent): Condition {
@@ -95,8 +113,10 @@ function changed(before: Standing, event: TraceEvent): Standing {
       return { ...before, ...NO_ROUND };
     case 'advance':
       return afterAdvance(before, event.instanceNumber, event.chain.currentValue);
+    case 'update':
+      return { ...before, waiting: event.waiting };
     case 'lease':
-      return afterLease(before, event);
+      return { ...afterLease(before, event), leaseUntilMs: leaseAfter(before, event) };
     default:
       return before;
   }
@@ -120,6 +140,15 @@ function afterPromise(
 function afterAdvance(before: Standing, instanceNumber: number, currentValue: string | null) {
   const open = { promisedId: null, acceptedId: null, acceptedValue: null };
   return { ...before, ...open, ...NO_ROUND, instanceNumber, currentValue };
+}
+
+/** A renewed lease ends later, one that is only wanted as before. */
+function leaseAfter(
+  { leaseUntilMs }: Standing,
+  { what, at, lastsMs }: Extract<TraceEvent, { event: 'lease' }>,
+): number | null {
+  if (what === 'wanted') return leaseUntilMs;
+  return what === 'ours' ? at + lastsMs : null;
 }
 
 function afterLease(

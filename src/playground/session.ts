@@ -132,6 +132,11 @@ export class Session {
     return this.#run.teller.events;
   }
 
+  /** By the last event of a turn: whether its server then believed itself master. */
+  get beliefs(): ReadonlyMap<TraceEvent, boolean> {
+    return this.#run.teller.beliefs;
+  }
+
   get allViolations(): readonly Violation[] {
     return this.#run.teller.violations;
   }

@@ -9,7 +9,7 @@ import type { Operation } from '../trace/linearizability.ts';
 import { Clients, PATIENCE_MS, sessionOf } from './clients.ts';
 import { hasTrueQuorum, overstayersOf } from './clock-promises.ts';
 import type { SaveStep } from './disk.ts';
-import type { ReplicaClass } from './machine.ts';
+import type { Machine, ReplicaClass } from './machine.ts';
 import type { Conditions } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
 import { type Action, type Affliction, isProbe, type Schedule } from './schedule.ts';
@@ -32,13 +32,14 @@ export interface Outcome {
   readonly history: readonly Operation[];
 }
 
-/** Runs a schedule to its end, or to the first violation. `listen` hears every event. */
+/** Runs a schedule to its end, or to the first violation. `listen` hears every event, `turnEnded` of every turn. */
 export function run(
   schedule: Schedule,
   variant: Variant,
   listen: (event: TraceEvent, world: World) => void = () => {},
+  turnEnded: (machine: Machine) => void = () => {},
 ): Outcome {
-  return new Run(schedule, variant, listen).toTheEnd();
+  return new Run(schedule, variant, listen, turnEnded).toTheEnd();
 }
 
 /** How long after the end the servers may take to be level in one and the same moment. */
@@ -76,6 +77,7 @@ class Run {
     schedule: Schedule,
     variant: Variant,
     listen: (event: TraceEvent, world: World) => void,
+    turnEnded: (machine: Machine) => void,
   ) {
     const { uids, seed, clockRates, actions, saveMs } = schedule;
     const [right, other] = variant.leases
@@ -100,6 +102,7 @@ class Run {
         listen(event, this.#world);
       },
       wrong: (invariant, why) => this.#foundByLooking(invariant, why),
+      turnEnded: (uid) => turnEnded(this.#world.machine(uid)),
     });
     this.#clients = actions.some((action) => action.do === 'ask')
       ? new Clients(this.#world, schedule, (invariant, why) => this.#foundByLooking(invariant, why))

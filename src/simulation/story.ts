@@ -26,7 +26,7 @@ import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
 import { StoryClients } from './story-clients.ts';
-import { World } from './world.ts';
+import { noteBelief, World } from './world.ts';
 
 /**
  * How each command is written, and what it does: for people who ask for help. `A->BC accept`
@@ -85,6 +85,8 @@ export interface Told {
   readonly violations: readonly Violation[];
   /** All that the servers traced. */
   readonly events: readonly TraceEvent[];
+  /** By the last event of a turn: whether its server then believed itself master. */
+  readonly beliefs: ReadonlyMap<TraceEvent, boolean>;
 }
 
 /**
@@ -103,8 +105,8 @@ export function tellStory(story: string, broken?: (right: ReplicaClass) => Repli
     lines.push('----', ...obeyAt(index + 1, line, teller));
     isTold = true;
   }
-  const { violations, events } = teller;
-  return { text: `${lines.join('\n').trimEnd()}\n`, violations, events };
+  const { violations, events, beliefs } = teller;
+  return { text: `${lines.join('\n').trimEnd()}\n`, violations, events, beliefs };
 }
 
 function obeyAt(lineNumber: number, command: string, teller: StoryTeller): string[] {
@@ -126,6 +128,8 @@ export interface Line {
 export class StoryTeller {
   readonly violations: Violation[] = [];
   readonly events: TraceEvent[] = [];
+  /** By the last event of a turn: whether its server then believed itself master. */
+  readonly beliefs = new Map<TraceEvent, boolean>();
   readonly #broken: (right: ReplicaClass) => ReplicaClass;
   #world: World | null = null;
   #hasLeases = false;
@@ -265,7 +269,8 @@ export class StoryTeller {
         if (violation !== null) this.#found(violation);
       },
       wrong: (invariant, why) => this.#wrong(invariant, why),
-      turnEnded: () => {
+      turnEnded: (uid) => {
+        noteBelief(this.beliefs, this.events, this.#at(uid));
         this.#endTurn();
         this.#turnEnded();
       },

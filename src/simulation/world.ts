@@ -39,6 +39,16 @@ export interface WorldOptions {
   readonly skippedSaveSteps?: readonly SaveStep[];
 }
 
+/** Notes, by the last event of the turn that ends, whether a server believes itself master. */
+export function noteBelief(
+  beliefs: Map<TraceEvent, boolean>,
+  events: readonly TraceEvent[],
+  { uid, replica }: Machine,
+): void {
+  const last = events.findLast(({ server, event }) => server === uid && event !== 'lost');
+  if (last !== undefined) beliefs.set(last, replica?.isMaster === true);
+}
+
 export class World implements Surroundings {
   readonly seed: string | number;
   readonly uids: readonly Uid[];

@@ -42,11 +42,12 @@ export function optionsView(app: App): Node[] {
 
 /** The diagram, as wide as there is room. */
 export function diagramView(app: App, roomPx: number): Node[] {
-  const { events: all, stage, violations } = app.session;
+  const { events: all, stage, violations, beliefs } = app.session;
   if (stage === null || all.length === 0) return [];
   const events = all.slice(-MOST_EVENTS);
   const known = violations.filter(({ event }) => event !== null && events.includes(event));
-  const whole = diagramOf(events, { uids: stage.uids, traced: stage.uids, violations: known });
+  const { uids } = stage;
+  const whole = diagramOf(events, { uids, traced: uids, violations: known, beliefs });
   const diagram = without(whole, app.hidden);
   const to = diagram.rows.length;
   const layout = layOut(diagram, { from: Math.max(1, to - MOST_ROWS + 1), to }, roomPx);

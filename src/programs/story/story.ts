@@ -33,10 +33,10 @@ await runProgram(async (args) => {
 
   if (file === undefined) return promptForCommands(process.stdin, process.stdout);
   const story = file === '-' ? await textOf(process.stdin) : read(file);
-  const { text, events, violations } = tell(story);
+  const { text, events, violations, beliefs } = tell(story);
   process.stdout.write(text.split('\n').map(printable).join('\n'));
   if (diagram !== undefined) {
-    console.error(printable(writeDiagram(diagram, diagramOf(events, { violations }))));
+    console.error(printable(writeDiagram(diagram, diagramOf(events, { violations, beliefs }))));
   }
 });
 
