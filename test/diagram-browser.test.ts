@@ -217,7 +217,7 @@ suite('A diagram in a browser', { skip }, () => {
     assert.match(await textOf(page, '#violation'), /1\. Agreement: .*<b>it is not<\/b>/);
     const box = await page.locator('#cursor').boundingBox();
     assert.ok(box !== null && box.y > 0 && box.y + box.height < WIDE.height);
-    await page.click('button >> text=next');
+    await page.click('[data-jump="1"]');
     assert.equal(await hashOf(page), `#${second?.row}`);
     await page.keyboard.press('p');
     assert.equal(await hashOf(page), `#${first?.row}`);

@@ -154,7 +154,7 @@ function dataOf({ diagram, rows }: Layout) {
       ...diagram.standings,
     ]
       .filter(({ row }) => row <= last)
-      .map(({ row, uid, standing }) => ({ row, server: uid, ...describe(uid, standing) })),
+      .map(({ row, uid, standing }) => ({ row, server: uid, ...describe(standing) })),
     violations: diagram.violations.map(({ row, violation }) => {
       const { invariant, sentence, why } = violation;
       const name = INVARIANTS.find(({ number }) => number === invariant)?.name ?? 'fail-stop';
@@ -183,7 +183,7 @@ function clockOf(ms: number): string {
 }
 
 /** What a server has, in words. */
-function describe(uid: Uid, standing: Standing) {
+function describe(standing: Standing) {
   const { round, promises, leads, waiting, leaseUntilMs } = standing;
   const { instanceNumber, promisedId, acceptedId, acceptedValue, currentValue } = standing;
   const accepted =
@@ -191,7 +191,7 @@ function describe(uid: Uid, standing: Standing) {
       ? 'nothing'
       : textOf({ before: `${formatId(acceptedId)} `, value: acceptedValue }, VALUE_COLUMNS);
   return {
-    belief: beliefOf(uid, standing),
+    belief: beliefOf(standing),
     instance: `#${instanceNumber} is open`,
     number: instanceNumber,
     round:
@@ -206,11 +206,11 @@ function describe(uid: Uid, standing: Standing) {
   };
 }
 
-function beliefOf(uid: Uid, { condition, holder, round, leads }: Standing): string {
+function beliefOf({ condition, holder, round, leads }: Standing): string {
   if (condition === 'absent') return 'nothing known yet';
   if (condition === 'down') return 'down';
   const about = round === null ? '' : `${leads ? 'leads' : 'asks with'} ${formatId(round)}`;
-  if (holder === uid) return about === '' ? 'is master' : `is master, ${about}`;
+  if (condition === 'master') return about === '' ? 'is master' : `is master, ${about}`;
   if (about !== '') return about;
   return holder === null ? 'idle' : `takes ${holder} for master`;
 }

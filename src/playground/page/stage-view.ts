@@ -19,7 +19,8 @@ const SMALL_FROM = 6;
 export function stageView(app: App, size: Size): Node[] {
   const { stage } = app;
   if (stage === null) {
-    return [h('p', { class: 'empty' }, 'No cluster yet: choose one above, or a story.')];
+    const how = app.session.hasNext ? 'go on with the story' : 'choose one above, or a story';
+    return [h('p', { class: 'empty' }, `No cluster yet: ${how}.`)];
   }
   const card = cardSize(stage.uids.length, size);
   const places = placeCards(stage.uids, size, card);
@@ -99,10 +100,10 @@ function moreView(app: App, flights: readonly Flight[]): HTMLElement {
       class: 'more',
       'data-key': owner,
       'aria-haspopup': 'menu',
-      'aria-label': title,
       onclick: () => open(app, { title, owner, entries }),
     },
     `and ${hidden.length} more`,
+    h('span', { class: 'unseen' }, ` from ${first?.from ?? ''} to ${first?.to ?? ''}`),
   );
 }
 
@@ -110,7 +111,6 @@ function flightView(app: App, stage: Stage, flight: Flight): HTMLElement {
   const { type, id, carries } = labelOf(flight);
   const owner = 'proposalId' in flight.message ? flight.message.proposalId.uid : null;
   const key = `flight ${flight.name}`;
-  const words = wordsOn(flight).replace(/ → X$/, '');
   const menu = () => flightMenu(app, flight, key);
   return h(
     'button',
@@ -122,7 +122,6 @@ function flightView(app: App, stage: Stage, flight: Flight): HTMLElement {
       'data-to': flight.to,
       'data-turn': turnOfSending(app, flight),
       'aria-haspopup': 'menu',
-      'aria-label': `${words} from ${flight.from ?? 'a client'} to ${flight.to}`,
       style: owner === null ? '' : `border-color:${hueOf(stage, owner)}`,
       onclick: () => open(app, menu()),
       onkeydown: (event: KeyboardEvent) => byKey(event, menu().entries),
@@ -130,6 +129,7 @@ function flightView(app: App, stage: Stage, flight: Flight): HTMLElement {
     `${type} `,
     id === '' ? null : h('b', {}, `${id} `),
     carries === '' ? null : `${carries} `,
+    h('span', { class: 'unseen' }, `from ${flight.from ?? 'a client'} `),
     h('span', { class: 'to' }, `→ ${flight.to}`),
   );
 }
@@ -260,7 +260,6 @@ function cardView(
       'data-server': uid,
       'data-turn': latestTurnOf(app, uid),
       'aria-haspopup': 'menu',
-      'aria-label': `server ${uid}, ${beliefOf(card, stage.uids.length)}`,
       style:
         `left:${x - width / 2}px;top:${y - height / 2}px;width:${width}px;height:${height}px;` +
         `--hue:${hueOf(stage, uid)};--pale:${paleOf(stage, uid)}`,
