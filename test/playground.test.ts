@@ -97,6 +97,8 @@ suite('A story in an address', () => {
       name: 'quorum-of-one',
     });
     assert.deepEqual(await wantedIn('goal=first-value'), { kind: 'goal', name: 'first-value' });
+    assert.deepEqual(await wantedIn('at=02-duel'), { kind: 'at', name: '02-duel', item: null });
+    assert.deepEqual(await wantedIn('at=02-duel:12'), { kind: 'at', name: '02-duel', item: 12 });
     assert.equal(await wantedIn(''), null);
   });
 
@@ -113,7 +115,16 @@ suite('A story in an address', () => {
         assert.match(error.message, /cut off or damaged/),
       );
     }
-    for (const bad of ['story=', 'story=<script>', 'goal=../../x y', 'nonsense', '%00', 'break=']) {
+    for (const bad of [
+      'story=',
+      'story=<script>',
+      'goal=../../x y',
+      'at=02-duel:x',
+      'at=a:1:2',
+      'nonsense',
+      '%00',
+      'break=',
+    ]) {
       await assert.rejects(wantedIn(bad), /^Error: (?:this address|the story in this address)/);
     }
     const bomb = deflateRawSync(Buffer.alloc(50_000_000, 'a')).toString('base64url');

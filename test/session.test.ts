@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
+import { landmarkAfter } from '../src/playground/landmarks.ts';
 import { commentOf, MOST_COMMANDS, readScript, writeScript } from '../src/playground/script.ts';
 import { Session } from '../src/playground/session.ts';
 import { ordinal } from '../src/playground/stage.ts';
@@ -144,6 +145,33 @@ suite('A session', () => {
     session.do('drop all');
     assert.equal(session.stage?.flights.length, 0);
     assert.ok(flights.length > 0 && session.script.length === item + 3);
+  });
+
+  test('waits until a timer has made something happen, and writes down for how long', () => {
+    const session = quietCluster('A B C', ' with leases');
+    const events = session.moment.events;
+    const step = session.waitForTimer();
+    assert.match(step?.item.text ?? '', /^wait [0-9]+$/);
+    assert.ok(session.moment.events > events);
+    const copy = playAll(Session.ofStory(session.story()));
+    assert.deepEqual(copy.events, session.events);
+    assert.equal(quietCluster('A', '').waitForTimer(), null);
+  });
+
+  test('goes to the next chosen value, instance and violation, and around', () => {
+    const session = playAll(Session.ofStory(storyOf('14-retransmission.txt')));
+    session.goTo({ item: 0, moment: 0 });
+    const visited = ['chosen', 'chosen', 'chosen', 'instance', 'instance'] as const;
+    const places = visited.map((landmark) => {
+      const place = landmarkAfter(session, landmark);
+      assert.ok(place !== null);
+      session.goTo(place);
+      return session.events.filter(({ event }) => event === 'chosen').length;
+    });
+    const [first, second, around] = places;
+    assert.ok(first !== undefined && second !== undefined && first < second);
+    assert.equal(around, first);
+    assert.equal(landmarkAfter(session, 'violation'), null);
   });
 
   test('a moment in the middle of a wait is a shorter wait', () => {

@@ -111,6 +111,8 @@ export interface DiagramOptions {
   readonly violations?: readonly Violation[];
   /** Whether a server believed itself master after the turn that this event ends, if known. */
   readonly beliefs?: Beliefs;
+  /** Who has a hue of its own; if nothing is said, all or the busiest. */
+  readonly hued?: readonly Uid[];
 }
 
 /** By the last event of a turn. */
@@ -135,7 +137,7 @@ export function diagramOf(events: readonly TraceEvent[], options: DiagramOptions
   const { stretches, standings } = livesOf(turns.turns, numberOf, rows.length + 1, beliefs);
   return {
     uids,
-    hued: huedOf(uids, arrows),
+    hued: options.hued ?? huedOf(uids, arrows),
     traced,
     hasClients: arrows.some(({ from, to }) => from === null || to === null),
     rows,

@@ -83,7 +83,7 @@ function itemsFor(layout: Layout, paints: Paints): Item[] {
   items.push(...stripeItems(layout, paints), ...iconItems(layout, paints));
   const { diagram } = layout;
   const isForAll = diagram.hued.length === diagram.uids.length;
-  const words = `hue = owner of the proposal id${isForAll ? '' : ', of the busiest ones'}`;
+  const words = `hue = owner of the proposal id${isForAll ? '' : ', grey for all others'}`;
   items.push({ words, width: 0, draw: () => '' });
   return items;
 }

@@ -63,7 +63,7 @@ export function beliefOf(card: Card, servers: number): string {
   if (condition !== 'running') return condition;
   if (round !== null) {
     const about = leads ? `leads ${formatId(round)}` : `asks ${formatId(round)}`;
-    return `${isMaster ? 'master, ' : ''}${about}${leads ? '' : `: ${promises} of ${servers}`}`;
+    return `${isMaster ? 'master, ' : ''}${about}${leads ? '' : `: ${promises}/${servers}`}`;
   }
   if (isMaster) return 'is master';
   return master === null ? 'idle' : `follows ${master}`;

@@ -176,6 +176,9 @@ main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(
 .chip.prepare, .chip.promise { border-style: dashed; }
 .chip.nack { border-style: dotted; }
 .chip .to { color: var(--quiet); }
+.more.apart { position: absolute; left: 8px; top: 6px; z-index: 2; }
+.server.small { font-size: 11px; padding: 4px 6px; }
+.small .fact { grid-template-columns: 34px minmax(0, 1fr); }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .more { font-size: 11px; color: var(--quiet); padding: 0 8px; height: 22px; border-style: dotted;
   border-radius: 11px; align-self: flex-start; }

@@ -4,9 +4,13 @@ import type { Stage } from '../stage.ts';
 
 export const PAINTS = variablePaints();
 
-function placeOf({ uids }: Stage, uid: string): number {
-  const place = uids.indexOf(uid);
-  return place < MOST_HUES ? place : -1;
+/** The first ones have a hue, so that none changes it while a run goes on. */
+export function huedOf({ uids }: Stage): readonly string[] {
+  return uids.slice(0, MOST_HUES);
+}
+
+function placeOf(stage: Stage, uid: string): number {
+  return huedOf(stage).indexOf(uid);
 }
 
 export function hueOf(stage: Stage, uid: string): string {

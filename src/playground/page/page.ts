@@ -4,7 +4,15 @@ import { App, type Told } from './app.ts';
 import { closeDialog, closeMenu, dialogView, menuView, openKeys } from './dialogs.ts';
 import { h, replace, replaceIfNew } from './dom.ts';
 import { makeDraggable } from './drag.ts';
-import { diagramView, light, linesView, moveInLines, optionsView, tabsView } from './run-view.ts';
+import {
+  diagramView,
+  light,
+  linesView,
+  moveInLines,
+  optionsView,
+  scrollToNow,
+  tabsView,
+} from './run-view.ts';
 import { pickView, sideView } from './side-view.ts';
 import { stageView } from './stage-view.ts';
 import { Tape } from './tape-view.ts';
@@ -150,9 +158,7 @@ class Page {
       this.#diagram,
       [events.length, latest, room, app.hidden, app.violated],
       () => diagramView(app, room),
-      () => {
-        this.#diagram.querySelector('.row.now')?.scrollIntoView({ block: 'nearest' });
-      },
+      () => scrollToNow(this.#diagram),
     );
     const { item, moment } = app.session.place;
     const lines = [item, moment, app.linesOf, latest, app.violated];

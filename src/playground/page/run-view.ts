@@ -8,7 +8,7 @@ import { drawLegend } from '../../diagram/top.ts';
 import { turnOf } from '../labels.ts';
 import type { App } from './app.ts';
 import { drawing, h, s } from './dom.ts';
-import { PAINTS } from './hues.ts';
+import { huedOf, PAINTS } from './hues.ts';
 import { button } from './side-view.ts';
 import { checkbox } from './top-view.ts';
 
@@ -47,7 +47,8 @@ export function diagramView(app: App, roomPx: number): Node[] {
   const events = all.slice(-MOST_EVENTS);
   const known = violations.filter(({ event }) => event !== null && events.includes(event));
   const { uids } = stage;
-  const whole = diagramOf(events, { uids, traced: uids, violations: known, beliefs });
+  const options = { uids, traced: uids, violations: known, beliefs, hued: huedOf(stage) };
+  const whole = diagramOf(events, options);
   const diagram = without(whole, app.hidden);
   const to = diagram.rows.length;
   const layout = layOut(diagram, { from: Math.max(1, to - MOST_ROWS + 1), to }, roomPx);
@@ -69,21 +70,43 @@ export function diagramView(app: App, roomPx: number): Node[] {
 
 /** What is pointed at, and clicked, above the rows of the drawing. */
 function rowsOf(app: App, { rows }: Layout, width: number): SVGElement[] {
-  const now = app.session.events.at(-1);
+  const latest = app.session.events.at(-1);
   const wrong = app.violated.map(turnOf);
-  return rows.map(({ row, top, bottom }) => {
-    const turn = row.turn === null ? '' : `${row.uid} ${row.turn}`;
-    const isNow = now !== undefined && turn === turnOf(now);
-    return s('rect', {
-      class: `row${isNow ? ' now' : ''}${wrong.includes(turn) ? ' violated' : ''}`,
-      x: 0,
-      y: top,
-      width,
-      height: bottom - top,
-      'data-turn': turn,
-      onclick: () => app.goToTurn(turn),
-    });
+  const named = rows.map(({ row }) => (row.turn === null ? '' : `${row.uid} ${row.turn}`));
+  // The latest turn may have no row of its own: it shows nothing, or is one of a series.
+  const isThere = latest !== undefined && named.includes(turnOf(latest));
+  const now = isThere ? turnOf(latest) : named.at(-1);
+  return rows.map(({ row, top, bottom }, index) => {
+    const turn = named[index] ?? '';
+    const isNow = turn === now;
+    const tip = row.late === null ? null : s('title', {}, row.late);
+    return s(
+      'rect',
+      {
+        class: `row${isNow ? ' now' : ''}${wrong.includes(turn) ? ' violated' : ''}`,
+        x: 0,
+        y: top,
+        width,
+        height: bottom - top,
+        'data-turn': turn,
+        onclick: () => app.goToTurn(turn),
+      },
+      tip,
+    );
   });
+}
+
+/** Brings the row of now into sight, and scrolls nothing but the diagram. */
+export function scrollToNow(diagram: HTMLElement): void {
+  const row = diagram.querySelector('.row.now')?.getBoundingClientRect();
+  if (row === undefined) return;
+  const { top, bottom } = diagram.getBoundingClientRect();
+  const heads = diagram.querySelector('#heads')?.clientHeight ?? 0;
+  const legend = diagram.querySelector('#legend')?.clientHeight ?? 0;
+  const below = row.bottom - (bottom - legend);
+  const above = row.top - (top + heads);
+  if (below > 0) diagram.scrollTop += below;
+  else if (above < 0) diagram.scrollTop += above;
 }
 
 /** Whose lines are shown. */

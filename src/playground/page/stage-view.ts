@@ -14,6 +14,9 @@ import { hueOf, onHueOf, paleOf } from './hues.ts';
 const MOST_SHOWN = 3;
 const CHIP_HEIGHT = 26;
 const SMALL_FROM = 6;
+/** Messages on more links than these are on a menu only: there is no room for them. */
+const MOST_PILES = 14;
+const MOST_SMALL_PILES = 8;
 
 /** Everything on the stage, for a place of this size. */
 export function stageView(app: App, size: Size): Node[] {
@@ -24,8 +27,11 @@ export function stageView(app: App, size: Size): Node[] {
   }
   const card = cardSize(stage.uids.length, size);
   const places = placeCards(stage.uids, size, card);
-  const groups = groupsOf(stage.flights);
-  const piles = groups.map((flights) => pileOf(flights));
+  const all = groupsOf(stage.flights);
+  const isSmall = stage.uids.length >= SMALL_FROM;
+  const groups = all.slice(0, isSmall ? MOST_SMALL_PILES : MOST_PILES);
+  const others = all.slice(groups.length).flat();
+  const piles = groups.map((flights) => pileOf(flights, isSmall));
   const boxes = placePiles(piles, places, card, size);
   return [
     linksView(app, stage, places, size),
@@ -36,6 +42,7 @@ export function stageView(app: App, size: Size): Node[] {
     ...groups.map((flights, index) =>
       pileView(app, stage, flights, boxes[index] ?? { x: 0, y: 0 }),
     ),
+    ...(others.length === 0 ? [] : [moreView(app, others, 'on other links')]),
   ];
 }
 
@@ -49,9 +56,9 @@ function groupsOf(flights: readonly Flight[]): readonly (readonly Flight[])[] {
   return [...groups.values()];
 }
 
-function pileOf(flights: readonly Flight[]): Pile {
-  const shown = flights.slice(0, MOST_SHOWN);
-  const letters = Math.max(...shown.map((flight) => wordsOn(flight).length));
+function pileOf(flights: readonly Flight[], isSmall: boolean): Pile {
+  const shown = flights.slice(0, isSmall ? 1 : MOST_SHOWN);
+  const letters = Math.max(...shown.map((flight) => wordsOn(flight, isSmall).length));
   const rows = shown.length + (flights.length > shown.length ? 1 : 0);
   const [first] = flights;
   return {
@@ -62,8 +69,10 @@ function pileOf(flights: readonly Flight[]): Pile {
   };
 }
 
-function wordsOn(flight: Flight): string {
-  const { type, id, carries } = labelOf(flight);
+/** Where there is little room, what a message carries is left out. */
+function wordsOn(flight: Flight, isSmall = false): string {
+  const { type, id, carries: all } = labelOf(flight);
+  const carries = isSmall ? '' : all;
   return [type, id, carries, '→ X'].filter((word) => word !== '').join(' ');
 }
 
@@ -73,23 +82,25 @@ function pileView(
   flights: readonly Flight[],
   { x, y }: { readonly x: number; readonly y: number },
 ): HTMLElement {
-  const { width, height } = pileOf(flights);
-  const more = flights.length - MOST_SHOWN;
+  const isSmall = stage.uids.length >= SMALL_FROM;
+  const { width, height } = pileOf(flights, isSmall);
+  const shown = isSmall ? 1 : MOST_SHOWN;
+  const more = flights.length - shown;
   return h(
     'div',
     { class: 'pile', style: `left:${x - width / 2}px;top:${y - height / 2}px;width:${width}px` },
-    ...flights.slice(0, MOST_SHOWN).map((flight) => flightView(app, stage, flight)),
-    more > 0 ? moreView(app, flights) : null,
+    ...flights.slice(0, shown).map((flight) => flightView(app, stage, flight)),
+    more > 0 ? moreView(app, flights.slice(shown)) : null,
   );
 }
 
 /** What there is no room for has a menu, each entry of which opens that of its message. */
-function moreView(app: App, flights: readonly Flight[]): HTMLElement {
-  const hidden = flights.slice(MOST_SHOWN);
+function moreView(app: App, hidden: readonly Flight[], where?: string): HTMLElement {
   const [first] = hidden;
-  const owner = `more ${first?.from ?? ''}${first?.to ?? ''}`;
+  const link = `${first?.from ?? ''}${first?.to ?? ''}`;
+  const owner = where === undefined ? `more ${link}` : 'more';
   const entries = hidden.map((flight) => ({
-    label: wordsOn(flight).replace(/ → X$/, ''),
+    label: `${wordsOn(flight).replace(/ → X$/, '')} ${flight.from ?? ''}→${flight.to}`,
     act: () => open(app, flightMenu(app, flight, owner)),
   }));
   const title = `${hidden.length} more from ${first?.from ?? ''} to ${first?.to ?? ''}`;
@@ -97,13 +108,15 @@ function moreView(app: App, flights: readonly Flight[]): HTMLElement {
     'button',
     {
       type: 'button',
-      class: 'more',
+      class: where === undefined ? 'more' : 'more apart',
       'data-key': owner,
       'aria-haspopup': 'menu',
       onclick: () => open(app, { title, owner, entries }),
     },
     `and ${hidden.length} more`,
-    h('span', { class: 'unseen' }, ` from ${first?.from ?? ''} to ${first?.to ?? ''}`),
+    where === undefined
+      ? h('span', { class: 'unseen' }, ` from ${first?.from ?? ''} to ${first?.to ?? ''}`)
+      : ` ${where}`,
   );
 }
 
@@ -128,7 +141,7 @@ function flightView(app: App, stage: Stage, flight: Flight): HTMLElement {
     },
     `${type} `,
     id === '' ? null : h('b', {}, `${id} `),
-    carries === '' ? null : `${carries} `,
+    carries === '' || stage.uids.length >= SMALL_FROM ? null : `${carries} `,
     h('span', { class: 'unseen' }, `from ${flight.from ?? 'a client'} `),
     h('span', { class: 'to' }, `→ ${flight.to}`),
   );
@@ -255,7 +268,7 @@ function cardView(
     'button',
     {
       type: 'button',
-      class: `server ${condition} ${role}`,
+      class: `server ${condition} ${role}${stage.uids.length < SMALL_FROM ? '' : ' small'}`,
       'data-key': key,
       'data-server': uid,
       'data-turn': latestTurnOf(app, uid),
@@ -331,9 +344,10 @@ function rowsOf(card: Card, isLarge: boolean): HTMLElement[] {
   if (!isLarge) return small;
   return [
     row('value', value, 'value'),
-    row('instance', `#${instanceNumber} is open${queue}`),
+    row('instance', `#${instanceNumber}`),
     row('promised', idOrNothing(promisedId)),
     row('accepted', accepted),
+    ...(waiting > 0 ? [row('queue', `${waiting} waiting`)] : []),
   ];
 }
 
