@@ -14,6 +14,7 @@ import { readClientOptions } from './src/programs/client/options.ts';
 import { runClient } from './src/programs/client/tasks.ts';
 
 await runProgram(async (args) => {
-  const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
-  await runClient(readClientOptions(args, isTerminal));
+  const isTerminal = process.stdout.isTTY === true;
+  const input = process.stdin.isTTY !== true ? 'lines' : isTerminal ? 'keys' : 'unseen keys';
+  await runClient(readClientOptions(args, input));
 });

@@ -9,6 +9,7 @@
  *   - `BackoffResolution`  drives the open instance to its end, whatever gets lost
  *   - `UpdateQueue`        keeps what clients ask for until it is in the chain
  *   - `MasterLeases`       lets one server at a time propose, in one round trip
+ *   - `Rejoin`             takes a server back that has lost its disk, and with it its votes
  *   - `ClientAnswers`      answers clients that wait: what is chosen, what the value is
  *
  * No layer knows of sockets, files or clocks. `src/node/` brings them to the real ones.
@@ -18,17 +19,18 @@ import { MasterLeases } from './src/master-strategy.ts';
 import { runProgram } from './src/node/program.ts';
 import { runServer } from './src/node/run-server.ts';
 import { readServerOptions } from './src/node/server-options.ts';
+import { Rejoin } from './src/rejoin-strategy.ts';
 import { ReplicatedValue } from './src/replicated-value.ts';
 import { BackoffResolution } from './src/resolution-strategy.ts';
 import { CatchUp } from './src/sync-strategy.ts';
 import { UpdateQueue } from './src/update-queue.ts';
 
 class PlainReplica extends ClientAnswers(
-  UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))),
+  Rejoin(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue)))),
 ) {}
 
 class MasterReplica extends ClientAnswers(
-  MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue)))),
+  Rejoin(MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))),
 ) {}
 
 await runProgram(async (args) => {

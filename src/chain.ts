@@ -153,6 +153,66 @@ function remember(
   };
 }
 
+/**
+ * A short name of this state: equal states have the same one, and different ones hardly ever. It
+ * is what is said of a chain where the chain itself would be too long. (FNV-1a over all its parts.)
+ */
+export function digestOf(chain: ChainState): string {
+  for (const known of latestDigests) {
+    if (isOfSameParts(known.chain, chain)) return known.digest;
+  }
+  const digest = mixAll(chain).toString(16).padStart(8, '0');
+  latestDigests[nextDigest] = { chain, digest };
+  nextDigest = (nextDigest + 1) % MOST_DIGESTS;
+  return digest;
+}
+
+/** A state is asked about over and over as long as it is that of somebody's open instance. */
+const MOST_DIGESTS = 16;
+const latestDigests: { readonly chain: ChainState; readonly digest: string }[] = [];
+let nextDigest = 0;
+
+function isOfSameParts(a: ChainState, b: ChainState): boolean {
+  return (
+    a.latestUpdateIds === b.latestUpdateIds &&
+    a.requests === b.requests &&
+    a.lease === b.lease &&
+    a.currentValue === b.currentValue &&
+    a.forgottenUpTo === b.forgottenUpTo
+  );
+}
+
+function mixAll(chain: ChainState): number {
+  const { currentValue, lease, latestUpdateIds, requests, forgottenUpTo } = chain;
+  let hash = mixText(FNV_OFFSET, currentValue);
+  hash = mixText(mixText(hash, lease?.holder ?? null), lease?.id ?? null);
+  let ids = 0; // a sum: in which order they came in does not matter
+  for (const uid in latestUpdateIds) ids += mixText(FNV_OFFSET, latestUpdateIds[uid] ?? null);
+  hash = mixNumber(hash, ids);
+  for (const { client, number, instanceNumber } of requests) {
+    hash = mixNumber(mixNumber(mixText(hash, client), number), instanceNumber);
+  }
+  return mixNumber(hash, forgottenUpTo);
+}
+
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+
+/** A text, and where it ends; null is no text, and not an empty one. */
+function mixText(hash: number, text: string | null): number {
+  if (text === null) return mixNumber(hash, -1);
+  let mixed = hash;
+  for (let index = 0; index < text.length; index += 1) {
+    mixed = Math.imul(mixed ^ text.charCodeAt(index), FNV_PRIME);
+  }
+  return mixNumber(mixed, text.length);
+}
+
+function mixNumber(hash: number, number: number): number {
+  const low = Math.imul(hash ^ number, FNV_PRIME);
+  return Math.imul(low ^ Math.floor(number / 2 ** 32), FNV_PRIME) >>> 0;
+}
+
 /** What a request id says. */
 export function partsOf(request: RequestId): { client: string; since: number; number: number } {
   const [client = '', since, number] = request.split('-');

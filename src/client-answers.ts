@@ -6,34 +6,63 @@
  * question was lost, or the answer, or the server. So its request carries an id, and the chain
  * remembers which requests had their effect: however often one is proposed, it happens once.
  *
+ * Since a client asks several servers, the same request may wait in several queues. Who comes
+ * last finds it in the chain: it is answered then, and not proposed once more. And who has not
+ * asked for long waits no longer, or waits elsewhere.
+ *
  * A read must not miss anything that any client was told before. The holder of a lease knows
  * all that, since only it answers while the lease lasts, and reads from memory. Without a
- * lease a read goes through the chain: a link that changes nothing, but marks a moment.
+ * lease a read goes through the chain: a link that changes nothing, but marks a moment. It marks
+ * it for all who have asked before it was first proposed. Who comes later needs a later one: the
+ * link may be chosen by then, and a change after it be told to somebody.
  */
-import { type Link, type LinkId, type ReadLink, type RequestId, standingOf } from './chain.ts';
+import { isUpdate, type Link, type LinkId, type RequestId, standingOf } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { ClientAddress } from './environment.ts';
-import type { ClientMessage, PeerMessage, Reply, RequestMessage } from './messages.ts';
+import type {
+  ClientMessage,
+  PeerMessage,
+  Question,
+  ReadMessage,
+  Reply,
+  RequestMessage,
+  TransferMessage,
+} from './messages.ts';
 import type { Constructor } from './replicated-value.ts';
-import type { UpdateQueue } from './update-queue.ts';
-
-/** Somebody who waits for an answer. */
-interface Asker {
-  readonly client: ClientAddress;
-  readonly requestId: RequestId;
-}
+import { MAX_WAITING, type Refusal, type UpdateQueue, type Waiting } from './update-queue.ts';
 
 /**
- * Answers clients: `request` when its value is in the chain, `read` with the value, `status` at
- * once. Sits above the queue, in which requests and reads wait, and above the leases, if any.
+ * Who has not asked for so long does not wait here any more. A client that waits asks again every
+ * four seconds at most: whomever it asked last may miss it twice.
+ */
+export const WANTED_FOR_MS = 10_000;
+
+/** Where to answer somebody, and when it last asked. */
+interface Asker {
+  readonly client: ClientAddress;
+  readonly askedAtMs: number;
+}
+
+/** Somebody who waits for this link to be chosen. */
+interface Reader extends Asker {
+  readonly linkId: LinkId;
+}
+
+type Askers = readonly (readonly [RequestId, Asker])[];
+
+/**
+ * Answers clients: `request` when its value is in the chain, `read` with the value, `reach` and
+ * `status` at once. Sits above the queue, in which requests and reads wait, and above the leases,
+ * if there are any.
  */
 export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
   return class ClientAnswers extends Base {
     /** Who waits for a request that is in the queue. Bounded as the queue is. */
-    #requests = new Map<RequestId, ClientAddress>();
-    /** Who waits for a read in the queue, and for which read a link of the queue stands. */
-    #readers = new Map<RequestId, ClientAddress>();
-    #reads = new Map<LinkId, RequestId>();
+    #requests = new Map<RequestId, Asker>();
+    /** Who waits for a read. Several may wait for one link of the queue. */
+    #readers = new Map<RequestId, Reader>();
+    /** The read link that was never proposed yet: whoever comes now may share it. */
+    #sharedRead: LinkId | null = null;
     #startedAtMs = 0;
     #heardAtMs = new Map<Uid, number>();
 
@@ -52,14 +81,28 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
         case 'request':
           return this.#receiveRequest(client, message);
         case 'read':
-          return this.#receiveRead({ client, requestId: message.requestId }, message.isLocal);
+          return this.#receiveRead(client, message);
+        case 'reach':
+          return this.#replyReached(client, message.requestId);
         case 'status':
-          return this.#reportStatus({ client, requestId: message.requestId });
+          return this.#reportStatus(client, message.requestId);
         case 'transfer':
-          return this.#transfer({ client, requestId: message.requestId }, message.to);
+          return this.#transfer(client, message);
         default:
           return super.receiveFromClient(client, message);
       }
+    }
+
+    /** Who fires a value and then reads may expect to find it. */
+    override submit(value: string): void {
+      this.#sharedRead = null;
+      super.submit(value);
+    }
+
+    /** From now on the link may be chosen at any moment. */
+    protected override ask(question: Question): void {
+      if (question.type === 'accept') this.#stopSharing(question.proposalValue);
+      super.ask(question);
     }
 
     protected override advanced(link: Link | null): void {
@@ -68,25 +111,58 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       else if ('request' in link) this.#settle(link.request);
     }
 
-    protected override done(link: Parameters<UpdateQueue['done']>[0]): void {
-      super.done(link);
-      if ('read' in link) this.#answerRead(link);
+    /** What clients wait for is proposed only if the chain lacks it, and they still wait. */
+    protected override whyLetGo(link: Waiting): string | null {
+      if ('request' in link) {
+        const standing = standingOf(this.chain, link.request);
+        if (typeof standing === 'number') return `it was chosen in instance ${standing}`;
+        if (standing === 'overtaken') return 'its client has gone on to something else';
+        if (standing === 'forgotten') return 'it may have been chosen: nobody knows any more';
+      }
+      return this.#isWanted(link) ? super.whyLetGo(link) : 'nobody has asked for it for long';
     }
 
-    protected override dropped(link: Parameters<UpdateQueue['dropped']>[0], why: string): void {
-      super.dropped(link, why);
-      const asker = this.#forget(link);
-      if (asker === null) return;
-      const { client, requestId } = asker;
-      this.#reply(client, { type: 'refused', requestId, why, master: this.master });
+    protected override done(link: Waiting): void {
+      super.done(link);
+      if (!('read' in link)) return;
+      for (const [requestId, { client }] of this.#takeAskers(link)) {
+        this.#replyValue(client, requestId, true);
+      }
+    }
+
+    protected override dropped(link: Waiting, why: string, isFinal: boolean): void {
+      super.dropped(link, why, isFinal);
+      for (const [requestId, { client }] of this.#takeAskers(link)) {
+        this.#refuse(client, requestId, { why, master: this.master, isFinal });
+      }
+    }
+
+    /** Whether anybody waits for this link. Who fired a value has gone away, and counts on us. */
+    #isWanted(link: Waiting): boolean {
+      const sinceMs = this.environment.clock.now() - WANTED_FOR_MS;
+      if (isUpdate(link) && !('request' in link)) return true;
+      return this.#askersOf(link).some(([, { askedAtMs }]) => askedAtMs >= sinceMs);
     }
 
     /** Who waits for this link, who from now on does so no more. */
-    #forget(link: Link): Asker | null {
-      if ('request' in link) return takeOut(this.#requests, link.request);
-      const requestId = this.#reads.get(link.id);
-      this.#reads.delete(link.id);
-      return requestId === undefined ? null : takeOut(this.#readers, requestId);
+    #takeAskers(link: Waiting): Askers {
+      this.#stopSharing(link);
+      const askers = this.#askersOf(link);
+      for (const [requestId] of askers) {
+        this.#requests.delete(requestId);
+        this.#readers.delete(requestId);
+      }
+      return askers;
+    }
+
+    #askersOf(link: Waiting): Askers {
+      if ('read' in link) return [...this.#readers].filter(([, { linkId }]) => linkId === link.id);
+      const asker = 'request' in link ? this.#requests.get(link.request) : undefined;
+      return 'request' in link && asker !== undefined ? [[link.request, asker]] : [];
+    }
+
+    #stopSharing({ id }: Link): void {
+      if (this.#sharedRead === id) this.#sharedRead = null;
     }
 
     #receiveRequest(client: ClientAddress, { requestId, value }: RequestMessage): void {
@@ -94,48 +170,58 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       if (isSettled && this.mayAnswer) return this.#answerRequest(client, requestId);
       const refusal = this.whyNot();
       if (refusal !== null) {
-        this.refuse(value, refusal.why);
-        return this.#reply(client, { type: 'refused', requestId, ...refusal });
+        this.turnAway(value, refusal.why);
+        return this.#refuse(client, requestId, refusal);
       }
-      if (isKnown(this.#requests, client, requestId)) return;
+      const isKnown = this.#requests.has(requestId);
+      this.#requests.set(requestId, { client, askedAtMs: this.environment.clock.now() });
+      if (isKnown) return;
       this.enqueue({ update: value, id: this.newLinkId(), request: requestId });
     }
 
-    #receiveRead({ client, requestId }: Asker, isLocal: boolean): void {
-      if (isLocal) return this.#replyValue({ client, requestId }, false);
-      if (this.mayReadMemory) return this.#replyValue({ client, requestId }, true);
+    #receiveRead(client: ClientAddress, { requestId, isLocal }: ReadMessage): void {
+      if (isLocal) return this.#replyValue(client, requestId, false);
+      if (this.mayReadMemory) return this.#replyValue(client, requestId, true);
 
-      const refusal = this.whyNot();
-      if (refusal !== null) return this.#reply(client, { type: 'refused', requestId, ...refusal });
-      if (isKnown(this.#readers, client, requestId)) return;
-      const link: ReadLink = { read: null, id: this.newLinkId() };
-      this.#reads.set(link.id, requestId);
-      this.enqueue(link);
+      const refusal = this.whyNot() ?? this.#whyNoReader();
+      if (refusal !== null) return this.#refuse(client, requestId, refusal);
+      const askedAtMs = this.environment.clock.now();
+      const known = this.#readers.get(requestId)?.linkId ?? this.#sharedRead;
+      const linkId = known ?? this.newLinkId();
+      this.#readers.set(requestId, { client, askedAtMs, linkId });
+      if (known !== null) return;
+      this.#sharedRead = linkId;
+      this.enqueue({ read: null, id: linkId });
+    }
+
+    /** Links that are shared bound the queue, but not those who share them. */
+    #whyNoReader(): Refusal | null {
+      if (this.#readers.size < MAX_WAITING) return null;
+      return { why: `${MAX_WAITING} wait for a read already`, master: null };
     }
 
     /** If the chain has the request by now, whoever waits for it is answered. */
     #settle(requestId: RequestId): void {
       if (standingOf(this.chain, requestId) === 'new') return;
       const asker = takeOut(this.#requests, requestId);
-      if (asker !== null && this.mayAnswer) this.#answerRequest(asker.client, requestId);
+      if (asker === null) return;
+      if (this.mayAnswer) return this.#answerRequest(asker.client, requestId);
+      const { master } = this;
+      const why = master === null ? 'there is no master yet' : `the master is ${master}`;
+      this.#refuse(asker.client, requestId, { why, master });
     }
 
     #answerRequest(client: ClientAddress, requestId: RequestId): void {
       const standing = standingOf(this.chain, requestId);
       if (standing === 'forgotten') {
         const why = 'too many others came in between: nobody knows any more whether it is chosen';
-        return this.#reply(client, { type: 'refused', requestId, why, master: this.master });
+        return this.#refuse(client, requestId, { why, master: this.master, isFinal: true });
       }
       if (typeof standing !== 'number') return; // overtaken: its client waits for it no more
       this.#reply(client, { type: 'chosen', requestId, instanceNumber: standing });
     }
 
-    #answerRead(link: ReadLink): void {
-      const asker = this.#forget(link);
-      if (asker !== null && this.mayAnswer) this.#replyValue(asker, true);
-    }
-
-    #replyValue({ client, requestId }: Asker, isCurrent: boolean): void {
+    #replyValue(client: ClientAddress, requestId: RequestId, isCurrent: boolean): void {
       const { instanceNumber, chain } = this;
       const value = chain.currentValue;
       this.#reply(client, { type: 'value', requestId, instanceNumber, value, isCurrent });
@@ -145,10 +231,10 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
      * `to` shall be master. The master hands its lease back, and sends the client on to `to`, which
      * then stands without waiting. If somebody else is faster, the client comes to that one next.
      */
-    #transfer({ client, requestId }: Asker, to: Uid): void {
-      const refuse = (why: string, master: Uid | null) =>
-        this.#reply(client, { type: 'refused', requestId, why, master });
-      if (!this.hasLeases) return refuse('nobody is master in this cluster', null);
+    #transfer(client: ClientAddress, { requestId, to }: TransferMessage): void {
+      const refuse = (why: string, master: Uid | null, isFinal = false) =>
+        this.#refuse(client, requestId, { why, master, isFinal });
+      if (!this.hasLeases) return refuse('nobody is master in this cluster', null, true);
       if (this.isMaster && to === this.uid) {
         const { leaseLeftMs } = this;
         return this.#reply(client, { type: 'transferred', requestId, leaseLeftMs });
@@ -160,7 +246,16 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       refuse(master === to ? 'it stands for master' : `the master is ${master}`, master);
     }
 
-    #reportStatus({ client, requestId }: Asker): void {
+    #replyReached(client: ClientAddress, requestId: RequestId): void {
+      this.#reply(client, { type: 'reached', requestId, instanceNumber: this.instanceNumber });
+    }
+
+    #refuse(client: ClientAddress, requestId: RequestId, refusal: Refusal): void {
+      const { why, master, isFinal = false } = refusal;
+      this.#reply(client, { type: 'refused', requestId, why, master, isFinal });
+    }
+
+    #reportStatus(client: ClientAddress, requestId: RequestId): void {
       const now = this.environment.clock.now();
       const { promisedId, acceptedId } = this.acceptorState;
       const heard = this.peers.map((peer) => {
@@ -189,22 +284,11 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
   };
 }
 
-/** Notes who waits, and says whether what it waits for is in the queue already. */
-function isKnown(
-  waiting: Map<RequestId, ClientAddress>,
-  client: ClientAddress,
-  requestId: RequestId,
-): boolean {
-  const isWaiting = waiting.has(requestId);
-  waiting.set(requestId, client);
-  return isWaiting;
-}
-
 /** Whoever waits for this request does so no more. */
-function takeOut(waiting: Map<RequestId, ClientAddress>, requestId: RequestId): Asker | null {
-  const client = waiting.get(requestId);
+function takeOut(waiting: Map<RequestId, Asker>, requestId: RequestId): Asker | null {
+  const asker = waiting.get(requestId) ?? null;
   waiting.delete(requestId);
-  return client === undefined ? null : { client, requestId };
+  return asker;
 }
 
 export type ClientAnswers = InstanceType<

@@ -4,8 +4,10 @@
  *
  * A datagram may be lost on the way there or back, and a server may be down, or not the master. A
  * silent server is asked again, then the next one; a server that is not master says who is. All the
- * time the request keeps its id, so asking again does no harm. When the time is up the outcome
- * is *unknown*, not failed: the request may be in the chain, or get there later.
+ * time the request keeps its id, so asking again does no harm. But it makes work, for one server
+ * more each time, and who is silent may only be slow: so the client waits longer and longer before
+ * it asks again. When the time is up the outcome is *unknown*, not failed: the request may be in
+ * the chain, or get there later.
  *
  * Before it asks for a change, it asks the servers how far the chain has come, and puts the answer
  * into the id: so that whoever meets the request much later can tell how old it is.
@@ -17,12 +19,14 @@ import { quorumOf, type Uid } from './composable-paxos.ts';
 import type { Timer } from './environment.ts';
 import type { ClientMessage, RefusedReply, Reply } from './messages.ts';
 
-/** A server that has been silent for so long is asked again; and after that, another one. */
+/** A server that has been silent for so long is asked again; and after that, another one … */
 export const ASK_AGAIN_MS = 300;
+/** … after twice as long each time, up to this. */
+export const LONGEST_ASK_AGAIN_MS = 4_000;
 const ASKED_BEFORE_NEXT = 2;
 
-/** Which reply answers which question. Any server may also refuse. */
-const ANSWERS: Readonly<Record<Question['type'], Reply['type']>> = {
+/** Which reply answers which inquiry. Any server may also refuse. */
+const ANSWERS: Readonly<Record<Inquiry['type'], Reply['type']>> = {
   request: 'chosen',
   read: 'value',
   status: 'status_report',
@@ -30,7 +34,7 @@ const ANSWERS: Readonly<Record<Question['type'], Reply['type']>> = {
 };
 
 /** What a session says to servers. */
-type Asked = Exclude<ClientMessage, { type: 'propose' }>;
+type Asked = Exclude<ClientMessage, { type: 'propose' | 'reach' }>;
 
 /** Every chain has come this far. */
 const FIRST_INSTANCE = 1;
@@ -45,11 +49,13 @@ export interface ClientWorld {
 export type Outcome =
   | { readonly outcome: 'answered'; readonly server: Uid; readonly reply: Reply }
   | { readonly outcome: 'unknown'; readonly lastWord: string }
+  /** Neither this server nor another one will do it. */
+  | { readonly outcome: 'refused'; readonly lastWord: string }
   /** Nobody answered before the request itself had left: it has no effect, now or later. */
   | { readonly outcome: 'not asked'; readonly lastWord: string };
 
-/** What can be asked, but for the id under which the session asks it. */
-export type Question =
+/** What a client wants to know or to have, but for the id under which the session asks for it. */
+export type Inquiry =
   | { readonly type: 'request'; readonly value: string }
   | { readonly type: 'read'; readonly isLocal: boolean }
   | { readonly type: 'status' }
@@ -70,7 +76,7 @@ interface Step {
   /** False: that is no answer to this. */
   receive(from: Uid, reply: Reply): boolean;
   stop(): void;
-  /** How the question ended if nothing more comes. */
+  /** How the inquiry ended if nothing more comes. */
   readonly givenUp: Outcome;
 }
 
@@ -89,8 +95,8 @@ export class ClientSession {
     this.#world = world;
   }
 
-  /** Asks, and calls `done` once. Throws if the last question is still open. */
-  ask(question: Question, options: Options, done: (outcome: Outcome) => void): void {
+  /** Begins an inquiry, and calls `done` once. Throws if the last one is still open. */
+  inquire(inquiry: Inquiry, options: Options, done: (outcome: Outcome) => void): void {
     if (this.#step !== null) throw new Error('a session asks one thing at a time');
     const end = (outcome: Outcome) => {
       this.stop();
@@ -100,10 +106,10 @@ export class ClientSession {
       end(this.#step?.givenUp ?? { outcome: 'not asked', lastWord: NO_ANSWER });
     });
     const operate = (since: number) => {
-      const message = { ...question, requestId: this.#newId(since) };
+      const message = { ...inquiry, requestId: this.#newId(since) };
       this.#begin(new Operation(message, options, this.#uids, this.#world, end));
     };
-    if (question.type !== 'request') return operate(FIRST_INSTANCE);
+    if (inquiry.type !== 'request') return operate(FIRST_INSTANCE);
     const uids = options.mayMove ? this.#uids : [options.server];
     this.#begin(new Survey(this.#newId(FIRST_INSTANCE), uids, this.#world, operate));
   }
@@ -113,7 +119,7 @@ export class ClientSession {
     return this.#step?.receive(from, reply) ?? false;
   }
 
-  /** Gives up at once; `done` of the open question is not called. */
+  /** Gives up at once; `done` of an open inquiry is not called. */
   stop(): void {
     this.#giveUp?.cancel();
     this.#step?.stop();
@@ -143,6 +149,7 @@ class Survey implements Step {
   readonly #done: (reached: number) => void;
   readonly #reached = new Map<Uid, number>();
   #askAgain: Timer | null = null;
+  #askAgainMs = ASK_AGAIN_MS;
 
   constructor(
     requestId: RequestId,
@@ -161,17 +168,18 @@ class Survey implements Step {
   }
 
   begin(): void {
-    const message = { type: 'read', isLocal: true, requestId: this.#requestId } as const;
+    const message = { type: 'reach', requestId: this.#requestId } as const;
     for (const uid of this.#uids) this.#world.send(uid, message);
-    this.#askAgain = this.#world.after(ASK_AGAIN_MS, () => {
+    this.#askAgain = this.#world.after(this.#askAgainMs, () => {
       if (this.#reached.size > 0) this.#end();
       else this.begin();
     });
+    this.#askAgainMs = longerThan(this.#askAgainMs);
   }
 
   receive(from: Uid, reply: Reply): boolean {
     if (reply.requestId !== this.#requestId || !this.#uids.includes(from)) return false;
-    if (reply.type !== 'value') return false;
+    if (reply.type !== 'reached') return false;
     this.#reached.set(from, reply.instanceNumber);
     if (this.#reached.size >= quorumOf(this.#uids.length)) this.#end();
     return true;
@@ -187,7 +195,11 @@ class Survey implements Step {
   }
 }
 
-/** The question itself, under one id from beginning to end. */
+function longerThan(waitMs: number): number {
+  return Math.min(2 * waitMs, LONGEST_ASK_AGAIN_MS);
+}
+
+/** The inquiry itself, under one id from beginning to end. */
 class Operation implements Step {
   readonly #message: Asked;
   readonly #options: Options;
@@ -201,6 +213,7 @@ class Operation implements Step {
   /** How often we have gone where a server sent us, since we last waited in vain. */
   #redirects = 0;
   #askAgain: Timer | null = null;
+  #askAgainMs = ASK_AGAIN_MS;
   #lastWord = NO_ANSWER;
 
   constructor(
@@ -245,11 +258,15 @@ class Operation implements Step {
     return reply.type !== 'value' || reply.isCurrent || isLocal;
   }
 
-  #refused(from: Uid, { why, master }: RefusedReply): void {
+  #refused(from: Uid, { why, master, isFinal }: RefusedReply): void {
     this.#lastWord = `${from} says: ${why}`;
+    if (isFinal) return this.#done({ outcome: 'refused', lastWord: this.#lastWord });
     // Only the word of the one whom we ask now counts: we have left an older one behind.
-    if (from !== this.#server || !this.#options.mayMove) return;
-    if (master === null || master === from) return; // we ask again by ourselves, a little later
+    if (from !== this.#server) return;
+    // Nothing of ours waits there, so that nobody is troubled if we ask again soon.
+    this.#askAgainMs = ASK_AGAIN_MS;
+    this.#askAgainLater();
+    if (!this.#options.mayMove || master === null || master === from) return;
     // Servers that are not level may send us to each other, in circles.
     if (this.#redirects >= this.#uids.length) return;
     this.#redirects += 1;
@@ -262,11 +279,15 @@ class Operation implements Step {
   }
 
   #askNow(): void {
-    this.#askAgain?.cancel();
     this.#timesAsked += 1;
     this.#asked.add(this.#server);
     this.#world.send(this.#server, this.#message);
-    this.#askAgain = this.#world.after(ASK_AGAIN_MS, () => this.#askAnew());
+    this.#askAgainLater();
+  }
+
+  #askAgainLater(): void {
+    this.#askAgain?.cancel();
+    this.#askAgain = this.#world.after(this.#askAgainMs, () => this.#askAnew());
   }
 
   /** We have waited in vain. */
@@ -275,6 +296,7 @@ class Operation implements Step {
     const isEnough = this.#timesAsked >= ASKED_BEFORE_NEXT || wasInCircles;
     if (this.#options.mayMove && isEnough) this.#moveOn();
     this.#redirects = 0;
+    this.#askAgainMs = longerThan(this.#askAgainMs);
     this.#askNow();
   }
 

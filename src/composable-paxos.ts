@@ -28,9 +28,9 @@
  * And why does every round come to an end? An acceptor that is asked to accept either does, or
  * refuses and says so. Its yes counts for this id for ever, whatever it accepts later. So a
  * proposer that repeats its question to a quorum is told in the end that it has won, or that it
- * was overtaken. A learner that remembered only what each acceptor accepted *last* would break this:
- * B accepts its own 2.B, then A's 3.A; A dies; C, who has heard nothing of all that, accepts 2.B.
- * Nobody refuses, half of the quorum is forgotten, and B could go on asking for ever.
+ * was overtaken. A learner that remembered only what each acceptor accepted *last* would break
+ * this: B accepts its own 2.B, then A's 3.A; A dies; C, who has heard nothing of all that, accepts
+ * 2.B. Nobody refuses, half of the quorum is forgotten, and B could go on asking for ever.
  *
  * Three rules carry the argument, and each is one guard below: a promise is never taken back
  * (`Acceptor`), the highest accepted value wins (`Proposer`), an id is used for one value only.
@@ -132,7 +132,7 @@ export class Acceptor<Value> {
   /** Promises to ignore everything below the asker's id, unless a higher one was promised. */
   receivePrepare(message: PrepareMessage): PromiseMessage<Value> | NackMessage {
     const { proposalId } = message;
-    if (this.refuses(proposalId)) return this.nack(proposalId);
+    if (this.isBelowPromise(proposalId)) return this.nack(proposalId);
 
     this.promise(proposalId);
     const { acceptedId, acceptedValue } = this.state;
@@ -147,7 +147,7 @@ export class Acceptor<Value> {
   /** Accepts the value, unless a higher id was promised. Accepting is a promise, too. */
   receiveAccept(message: AcceptMessage<Value>): AcceptedMessage<Value> | NackMessage {
     const { proposalId, proposalValue } = message;
-    if (this.refuses(proposalId)) return this.nack(proposalId);
+    if (this.isBelowPromise(proposalId)) return this.nack(proposalId);
 
     if (compareProposalIds(proposalId, this.state.acceptedId) !== 0) {
       this.state = {
@@ -159,7 +159,7 @@ export class Acceptor<Value> {
     return { type: 'accepted', proposalId, proposalValue };
   }
 
-  protected refuses(proposalId: ProposalId): boolean {
+  protected isBelowPromise(proposalId: ProposalId): boolean {
     return compareProposalIds(proposalId, this.state.promisedId) < 0;
   }
 

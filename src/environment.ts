@@ -7,6 +7,7 @@
  * next one starts. An exception that leaves a turn ends the server (fail-stop), and nothing
  * that depended on a failed save is sent.
  */
+import type { Link } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { PeerMessage, Reply } from './messages.ts';
 import type { ServerState } from './state.ts';
@@ -32,6 +33,8 @@ export type ClientAddress = string;
 export interface Messenger {
   /** Sends one datagram to each of `to`. Each may be lost, delayed, repeated or overtaken. */
   send(to: readonly Uid[], message: PeerMessage): void;
+  /** Whether an accept with this link can leave at all: some systems take only short datagrams. */
+  canCarry(link: Link): boolean;
   /** Sends one datagram to a client, which may be gone by now. */
   reply(to: ClientAddress, message: Reply): void;
 }
@@ -40,7 +43,7 @@ export interface Storage {
   /**
    * What was saved last, or null if nothing ever was, and only once it would survive a power cut:
    * a process that was killed in the middle of `save` may leave a state that would not yet.
-   * Throws if it cannot be read.
+   * Throws if it cannot be read, and if it is missing although there was one.
    */
   load(): unknown;
   /** Returns only once the state would survive a power cut. Throws if it cannot promise that. */

@@ -106,7 +106,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     override start(): void {
       super.start();
       this.#clock = new SleeplessClock(this.environment.clock);
-      this.bind(null);
+      this.bind();
       if (this.chain.lease !== null) this.#say('unknown');
       this.#standLater();
     }
@@ -202,10 +202,10 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     }
 
     /**
-     * The lease that the chain names binds us from now on. `link` is what named it, or null if
-     * we do not know when it was named: it may have been just now.
+     * The lease that the chain names binds us from now on: as if it had been granted just now, even
+     * where we do not know when it was.
      */
-    protected bind(_link: Link | null): void {
+    protected bind(): void {
       this.#boundUntilMs = this.environment.clock.now() + LEASE_WINDOW_MS;
     }
 
@@ -241,7 +241,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     #learnLease(link: Link | null): void {
       const { lease } = this.chain;
       if (lease !== null && lease.id === this.#ours?.id) return; // a jump within our own lease
-      this.bind(link);
+      this.bind();
 
       const sent = lease !== null && lease.id === this.#sent?.id ? this.#sent : null;
       this.#ours = sent !== null && this.#leftMs(sent) > 0 ? sent : null; // it may come too late

@@ -2,11 +2,13 @@
  * Every message on the wire: its type, and the guard that an untrusted datagram must pass.
  *
  * A datagram is one JSON object in UTF-8, `{"type": …, "seq": n, …}`. `seq` counts the datagrams
- * of its sender, so that a trace can find both ends of an arrow. A guard accepts exactly the
- * fields of its type: nothing missing, nothing extra, every number a whole one that leaves room
- * to grow, every uid that of a known server.
+ * of its sender, so that a trace can find both ends of an arrow. Between servers it also says of
+ * which cluster the sender is, `"cluster": "A B C"`: two that do not mean the same cluster count
+ * different quorums, and must not believe each other. A guard accepts exactly the fields of its
+ * type: nothing missing, nothing extra, every number a whole one that leaves room to grow, every
+ * uid that of a known server.
  */
-import type { ChainState, Link, RequestId } from './chain.ts';
+import type { ChainState, Link, LinkId, RequestId } from './chain.ts';
 import { MAX_REMEMBERED_CLIENTS } from './chain.ts';
 import type {
   AcceptedMessage,
@@ -31,10 +33,12 @@ export type Accepted = InInstance<AcceptedMessage<Link>>;
 export type Question = Prepare | Accept;
 export type InstanceMessage = Question | Promised | Nack | Accepted;
 
-/** "I am at this instance: have I missed anything?" */
+/** "I am at this instance, and this is what the chain has made here: have I missed anything?" */
 export interface SyncRequest {
   readonly type: 'sync_request';
   readonly instanceNumber: number;
+  /** See `digestOf`. */
+  readonly digest: string;
 }
 
 /** "This is where I am": the chain before `instanceNumber`, which is still open. */
@@ -43,8 +47,27 @@ export interface CatchUpMessage extends ChainState {
   readonly instanceNumber: number;
 }
 
+/** "I have lost my votes. Which instance is open at yours?" `question` is used only once. */
+export interface RejoinRequest {
+  readonly type: 'rejoin_request';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
+/** "You have asked `question`: this one." */
+export interface RejoinAnswer {
+  readonly type: 'rejoin_answer';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
 /** What servers say to each other. */
-export type PeerMessage = InstanceMessage | SyncRequest | CatchUpMessage;
+export type PeerMessage =
+  | InstanceMessage
+  | SyncRequest
+  | CatchUpMessage
+  | RejoinRequest
+  | RejoinAnswer;
 
 /** A client to a server: "please set the value to this". */
 export interface ProposeMessage {
@@ -66,6 +89,12 @@ export interface ReadMessage {
   readonly isLocal: boolean;
 }
 
+/** A client to a server: "how far is the chain, as far as you know?" */
+export interface ReachMessage {
+  readonly type: 'reach';
+  readonly requestId: RequestId;
+}
+
 /** A client to a server: "how are you?" */
 export interface StatusMessage {
   readonly type: 'status';
@@ -84,6 +113,7 @@ export type ClientMessage =
   | ProposeMessage
   | RequestMessage
   | ReadMessage
+  | ReachMessage
   | StatusMessage
   | TransferMessage;
 
@@ -103,12 +133,23 @@ export interface ValueReply {
   readonly isCurrent: boolean;
 }
 
-/** A server to a client: "not here, or not now"; `master`: "but there", if it knows where. */
+/** A server to a client: "this instance is open here, and all before it are chosen". */
+export interface ReachedReply {
+  readonly type: 'reached';
+  readonly requestId: RequestId;
+  readonly instanceNumber: number;
+}
+
+/**
+ * A server to a client: "not here, or not now"; `master`: "but there", if it knows where;
+ * `isFinal`: "nowhere and never".
+ */
 export interface RefusedReply {
   readonly type: 'refused';
   readonly requestId: RequestId;
   readonly master: Uid | null;
   readonly why: string;
+  readonly isFinal: boolean;
 }
 
 /** A server to a client: how it is. Durations in milliseconds. */
@@ -137,7 +178,13 @@ export interface TransferredReply {
 }
 
 /** What servers answer to clients. */
-export type Reply = ChosenReply | ValueReply | RefusedReply | StatusReply | TransferredReply;
+export type Reply =
+  | ChosenReply
+  | ValueReply
+  | ReachedReply
+  | RefusedReply
+  | StatusReply
+  | TransferredReply;
 
 export type Message = PeerMessage | ClientMessage | Reply;
 
@@ -150,10 +197,16 @@ export const MAX_DATAGRAM_BYTES = 65_507;
  */
 export const MAX_VALUE_BYTES = 32_768;
 
-/** Beyond this no number from the wire is believed … */
-export const MAX_NUMBER = 2 ** 48;
+/**
+ * Beyond this no number from the wire is believed: a stop that no server gets to, since
+ * `ReplicatedValue` believes a leap towards it only in small steps …
+ */
+export const MAX_NUMBER = 2 ** 49;
 /** … while a disk may hold what has grown out of the largest that was believed. */
 const MAX_STORED_NUMBER = 2 ** 52;
+
+/** So begins what is said of a message that cannot be true. */
+export const NOT_BELIEVED = 'not believed';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -163,10 +216,33 @@ export function encodedBytes(value: string): number {
   return encoder.encode(JSON.stringify(value)).length;
 }
 
-/** The datagram for a message. Every message that passes its guard fits into one. */
-export function encodeDatagram(seq: number, message: Message): Uint8Array {
+/** What a cluster is called between servers: its members, and whether it has masters. */
+export function clusterName(uids: readonly Uid[], hasLeases: boolean): string {
+  return `${[...uids].sort().join(' ')}${hasLeases ? ' with leases' : ''}`;
+}
+
+/** What is wrong with the cluster that a datagram names, where `ours` is expected; or null. */
+export function wrongCluster(theirs: unknown, ours: string): string | null {
+  if (theirs === ours) return null;
+  const isName = typeof theirs === 'string' && CLUSTER_NAME.test(theirs);
+  if (!isName) return 'it does not say of which cluster it is';
+  return `its cluster is ${theirs}, ours is ${ours}`;
+}
+
+const CLUSTER_NAME = /^[A-Z]( [A-Z]){0,8}( with leases)?$/;
+
+/**
+ * The datagram for a message; one to a server names the `cluster`. Every message that passes its
+ * guard fits into one.
+ */
+export function encodeDatagram(
+  seq: number,
+  message: Message,
+  cluster: string | null = null,
+): Uint8Array {
   const { type } = message; // it comes first, for whoever reads along on the wire
-  return encoder.encode(JSON.stringify(Object.assign({ type, seq }, message)));
+  const head = cluster === null ? { type, seq } : { type, seq, cluster };
+  return encoder.encode(JSON.stringify(Object.assign(head, message)));
 }
 
 /** What a datagram says, or one short sentence about why it is not believed. */
@@ -174,35 +250,52 @@ export type Decoded =
   | { readonly seq: number; readonly message: Message }
   | { readonly rejected: string };
 
-/** Decodes and checks a datagram. `uids` are the servers of the cluster. Never throws. */
-export function decodeDatagram(bytes: Uint8Array, uids: readonly Uid[]): Decoded {
+/**
+ * Decodes and checks a datagram. `uids` are the servers of the cluster; a server gives its own
+ * `cluster`, too, and does not believe what servers of another one say. Never throws.
+ */
+export function decodeDatagram(
+  bytes: Uint8Array,
+  uids: readonly Uid[],
+  cluster: string | null = null,
+): Decoded {
   if (bytes.length > MAX_DATAGRAM_BYTES) return { rejected: 'it is too long' };
 
   const parsed = parse(bytes);
   if (parsed === undefined) return { rejected: 'it is not JSON in UTF-8' };
   if (!isRecord(parsed)) return { rejected: 'it is not a JSON object' };
 
-  const { type, seq, ...fields } = parsed;
+  const { type, seq, ...others } = parsed;
   if (typeof type !== 'string') return { rejected: 'it has no type' };
   if (!isCount(seq)) return { rejected: 'its seq is not a whole number from 0 on' };
 
   const guard = GUARDS.get(type);
   if (guard === undefined) return { rejected: 'its type is unknown' };
+  let fields = others;
+  if (cluster !== null && isPeerType(type)) {
+    const { cluster: theirs, ...rest } = others;
+    // Before the fields: what another cluster says may well look wrong here.
+    const stranger = wrongCluster(theirs, cluster);
+    if (stranger !== null) return { rejected: stranger };
+    fields = rest;
+  }
   const wrong = wrongField(fields, guard, uids);
   if (wrong !== null) return { rejected: `its ${wrong}` };
   return { seq, message: { type, ...fields } as unknown as Message };
 }
 
-const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
+export const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>([
   'propose',
   'request',
   'read',
+  'reach',
   'status',
   'transfer',
 ]);
-const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
+export const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'chosen',
   'value',
+  'reached',
   'refused',
   'status_report',
   'transferred',
@@ -217,21 +310,42 @@ export function isReply(message: Message): message is Reply {
 }
 
 export function isPeerMessage(message: Message): message is PeerMessage {
-  return !isClientMessage(message) && !isReply(message);
+  return isPeerType(message.type);
 }
 
+function isPeerType(type: string): boolean {
+  return !CLIENT_TYPES.has(type) && !REPLY_TYPES.has(type);
+}
+
+const INSTANCE_TYPES: ReadonlySet<string> = new Set<InstanceMessage['type']>([
+  'prepare',
+  'promise',
+  'nack',
+  'accept',
+  'accepted',
+]);
+
 export function isInstanceMessage(message: PeerMessage): message is InstanceMessage {
-  return message.type !== 'sync_request' && message.type !== 'catchup';
+  return INSTANCE_TYPES.has(message.type);
 }
 
 export function isQuestion(message: PeerMessage): message is Question {
   return message.type === 'prepare' || message.type === 'accept';
 }
 
+/** The highest number of a proposal that the message names. */
+export function highestNumberIn(message: InstanceMessage): number {
+  const { proposalId } = message;
+  if (message.type === 'nack')
+    return Math.max(proposalId.number, message.promisedProposalId.number);
+  if (message.type !== 'promise') return proposalId.number;
+  return Math.max(proposalId.number, message.lastAcceptedId?.number ?? 0);
+}
+
 // Guards. Each check takes whatever stood in the field; `uids` are the servers of the cluster.
 
-type Check = (value: unknown, uids: readonly Uid[]) => boolean;
-type Fields = Readonly<Record<string, Check>>;
+export type Check = (value: unknown, uids: readonly Uid[]) => boolean;
+export type Fields = Readonly<Record<string, Check>>;
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -248,7 +362,7 @@ const isNumberUpTo =
 
 const isNumber = isNumberUpTo(MAX_NUMBER);
 
-const isUid: Check = (value, uids) => typeof value === 'string' && uids.includes(value);
+export const isUid: Check = (value, uids) => typeof value === 'string' && uids.includes(value);
 
 /** A string that survives UTF-8 unchanged (no lone surrogate) and fits into every message. */
 export const isValue: Check = (value) =>
@@ -262,7 +376,7 @@ function fits(value: string): boolean {
 
 const LINK_ID = /^([A-Z])-[0-9a-f]{8}-[1-9][0-9]{0,15}$/;
 
-const isLinkId: Check = (value, uids) =>
+export const isLinkId: Check = (value, uids) =>
   typeof value === 'string' && isUid(LINK_ID.exec(value)?.[1], uids);
 
 const isObjectOf =
@@ -270,7 +384,7 @@ const isObjectOf =
   (value, uids) =>
     isRecord(value) && wrongField(value, fields, uids) === null;
 
-const orNull =
+export const orNull =
   (check: Check): Check =>
   (value, uids) =>
     value === null || check(value, uids);
@@ -282,8 +396,8 @@ const either =
 
 const isProposalId = isObjectOf({ number: isNumber, uid: isUid });
 
-const isStoredNumber = isNumberUpTo(MAX_STORED_NUMBER);
-const isStoredId = isObjectOf({ number: isStoredNumber, uid: isUid });
+export const isStoredNumber = isNumberUpTo(MAX_STORED_NUMBER);
+export const isStoredId = isObjectOf({ number: isStoredNumber, uid: isUid });
 
 const REQUEST_ID = /^[0-9a-f]{16}-([1-9][0-9]{0,14})-([1-9][0-9]{0,14})$/;
 
@@ -293,7 +407,7 @@ const isRequestId: Check = (value) => {
 };
 
 /** The rarest field comes first: what is no such link is found out soon. */
-const isLink = either(
+export const isLink = either(
   isObjectOf({ request: isRequestId, update: isValue, id: isLinkId }),
   isObjectOf({ update: isValue, id: isLinkId }),
   isObjectOf({ read: (value) => value === null, id: isLinkId }),
@@ -326,11 +440,13 @@ const isHeard: Check = (value, uids) =>
 
 const isDuration: Check = (value) => typeof value === 'number' && value >= 0 && value <= MAX_NUMBER;
 
-const isBoolean: Check = (value) => typeof value === 'boolean';
+const isDigest: Check = (value) => typeof value === 'string' && /^[0-9a-f]{8}$/.test(value);
+
+export const isBoolean: Check = (value) => typeof value === 'boolean';
 
 const isReason: Check = (value) => typeof value === 'string' && value.length <= 200;
 
-const CHAIN_FIELDS: Fields = {
+export const CHAIN_FIELDS: Fields = {
   instanceNumber: isNumber,
   currentValue: orNull(isValue),
   lease: orNull(isObjectOf({ holder: isUid, id: isLinkId })),
@@ -357,10 +473,13 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ],
   ['accept', { instanceNumber: isNumber, proposalId: isProposalId, proposalValue: isLink }],
   ['accepted', { instanceNumber: isNumber, proposalId: isProposalId, proposalValue: isLink }],
-  ['sync_request', { instanceNumber: isNumber }],
+  ['sync_request', { instanceNumber: isNumber, digest: isDigest }],
   ['catchup', CHAIN_FIELDS],
+  ['rejoin_request', { instanceNumber: isNumber, question: isLinkId }],
+  ['rejoin_answer', { instanceNumber: isNumber, question: isLinkId }],
   ['request', { requestId: isRequestId, value: isValue }],
   ['read', { requestId: isRequestId, isLocal: isBoolean }],
+  ['reach', { requestId: isRequestId }],
   ['status', { requestId: isRequestId }],
   ['transfer', { requestId: isRequestId, to: isUid }],
   ['transferred', { requestId: isRequestId, leaseLeftMs: isDuration }],
@@ -374,7 +493,8 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
       isCurrent: isBoolean,
     },
   ],
-  ['refused', { requestId: isRequestId, master: orNull(isUid), why: isReason }],
+  ['reached', { requestId: isRequestId, instanceNumber: isNumber }],
+  ['refused', { requestId: isRequestId, master: orNull(isUid), why: isReason, isFinal: isBoolean }],
   [
     'status_report',
     {
@@ -393,11 +513,15 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ],
 ]);
 
+export const MESSAGE_TYPES: readonly string[] = [...GUARDS.keys()];
+
 /** What a state file holds: whose it is, the chain, and the acceptor of the open instance. */
 const STATE_FIELDS: Fields = {
   uid: isUid,
+  members: (value, uids) => Array.isArray(value) && value.every((uid) => isUid(uid, uids)),
   ...CHAIN_FIELDS,
   instanceNumber: isStoredNumber,
+  votesFrom: orNull(isStoredNumber),
   promisedId: orNull(isStoredId),
   acceptedId: orNull(isStoredId),
   acceptedValue: orNull(isLink),
@@ -411,8 +535,22 @@ export function wrongStateField(
   return wrongField(fields, STATE_FIELDS, uids);
 }
 
+/** What is wrong with something that should be one of these messages, or null. */
+export function wrongMessage(
+  message: unknown,
+  types: readonly string[],
+  uids: readonly Uid[],
+): string | null {
+  if (!isRecord(message)) return 'message is not what it must be';
+  const { type, ...fields } = message;
+  const guard = types.some((known) => known === type) ? GUARDS.get(String(type)) : undefined;
+  if (guard === undefined) return 'message is of no type that it may have';
+  const wrong = wrongField(fields, guard, uids);
+  return wrong === null ? null : `message: its ${wrong}`;
+}
+
 /** Says which field is missing, extra or wrong; null when all is well. */
-function wrongField(
+export function wrongField(
   record: Record<string, unknown>,
   fields: Fields,
   uids: readonly Uid[],

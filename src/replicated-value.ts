@@ -27,6 +27,7 @@ import {
   applyLink,
   type ChainState,
   chainOf,
+  digestOf,
   EMPTY_CHAIN,
   type Link,
   type LinkId,
@@ -51,11 +52,31 @@ import type {
   Promised,
   Question,
 } from './messages.ts';
-import { isInstanceMessage } from './messages.ts';
+import {
+  clusterName,
+  highestNumberIn,
+  isInstanceMessage,
+  isRecord,
+  NOT_BELIEVED,
+} from './messages.ts';
 import { acceptorOf, readServerState, type ServerState } from './state.ts';
 
 /** The chain is on disk so many milliseconds after it has moved on, if nothing is saved before. */
 const SAVE_WITHIN_MS = 100;
+
+/**
+ * So far above all that was seen in its instance may the number of a proposal be. A number grows by
+ * one when a round was refused, which takes a message there, one back, a save and a wait: a million
+ * of these in one instance take days, and whoever missed them can wait for that instance to close.
+ * But whoever forges a datagram cannot come near the end of all numbers with it, from where no
+ * round could go on: that takes half a thousand million of them, each with a save, in one instance.
+ */
+export const MAX_NUMBER_LEAP = 2 ** 20;
+/**
+ * So far ahead of us may an instance be. A chain that grows by a thousand links a second, day and
+ * night, needs two years for that; who has been away for longer begins with a new disk anyway.
+ */
+export const MAX_INSTANCE_LEAP = 2 ** 36;
 
 /** What a mixin takes and gives back. The one `any`: TypeScript requires it of mixins. */
 // biome-ignore lint/suspicious/noExplicitAny: TypeScript requires it of mixins
@@ -69,6 +90,7 @@ export class ReplicatedValue {
   protected readonly environment: Environment;
 
   #instanceNumber = 1;
+  #votesFrom: number | null = 1;
   #chain: ChainState = EMPTY_CHAIN;
   #instance!: PaxosInstance<Link>; // from `start` on
   #run = ''; // tells this run of the program from every other one
@@ -86,6 +108,11 @@ export class ReplicatedValue {
 
   // What others may know.
 
+  /** What this server calls its cluster. It believes only those who call theirs the same. */
+  get cluster(): string {
+    return clusterName(this.uids, this.hasLeases);
+  }
+
   get quorum(): number {
     return quorumOf(this.uids.length);
   }
@@ -93,6 +120,16 @@ export class ReplicatedValue {
   /** The open instance. All before it are chosen. */
   get instanceNumber(): number {
     return this.#instanceNumber;
+  }
+
+  /** The first instance in which this server votes; null as long as it cannot know. */
+  get votesFrom(): number | null {
+    return this.#votesFrom;
+  }
+
+  /** Whether this server has a vote in the open instance. */
+  get votes(): boolean {
+    return this.#votesFrom !== null && this.#instanceNumber >= this.#votesFrom;
   }
 
   /** What the links before the open instance have made. */
@@ -150,13 +187,16 @@ export class ReplicatedValue {
     if (restored) {
       const state = readServerState(stored, uid, uids);
       this.#instanceNumber = state.instanceNumber;
+      this.#votesFrom = state.votesFrom;
       this.#chain = chainOf(state);
       acceptor = acceptorOf(state);
     }
     this.#instance = this.createInstance(acceptor);
     this.#run = randomHex(environment);
     const layers = layersOf(this);
-    environment.trace({ event: 'start', layers, restored, state: this.#state() });
+    environment.trace({ event: 'start', uids, layers, restored, state: this.#state() });
+    // A disk from before members were kept on it is of this cluster, from now on for good.
+    if (isRecord(stored) && !('members' in stored)) this.#save();
   }
 
   /** Ends all activity at once, with all that is chosen on disk. */
@@ -184,6 +224,7 @@ export class ReplicatedValue {
   /** A message of a peer, or of this server to itself. */
   receive(from: Uid, message: PeerMessage): void {
     if (!isInstanceMessage(message)) return this.ignore(`no layer here knows ${message.type}`);
+    if (this.leapsTooFar(message)) return;
     if (message.instanceNumber !== this.#instanceNumber) {
       return this.receiveFromOtherInstance(from, message);
     }
@@ -201,12 +242,26 @@ export class ReplicatedValue {
     }
   }
 
+  /** Whether a message names numbers that nobody can have come to by now; it says so. */
+  protected leapsTooFar(message: PeerMessage): boolean {
+    const { instanceNumber } = message;
+    if (instanceNumber > this.#instanceNumber + MAX_INSTANCE_LEAP) {
+      this.ignore(`${NOT_BELIEVED}: too far an instance`);
+      return true;
+    }
+    if (!isInstanceMessage(message) || instanceNumber !== this.#instanceNumber) return false;
+    const number = highestNumberIn(message);
+    if (number <= this.#instance.proposer.state.highestNumber + MAX_NUMBER_LEAP) return false;
+    this.ignore(`${NOT_BELIEVED}: too high a number`);
+    return true;
+  }
+
   // The five messages of Paxos, in the open instance.
 
   protected receivePrepare(from: Uid, message: Prepare): void {
     const { instanceNumber, proposalId } = message;
     const answer = this.#durably(from, () => this.#instance.receivePrepare(message));
-    if (answer.type === 'nack') return this.#refuse(from, answer);
+    if (answer.type === 'nack') return this.#sendNack(from, answer);
 
     this.environment.trace({ event: 'promise', to: from, instanceNumber, proposalId });
     this.#reply(from, { ...answer, instanceNumber });
@@ -215,8 +270,10 @@ export class ReplicatedValue {
   protected receivePromise(from: Uid, message: Promised): void {
     const { instanceNumber, proposalId } = message;
     const { proposer } = this.#instance;
+    const isKnown = proposer.state.promisesFrom.includes(from);
     if (proposer.receivePromise(from, message)) return this.lead();
     if (!proposer.isCurrent(proposalId)) return this.ignore('this round is over');
+    if (isKnown) return this.ignore('it has promised this already');
 
     const count = proposer.state.promisesFrom.length;
     const servers = this.uids.length;
@@ -229,7 +286,7 @@ export class ReplicatedValue {
     if (!this.#instance.proposer.receiveNack(message)) return this.ignore('this round is over');
 
     this.environment.trace({ event: 'refused', from, instanceNumber, proposalId, promisedId });
-    this.refused(from);
+    this.preempted(from);
   }
 
   protected receiveAccept(from: Uid, message: Accept): void {
@@ -238,7 +295,7 @@ export class ReplicatedValue {
       return this.ignore(`I know no leases, and ${from} holds one`);
     }
     const answer = this.#durably(from, () => this.#instance.receiveAccept(message));
-    if (answer.type === 'nack') return this.#refuse(from, answer);
+    if (answer.type === 'nack') return this.#sendNack(from, answer);
 
     this.environment.trace({ event: 'accept', from, instanceNumber, proposalId, value });
     const accepted: Accepted = { ...answer, instanceNumber };
@@ -292,7 +349,7 @@ export class ReplicatedValue {
   protected heard(_from: Uid): void {}
 
   /** The current round was refused by `from` and is over. */
-  protected refused(_from: Uid): void {}
+  protected preempted(_from: Uid): void {}
 
   /** The current round found nothing to finish and had nothing to propose; it is over. */
   protected rested(): void {}
@@ -347,6 +404,12 @@ export class ReplicatedValue {
     this.#moveTo(instanceNumber, chain, null);
   }
 
+  /** Has a vote from this instance on; that is durable when this returns. */
+  protected voteFrom(instanceNumber: number): void {
+    this.#votesFrom = instanceNumber;
+    this.#save();
+  }
+
   /** A link id of our own that is new: its run was drawn out of four thousand million. */
   protected newLinkId(): LinkId {
     this.#linksAsked += 1;
@@ -367,7 +430,7 @@ export class ReplicatedValue {
     this.environment.messenger.send([to], message);
   }
 
-  #refuse(to: Uid, nack: NackMessage): void {
+  #sendNack(to: Uid, nack: NackMessage): void {
     const { proposalId, promisedProposalId: promisedId } = nack;
     const instanceNumber = this.#instanceNumber;
     this.environment.trace({ event: 'refuse', to, instanceNumber, proposalId, promisedId });
@@ -386,8 +449,9 @@ export class ReplicatedValue {
 
   /** What the disk must hold. The promise and the accepted value have one home: the acceptor. */
   #state(): ServerState {
-    const { uid } = this;
-    return { uid, instanceNumber: this.#instanceNumber, ...this.#chain, ...this.acceptorState };
+    const { uid, uids: members, instanceNumber, votesFrom } = this;
+    const chain = this.#chain;
+    return { uid, members, instanceNumber, votesFrom, ...chain, ...this.acceptorState };
   }
 
   #moveTo(instanceNumber: number, chain: ChainState, link: Link | null): void {
@@ -395,7 +459,8 @@ export class ReplicatedValue {
     this.#chain = chain;
     this.#instance = this.createInstance(UNTOUCHED);
     this.#saveLater ??= this.environment.clock.after(SAVE_WITHIN_MS, () => this.#save());
-    this.environment.trace({ event: 'advance', instanceNumber, link, chain });
+    const [jumped, digest] = [link === null ? chain : null, digestOf(chain)];
+    this.environment.trace({ event: 'advance', instanceNumber, link, chain: jumped, digest });
     this.advanced(link);
     this.pursue();
   }

@@ -41,7 +41,8 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
     #silence: Timer | null = null;
     /** How long the next wait after a refusal may be, beside the round trip. */
     #backoffMs = FIRST_BACKOFF_MS;
-    #asked: { readonly type: Question['type']; readonly atMs: number } | null = null;
+    /** When the question that is open was first put. */
+    #askedAtMs: number | null = null;
     #roundTripMs = 0;
 
     /** What a round trip takes here: from a question to a quorum's answer, or to a refusal. */
@@ -78,13 +79,13 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
 
     protected override ask(question: Question): void {
       this.#cancelAll();
-      this.#asked = { type: question.type, atMs: this.environment.clock.now() };
+      this.#askedAtMs = this.environment.clock.now();
       this.#retransmitLater(question);
       super.ask(question);
     }
 
     protected override lead(): void {
-      if (this.#asked?.type === 'prepare') this.#measure();
+      this.#measure();
       super.lead();
     }
 
@@ -95,8 +96,8 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
     }
 
     /** Stops asking, and tries again later; each time the wait may be twice as long. */
-    protected override refused(from: Uid): void {
-      super.refused(from);
+    protected override preempted(from: Uid): void {
+      super.preempted(from);
       if (from !== this.uid) this.#measure();
       this.#cancelAll();
       const { roundTripMs } = this;
@@ -119,7 +120,7 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
 
     /** Those who duelled here will meet again in the next instance: that is forgotten by and by. */
     protected override advanced(link: Link | null): void {
-      if (link !== null && this.#asked?.type === 'accept') this.#measure();
+      this.#measure();
       this.#cancelAll();
       this.#backoffMs = Math.max(FIRST_BACKOFF_MS, this.#backoffMs / 2);
       super.advanced(link);
@@ -140,13 +141,13 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
     }
 
     /**
-     * The question that we have asked is answered. Our measure grows at once and shrinks by and by.
-     * If we had to ask more than once, nobody can tell a slow answer from a lost question: then
-     * it grows by so much only that in a slow network the next question has more time.
+     * The question that we have asked, if we have, is answered. Our measure grows at once and
+     * shrinks by and by. If we had to ask more than once, nobody can tell a slow answer from a lost
+     * question: then it grows by so much only that the next question is given more time.
      */
     #measure(): void {
-      if (this.#asked === null) return;
-      const elapsedMs = this.environment.clock.now() - this.#asked.atMs;
+      if (this.#askedAtMs === null) return;
+      const elapsedMs = this.environment.clock.now() - this.#askedAtMs;
       const mostMs = Math.min(2 * this.#retransmitIntervalMs, MAX_ROUND_TRIP_MS);
       const tookMs = Math.min(elapsedMs, mostMs);
       this.#roundTripMs = Math.max(tookMs, (tookMs + this.#roundTripMs) / 2);
@@ -171,7 +172,7 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
       this.#retransmit?.cancel();
       this.#backoff?.cancel();
       this.#silence?.cancel();
-      this.#retransmit = this.#backoff = this.#silence = this.#asked = null;
+      this.#retransmit = this.#backoff = this.#silence = this.#askedAtMs = null;
     }
   };
 }

@@ -4,16 +4,30 @@
  * A replica that missed links does not need them one by one: whoever is ahead can tell where the
  * chain stands now. The news that we are behind comes by itself most of the time, as a message from
  * a later instance; a poll now and then finds out when nothing else is said.
+ *
+ * Two that are equally far must have the same state, since the same links have made it. If they
+ * have not, a disk or a memory has failed, or somebody has edited a file, and no round of Paxos
+ * would ever notice. So whoever asks says what its state is, as a digest. Of two that differ
+ * nobody knows which one is right, and both say so; one that differs from two others stops.
  */
-import { chainOf, type Link } from './chain.ts';
+import { chainOf, digestOf, type Link } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { Timer } from './environment.ts';
-import { type CatchUpMessage, isQuestion, type PeerMessage, type Question } from './messages.ts';
+import {
+  type CatchUpMessage,
+  isQuestion,
+  type PeerMessage,
+  type Question,
+  type SyncRequest,
+} from './messages.ts';
 import type { Constructor, ReplicatedValue } from './replicated-value.ts';
+import { MustStop } from './state.ts';
 
 const POLL_INTERVAL_MS = 10_000;
 /** A burst of messages from a later instance is one piece of news: it is asked about once. */
 const ASK_AGAIN_AFTER_MS = 50;
+/** That two servers differ is said no more often than this: less than a poll takes. */
+const DIFFER_AGAIN_AFTER_MS = 5_000;
 
 /**
  * Asks whoever is ahead for the state of the chain, and tells those who are behind. Brings the
@@ -25,6 +39,8 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     #askedAtMs = Number.NEGATIVE_INFINITY;
     /** The latest question that came before its time. */
     #early: { readonly from: Uid; readonly question: Question } | null = null;
+    /** The digests of the others that are in this instance, and when they said so last. */
+    #digests = new Map<Uid, { readonly digest: string; readonly atMs: number }>();
 
     override start(): void {
       super.start();
@@ -40,7 +56,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     override receive(from: Uid, message: PeerMessage): void {
       switch (message.type) {
         case 'sync_request':
-          return this.#receiveSyncRequest(from, message.instanceNumber);
+          return this.#receiveSyncRequest(from, message);
         case 'catchup':
           return this.#receiveCatchUp(message);
         default:
@@ -53,7 +69,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       super.receiveFromOtherInstance(from, message);
       if (message.instanceNumber > this.instanceNumber) {
         this.#keep(from, message);
-        return this.#ask(from);
+        return this.#requestFrom(from);
       }
       // Late *answers* to a closed instance are the normal end of it, and nobody waits for us.
       if (isQuestion(message)) this.#tell(from);
@@ -62,6 +78,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     /** What was asked in the instances that we have left is answered. */
     protected override advanced(link: Link | null): void {
       this.#askedAtMs = Number.NEGATIVE_INFINITY;
+      this.#digests.clear();
       super.advanced(link);
     }
 
@@ -75,6 +92,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       if (early === null || early.question.instanceNumber > this.instanceNumber) return;
       this.#early = null;
       if (early.question.instanceNumber === this.instanceNumber) {
+        this.environment.trace({ event: 'recall', ...early });
         this.receive(early.from, early.question);
       }
     }
@@ -85,19 +103,41 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       if (message.instanceNumber >= latest) this.#early = { from, question: message };
     }
 
-    #receiveSyncRequest(from: Uid, instanceNumber: number): void {
-      if (instanceNumber > this.instanceNumber) return this.#ask(from);
+    #receiveSyncRequest(from: Uid, { instanceNumber, digest }: SyncRequest): void {
+      if (instanceNumber > this.instanceNumber) return this.#requestFrom(from);
       if (instanceNumber < this.instanceNumber) return this.#tell(from);
-      this.ignore('we are equally far');
+      const atMs = this.environment.clock.now();
+      const lastMs = this.#digests.get(from)?.atMs ?? Number.NEGATIVE_INFINITY;
+      this.#digests.set(from, { digest, atMs });
+      if (digest === digestOf(this.chain)) return this.ignore('we are equally far');
+      if (atMs < lastMs + DIFFER_AGAIN_AFTER_MS) return this.ignore('we differ, as was said');
+
+      this.environment.trace({ event: 'differs', from, instanceNumber });
+      this.#stopIfAlone(digest);
+      // It has to hear of it, too, and from all: that tells which of us is alone.
+      this.sendToPeers(this.#request());
+    }
+
+    /** Two others that agree are right, unless somebody agrees with us. */
+    #stopIfAlone(theirs: string): void {
+      const ours = digestOf(this.chain);
+      const heard = [...this.#digests];
+      const others = heard.filter(([, { digest }]) => digest === theirs).map(([uid]) => uid);
+      if (others.length < 2 || heard.some(([, { digest }]) => digest === ours)) return;
+      const where = `${others.sort().join(' and ')} in instance ${this.instanceNumber}`;
+      const advice =
+        'its disk or its memory is bad; if it says so again, move its state away and use --rejoin';
+      throw new MustStop(`its state is not that of ${where}: ${advice}`);
     }
 
     #receiveCatchUp(message: CatchUpMessage): void {
+      if (this.leapsTooFar(message)) return;
       const { instanceNumber } = message;
       if (instanceNumber <= this.instanceNumber) return this.ignore('we have got there already');
       this.jump(instanceNumber, chainOf(message));
     }
 
-    #ask(peer: Uid): void {
+    #requestFrom(peer: Uid): void {
       const now = this.environment.clock.now();
       if (now < this.#askedAtMs + ASK_AGAIN_AFTER_MS) return;
       this.#askedAtMs = now;
@@ -110,7 +150,8 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     }
 
     #request(): PeerMessage {
-      return { type: 'sync_request', instanceNumber: this.instanceNumber };
+      const { instanceNumber } = this;
+      return { type: 'sync_request', instanceNumber, digest: digestOf(this.chain) };
     }
 
     #pollLater(): void {

@@ -18,14 +18,18 @@ import type { BackoffResolution } from './resolution-strategy.ts';
 
 /** More values and reads than this may not wait in one server; the next one is refused. */
 export const MAX_WAITING = 10_000;
+/** Nor may they take more memory than this. A character takes two bytes at most. */
+export const MAX_WAITING_BYTES = 64 * 1_024 * 1_024;
 
 /** What waits here: values of clients, and reads that need a place in the chain. */
-type Waiting = UpdateLink | RequestedLink | ReadLink;
+export type Waiting = UpdateLink | RequestedLink | ReadLink;
 
 /** Why a server does not take what a client wants, and who is master, if that is known. */
 export interface Refusal {
   readonly why: string;
   readonly master: Uid | null;
+  /** No other server would take it either, nor this one later. */
+  readonly isFinal?: boolean;
 }
 
 /**
@@ -40,6 +44,8 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     #waiting: Waiting[] = [];
     /** How many of these are reads: the trace speaks of values only. */
     #reads = 0;
+    /** What all of them take. */
+    #bytes = 0;
     /** From the beginning of a clean stop on nothing more is taken. */
     #isRetiring = false;
     /** To be called once, when nothing waits any more. */
@@ -52,23 +58,35 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
     override submit(value: string): void {
       super.submit(value);
       const refusal = this.whyNot();
-      if (refusal !== null) return this.refuse(value, refusal.why);
+      if (refusal !== null) return this.turnAway(value, refusal.why);
       this.enqueue({ update: value, id: this.newLinkId() });
     }
 
     /** Whether the queue takes anything now: null, or why it does not. */
     protected whyNot(): Refusal | null {
       if (this.#isRetiring) return { why: 'this server is stopping', master: null };
-      if (this.#waiting.length < MAX_WAITING) return null;
-      return { why: `${MAX_WAITING} wait already`, master: null };
+      if (this.#waiting.length >= MAX_WAITING) {
+        return { why: `${MAX_WAITING} wait already`, master: null };
+      }
+      if (this.#bytes < MAX_WAITING_BYTES) return null;
+      return { why: `${MAX_WAITING_BYTES} bytes wait already`, master: null };
     }
 
     /** Puts a link at the end of the line. Ask `whyNot` first. */
     protected enqueue(link: Waiting): void {
       this.#waiting.push(link);
-      if (!isUpdate(link)) this.#reads += 1;
+      this.#count(link, 1);
       this.#say('queued', link, 'it waits for its instance');
       this.pursue();
+    }
+
+    /**
+     * Why this link needs no instance any more, or cannot have one; null: it waits for its turn.
+     * Asked of the head of the line only, when it is about to be proposed.
+     */
+    protected whyLetGo(link: Waiting): string | null {
+      const canLeave = this.environment.messenger.canCarry(link);
+      return canLeave ? null : 'it is too long to be sent from this machine';
     }
 
     /** The link is in the chain, and the queue has let it go. */
@@ -101,29 +119,66 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       super.advanced(link);
       const head = this.#waiting[0];
       if (head === undefined || this.chain.latestUpdateIds[this.uid] !== head.id) return;
-      this.#waiting.shift();
-      if (!isUpdate(head)) this.#reads -= 1;
+      this.#shift(head);
       this.#say('chosen', head, 'it is in the chain');
       this.done(head);
+    }
+
+    protected override pursue(): void {
+      this.#letGo();
+      super.pursue();
       this.#endIfEmpty();
     }
 
-    /** The queue has let go of a link that is not in the chain. */
-    protected dropped(_link: Waiting, _why: string): void {}
+    /** Much may have happened since this round began: the first phase can take for ever. */
+    protected override lead(): void {
+      this.#letGo();
+      super.lead();
+      this.#endIfEmpty();
+    }
+
+    /**
+     * The queue has let go of a link that is not in the chain. `isFinal`: no other server would
+     * take it either, nor this one later.
+     */
+    protected dropped(_link: Waiting, _why: string, _isFinal: boolean): void {}
 
     /** Lets go of all that waits, with a word about each. */
     protected giveUp(why: string): void {
       this.#reads = 0;
+      this.#bytes = 0;
       for (const link of this.#waiting.splice(0)) {
         this.#say('lost', link, why);
-        this.dropped(link, why);
+        this.dropped(link, why, false);
       }
       this.#endIfEmpty();
     }
 
-    protected refuse(value: string, why: string): void {
+    protected turnAway(value: string, why: string): void {
       const waiting = this.#values;
       this.environment.trace({ event: 'update', what: 'refused', value, id: null, waiting, why });
+    }
+
+    /** Lets go of the first in line, until one really needs an instance. */
+    #letGo(): void {
+      for (;;) {
+        const head = this.#waiting[0];
+        const why = head === undefined ? null : this.whyLetGo(head);
+        if (head === undefined || why === null) return;
+        this.#shift(head);
+        this.#say('dropped', head, why);
+        this.dropped(head, why, false);
+      }
+    }
+
+    #shift(head: Waiting): void {
+      this.#waiting.shift();
+      this.#count(head, -1);
+    }
+
+    #count(link: Waiting, by: 1 | -1): void {
+      if (isUpdate(link)) this.#bytes += by * 2 * link.update.length;
+      else this.#reads += by;
     }
 
     /** How many of those who wait are values. */
@@ -138,7 +193,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       whenEmpty?.();
     }
 
-    #say(what: 'queued' | 'chosen' | 'lost', link: Waiting, why: string): void {
+    #say(what: 'queued' | 'chosen' | 'dropped' | 'lost', link: Waiting, why: string): void {
       if (!isUpdate(link)) return;
       const waiting = this.#values;
       const { update: value, id } = link;

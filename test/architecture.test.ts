@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { ClientAnswers } from '../src/client-answers.ts';
 import { MasterLeases } from '../src/master-strategy.ts';
+import { Rejoin } from '../src/rejoin-strategy.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
 import { BackoffResolution } from '../src/resolution-strategy.ts';
 import { CatchUp } from '../src/sync-strategy.ts';
@@ -22,6 +23,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'src/update-queue.ts': ['src/resolution-strategy.ts'],
   'src/master-strategy.ts': ['src/update-queue.ts'],
   'src/client-answers.ts': ['src/update-queue.ts'],
+  'src/rejoin-strategy.ts': ['src/update-queue.ts'],
 };
 const PROGRAMS = ['server.ts', 'client.ts'];
 
@@ -246,10 +248,17 @@ test('layers in a wrong order do not compile', () => {
     MasterLeases(Driven),
     // @ts-expect-error what is answered has waited in a queue
     ClientAnswers(Driven),
+    // @ts-expect-error who has no vote takes no values
+    Rejoin(Driven),
     // @ts-expect-error nothing is below the base
     CatchUp(class {}),
   ];
   const Queued = UpdateQueue(Driven);
-  const right = [ClientAnswers(MasterLeases(Queued)), ClientAnswers(Queued), Queued];
+  const right = [
+    Rejoin(Queued),
+    ClientAnswers(MasterLeases(Queued)),
+    ClientAnswers(Queued),
+    Queued,
+  ];
   for (const layers of [...wrong, ...right]) assert.equal(typeof layers, 'function');
 });

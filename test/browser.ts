@@ -51,7 +51,7 @@ export async function load(t: TestContext, page: Page, html: string, hash = ''):
   await page.goto(`${pathToFileURL(file)}${hash}`);
 }
 
-/** All texts of the picture on the page (but for its legend), relative to the left edge of the picture. */
+/** All texts of the picture on the page, but for its legend, relative to its left edge. */
 export function boxesOf(page: Page): Promise<Box[]> {
   // This runs in the browser: as text, since the types of a browser are not those of a server.
   return page.evaluate(`[...document.querySelectorAll('main > div svg text')].map((element) => {

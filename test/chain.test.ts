@@ -4,6 +4,7 @@ import { suite, test } from 'node:test';
 import {
   applyLink,
   type ChainState,
+  digestOf,
   EMPTY_CHAIN,
   MAX_REMEMBERED_CLIENTS,
   type RequestId,
@@ -98,4 +99,35 @@ suite('When a client is forgotten, a request', () => {
     assert.equal(forgotten().choose(idOf(2, 2)), true);
     assert.equal(forgotten().choose(idOf(1, 102, 2)), true);
   });
+});
+
+test('equal states have the same digest, however they came about, and others have not', () => {
+  const state: ChainState = {
+    currentValue: 'x',
+    lease: { holder: 'A', id: 'A-00000001-1' },
+    latestUpdateIds: { A: 'A-00000001-2', B: 'B-00000001-1' },
+    requests: [{ client: '0123456789abcdef', number: 1, instanceNumber: 2 }],
+    forgottenUpTo: 0,
+  };
+  const { A = '', B = '' } = state.latestUpdateIds;
+  assert.equal(digestOf({ ...state, latestUpdateIds: { B, A } }), digestOf(state));
+  assert.equal(digestOf(JSON.parse(JSON.stringify(state))), digestOf(state));
+  const [request] = state.requests;
+  assert.ok(request);
+  const others: Partial<ChainState>[] = [
+    { currentValue: 'y' },
+    { currentValue: '' },
+    { currentValue: null },
+    { lease: null },
+    { lease: { holder: 'B', id: 'A-00000001-1' } },
+    { latestUpdateIds: { A } },
+    { latestUpdateIds: { A, B: 'B-00000001-2' } },
+    { requests: [] },
+    { requests: [{ ...request, number: 2 }] },
+    { requests: [{ ...request, instanceNumber: 2 ** 40 }] },
+    { requests: [request, { ...request, client: 'fedcba9876543210' }] },
+    { forgottenUpTo: 1 },
+  ];
+  const digests = others.map((other) => digestOf({ ...state, ...other }));
+  assert.equal(new Set([digestOf(state), ...digests]).size, others.length + 1);
 });

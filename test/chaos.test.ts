@@ -35,14 +35,16 @@ suite('npm run chaos', { concurrency: true }, () => {
 
   test('names the invariant, the event, the seed and the files', async (t) => {
     const { chaos, directory, seed } = await untilKilled(t);
-    rmSync(join(directory, 'state', 'A.json')); // it forgets what it has promised
+    for (const name of ['A.json', 'A.mark']) {
+      rmSync(join(directory, 'state', name)); // it forgets what it has promised, and that it has
+    }
     const { code, stdout } = await chaos.end();
     assert.equal(code, 1);
     assert.match(
       stdout,
       /\ninvariant 7 is violated\. The chain only grows: .*\n.*A\.ndjson:[0-9]+: /,
     );
-    assert.match(stdout, /\n {2}\{"at":.*"event":"start"/);
+    assert.match(stdout, /\n {2}.*\.ndjson:[0-9]+: server A, instance [0-9]+, at .*: start\n/);
     assert.match(stdout, new RegExp(`kept in ${directory}; .* --seed ${seed} `));
     assert.ok(existsSync(join(directory, 'A.ndjson')));
   });

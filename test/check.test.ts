@@ -56,7 +56,7 @@ suite('npm run check', () => {
   test('finds nothing wrong in a run that keeps all rules', async (t) => {
     const { code, stdout, stderr } = await check('--healed', ...writeTraces(t, simulatedTraces()));
     assert.equal(stderr, '');
-    assert.match(stdout, /^[0-9]+ events of A, B, C: all ten invariants hold\n$/);
+    assert.match(stdout, /^[0-9]+ events of A, B, C: all twelve invariants hold\n$/);
     assert.equal(code, 0);
   });
 
@@ -72,15 +72,17 @@ suite('npm run check', () => {
         'an update answered as chosen is in the chain, exactly once',
     );
     const line = split(made.events)[1]?.length;
-    assert.equal(second, `  ${paths[1]}:${line}: the chain does not have it, or not that often`);
-    assert.match(third ?? '', /"event":"update","what":"chosen","value":"y\\u202e"/);
+    const place = 'server B, instance 2, at 00:00.0';
+    assert.ok(second?.startsWith(`  ${paths[1]}:${line}: ${place}`), second);
+    assert.match(second ?? '', /[0-9]{2}: update$/);
+    assert.equal(third, '  the chain does not have it, or not that often');
     assert.equal(code, 1);
   });
 
   test('says when servers that still run are not level, if the run ended in peace', async (t) => {
     const made = new HandMadeRun().startAll().ask('A', X).round(id(2, 'A'), X, ['A', 'B']);
     const paths = writeTraces(t, split(made.events));
-    assert.match((await check(...paths)).stdout, /: invariants 1 to 9 hold\n$/);
+    assert.match((await check(...paths)).stdout, /: all invariants but 10 hold\n$/);
     const { code, stdout } = await check('--healed', ...paths);
     assert.match(stdout, /^invariant 10 is violated/);
     assert.match(stdout, /at the end A at instance 2 and C at 1 are not level/);
@@ -91,7 +93,7 @@ suite('npm run check', () => {
     const [a = '', , c = ''] = writeTraces(t, simulatedTraces());
     const { code, stdout } = await check(a, c);
     assert.match(stdout, /^note: there is no trace of B: 1, 2, 3 and 9 are checked only in part\n/);
-    assert.match(stdout, /[0-9]+ events of A, C: invariants 1 to 9 hold\n$/);
+    assert.match(stdout, /[0-9]+ events of A, C: all invariants but 10 hold\n$/);
     assert.equal(code, 0);
   });
 
@@ -100,7 +102,7 @@ suite('npm run check', () => {
     const paths = write(t, [a ?? '', b ?? '', `${c}{"at":99,"server":"C","tu`]);
     const { code, stdout } = await check(...paths);
     assert.match(stdout, /^note: .*c\.ndjson:[0-9]+ is not a whole line: its server was killed/);
-    assert.match(stdout, /: invariants 1 to 9 hold\n$/);
+    assert.match(stdout, /: all invariants but 10 hold\n$/);
     assert.equal(code, 0);
   });
 
@@ -165,7 +167,11 @@ suite('npm run check', () => {
     ]);
     const line = afterX().events.length + 1;
     const { code, stderr } = await check(path);
-    assert.equal(stderr, `error: ${path}:${line} is not what an event "save" must be\n`);
+    assert.equal(
+      stderr,
+      `error: ${path}:${line} is not an event of a trace: of its "save" instanceNumber is missing` +
+        '\n',
+    );
     assert.equal(code, 1);
   });
 });
@@ -178,14 +184,18 @@ suite('The reader of traces', () => {
     ['a half line in the middle', `${start}{"at":\n${start}x\n`, /a\.ndjson:4 is not JSON$/],
     ['a half line before anything but a start', `{"at":\n{"at":2}\n`, /:1 is not JSON$/],
     ['a line that is no object', 'null\n', /:1 is not an event of a trace: it is not an object$/],
-    ['an event without a time', '{"at":"1"}\n', /:1 .*: at, its time, is not a number$/],
+    [
+      'an event without a time',
+      '{"at":"1"}\n',
+      /:1 .*: at, its time, is not a number of milliseconds$/,
+    ],
     ['an event without a server', '{"at":1}\n', /:1 .*: server is not a name$/],
-    ['an event without a turn', '{"at":1,"server":"A"}\n', /:1 .*: turn is not a number$/],
+    ['an event without a turn', '{"at":1,"server":"A"}\n', /:1 .*: turn is not a whole number$/],
     ['an event without a kind', '{"at":1,"server":"A","turn":1}\n', /:1 .*: event is not a name$/],
     [
       'a message to nobody',
       `${start}{"at":1,"server":"A","turn":1,"event":"send"}\n`,
-      /:2 .*: nothing is sent$/,
+      /:2 .*: of its "send" to is missing$/,
     ],
     [
       'a trace without its beginning',
@@ -232,6 +242,24 @@ suite('The reader of traces', () => {
     assert.equal(events.length, 2);
     assert.equal(remarks.length, 1);
   });
+
+  test('says of a trace that an older version wrote that it is one', (t) => {
+    const [event] = new HandMadeRun(['A']).startAll().events;
+    const { uids: _, ...older } = event as TraceEvent & { event: 'start' };
+    const [path = ''] = write(t, [`${JSON.stringify(older)}\n`]);
+    assert.throws(() => readTraces([path]), /:1 is of an older form: read this trace with the ver/);
+  });
+
+  test('refuses a server that is not in the cluster', (t) => {
+    const stranger = new HandMadeRun(['A', 'B']).startAll().sendPrepare('A', id(2, 'A'));
+    const [a = '', b = ''] = split(stranger.events).map(asText);
+    const alone = a.replaceAll('"uids":["A","B"]', '"uids":["A"]');
+    assert.throws(
+      () => readTraces(write(t, [alone])),
+      /:2 speaks of server B, and the cluster is A$/,
+    );
+    assert.equal(readTraces(write(t, [alone, b])).events.length, 3);
+  });
 });
 
 suite('Merging traces', () => {
@@ -257,7 +285,7 @@ suite('Merging traces', () => {
 
   test('comes to an end where what arrives is sent later in the same trace', () => {
     const [a = [], b = []] = split(afterX().events);
-    const message = { type: 'sync_request', instanceNumber: 2 } as const;
+    const message = { type: 'sync_request', instanceNumber: 2, digest: '01234567' } as const;
     const heard = { event: 'receive', from: 'B', seq: 99, message } as const;
     const sent = { event: 'send', to: ['B'], seq: 99, message } as const;
     const stamp = { at: 99, turn: 99 };

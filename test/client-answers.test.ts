@@ -1,11 +1,17 @@
-/** What becomes of those who wait at a server, when it jumps over what they wait for. */
+/** What becomes of those who wait at a server: it jumps, others are faster, or time passes. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type ChainState, EMPTY_CHAIN } from '../src/chain.ts';
+import { WANTED_FOR_MS } from '../src/client-answers.ts';
+import { LONGEST_ASK_AGAIN_MS } from '../src/client-session.ts';
+import type { Uid } from '../src/composable-paxos.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
 import type { Environment } from '../src/environment.ts';
-import type { ClientMessage, Reply } from '../src/messages.ts';
-import { PlainReplica } from '../src/simulation/replicas.ts';
+import type { Accept, ClientMessage, Message, Reply } from '../src/messages.ts';
+import type { ReplicaClass } from '../src/simulation/machine.ts';
+import { MasterReplica, PlainReplica } from '../src/simulation/replicas.ts';
+import { World } from '../src/simulation/world.ts';
+import { MAX_WAITING } from '../src/update-queue.ts';
 
 const CLIENT = 'ffffffffffffffff';
 const OTHER = '0123456789abcdef';
@@ -13,6 +19,7 @@ const OTHER = '0123456789abcdef';
 /** A server C that has heard of nobody, and hears of many links at once. */
 class Scene {
   readonly replies: Reply[] = [];
+  readonly whys: string[] = [];
   readonly #replica: PlainReplica;
 
   constructor(chain: Partial<ChainState>) {
@@ -39,9 +46,15 @@ class Scene {
     return {
       clock: { now: () => 0, wallNow: () => 0, after: () => ({ cancel: () => {} }) },
       random: () => 0.5,
-      messenger: { send: () => {}, reply: (_to, message) => this.replies.push(message) },
+      messenger: {
+        send: () => {},
+        canCarry: () => true,
+        reply: (_to, message) => this.replies.push(message),
+      },
       storage: { load: () => state, save: () => {} },
-      trace: () => {},
+      trace: (event) => {
+        if (event.event === 'update' && event.what === 'dropped') this.whys.push(event.why);
+      },
     };
   }
 }
@@ -73,4 +86,246 @@ suite('A server jumps,', () => {
     assert.deepEqual([scene.replies, scene.waiting], [[], 1]);
     assert.equal(scene.hear(read).waiting, 1, 'asked again, it is not in line a second time');
   });
+});
+
+/** C among servers that say what a test lets them say, and clients that hear what C answers. */
+class Talk {
+  /** Who was told what, in order. */
+  readonly told: [string, Reply][] = [];
+  readonly #world: World;
+  readonly #clients = new Set<string>();
+
+  constructor(replicaClass: ReplicaClass = PlainReplica) {
+    const uids = ['A', 'B', 'C'];
+    const wrong = (_: number, why: string) => assert.fail(why);
+    const trace = () => {};
+    this.#world = new World({ uids, replicaClass, seed: 'talk', byHand: true, trace, wrong });
+    this.#machine.start();
+  }
+
+  get #machine() {
+    return this.#world.machine('C');
+  }
+
+  get waiting(): number {
+    return this.#machine.replica?.waiting ?? 0;
+  }
+
+  get isMaster(): boolean {
+    return this.#machine.replica?.isMaster ?? false;
+  }
+
+  wait(ms: number): this {
+    this.#world.runUntil(this.#world.nowMs + ms);
+    return this;
+  }
+
+  /** A client, who was not heard of before or was, asks C. */
+  ask(client: string, message: ClientMessage): this {
+    if (!this.#clients.has(client)) {
+      this.#world.addClient(client, (_from, reply) => this.told.push([client, reply]));
+    }
+    this.#clients.add(client);
+    this.#world.deliver({ from: null, to: 'C', seq: 0, message, client });
+    return this;
+  }
+
+  read(client: string, number = 1): this {
+    const id = `${client.padStart(16, '0')}-1-${number}`;
+    return this.ask(client, { type: 'read', requestId: id, isLocal: false });
+  }
+
+  hear(message: Message, from: Uid = 'A'): this {
+    const cluster = this.#machine.replica?.cluster ?? '';
+    this.#world.deliver({ from, to: 'C', seq: 0, message, cluster });
+    return this;
+  }
+
+  /** A promises what C has asked for last. */
+  promise(): this {
+    const { instanceNumber, proposalId } = this.#last('prepare');
+    const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+    return this.hear({ type: 'promise', instanceNumber, proposalId, ...nothing });
+  }
+
+  /** A accepts what C has proposed last. */
+  accept(): this {
+    return this.hear({ ...this.proposed, type: 'accepted' });
+  }
+
+  get proposed(): Accept {
+    return this.#last('accept');
+  }
+
+  /** Somebody else's value is chosen in the instance that is open at C. */
+  choose(instanceNumber: number): this {
+    const proposalValue = { update: 'other', id: `A-00000000-${instanceNumber}` };
+    const proposalId = { number: 9, uid: 'A' };
+    const accepted = { type: 'accepted', instanceNumber, proposalId, proposalValue } as const;
+    this.hear(accepted);
+    return this.hear(accepted, 'B');
+  }
+
+  #last<Type extends 'prepare' | 'accept'>(type: Type): Extract<Message, { type: Type }> {
+    const last = this.#world.inFlight.findLast(({ message }) => message.type === type);
+    if (last === undefined) throw new Error(`C has not said ${type}`);
+    return last.message as Extract<Message, { type: Type }>;
+  }
+}
+
+const newRequest = { type: 'request', requestId: `${CLIENT}-1-1`, value: 'x' } as const;
+const valueTo = (client: string, instanceNumber: number, value: string | null) => {
+  const requestId = `${client.padStart(16, '0')}-1-1`;
+  return [client, { type: 'value', requestId, instanceNumber, value, isCurrent: true }];
+};
+
+suite('A request waits,', () => {
+  test('and is answered where it was asked from last', () => {
+    const talk = new Talk().ask('c1', newRequest).ask('c2', newRequest).promise().accept();
+    const { requestId } = newRequest;
+    assert.deepEqual(talk.told, [['c2', { type: 'chosen', requestId, instanceNumber: 1 }]]);
+  });
+
+  test('and is let go of when the chain has it by way of another server', () => {
+    const talk = new Talk().ask('c1', newRequest);
+    const proposalValue = { update: 'x', id: 'A-00000000-1', request: newRequest.requestId };
+    const proposalId = { number: 9, uid: 'A' };
+    const accepted = { type: 'accepted', instanceNumber: 1, proposalId, proposalValue } as const;
+    talk.hear({ ...accepted, type: 'accept' }).hear(accepted);
+    const { requestId } = newRequest;
+    assert.deepEqual(talk.told, [['c1', { type: 'chosen', requestId, instanceNumber: 1 }]]);
+    assert.equal(talk.waiting, 0);
+  });
+
+  test('and is let go of when its client is known to have gone on', () => {
+    const requests = [{ client: CLIENT, number: 2, instanceNumber: 4 }];
+    const scene = new Scene({}).hear(request).jump(9, { requests });
+    assert.deepEqual([scene.replies, scene.waiting], [[], 0]);
+    assert.deepEqual(scene.whys, ['its client has gone on to something else']);
+  });
+
+  test('but not for ever if nobody asks again', () => {
+    const talk = new Talk().ask('c1', newRequest).wait(WANTED_FOR_MS);
+    talk.ask('c1', newRequest).wait(WANTED_FOR_MS).choose(1);
+    assert.deepEqual([talk.told, talk.waiting], [[], 1], 'until then it waits');
+    talk.wait(1).choose(2);
+    assert.equal(talk.waiting, 0);
+    assert.equal(talk.told.length, 1);
+    assert.match(JSON.stringify(talk.told[0]), /refused.*nobody has asked for it for long/);
+    assert.equal(talk.ask('c1', newRequest).waiting, 1, 'whoever comes back waits anew');
+  });
+
+  test('and the last look is right before it would be proposed', () => {
+    const talk = new Talk()
+      .ask('c1', newRequest)
+      .wait(WANTED_FOR_MS + 1)
+      .promise();
+    assert.throws(() => talk.proposed);
+    assert.equal(talk.told.length, 1);
+  });
+
+  test('for longer than a patient client is silent, even if a datagram is lost', () => {
+    assert.ok(WANTED_FOR_MS > 2 * LONGEST_ASK_AGAIN_MS);
+  });
+
+  test('but a value that was fired is never let go of', () => {
+    const talk = new Talk().ask('c1', { type: 'propose', value: 'fired' });
+    talk
+      .wait(100 * WANTED_FOR_MS)
+      .choose(1)
+      .promise();
+    assert.equal('update' in talk.proposed.proposalValue, true);
+  });
+});
+
+suite('A read', () => {
+  test('shares its link with all that come before it is first proposed', () => {
+    const talk = new Talk().read('1').read('2').promise().read('3');
+    assert.equal(talk.waiting, 2);
+    talk.accept();
+    assert.deepEqual(talk.told, [valueTo('1', 2, null), valueTo('2', 2, null)]);
+    talk.promise().accept();
+    assert.deepEqual(talk.told.slice(2), [valueTo('3', 3, null)]);
+  });
+
+  test('that is asked again is answered once, where it was asked from last', () => {
+    const talk = new Talk().read('1').read('1').promise().read('1').accept();
+    assert.deepEqual(talk.told, [valueTo('1', 2, null)]);
+    assert.equal(talk.waiting, 0);
+    assert.equal(talk.read('1').waiting, 1, 'a second time, when it has been answered');
+  });
+
+  test('finds what was fired before it', () => {
+    const talk = new Talk().read('1').read('2').ask('3', { type: 'propose', value: 'fired' });
+    talk.read('4').promise().accept();
+    assert.equal(talk.told.length, 2);
+    talk.promise().accept();
+    assert.equal(talk.told.length, 2);
+    talk.promise().accept();
+    assert.deepEqual(talk.told.slice(2), [valueTo('4', 4, 'fired')]);
+  });
+
+  test('waits as long as anybody asks who shares its link, and then no longer', () => {
+    const talk = new Talk().read('1').read('2').wait(WANTED_FOR_MS).read('2').wait(1).choose(1);
+    assert.deepEqual([talk.told, talk.waiting], [[], 1]);
+    talk.wait(WANTED_FOR_MS).choose(2);
+    assert.deepEqual([talk.told.length, talk.waiting], [2, 0]);
+    talk.read('3').promise().accept();
+    assert.deepEqual(talk.told.slice(2), [valueTo('3', 4, 'other')], 'with a link of its own');
+  });
+
+  test('is refused when too many share already', () => {
+    const talk = new Talk();
+    for (let n = 1; n <= MAX_WAITING; n += 1) talk.read(n.toString(16));
+    assert.deepEqual([talk.waiting, talk.told], [1, []]);
+    talk.read('fffff');
+    assert.match(JSON.stringify(talk.told), /^\[\["fffff",.*10000 wait for a read already/);
+    assert.equal(talk.promise().accept().told.length, MAX_WAITING + 1);
+  });
+});
+
+suite('A server that was master', () => {
+  const granted = () => {
+    const talk = new Talk(MasterReplica as unknown as ReplicaClass).wait(1_000).promise().accept();
+    assert.ok(talk.isMaster);
+    return talk;
+  };
+
+  test('does not say what is chosen, but who may say it', () => {
+    const talk = granted().ask('c1', newRequest);
+    assert.equal(talk.waiting, 1);
+    talk.hear({
+      ...{ type: 'catchup', instanceNumber: 9, ...EMPTY_CHAIN },
+      lease: { holder: 'B', id: 'B-00000000-1' },
+      requests: [{ client: CLIENT, number: 1, instanceNumber: 2 }],
+    });
+    const { requestId } = newRequest;
+    const why = 'B is master now';
+    const refused = { type: 'refused', requestId, why, master: 'B', isFinal: false };
+    assert.deepEqual(talk.told, [['c1', refused]]);
+  });
+
+  test('and whose lease is over does not say so either', () => {
+    const talk = granted().ask('c1', newRequest).wait(9_500);
+    assert.equal(talk.isMaster, false);
+    const proposalValue = { update: 'x', id: 'A-00000000-1', request: newRequest.requestId };
+    const proposalId = { number: 9, uid: 'A' };
+    const accepted = { type: 'accepted', instanceNumber: 2, proposalId, proposalValue } as const;
+    talk.hear({ ...accepted, type: 'accept' }).hear(accepted);
+    const { requestId } = newRequest;
+    const why = 'there is no master yet';
+    const refused = { type: 'refused', requestId, why, master: null, isFinal: false };
+    assert.deepEqual(talk.told, [['c1', refused]]);
+  });
+});
+
+test('How far the chain is a server says at once, from memory', () => {
+  const requestId = `${CLIENT}-1-1`;
+  const scene = new Scene({}).hear({ type: 'reach', requestId });
+  assert.deepEqual(scene.replies, [{ type: 'reached', requestId, instanceNumber: 3 }]);
+});
+
+test('That nobody knows any more is final', () => {
+  const scene = new Scene({ forgottenUpTo: 99 }).hear(request);
+  assert.match(JSON.stringify(scene.replies), /nobody knows any more.*"isFinal":true/);
 });

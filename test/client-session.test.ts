@@ -4,9 +4,9 @@ import { suite, test } from 'node:test';
 import {
   ASK_AGAIN_MS,
   ClientSession,
+  type Inquiry,
   type Options,
   type Outcome,
-  type Question,
 } from '../src/client-session.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import type { ClientMessage, Reply } from '../src/messages.ts';
@@ -14,9 +14,9 @@ import { Agenda } from '../src/time/agenda.ts';
 
 const CLIENT = '0123456789abcdef';
 const UIDS = ['A', 'B', 'C'];
-const SET: Question = { type: 'request', value: 'x' };
-const READ: Question = { type: 'read', isLocal: false };
-const LOCAL_READ: Question = { type: 'read', isLocal: true };
+const SET: Inquiry = { type: 'request', value: 'x' };
+const READ: Inquiry = { type: 'read', isLocal: false };
+const LOCAL_READ: Inquiry = { type: 'read', isLocal: true };
 const FROM_A: Options = { server: 'A', timeoutMs: 10_000, mayMove: true };
 
 /** A session, whom it asked and when, and how its questions ended. */
@@ -45,8 +45,8 @@ class Scene {
     });
   }
 
-  ask(question: Question, options: Partial<Options> = {}): this {
-    this.session.ask(question, { ...FROM_A, ...options }, (outcome) => {
+  ask(question: Inquiry, options: Partial<Options> = {}): this {
+    this.session.inquire(question, { ...FROM_A, ...options }, (outcome) => {
       this.outcomes.push(outcome);
     });
     return this;
@@ -55,8 +55,7 @@ class Scene {
   /** Asks for a change, and all have said how far the chain is: the request is under way. */
   set(options: Partial<Options> = {}): this {
     this.ask(SET, options);
-    const reply = { ...valueReply(false), requestId: this.latestId };
-    for (const uid of UIDS) this.session.receive(uid, reply);
+    for (const uid of UIDS) this.session.receive(uid, told(this.latestId, REACHED));
     this.asked.splice(0, this.asked.length - 1);
     this.messages.splice(0, this.messages.length - 1);
     return this;
@@ -96,10 +95,10 @@ const valueReply = (isCurrent: boolean): Reply => {
   return { type: 'value', requestId: FIRST_ID, instanceNumber: REACHED, value: 'x', isCurrent };
 };
 const told = (requestId: string, instanceNumber: number): Reply => {
-  return { type: 'value', requestId, instanceNumber, value: 'x', isCurrent: false };
+  return { type: 'reached', requestId, instanceNumber };
 };
 const refused = (master: Uid | null, why = 'not me'): Reply => {
-  return { type: 'refused', requestId: idOf(1), master, why };
+  return { type: 'refused', requestId: idOf(1), master, why, isFinal: false };
 };
 
 suite('A client that waits', () => {
@@ -115,7 +114,7 @@ suite('A client that waits', () => {
 
   test('asks all servers first how far the chain is', () => {
     const scene = new Scene().ask(SET);
-    const question = { type: 'read', isLocal: true, requestId: FIRST_ID };
+    const question = { type: 'reach', requestId: FIRST_ID };
     assert.deepEqual(scene.messages, [question, question, question]);
     assert.equal(scene.path, 'ABC');
   });
@@ -137,6 +136,16 @@ suite('A client that waits', () => {
     assert.deepEqual([scene.path, scene.latestId], ['ABCA', idOf(1)]);
   });
 
+  test('believes nobody whom it did not ask how far the chain is, nor what else they say', () => {
+    const scene = new Scene().ask(SET, { mayMove: false });
+    assert.equal(scene.session.receive('B', told(FIRST_ID, 99)), false);
+    assert.equal(scene.session.receive('A', told(idOf(1), 99)), false);
+    assert.equal(scene.session.receive('A', valueReply(true)), false);
+    assert.equal(scene.path, 'A', 'it still asks how far the chain is');
+    assert.equal(scene.session.receive('A', told(FIRST_ID, REACHED)), true);
+    assert.equal(scene.latestId, idOf(1));
+  });
+
   test('asks nobody but its server if it may not move', () => {
     const scene = new Scene().ask(SET, { mayMove: false });
     scene.session.receive('A', told(FIRST_ID, REACHED));
@@ -145,34 +154,36 @@ suite('A client that waits', () => {
 
   test('says that it has asked for nothing when nobody says how far the chain is', () => {
     const scene = new Scene().ask(SET, { timeoutMs: 1_000 }).wait(1_000);
-    assert.equal(scene.path, 'ABC'.repeat(4));
+    assert.equal(scene.path, 'ABC'.repeat(3));
+    assert.deepEqual(
+      scene.asked.flatMap(([atMs, uid]) => (uid === 'A' ? [atMs] : [])),
+      [0, 300, 900],
+    );
     const lastWord = 'no server has answered';
     assert.deepEqual(scene.outcomes, [{ outcome: 'not asked', lastWord }]);
   });
 
   test('asks a silent server again, then the next one, always under the same id', () => {
-    const scene = new Scene().set().wait(6 * ASK_AGAIN_MS);
-    assert.equal(scene.path, 'AABBCCA');
+    const scene = new Scene().set({ timeoutMs: 60_000 }).wait(17_000);
+    assert.equal(scene.path, 'AABBCCAA');
     const times = scene.asked.map(([atMs]) => atMs);
-    assert.deepEqual(
-      times,
-      times.map((_, index) => index * ASK_AGAIN_MS),
-    );
+    const waits = times.map((atMs, index) => atMs - (times[index - 1] ?? 0));
+    assert.deepEqual(waits, [0, 300, 600, 1_200, 2_400, 4_000, 4_000, 4_000]);
     assert.equal(new Set(scene.messages.map((message) => JSON.stringify(message))).size, 1);
   });
 
   test('hears the first server, too, when it has gone on to the next one', () => {
-    const scene = new Scene().set().wait(2 * ASK_AGAIN_MS);
+    const scene = new Scene().set().wait(3 * ASK_AGAIN_MS);
     assert.equal(scene.path, 'AAB');
     scene.session.receive('A', chosen());
     assert.deepEqual(scene.outcomes, [{ outcome: 'answered', server: 'A', reply: chosen() }]);
   });
 
   test('stays with its server if it may not move', () => {
-    const scene = new Scene().ask(LOCAL_READ, { mayMove: false }).wait(5 * ASK_AGAIN_MS);
-    assert.equal(scene.path, 'AAAAAA');
+    const scene = new Scene().ask(LOCAL_READ, { mayMove: false }).wait(5_000);
+    assert.equal(scene.path, 'AAAAA');
     scene.session.receive('A', refused('B'));
-    assert.equal(scene.path, 'AAAAAA');
+    assert.equal(scene.path, 'AAAAA');
   });
 
   test('says that it does not know when the time is up, and why', () => {
@@ -205,7 +216,7 @@ suite('A client that waits', () => {
 
   test('may ask again out of its own answer', () => {
     const scene = new Scene();
-    scene.session.ask(READ, FROM_A, () => scene.set());
+    scene.session.inquire(READ, FROM_A, () => scene.set());
     scene.session.receive('A', valueReply(true));
     scene.session.receive('A', { ...chosen(), requestId: scene.latestId });
     assert.equal(scene.outcomes.length, 1);
@@ -242,6 +253,30 @@ suite('A server that is not master', () => {
     }
   });
 
+  test('is asked again soon, however long the client has waited for it', () => {
+    for (const mayMove of [true, false]) {
+      const scene: Scene = new Scene().ask(READ, { mayMove }).wait(2_200);
+      const before: string = scene.path;
+      const now = scene.asked.at(-1)?.[1] ?? '';
+      scene.session.receive(now, { ...refused(null), requestId: FIRST_ID });
+      scene.wait(ASK_AGAIN_MS - 1);
+      assert.equal(scene.path, before);
+      scene.wait(1);
+      assert.equal(scene.path.length, before.length + 1);
+    }
+  });
+
+  test('ends the waiting if nobody will ever do it', () => {
+    const scene = new Scene().set().wait(2_200);
+    assert.equal(scene.path, 'AABB');
+    const never = { ...refused('C', 'no need to shout'), isFinal: true };
+    assert.equal(scene.session.receive('A', never), true, 'whoever was asked may say so');
+    const lastWord = 'A says: no need to shout';
+    assert.deepEqual(scene.outcomes, [{ outcome: 'refused', lastWord }]);
+    scene.wait(60_000);
+    assert.equal(scene.path, 'AABB', 'nothing more is asked');
+  });
+
   test('is not believed when the client has moved on: its word may be old', () => {
     const scene = new Scene().set();
     scene.session.receive('A', refused('C'));
@@ -272,7 +307,7 @@ suite('A server that is not master', () => {
 });
 
 suite('What is not an answer is passed over:', () => {
-  const wrong: readonly (readonly [string, Question, Uid, Reply])[] = [
+  const wrong: readonly (readonly [string, Inquiry, Uid, Reply])[] = [
     ['from a server that was never asked', SET, 'B', chosen()],
     ['a refusal of one that was never asked', SET, 'B', refused('C')],
     ['to another question of this client', SET, 'A', chosen(2)],

@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { suite, type TestContext, test } from 'node:test';
-import { isUpdate } from '../src/chain.ts';
+import { EMPTY_CHAIN, isUpdate } from '../src/chain.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import {
   type ClientMessage,
@@ -20,9 +20,11 @@ import {
 import { UsageError } from '../src/node/failure.ts';
 import { readClientOptions } from '../src/programs/client/options.ts';
 import { promptForValues } from '../src/programs/client/prompt.ts';
+import { WaitingLine } from '../src/programs/client/waiting-line.ts';
 import { watch } from '../src/programs/client/watch.ts';
 import type { Report } from '../src/programs/client/words.ts';
 import { LOOPBACK } from '../src/programs/common/free-port.ts';
+import { chainAfter } from '../src/trace/fold.ts';
 import { MAX_WAITING } from '../src/update-queue.ts';
 import {
   type Cluster,
@@ -214,8 +216,7 @@ suite('A client without an answer', () => {
           from.send(encodeDatagram(1, message), client, LOOPBACK, () => sent());
         });
       const told = { requestId, instanceNumber: 3 };
-      if (type === 'read')
-        return send(server, { type: 'value', value: null, isCurrent: false, ...told });
+      if (type === 'reach') return send(server, { type: 'reached', ...told });
       const right: Reply = { type: 'chosen', ...told };
       const others = { ...right, requestId: '0123456789abcdef-1-1', instanceNumber: 2 };
       return send(stranger, { ...right, instanceNumber: 1 })
@@ -227,6 +228,76 @@ suite('A client without an answer', () => {
     assert.match(exit.stderr, /^ignored: 127\.0\.0\.1:[0-9]+ is not the address of a server\n/);
     assert.match(exit.stderr, /\nignored 2 datagrams in all\n$/);
   });
+});
+
+suite('A client that is answered', () => {
+  test('goes on with whoever answered last', async (t) => {
+    const { client, heard } = await fakeServers(t, {
+      reach: (told) => ({ type: 'reached', ...told }),
+      request: (told) => ({ type: 'chosen', ...told }),
+    });
+    const exit = await client(['A', '--wait'], 'one\n\ntwo\nthree\n');
+    const said = 'chosen in instance 3, answered by B\n';
+    assert.deepEqual(exit, { code: 0, signal: null, stdout: said.repeat(3), stderr: '' });
+    const requests = heard.filter(([, { type }]) => type === 'request');
+    const asked = requests.map(([uid, message]) => [uid, 'value' in message && message.value]);
+    assert.deepEqual(asked, [
+      ['A', 'one'],
+      ['A', 'one'],
+      ['B', 'one'],
+      ['B', 'two'],
+      ['B', 'three'],
+    ]);
+  });
+
+  test('ends at once when nobody will ever do it, with the reason', async (t) => {
+    const why = 'no need to shout';
+    const { client } = await fakeServers(t, {
+      reach: (told) => ({ type: 'reached', ...told }),
+      request: ({ requestId }) => {
+        return { type: 'refused', requestId, master: null, why, isFinal: true };
+      },
+    });
+    const exit = await client(['B', 'HELLO', '--wait', '--timeout', '600000'], '');
+    assertFails(exit, 1, /^error: refused for good: B says: no need to shout\n$/);
+  });
+
+  test('reads values from its input, and says which line is wrong', async (t) => {
+    const { client, heard } = await fakeServers(t, {});
+    const long = 'x'.repeat(MAX_VALUE_BYTES);
+    const exit = await client(['B', '-'], `one\r\ntwo\n${long}\nthree\n`);
+    assertFails(exit, 1, /^error: line 3: the value takes 32770 .*; what follows was not sent\n$/);
+    assert.deepEqual(
+      heard.map(([, message]) => message),
+      [
+        { type: 'propose', value: 'one' },
+        { type: 'propose', value: 'two' },
+      ],
+    );
+    assertFails(
+      await client(['B'], ''),
+      2,
+      /^error: there is no value, and standard input holds none: /,
+    );
+  });
+});
+
+test('On a terminal the client shows for whom it waits, and takes that away again', () => {
+  const screen = Object.assign(new PassThrough({ encoding: 'utf8' }), { isTTY: true });
+  const line = new WaitingLine(screen);
+  const requestId = '0123456789abcdef-1-1';
+  line.clear();
+  line.show('A', { type: 'reach', requestId });
+  line.show('B', { type: 'request', requestId, value: 'x' });
+  line.clear();
+  line.clear();
+  const gone = '\u001b[1G\u001b[2K';
+  const shown = `asks how far the chain is …${gone}waits for B …${gone}`;
+  assert.equal(screen.read(), shown);
+
+  const file = new PassThrough({ encoding: 'utf8' });
+  new WaitingLine(file).show('A', { type: 'reach', requestId });
+  assert.equal(file.read(), null);
 });
 
 suite('The command line of the client', () => {
@@ -254,12 +325,22 @@ suite('The command line of the client', () => {
     ];
     for (const [args, says] of wrong) {
       assert.throws(
-        () => readClientOptions(args, false),
+        () => readClientOptions(args, 'unseen keys'),
         (error) => error instanceof UsageError && says.test(error.message),
         args.join(' '),
       );
     }
-    assert.equal(readClientOptions(['A'], true).task.kind, 'prompt');
+    assert.equal(readClientOptions(['A'], 'keys').task.kind, 'prompt');
+    const lines = { kind: 'lines', waits: false };
+    assert.deepEqual(readClientOptions(['A'], 'lines').task, lines);
+    assert.deepEqual(readClientOptions(['A', '-'], 'keys').task, lines);
+    assert.deepEqual(readClientOptions(['--any', '-', '--wait'], 'keys').task, {
+      ...lines,
+      waits: true,
+    });
+    const withTime = ['A', '-', '--timeout', '5'];
+    assert.throws(() => readClientOptions(withTime, 'lines'), /--timeout goes with --wait/);
+    assert.equal(readClientOptions([...withTime, '--wait'], 'lines').timeoutMs, 5);
   });
 
   test('is explained with examples', async () => {
@@ -480,8 +561,10 @@ function chosenAt(cluster: Cluster, value: string): number[] {
 
 /** How often the value of the chain became this one, as the server has it. */
 function changesTo(server: Server, value: string): number {
+  let chain = EMPTY_CHAIN;
   const values = server.events.flatMap((event) => {
-    return event.event === 'advance' ? [event.chain.currentValue] : [];
+    chain = chainAfter(chain, event);
+    return event.event === 'advance' ? [chain.currentValue] : [];
   });
   return values.filter((after, index) => after === value && values[index - 1] !== value).length;
 }
@@ -493,6 +576,46 @@ function requestOf(n: number, value: string, client = 0): ClientMessage {
 
 function requestIdOf(n: number, client: number): string {
   return `${client.toString(16).padStart(16, '0')}-1-${n}`;
+}
+
+type Told = { readonly requestId: string; readonly instanceNumber: number };
+type Answers = Partial<Record<ClientMessage['type'], (told: Told) => Reply>>;
+
+/** A, which hears and says nothing, and B, which answers so; and a client with this input. */
+async function fakeServers(t: TestContext, answers: Answers) {
+  const heard: [Uid, ClientMessage][] = [];
+  const servers = { A: await openSocket(t), B: await openSocket(t) };
+  for (const [uid, { socket }] of Object.entries(servers)) {
+    socket.on('message', (bytes, { port }) => {
+      const decoded = decodeDatagram(bytes, ['A', 'B']);
+      assert.ok('message' in decoded);
+      const message = decoded.message as ClientMessage;
+      heard.push([uid, message]);
+      if (uid !== 'B' || !('requestId' in message)) return;
+      const reply = answers[message.type]?.({ requestId: message.requestId, instanceNumber: 3 });
+      if (reply !== undefined) socket.send(encodeDatagram(1, reply), port, LOOPBACK);
+    });
+  }
+  const file = join(temporaryDirectory(t), 'cluster.json');
+  const addressOf = ({ port }: { port: number }) => `${LOOPBACK}:${port}`;
+  writeFileSync(file, JSON.stringify({ A: addressOf(servers.A), B: addressOf(servers.B) }));
+  const client = async (args: string[], input: string): Promise<Exit> => {
+    const all = [...argumentsFor('client.ts'), ...args, '--cluster', file];
+    const child = spawn(process.execPath, all);
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      stderr += text;
+    });
+    t.after(() => child.kill('SIGKILL'));
+    child.stdin.on('error', () => {}); // it may end before it has read all
+    child.stdin.end(input);
+    const [code, signal] = await once(child, 'close');
+    return { code, signal, stdout, stderr };
+  };
+  return { client, heard };
 }
 
 async function openSocket(t: TestContext): Promise<{ socket: Socket; port: number }> {

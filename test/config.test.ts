@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { DEFAULT_CLUSTER } from '../config.ts';
@@ -22,6 +23,14 @@ suite('A cluster', () => {
     assert.equal(parseCluster(servers(9)).size, 9);
     const linkLocal = parseCluster({ Q: '[FE80::0:1%eth0]:1234' }).get('Q');
     assert.deepEqual(linkLocal, { host: 'fe80::1%eth0', port: 1_234 });
+  });
+
+  test('is shown by an example with which a server can start', () => {
+    const source = readFileSync(new URL('../src/node/cluster-file.ts', import.meta.url), 'utf8');
+    const [, example = ''] = /`(\{"A": [^`]+\})`/.exec(source) ?? [];
+    const hosts = [...parseCluster(JSON.parse(example.replaceAll('\n *', ''))).values()];
+    const families = new Set(hosts.map(({ host }) => isIP(host)));
+    assert.deepEqual(families, new Set([4, 0])); // and a name, which may have an address of it
   });
 
   test('has its servers in the order of their names, however it is written', () => {
@@ -83,6 +92,7 @@ suite('The options of a server', () => {
     const options = readServerOptions(['A']);
     assert.equal(options.uid, 'A');
     assert.equal(options.isMaster, false);
+    assert.equal(options.rejoins, false);
     assert.equal(options.traceFile, null);
     assert.deepEqual(options.faults, { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 });
   });
@@ -113,6 +123,20 @@ suite('The options of a server', () => {
     assert.equal(wantsColour(options, true, { FORCE_COLOR: '0' }), false);
     const never = readServerOptions(['A', '--no-color']);
     assert.equal(wantsColour(never, true, { FORCE_COLOR: '1' }), false);
+  });
+
+  test('let a server rejoin where a quorum of others can be', (t) => {
+    for (const [count, others] of [
+      [1, /it has no others$/],
+      [2, /one other server is none$/],
+      [3, null],
+    ] as const) {
+      const file = join(temporaryDirectory(t), 'cluster.json');
+      writeFileSync(file, JSON.stringify(servers(count)));
+      const read = () => readServerOptions(['A', '--rejoin', '--cluster', file, '--trust-network']);
+      if (others === null) assert.equal(read().rejoins, true);
+      else assert.throws(read, isUsageError(others));
+    }
   });
 
   const bad: [string[], RegExp][] = [

@@ -19,7 +19,12 @@ import {
 import { chalkPaint } from '../src/node/chalk-paint.ts';
 import type { ServerState } from '../src/state.ts';
 import { ConsoleLines, type Paint, plainPaint, type TimeStyle } from '../src/trace/console.ts';
-import type { Decision, TraceEvent, WorldEvent } from '../src/trace/events.ts';
+import {
+  type Decision,
+  savedEvent,
+  type TraceEvent,
+  type WorldEvent,
+} from '../src/trace/events.ts';
 import { columnsOf, printable, shorten } from '../src/trace/printable.ts';
 
 type What = Decision | WorldEvent;
@@ -53,7 +58,14 @@ const lease: Link = { lease: 'A', id: 'A-00000000-2' };
 const handedBack: Link = { lease: null, id: 'A-00000000-3' };
 const round = { instanceNumber: 3, proposalId: id(2, 'A') };
 const their = { instanceNumber: 3, proposalId: id(2, 'B') };
-const state: ServerState = { uid: 'A', instanceNumber: 3, ...EMPTY_CHAIN, ...UNTOUCHED };
+const state: ServerState = {
+  uid: 'A',
+  members: ['A'],
+  instanceNumber: 3,
+  votesFrom: 1,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 
 const receive = (from: Uid | null, message: Message): What => {
   return { event: 'receive', from, seq: 5, message };
@@ -82,14 +94,14 @@ test('an update from the client to its end, as its server prints it', () => {
     shown(
       receive(null, { type: 'propose', value: 'hello' }),
       { ...update, what: 'queued' },
-      { event: 'save', state },
+      savedEvent(state),
       { event: 'promise', to: 'A', ...round },
       count('promise', 1),
       send(['B', 'C'], { type: 'prepare', ...round }),
       receive('B', promised(null)),
       { event: 'lead', ...round, count: 2, servers: 3, bound: null },
       send(['B', 'C'], { type: 'accept', ...round, proposalValue: hello }),
-      { event: 'save', state },
+      savedEvent(state),
       { event: 'accept', from: 'A', ...round, value: hello },
       send(['B', 'C'], accepted),
       count('accepted', 1),
@@ -97,8 +109,8 @@ test('an update from the client to its end, as its server prints it', () => {
       count('promise', 2),
       receive('C', accepted),
       choice(round, hello),
-      { event: 'save', state },
-      { event: 'advance', instanceNumber: 4, link: hello, chain: EMPTY_CHAIN },
+      savedEvent(state),
+      { event: 'advance', instanceNumber: 4, link: hello, chain: null, digest: '01234567' },
       { ...update, what: 'chosen' },
       receive('B', accepted),
       ignore('this instance is closed', 4),
@@ -121,11 +133,11 @@ test('the same update, as another server prints it', () => {
   assert.deepEqual(
     shown(
       receive('B', { type: 'prepare', ...their }),
-      { event: 'save', state },
+      savedEvent(state),
       { event: 'promise', to: 'B', ...their },
       send(['B'], { ...promised(null), ...their }),
       receive('B', { type: 'accept', ...their, proposalValue: hello }),
-      { event: 'save', state },
+      savedEvent(state),
       { event: 'accept', from: 'B', ...their, value: hello },
       send(['B', 'C'], { ...accepted, ...their }),
       choice(their, hello),
@@ -149,7 +161,7 @@ const catchUp: CatchUpMessage = {
   ...EMPTY_CHAIN,
   currentValue: 'z',
 };
-const jump: What = { event: 'advance', instanceNumber: 9, link: null, chain: catchUp };
+const jump: What = { event: 'advance', instanceNumber: 9, link: null, chain: catchUp, digest: '' };
 
 const WORDS: readonly (readonly [string, readonly What[], readonly string[]])[] = [
   [
@@ -228,7 +240,7 @@ const WORDS: readonly (readonly [string, readonly What[], readonly string[]])[] 
   ],
   [
     'a jump by catch-up',
-    [receive('B', catchUp), { event: 'save', state }, jump],
+    [receive('B', catchUp), savedEvent(state), jump],
     ['←B  catch-up      #9   I jump to #9: "z" is the value'],
   ],
   [
@@ -317,7 +329,7 @@ const WORDS: readonly (readonly [string, readonly What[], readonly string[]])[] 
   ],
   [
     'a crash, in the middle of a turn',
-    [receive('B', { type: 'prepare', ...their }), { event: 'crash', where: 'rename' }],
+    [receive('B', { type: 'prepare', ...their }), { event: 'crash', where: 'rename', lost: null }],
     ['←B  prepare  2.B  #3', '✗   CRASH              at rename: memory is lost, the disk is kept'],
   ],
   [
@@ -368,7 +380,7 @@ const valueReply = (value: string | null, isCurrent: boolean): ValueReply => {
   return { type: 'value', requestId, instanceNumber: 3, value, isCurrent };
 };
 const refusal = (master: Uid | null, why: string): Reply => {
-  return { type: 'refused', requestId, master, why };
+  return { type: 'refused', requestId, master, why, isFinal: false };
 };
 
 test('words about answers to clients', () => {
@@ -379,6 +391,10 @@ test('words about answers to clients', () => {
     [valueReply('hello', false), '→cl answer        #3   the value may still be "hello"'],
     [valueReply(null, false), '→cl answer        #3   the value may still be none'],
     [refusal('B', 'the master is B'), '→cl answer             no: the master is B'],
+    [
+      { type: 'reached', requestId, instanceNumber: 3 },
+      '→cl answer        #3   so far the chain has come here',
+    ],
   ];
   for (const [message, line] of table) assert.deepEqual(shown(reply(message)), [line]);
 });
@@ -405,6 +421,8 @@ test('a request is told with what became of it, then comes the answer', () => {
 test('a read is told, and a question after the state only to who wants to see all', () => {
   const read = receive(null, { type: 'read', requestId, isLocal: false });
   assert.deepEqual(shown(read), ['←cl read']);
+  const reach = receive(null, { type: 'reach', requestId });
+  assert.deepEqual(shown(reach), ['←cl reach              how far is the chain?']);
   const asked = [receive(null, { type: 'status', requestId }), reply(report)];
   assert.deepEqual(linesOf(asked), []);
   assert.deepEqual(
@@ -431,17 +449,22 @@ test('a start shows what is restored, and below it the architecture', () => {
     [accepted, true, 'from disk: promised 3.A, accepted 2.B'],
   ];
   for (const [state, restored, why] of words) {
-    assert.deepEqual(linesOf([{ event: 'start', layers, restored, state }]), [
-      `01:01.002 A ·   start         #3   ${why}`,
-      '          UpdateQueue(CatchUp(ReplicatedValue))',
-    ]);
+    assert.deepEqual(
+      linesOf([{ event: 'start', uids: ['A', 'B', 'C'], layers, restored, state }]),
+      [
+        `01:01.002 A ·   start         #3   ${why}`,
+        '          UpdateQueue(CatchUp(ReplicatedValue))',
+      ],
+    );
   }
 });
 
 test('the layers of a master fit into a line', () => {
   const names = ['MasterLeases', 'UpdateQueue', 'BackoffResolution', 'CatchUp', 'ReplicatedValue'];
   const layers = ['MasterReplica', ...names];
-  const [, line] = linesOf([{ event: 'start', layers, restored: false, state }]);
+  const [, line] = linesOf([
+    { event: 'start', uids: ['A', 'B', 'C'], layers, restored: false, state },
+  ]);
   assert.equal(
     line?.trim(),
     'MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))',
@@ -478,8 +501,14 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
   const full = { ...state, instanceNumber: number, currentValue: value, promisedId };
   return {
     start: [
-      { event: 'start', layers: [value, value], restored: true, state: full },
-      { event: 'start', layers: ['Base'], restored: false, state },
+      {
+        event: 'start',
+        uids: ['A', 'B', 'C'],
+        layers: [value, value],
+        restored: true,
+        state: full,
+      },
+      { event: 'start', uids: ['A', 'B', 'C'], layers: ['Base'], restored: false, state },
     ],
     stop: [{ event: 'stop' }],
     promise: [{ event: 'promise', to: 'B', ...round }],
@@ -492,7 +521,8 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     lead: [{ event: 'lead', ...counted, bound: link }],
     rest: [{ event: 'rest', ...round }],
     chosen: [{ event: 'chosen', ...counted, value: link }],
-    advance: [{ event: 'advance', instanceNumber: number, link: null, chain: full }],
+    advance: [{ event: 'advance', instanceNumber: number, link: null, chain: full, digest: '' }],
+    differs: [{ event: 'differs', from: 'B', instanceNumber: number }],
     refused: [{ event: 'refused', from: 'B', ...round, promisedId }],
     backoff: [{ event: 'backoff', instanceNumber: number, delayMs: number }],
     ignore: [{ event: 'ignore', instanceNumber: number, why: value }],
@@ -500,6 +530,10 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
     update: (['queued', 'refused', 'chosen', 'lost'] as const).map((what) => ({ ...update, what })),
     lease: (['wanted', 'ours', 'theirs', 'unknown', 'over'] as const).map((what) => {
       return { event: 'lease', what, holder: 'B', instanceNumber: number, lastsMs: number };
+    }),
+    rejoin: (['asking', 'counting', 'waiting', 'voting'] as const).map((what) => {
+      const far = { instanceNumber: number, votesFrom: number };
+      return { event: 'rejoin', what, ...far, answers: number, quorum: number };
     }),
     send: [send(['B', 'C'], message), send(['B'], { ...catchUp, currentValue: value })],
     receive: [
@@ -514,11 +548,13 @@ function everyKind(value: string, number: number): Record<TraceEvent['event'], r
       reply({ ...report, instanceNumber: number, value }),
     ],
     reject: [{ event: 'reject', from: value, why: value }],
+    recall: [{ event: 'recall', from: 'B', question: message }],
     address: [{ event: 'address', peer: 'B', address: null, why: value }],
     lost: [{ event: 'lost', to: ['B', 'C'], seq: number, why: value }],
-    save: [{ event: 'save', state: full }],
+    save: [savedEvent(full)],
+    resume: [{ event: 'resume', uids: ['A'], layers: ['Base'], state: full }],
     fail: [{ event: 'fail', why: value }],
-    crash: [{ event: 'crash', where: value }],
+    crash: [null, 'disk' as const].map((lost) => ({ event: 'crash', where: value, lost })),
   };
 }
 
@@ -537,27 +573,65 @@ test('every kind of event has a line, those of everyday only for who wants to se
 });
 
 test('what other lines say already is silent', () => {
-  const advance: What = { event: 'advance', instanceNumber: 4, link: hello, chain: EMPTY_CHAIN };
+  const advance: What = {
+    event: 'advance',
+    instanceNumber: 4,
+    link: hello,
+    chain: null,
+    digest: '01234567',
+  };
   assert.deepEqual(linesOf([advance], { verbose: true }), []);
   assert.deepEqual(linesOf([refusedBy('A')], { verbose: true }), []);
 });
 
 test('sync chatter is for those who want to see all', () => {
-  const sync: PeerMessage = { type: 'sync_request', instanceNumber: 3 };
+  const sync: PeerMessage = { type: 'sync_request', instanceNumber: 3, digest: '01234567' };
   const chatter: readonly What[] = [
     send(['B'], sync),
     receive('B', sync),
     ignore('we are equally far'),
-    receive('B', catchUp),
-    ignore('we have got there already'),
   ];
   assert.deepEqual(linesOf(chatter), []);
   assert.deepEqual(
     linesOf(chatter, { verbose: true }).map((line) => line.slice(12)),
+    ['→B  sync          #3   have I missed anything?', '←B  sync          #3   we are equally far'],
+  );
+});
+
+test('a catch-up that comes too late is told: the one who sent it has told it, too', () => {
+  const late = [receive('B', catchUp), ignore('we have got there already')];
+  assert.deepEqual(
+    linesOf(late).map((line) => line.slice(12)),
+    ['←B  catch-up      #9   late: we have got there already'],
+  );
+});
+
+test('a question that came before its time is told when it is taken up', () => {
+  const question: PeerMessage = { type: 'accept', ...their, proposalValue: hello };
+  const recall: What = { event: 'recall', from: 'B', question };
+  const accepted: What = { event: 'accept', from: 'B', ...their, value: hello };
+  assert.deepEqual(
+    linesOf([recall, accepted]).map((line) => line.slice(12)),
+    ['←B  accept   2.B  #3   kept: yes: "hello" is on my disk', '·   accepted 2.B  #3   my own'],
+  );
+});
+
+test('a crash says what a power cut took, and keeps within its line', () => {
+  const crash = (where: string, lost: 'nothing' | 'save' | 'file' | null): What => {
+    return { event: 'crash', where, lost };
+  };
+  assert.deepEqual(
+    linesOf([
+      crash('now', null),
+      crash('now', 'nothing'),
+      crash('sync directory', 'save'),
+      crash('sync directory', 'file'),
+    ]).map((line) => line.slice(12).replaceAll(/ +/g, ' ')),
     [
-      '→B  sync          #3   have I missed anything?',
-      '←B  sync          #3   we are equally far',
-      '←B  catch-up      #9   we have got there already',
+      '✗ CRASH memory is lost, the disk is kept',
+      '✗ CRASH power cut: memory lost, disk kept',
+      '✗ CRASH at sync directory: power cut: memory, latest save lost',
+      '✗ CRASH at sync directory: power cut: memory, whole file lost',
     ],
   );
 });
@@ -584,7 +658,7 @@ test('a catch-up that is certainly lost is not for those alone who want to see a
   const lost = (seq: number): What => ({ event: 'lost', to: ['B'], seq, why: 'too large' });
   const lines = shown(send(['B'], catchUp), lost(6));
   assert.equal(lines.at(-1), '✗B  catch-up      #9   lost: too large');
-  const sync = send(['B'], { type: 'sync_request', instanceNumber: 3 });
+  const sync = send(['B'], { type: 'sync_request', instanceNumber: 3, digest: '01234567' });
   assert.deepEqual(shown(sync, lost(6)), []);
 });
 

@@ -17,7 +17,6 @@ suite('few deviations', () => {
 
   for (const [breakName, most] of [
     ['save-after-sending', 0],
-    ['number-one-for-all', 0],
     ['forgetful-queue', 0],
     ['forgotten-promise', 1],
   ] as const) {

@@ -9,13 +9,19 @@ import {
   applyLink,
   type ChainState,
   chainOf,
+  digestOf,
   EMPTY_CHAIN,
   isUpdate,
   type Link,
 } from '../src/chain.ts';
-import { type ProposalId, type Uid, UNTOUCHED } from '../src/composable-paxos.ts';
+import { type ProposalId, RESERVED_NUMBER, type Uid, UNTOUCHED } from '../src/composable-paxos.ts';
 import type { ServerState } from '../src/state.ts';
-import type { Decision, TraceEvent, WorldEvent } from '../src/trace/events.ts';
+import {
+  type Decision,
+  savedEvent,
+  type TraceEvent,
+  type WorldEvent,
+} from '../src/trace/events.ts';
 
 export const UIDS: readonly Uid[] = ['A', 'B', 'C'];
 export const LEASES = ['MasterLeases', 'UpdateQueue', 'BackoffResolution', 'CatchUp'];
@@ -31,7 +37,7 @@ export function update(value: string, uid: Uid = 'A', n = 1): Link {
 
 /** The n-th lease that server `uid` asked for; `holder` null: it hands it back. */
 export function lease(uid: Uid, n = 1, holder: Uid | null = uid): Link {
-  return { lease: holder, id: `${uid}-0000000f-${n}` };
+  return { lease: holder, id: `${uid}-00000001-${100 + n}` };
 }
 
 /** An open instance, and the chain before it. */
@@ -49,7 +55,8 @@ export class HandMadeRun {
 
   constructor(uids: readonly Uid[] = UIDS) {
     this.uids = uids;
-    const fresh = (uid: Uid) => ({ uid, instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED });
+    const start = { members: uids, instanceNumber: 1, votesFrom: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
+    const fresh = (uid: Uid): ServerState => ({ uid, ...start });
     this.#states = new Map(uids.map((uid) => [uid, fresh(uid)]));
   }
 
@@ -82,7 +89,7 @@ export class HandMadeRun {
   start(server: Uid, layers: readonly string[] = [], changes: Partial<ServerState> = {}): this {
     const state = { ...this.state(server), ...changes };
     this.#states.set(server, state);
-    return this.tell(server, { event: 'start', layers, restored: true, state });
+    return this.tell(server, { event: 'start', uids: this.uids, layers, restored: true, state });
   }
 
   startAll(layers: readonly string[] = []): this {
@@ -91,13 +98,13 @@ export class HandMadeRun {
   }
 
   crash(server: Uid): this {
-    return this.tell(server, { event: 'crash', where: 'now' });
+    return this.tell(server, { event: 'crash', where: 'now', lost: null });
   }
 
   save(server: Uid, changes: Partial<ServerState>): this {
     const state = { ...this.state(server), ...changes };
     this.#states.set(server, state);
-    return this.tell(server, { event: 'save', state });
+    return this.tell(server, savedEvent(state));
   }
 
   // What is wanted, and answered.
@@ -151,7 +158,7 @@ export class HandMadeRun {
     const { instanceNumber } = this.state(server);
     this.save(server, { promisedId: proposalId });
     this.tell(server, { event: 'promise', to, instanceNumber, proposalId });
-    return to === server ? this : this.sendPromise(server, proposalId);
+    return to === server ? this : this.sendPromise(server, proposalId).hear(to);
   }
 
   sendPromise(server: Uid, proposalId: ProposalId): this {
@@ -159,6 +166,12 @@ export class HandMadeRun {
     const last = { lastAcceptedId: acceptedId, lastAcceptedValue: acceptedValue };
     const message = { type: 'promise', instanceNumber, proposalId, ...last } as const;
     return this.tell(server, { event: 'send', to: [proposalId.uid], seq: this.#next, message });
+  }
+
+  /** What was sent last arrives at this server. */
+  hear(server: Uid): this {
+    const { server: from, seq, message } = this.last as TraceEvent & { event: 'send' };
+    return this.tell(server, { event: 'receive', from, seq, message });
   }
 
   lead(server: Uid, proposalId: ProposalId, bound: Link | null = null): this {
@@ -227,7 +240,9 @@ export class HandMadeRun {
   /** It moves on in memory, to what is on its disk unless said otherwise. */
   sayAdvance(server: Uid, link: Link | null, to: Place = this.state(server)): this {
     const { instanceNumber } = to;
-    return this.tell(server, { event: 'advance', instanceNumber, link, chain: chainOf(to) });
+    const chain = link === null ? chainOf(to) : null;
+    const digest = digestOf(to);
+    return this.tell(server, { event: 'advance', instanceNumber, link, chain, digest });
   }
 
   /** `server` catches up with what `peer` has on its disk. */
@@ -254,8 +269,10 @@ export class HandMadeRun {
   round(proposalId: ProposalId, link: Link, acceptors: readonly Uid[] = this.uids): this {
     const { uid } = proposalId;
     const others = acceptors.filter((acceptor) => acceptor !== uid);
-    this.prepare(uid, proposalId);
-    for (const other of others) this.promise(other, proposalId);
+    if (proposalId.number > RESERVED_NUMBER) {
+      this.prepare(uid, proposalId);
+      for (const other of others) this.promise(other, proposalId);
+    }
     this.lead(uid, proposalId).sendAccept(uid, proposalId, link);
     for (const acceptor of acceptors) this.accept(acceptor, proposalId, link);
     for (const acceptor of acceptors) this.learn(acceptor, proposalId, link);

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { EMPTY_CHAIN } from '../src/chain.ts';
+import { chainOf, EMPTY_CHAIN } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
+import { lostState } from '../src/state.ts';
+import type { TraceEvent, WorldEvent } from '../src/trace/events.ts';
+import { Beginning } from '../src/trace/fold.ts';
 import { INVARIANTS, Invariants, type Violation } from '../src/trace/invariants.ts';
+import { RecentMap } from '../src/trace/recent.ts';
 import { HandMadeRun, id, LEASES, lease, UIDS, update } from './hand-made-run.ts';
+
+type Advance = TraceEvent & { event: 'advance' };
 
 const X = update('x', 'A', 1);
 const Y = update('y', 'B', 1);
@@ -40,9 +46,9 @@ function underA(): HandMadeRun {
   return run.round(id(2, 'A'), lease('A')).sayLease('A', 'ours', 9_000);
 }
 
-test('The invariants are numbered from 1 to 10, as everywhere else', () => {
+test('The invariants are numbered from 1 to 12, as everywhere else', () => {
   const numbers = INVARIANTS.map(({ number }) => number);
-  assert.deepEqual(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  assert.deepEqual(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
 });
 
 suite('A run that keeps all rules has no violation', () => {
@@ -108,7 +114,7 @@ suite('A run that keeps all rules has no violation', () => {
     run.ask('A', renewed).round(id(1, 'A'), renewed).sayLease('A', 'ours', 8_990).wait(7_000);
     // Those who know that the lease is free need not wait until A knows it, too.
     const back = lease('A', 3, null);
-    run.ask('A', back).sendAccept('A', id(1, 'A'), back);
+    run.ask('A', back).lead('A', id(1, 'A')).sendAccept('A', id(1, 'A'), back);
     for (const uid of UIDS) run.accept(uid, id(1, 'A'), back);
     run.learn('B', id(1, 'A'), back).learn('C', id(1, 'A'), back);
     const next = lease('B');
@@ -167,21 +173,6 @@ suite('2 Stability', () => {
     breaks(2, run.sayChosen('C', id(2, 'A'), update('y', 'A', 1)), /"x".* was chosen/);
   });
 
-  test('a chain on disk that is not what was chosen', () => {
-    const run = new HandMadeRun().startAll().ask('A', X);
-    run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X).learn('B', id(2, 'A'), X);
-    run.sayAdvance('A', X, run.state('B'));
-    const wrong = { instanceNumber: 2, ...EMPTY_CHAIN, ...UNTOUCHED };
-    breaks(2, run.save('A', wrong), /other links/);
-  });
-
-  test('a chain in memory that is not what was chosen', () => {
-    const run = new HandMadeRun().startAll().ask('A', X);
-    run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X).learn('A', id(2, 'A'), X);
-    const chain = { ...EMPTY_CHAIN, currentValue: 'x', latestUpdateIds: { A: 'A-00000001-7' } };
-    breaks(2, run.sayAdvance('B', X, { instanceNumber: 2, ...chain }), /other links/);
-  });
-
   test('a jump to where nobody is yet', () => {
     const run = new HandMadeRun().startAll();
     const there = { instanceNumber: 5, ...EMPTY_CHAIN };
@@ -224,12 +215,13 @@ suite('3 Validity', () => {
 suite('4 One id, one value', () => {
   test('an id sent with two values', () => {
     const run = new HandMadeRun().startAll().ask('A', X).ask('A', Z);
-    run.prepare('A', id(2, 'A')).sendAccept('A', id(2, 'A'), X);
+    run.prepare('A', id(2, 'A')).promise('B', id(2, 'A')).sendAccept('A', id(2, 'A'), X);
     breaks(4, run.sendAccept('A', id(2, 'A'), Z), /2\.A stands for "x".*"z"/);
   });
 
   test('an id accepted with another value than it was sent with', () => {
-    const run = new HandMadeRun().startAll().ask('A', X).sendAccept('A', id(2, 'A'), X);
+    const run = new HandMadeRun().startAll().ask('A', X).prepare('A', id(2, 'A'));
+    run.promise('B', id(2, 'A')).sendAccept('A', id(2, 'A'), X);
     const saved = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: Z };
     breaks(4, run.save('B', saved).sayAccept('B', id(2, 'A'), Z), /2\.A stands for "x".*"z"/);
   });
@@ -266,6 +258,27 @@ suite('5 Promises only grow', () => {
     const run = new HandMadeRun().startAll().promise('A', id(3, 'B'));
     const promise = { to: 'C', instanceNumber: 1, proposalId: id(2, 'C') };
     breaks(5, run.tell('A', { event: 'promise', ...promise }), /promised 3\.B before/);
+  });
+
+  const lost = lostState('B', UIDS);
+
+  test('a vote of a server that has lost its disk', () => {
+    const run = afterX()
+      .crash('B')
+      .start('B', [], lost)
+      .save('B', { promisedId: id(2, 'A') });
+    const promise = { to: 'A', instanceNumber: 1, proposalId: id(2, 'A') };
+    breaks(5, run.tell('B', { event: 'promise', ...promise }), /lost its votes, and votes/);
+  });
+
+  test('a vote that comes back where it was given before', () => {
+    const run = afterX().promise('B', id(2, 'A')).crash('B').start('B', [], lost);
+    breaks(5, run.save('B', { votesFrom: 2 }), /will vote from 2 on, and has voted in instance 2/);
+  });
+
+  test('not broken by a vote that comes back later, nor by what such a server learns', () => {
+    const run = afterX().promise('B', id(2, 'A')).crash('B').start('B', [], lost);
+    holds(run.save('B', { votesFrom: 3 }).sayChosen('B', id(2, 'A'), X));
   });
 
   test('not broken by the next instance, which begins anew', () => {
@@ -368,7 +381,8 @@ suite('8 One master', () => {
   }
 
   test('an update proposed by a server that never was master', () => {
-    const run = underA().ask('B', Y).prepare('B', id(2, 'B')).lead('B', id(2, 'B'));
+    const run = underA().ask('B', Y).prepare('B', id(2, 'B')).promise('C', id(2, 'B'));
+    run.lead('B', id(2, 'B'));
     breaks(8, run.sendAccept('B', id(2, 'B'), Y), /B proposes "y".* not master/);
   });
 
@@ -390,7 +404,39 @@ suite('8 One master', () => {
 
   test('not broken where there are no leases', () => {
     const run = new HandMadeRun().startAll().ask('B', Y).prepare('B', id(2, 'B'));
-    holds(run.lead('B', id(2, 'B')).sendAccept('B', id(2, 'B'), Y));
+    run.promise('C', id(2, 'B')).lead('B', id(2, 'B'));
+    holds(run.sendAccept('B', id(2, 'B'), Y));
+  });
+
+  /** A has leases and holds the first one; B and C have none. */
+  const mixed = () => {
+    const run = new HandMadeRun().start('A', LEASES).start('B').start('C');
+    return run.ask('A', lease('A')).round(id(2, 'A'), lease('A')).sayLease('A', 'ours', 9_000);
+  };
+
+  test('an update proposed by a server without leases beside a master', () => {
+    const run = mixed().ask('B', Y).prepare('B', id(2, 'B')).promise('C', id(2, 'B'));
+    breaks(8, run.lead('B', id(2, 'B')).sendAccept('B', id(2, 'B'), Y), /B, which runs without/);
+  });
+
+  test('a mix of servers with and without leases is remarked, once', () => {
+    const invariants = new Invariants(UIDS);
+    assert.deepEqual(violationsOf(mixed(), invariants), []);
+    assert.equal(invariants.remarks.length, 1);
+    assert.match(invariants.remarks[0] ?? '', /^server A runs with .* and server B without: /);
+  });
+
+  test('a switch to leases, or back, is no mix, though nobody saw the servers end', () => {
+    const after = [[], LEASES];
+    for (const [before = [], now = []] of [after, after.toReversed()]) {
+      const run = new HandMadeRun().startAll(before).ask('A', lease('A'));
+      run.round(id(2, 'A'), lease('A')).startAll(now);
+      if (now.length > 0) run.ask('B', lease('B')).round(id(2, 'B'), lease('B'));
+      else run.ask('B', Y).round(id(2, 'B'), Y);
+      const invariants = new Invariants(UIDS);
+      assert.deepEqual(violationsOf(run, invariants), []);
+      assert.deepEqual(invariants.remarks, []);
+    }
   });
 });
 
@@ -481,9 +527,228 @@ suite('10 Healing', () => {
     const invariants = new Invariants(run.uids);
     violationsOf(run, invariants);
     const other = { ...EMPTY_CHAIN, currentValue: 'y' };
-    run.tell('C', { event: 'advance', instanceNumber: 2, link: X, chain: other });
+    run.sayAdvance('C', X, { instanceNumber: 2, ...other });
     assert.notEqual(invariants.observe(run.last), null); // told already when it happens
     assert.match(invariants.end(true)?.why ?? '', /A and C have different chains/);
+  });
+});
+
+suite('11 One state', () => {
+  test('a chain on disk that is not what was chosen', () => {
+    const run = new HandMadeRun().startAll().ask('A', X);
+    run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X).learn('B', id(2, 'A'), X);
+    run.sayAdvance('A', X, run.state('B'));
+    const wrong = { instanceNumber: 2, ...EMPTY_CHAIN, ...UNTOUCHED };
+    breaks(11, run.save('A', wrong), /has the digest .*, and what was chosen makes/);
+  });
+
+  test('a chain in memory that is not what was chosen', () => {
+    const run = new HandMadeRun().startAll().ask('A', X);
+    run.accept('A', id(2, 'A'), X).accept('B', id(2, 'A'), X).learn('A', id(2, 'A'), X);
+    const chain = { ...EMPTY_CHAIN, currentValue: 'x', latestUpdateIds: { A: 'A-00000001-7' } };
+    breaks(11, run.sayAdvance('B', X, { instanceNumber: 2, ...chain }), /digest/);
+  });
+
+  test('a bit that has flipped on the disk while the server was down', () => {
+    breaks(11, afterX().crash('B').start('B', [], { currentValue: 'y' }), /digest/);
+  });
+
+  test('a jump to a chain that is not what was chosen, or not what its digest says', () => {
+    const behind = new HandMadeRun().startAll().ask('A', X).round(id(2, 'A'), X, ['A', 'B']);
+    const wrong = { ...behind.state('A'), currentValue: 'y' };
+    breaks(11, behind.hearCatchUp('C', 'A').sayAdvance('C', null, wrong), /digest/);
+    behind.events.pop();
+    const { digest } = behind.hearCatchUp('C', 'A').sayAdvance('C', null, wrong).last as Advance;
+    behind.events.pop();
+    const { instanceNumber } = wrong;
+    const chain = chainOf(behind.state('A'));
+    behind.tell('C', { event: 'advance', instanceNumber, link: null, chain, digest });
+    breaks(11, behind, /it says .* of a chain with the digest/);
+  });
+
+  test('two servers that differ, where the trace of the third is missing', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).round(id(2, 'A'), X, ['A', 'C']);
+    run.hearCatchUp('B', 'C').sayAdvance('B', null, { ...run.state('C'), currentValue: 'y' });
+    const seen = run.events.filter(({ server }) => server !== 'C');
+    const invariants = new Invariants(UIDS, ['A', 'B']);
+    const violations = seen.flatMap((event) => invariants.observe(event) ?? []);
+    assert.deepEqual(
+      violations.map(({ invariant, event }) => [invariant, event]),
+      [[11, run.last]],
+    );
+  });
+});
+
+suite('12 Bound', () => {
+  test('a value proposed with too few promises', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).prepare('A', id(2, 'A'));
+    breaks(12, run.lead('A', id(2, 'A')).sendAccept('A', id(2, 'A'), X), /promises of 1 of 3/);
+  });
+
+  test('a promise that comes twice is still one', () => {
+    const run = new HandMadeRun(['A', 'B', 'C', 'D', 'E']).startAll().ask('A', X);
+    run.prepare('A', id(2, 'A')).promise('B', id(2, 'A')).promise('B', id(2, 'A'));
+    breaks(12, run.sendAccept('A', id(2, 'A'), X), /promises of 2 of 5/);
+  });
+
+  test('a promise that was sent, and not received', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).prepare('A', id(2, 'A'));
+    run.promise('B', id(2, 'A')).events.pop();
+    breaks(12, run.sendAccept('A', id(2, 'A'), X), /promises of 1 of 3/);
+  });
+
+  test('the promise of another round', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).prepare('A', id(2, 'A'));
+    run.prepare('A', id(3, 'A')).promise('B', id(2, 'A'));
+    breaks(12, run.sendAccept('A', id(3, 'A'), X), /promises of 1 of 3/);
+  });
+
+  test('a value proposed under an id that is not that of the present round', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).prepare('A', id(2, 'A'));
+    run.promise('B', id(2, 'A'));
+    breaks(12, run.sendAccept('A', id(3, 'A'), X), /under 3\.A, which is not its present round/);
+  });
+
+  test('a round that a crash has ended', () => {
+    const run = new HandMadeRun().startAll().ask('A', X).prepare('A', id(2, 'A'));
+    run.promise('B', id(2, 'A')).crash('A').start('A');
+    breaks(12, run.sendAccept('A', id(2, 'A'), X), /not its present round/);
+  });
+
+  /** B has accepted x under 2.A, C has accepted y under 3.C, and now A has all promises to 4.A. */
+  const twoAccepted = () => {
+    const run = new HandMadeRun().startAll().ask('A', X).ask('C', Z);
+    run.accept('B', id(2, 'A'), X).accept('C', id(3, 'C'), Z);
+    return run.prepare('A', id(4, 'A')).promise('B', id(4, 'A')).promise('C', id(4, 'A'));
+  };
+
+  test('its own value, though a promise named another', () => {
+    const mine = update('mine', 'A', 9);
+    breaks(12, twoAccepted().sendAccept('A', id(4, 'A'), mine), /bound to "z".* under 3\.C/);
+  });
+
+  test('the first value that a promise named, and not the highest', () => {
+    breaks(12, twoAccepted().sendAccept('A', id(4, 'A'), X), /bound to "z".* under 3\.C/);
+    holds(twoAccepted().sendAccept('A', id(4, 'A'), Z).sendAccept('A', id(4, 'A'), Z));
+  });
+
+  test('another value than it has accepted itself', () => {
+    const run = new HandMadeRun().startAll().ask('B', Y).ask('A', X).accept('A', id(2, 'B'), Y);
+    run.prepare('A', id(3, 'A')).promise('C', id(3, 'A'));
+    breaks(12, run.sendAccept('A', id(3, 'A'), X), /bound to "y"/);
+  });
+
+  test('a server alone is a quorum, and is bound by itself', () => {
+    const run = new HandMadeRun(['A']).startAll().ask('A', X).round(id(2, 'A'), X);
+    holds(run);
+    const saved = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: Z };
+    breaks(12, run.ask('A', Z).save('A', saved).sayAccept('A', id(2, 'A'), Z), /present round/);
+  });
+
+  test('the reserved number, taken by a server that the chain does not name', () => {
+    breaks(12, underA().lead('B', id(1, 'B')), /reserved number, and the chain names A/);
+    breaks(12, afterX().lead('B', id(1, 'B')), /the chain names nobody/);
+  });
+
+  test('the reserved number, taken for a lease of an earlier run', () => {
+    const run = underA().crash('A').start('A', LEASES);
+    breaks(12, run.lead('A', id(1, 'A')), /did not ask for in this run/);
+  });
+
+  test('the reserved number, taken where it has promised already', () => {
+    const run = underA().promise('A', id(2, 'B'));
+    breaks(12, run.lead('A', id(1, 'A')), /has promised 2\.B in this instance/);
+  });
+
+  test('an id that is prepared again in another life falls under 4', () => {
+    const run = new HandMadeRun().startAll().prepare('A', id(2, 'A')).crash('A').start('A');
+    const promise = { to: 'A', instanceNumber: 1, proposalId: id(2, 'A') };
+    breaks(4, run.tell('A', { event: 'promise', ...promise }), /begun a round with 2\.A before/);
+  });
+});
+
+suite('A trace that begins in the middle', () => {
+  /** What is left of a run if all traces were begun anew at this event. */
+  function resumed(run: HandMadeRun, fromEvent: number): Violation[] {
+    const invariants = new Invariants(UIDS);
+    const at = run.events[fromEvent - 1]?.at ?? 0;
+    const beginnings = UIDS.map((server): TraceEvent => {
+      const past = run.events.slice(0, fromEvent).filter((event) => event.server === server);
+      const beginning = new Beginning();
+      for (const event of past) beginning.follow(event);
+      return { at, turn: 0, server, ...(beginning.resume() as WorldEvent) };
+    });
+    return [...beginnings, ...run.events.slice(fromEvent)].flatMap(
+      (event) => invariants.observe(event) ?? [],
+    );
+  }
+
+  const long = () => {
+    const run = underA().ask('A', X).round(id(1, 'A'), X).sayUpdate('A', 'chosen', X, -1);
+    run.ask('B', lease('B')).wait(20_000).round(id(2, 'B'), lease('B'));
+    run.sayLease('B', 'ours', 9_000);
+    return run.ask('B', Y).round(id(1, 'B'), Y).sayUpdate('B', 'chosen', Y, -1);
+  };
+
+  test('is not said to be wrong, wherever it begins', () => {
+    const { events } = long();
+    for (let from = UIDS.length; from < events.length; from += 1) {
+      assert.deepEqual(resumed(long(), from), [], `from ${from}`);
+    }
+  });
+
+  test('is checked from there on', () => {
+    const run = long();
+    const from = run.events.length;
+    run.ask('B', X).round(id(1, 'B'), update('w', 'B', 7));
+    run.prepare('C', id(2, 'C')).sendAccept('C', id(2, 'C'), Z);
+    assert.deepEqual(
+      resumed(run, from).map(({ invariant }) => invariant),
+      [12],
+    );
+  });
+
+  test('goes on seamlessly where it is known what was before', () => {
+    const run = afterX();
+    const beginning = new Beginning();
+    for (const event of run.events) if (event.server === 'A') beginning.follow(event);
+    holds(run.tell('A', beginning.resume() as WorldEvent));
+    breaks(9, run.ask('A', Z).sayUpdate('A', 'chosen', Z, -1), /does not have it/);
+  });
+});
+
+suite('What need not be remembered', () => {
+  test('a server comes back after longer than anybody remembers', () => {
+    const run = new HandMadeRun().startAll().crash('C');
+    const invariants = new Invariants(UIDS);
+    const check = () => {
+      for (const event of run.events.splice(0)) assert.equal(invariants.observe(event), null);
+    };
+    for (let n = 1; n <= 5_200; n += 1) {
+      run.ask('A', update(`${n}`, 'A', n)).round(id(2, 'A'), update(`${n}`, 'A', n), ['A', 'B']);
+      run.sayUpdate('A', 'chosen', update(`${n}`, 'A', n), -1);
+      check();
+    }
+    const mine = update('mine', 'C', 1);
+    run.start('C').catchUp('C', 'A').ask('C', mine).round(id(2, 'C'), mine);
+    check();
+    assert.equal(invariants.end(true), null);
+  });
+
+  test('a map that is full forgets what was put in first, and knows that it does', () => {
+    const map = new RecentMap<string, number>(2);
+    map.set('a', 1);
+    map.set('b', 2);
+    map.set('a', 3);
+    assert.equal(map.hasForgotten, false);
+    map.set('c', 4);
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((key) => map.get(key)),
+      [undefined, 2, 4],
+    );
+    assert.equal(map.hasForgotten, true);
+    map.delete('b');
+    assert.equal(map.has('b'), false);
   });
 });
 

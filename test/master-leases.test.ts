@@ -118,7 +118,7 @@ suite('A lease that is handed over', () => {
     });
     world.addClient(CLIENT, (from, reply) => session.receive(from, reply));
     const options = { server, timeoutMs: 10_000, mayMove: true };
-    session.ask({ type: 'transfer', to }, options, (outcome) => {
+    session.inquire({ type: 'transfer', to }, options, (outcome) => {
       assert.equal(outcome.outcome, 'answered');
       answeredMs = world.nowMs;
     });
@@ -204,7 +204,7 @@ test('a server that has stopped has no timer left', () => {
         },
       },
       random: () => 0.5,
-      messenger: { send: () => {}, reply: () => {} },
+      messenger: { send: () => {}, reply: () => {}, canCarry: () => true },
       storage: { load: () => null, save: () => {} },
       trace: () => {},
     };

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { type Link, MAX_REMEMBERED_CLIENTS } from '../src/chain.ts';
 import type { ProposalId, Uid } from '../src/composable-paxos.ts';
 import {
+  clusterName,
   type Decoded,
   decodeDatagram,
   encodeDatagram,
@@ -20,6 +21,7 @@ import {
 import { printable } from '../src/trace/printable.ts';
 
 const UIDS = ['A', 'B', 'C'];
+const DIGEST = '01234567';
 const id = (number: number, uid: Uid): ProposalId => ({ number, uid });
 const update: Link = { update: 'hello', id: 'A-0123abcd-1' };
 const lease: Link = { lease: 'B', id: 'B-0123abcd-2' };
@@ -43,7 +45,9 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   nack: { type: 'nack', ...round, promisedProposalId: id(3, 'B') },
   accept: { type: 'accept', ...round, proposalValue: update },
   accepted: { type: 'accepted', ...round, proposalValue: update },
-  sync_request: { type: 'sync_request', instanceNumber: 3 },
+  sync_request: { type: 'sync_request', instanceNumber: 3, digest: DIGEST },
+  rejoin_request: { type: 'rejoin_request', instanceNumber: 1, question: 'C-0123abcd-1' },
+  rejoin_answer: { type: 'rejoin_answer', instanceNumber: 3, question: 'C-0123abcd-1' },
   catchup: {
     type: 'catchup',
     instanceNumber: 3,
@@ -55,12 +59,14 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   },
   request: { type: 'request', requestId, value: 'hello' },
   read: { type: 'read', requestId, isLocal: false },
+  reach: { type: 'reach', requestId },
   status: { type: 'status', requestId },
   transfer: { type: 'transfer', requestId, to: 'B' },
   transferred: { type: 'transferred', requestId, leaseLeftMs: 8_999.5 },
   chosen: { type: 'chosen', requestId, instanceNumber: 3 },
   value: { type: 'value', requestId, instanceNumber: 3, value: 'hello', isCurrent: true },
-  refused: { type: 'refused', requestId, master: 'B', why: 'the master is B' },
+  reached: { type: 'reached', requestId, instanceNumber: 3 },
+  refused: { type: 'refused', requestId, master: 'B', why: 'the master is B', isFinal: false },
   status_report: {
     type: 'status_report',
     requestId,
@@ -121,6 +127,72 @@ test('every sample goes over the wire and comes back', () => {
   }
 });
 
+const OURS = 'A B C';
+const PEER_SAMPLES = EVERY_SAMPLE.filter(isPeerMessage);
+
+test('what servers say to each other names their cluster, and nothing else does', () => {
+  assert.equal(PEER_SAMPLES.length, 9);
+  for (const message of EVERY_SAMPLE) {
+    const named = encodeDatagram(7, message, OURS);
+    const unnamed = encodeDatagram(7, message);
+    const [right, wrong] = isPeerMessage(message) ? [named, unnamed] : [unnamed, named];
+    assert.deepEqual(decodeDatagram(right, UIDS, OURS), { seq: 7, message });
+    assertRejected(decodeDatagram(wrong, UIDS, OURS), message.type);
+    assertRejected(decodeDatagram(named, UIDS), `${message.type} to one that is of no cluster`);
+  }
+});
+
+test('a server of another cluster is not believed, and both sides are named', () => {
+  const others = ['A B', 'A B C D', 'A B C D E', 'A B C with leases', 'C', 'A B C D E F G H I'];
+  for (const message of PEER_SAMPLES) {
+    for (const other of others) {
+      const rejected = `its cluster is ${other}, ours is ${OURS}`;
+      assert.deepEqual(decodeDatagram(encodeDatagram(7, message, other), UIDS, OURS), { rejected });
+    }
+  }
+  // Whatever else is wrong with it here.
+  const fromD: Message = { type: 'prepare', instanceNumber: 3, proposalId: id(2, 'D') };
+  const rejected = 'its cluster is A B C D, ours is A B C';
+  assert.deepEqual(decodeDatagram(encodeDatagram(7, fromD, 'A B C D'), UIDS, OURS), { rejected });
+});
+
+test('a cluster that is none', () => {
+  const rejected = 'it does not say of which cluster it is';
+  const long = 'A '.repeat(10_000);
+  for (const none of [
+    '',
+    'a b c',
+    'A B C ',
+    'A,B,C',
+    'A B C\u001b[2J',
+    long,
+    '__proto__',
+    'A B C\n',
+  ]) {
+    for (const message of PEER_SAMPLES) {
+      assert.deepEqual(decodeDatagram(encodeDatagram(7, message, none), UIDS, OURS), { rejected });
+    }
+  }
+  for (const raw of ['null', '1', '["A B C"]', '{}', 'true']) {
+    const prepare = { ...SAMPLES.prepare, cluster: '' };
+    const text = withField(prepare, ['cluster'], raw);
+    assert.deepEqual(decodeDatagram(encode(text), UIDS, OURS), { rejected });
+  }
+});
+
+test('a digest that is none', () => {
+  for (const raw of [
+    'null',
+    '0',
+    '""',
+    '"0123456789abcde"',
+    `"${DIGEST}0"`,
+    '"0123456789ABCDEF"',
+  ]) {
+    rejects(withField(SAMPLES.sync_request, ['digest'], raw));
+  }
+});
+
 test('a field that holds what it held is believed: the tests below change one thing only', () => {
   for (const message of EVERY_SAMPLE) {
     for (const path of pathsOf({ seq: 1, ...message })) {
@@ -153,8 +225,12 @@ test('what may be null is believed as null', () => {
 test('the questions about a message', () => {
   const types = (is: (message: Message) => boolean) =>
     EVERY_SAMPLE.filter(is).map(({ type }) => type);
-  assert.deepEqual(types(isClientMessage), ['propose', 'request', 'read', 'status', 'transfer']);
-  assert.deepEqual(types(isReply), ['transferred', 'chosen', 'value', 'refused', 'status_report']);
+  assert.deepEqual(types(isClientMessage), [
+    ...['propose', 'request', 'read', 'reach', 'status', 'transfer'],
+  ]);
+  assert.deepEqual(types(isReply), [
+    ...['transferred', 'chosen', 'value', 'reached', 'refused', 'status_report'],
+  ]);
   assert.deepEqual(
     types((message) => isPeerMessage(message)),
     types((message) => !isClientMessage(message) && !isReply(message)),
@@ -200,12 +276,14 @@ test('a field too many, at any depth, whatever it is called', () => {
   }
 });
 
+/** Types that have the same fields. */
+const ALIKE = ['accept,accepted', 'reach,status', 'chosen,reached', 'rejoin_answer,rejoin_request'];
+
 test('the fields of another type', () => {
   for (const message of EVERY_SAMPLE) {
     for (const other of EVERY_SAMPLE) {
-      const isSame =
-        Object.keys(message).join() === Object.keys(other).join() &&
-        ('proposalValue' in message || message.type === other.type);
+      const pair = [message.type, other.type].toSorted().join();
+      const isSame = message.type === other.type || ALIKE.includes(pair);
       const text = JSON.stringify({ seq: 1, ...message, type: other.type });
       assert.equal('rejected' in decodeText(text), !isSame, text);
     }
@@ -225,7 +303,7 @@ const WRONG_NUMBERS = [
   '-1e999',
   '9007199254740992',
   '9007199254740993',
-  '281474976710657',
+  '562949953421313',
   '1e20',
   '[]',
   '[1]',
@@ -273,9 +351,9 @@ test('a number that is none, or none to be believed', () => {
 });
 
 test('the largest and the smallest numbers', () => {
-  const largest = withField(SAMPLES.prepare, ['instanceNumber'], String(2 ** 48));
+  const largest = withField(SAMPLES.prepare, ['instanceNumber'], String(2 ** 49));
   assert.ok('message' in decodeText(largest));
-  assert.equal(MAX_NUMBER, 2 ** 48);
+  assert.equal(MAX_NUMBER, 2 ** 49);
   for (const seq of [0, MAX_NUMBER]) {
     assert.ok('message' in decodeText(withField(SAMPLES.prepare, ['seq'], String(seq))));
   }
@@ -343,7 +421,7 @@ const WRONG_REQUEST_IDS = [
 
 test('a request id of the wrong form', () => {
   const withId = EVERY_SAMPLE.filter((message) => 'requestId' in message);
-  assert.equal(withId.length, 9);
+  assert.equal(withId.length, 11);
   for (const raw of WRONG_REQUEST_IDS) {
     for (const message of withId) rejects(withField(message, ['requestId'], raw));
     rejects(acceptOf(`{"update":"x","id":"A-0123abcd-1","request":${raw}}`));
@@ -370,7 +448,7 @@ test('a table of requests that no chain can have', () => {
 
 test('what an answer says of times, of masters and of why', () => {
   const { status_report: report, refused } = SAMPLES;
-  const wrongTimes = ['null', '"1"', 'true', '-1', '1e999', '281474976710657', '[]', '{}'];
+  const wrongTimes = ['null', '"1"', 'true', '-1', '1e999', '562949953421313', '[]', '{}'];
   for (const raw of wrongTimes) {
     rejects(withField(report, ['leaseLeftMs'], raw));
     rejects(withField(report, ['uptimeMs'], raw));
@@ -432,7 +510,7 @@ test('a field with something of the wrong kind, whatever the field', () => {
 function mayHold(field: string, raw: string): boolean {
   if (raw === '{}') return TABLES_OF_SERVERS.includes(field);
   if (raw === '[]') return field === 'requests';
-  return raw === 'true' && ['isLocal', 'isCurrent', 'hasLeases'].includes(field);
+  return raw === 'true' && ['isLocal', 'isCurrent', 'isFinal', 'hasLeases'].includes(field);
 }
 
 test('a type that is none', () => {
@@ -503,8 +581,9 @@ test('a byte order mark is no content in front of a datagram, and content within
 });
 
 test('a repeated field counts as its last, as in every JSON reader of this language', () => {
-  const text = '{"type":"sync_request","seq":1,"instanceNumber":-1,"instanceNumber":2}';
-  const message = { type: 'sync_request', instanceNumber: 2 };
+  const numbers = '"instanceNumber":-1,"instanceNumber":2';
+  const text = `{"type":"sync_request","seq":1,${numbers},"digest":"${DIGEST}"}`;
+  const message = { type: 'sync_request', instanceNumber: 2, digest: DIGEST };
   assert.deepEqual(decodeText(text), { seq: 1, message });
 });
 
@@ -568,9 +647,10 @@ const NINE = [...'ABCDEFGHI'];
 test('every message with the largest content fits into a datagram, and comes back', () => {
   for (const character of WORST_CHARACTERS) {
     for (const message of largestMessages(largestValue(character))) {
-      const bytes = encodeDatagram(MAX_NUMBER, message);
+      const cluster = isPeerMessage(message) ? clusterName(NINE, true) : null;
+      const bytes = encodeDatagram(MAX_NUMBER, message, cluster);
       assert.ok(bytes.length <= MAX_DATAGRAM_BYTES, `${message.type} of ${character}`);
-      assert.deepEqual(decodeDatagram(bytes, NINE), { seq: MAX_NUMBER, message });
+      assert.deepEqual(decodeDatagram(bytes, NINE, cluster), { seq: MAX_NUMBER, message });
     }
   }
 });
@@ -593,7 +673,9 @@ function largestMessages(value: string): readonly Message[] {
     nack: { type: 'nack', ...large, promisedProposalId: proposalId },
     accept: { type: 'accept', ...large, proposalValue: link },
     accepted: { type: 'accepted', ...large, proposalValue: link },
-    sync_request: { type: 'sync_request', instanceNumber },
+    sync_request: { type: 'sync_request', instanceNumber, digest: DIGEST },
+    rejoin_request: { type: 'rejoin_request', instanceNumber, question: linkId('I') },
+    rejoin_answer: { type: 'rejoin_answer', instanceNumber, question: linkId('I') },
     catchup: {
       type: 'catchup',
       instanceNumber,
@@ -607,12 +689,14 @@ function largestMessages(value: string): readonly Message[] {
     },
     request: { type: 'request', requestId, value },
     read: { type: 'read', requestId, isLocal: false },
+    reach: { type: 'reach', requestId },
     status: { type: 'status', requestId },
     transfer: { type: 'transfer', requestId, to: 'I' },
     transferred: { type: 'transferred', requestId, leaseLeftMs: longMs },
     chosen: { type: 'chosen', requestId, instanceNumber },
     value: { type: 'value', requestId, instanceNumber, value, isCurrent: false },
-    refused: { type: 'refused', requestId, master: 'I', why: '\0'.repeat(200) },
+    reached: { type: 'reached', requestId, instanceNumber },
+    refused: { type: 'refused', requestId, master: 'I', why: '\0'.repeat(200), isFinal: false },
     status_report: {
       ...{ type: 'status_report', requestId, instanceNumber, value, hasLeases: false },
       ...{ promisedId: proposalId, acceptedId: proposalId, master: 'I', leaseLeftMs: longMs },

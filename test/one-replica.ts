@@ -28,7 +28,11 @@ export class OneReplica {
         after: (delayMs, act) => this.#after(delayMs, act),
       },
       random: () => this.luck,
-      messenger: { send: (_to, message) => this.sent.push(message), reply: () => {} },
+      messenger: {
+        send: (_to, message) => this.sent.push(message),
+        reply: () => {},
+        canCarry: () => true,
+      },
       storage: {
         load: () => this.saved,
         save: (state) => {

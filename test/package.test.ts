@@ -31,7 +31,7 @@ suite('The package', () => {
     const pack = ['pack', '--silent', '--pack-destination', directory];
     const file = (await runIn(PROJECT, 'npm', ...pack)).trim();
     writeFileSync(join(directory, 'package.json'), '{"type": "module"}');
-    // What the programs of this project need is of no use to whoever only imports it: not installed.
+    // What the programs need is of no use to whoever only imports it, and is not installed.
     const installed = join(directory, 'node_modules', 'multi-paxos-example');
     mkdirSync(installed, { recursive: true });
     await runIn(installed, 'tar', '-xzf', join(directory, file), '--strip-components=1');

@@ -34,6 +34,8 @@ export { freePort } from '../src/programs/common/free-port.ts';
 const PROJECT = join(import.meta.dirname, '..');
 /** Only a test that hangs waits so long: a machine may be many times slower than another one. */
 export const PATIENCE_MS = 300_000;
+/** For what takes minutes on a quiet machine. */
+export const LONG_PATIENCE_MS = 6 * PATIENCE_MS;
 
 export interface Exit {
   readonly code: number | null;
@@ -96,8 +98,8 @@ export class Program {
    * Waits until it has ended by itself, and whatever it has started, too, has let go of its pipes.
    * Those that do not are killed, so that no test hangs.
    */
-  async end(): Promise<Exit> {
-    const timeout = setTimeout(() => killGroup(this.#child), PATIENCE_MS);
+  async end(patienceMs = PATIENCE_MS): Promise<Exit> {
+    const timeout = setTimeout(() => killGroup(this.#child), patienceMs);
     const exit = await this.exited;
     clearTimeout(timeout);
     return exit;

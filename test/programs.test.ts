@@ -62,10 +62,7 @@ suite('A server', () => {
     const server = cluster.server('A');
     const { stdout } = await server.interrupt();
     assert.match(stdout, new RegExp(`server A listens on 127.0.0.1:${server.port} `));
-    assert.match(
-      stdout,
-      /ClientAnswers\(MasterLeases\(UpdateQueue\(BackoffResolution\(CatchUp\(\n/,
-    );
+    assert.match(stdout, /ClientAnswers\(Rejoin\(MasterLeases\(UpdateQueue\(BackoffResolution\(\n/);
     assert.equal(stdout.includes('\u001b'), false);
   });
 
@@ -141,6 +138,16 @@ suite('A state file that cannot be right stops the server and is left alone:', (
       JSON.stringify({ ...good, promisedId: { number: 6, uid: 'C' } }),
       /its promise is below what it has accepted/,
     ],
+    [
+      'of another cluster',
+      JSON.stringify({ ...good, members: ['A', 'B', 'C', 'D', 'E'] }),
+      /its state is of cluster A B C D E, not A B C; members cannot change: start it with/,
+    ],
+    [
+      'with a wrong checksum',
+      JSON.stringify({ checksum: '0123456789abcdef', ...good, members: ['A', 'B', 'C'] }),
+      /its checksum is wrong: what it holds is not what was saved/,
+    ],
     ['accepted id alone', JSON.stringify({ ...good, acceptedValue: null }), /without its value/],
     ['a field missing', JSON.stringify({ ...good, lease: undefined }), /lease is missing/],
   ];
@@ -169,7 +176,34 @@ suite('A state file that cannot be right stops the server and is left alone:', (
     const cluster = await prepareCluster(t);
     mkdirSync(cluster.stateDirectory);
     writeFileSync(cluster.server('A').stateFile, JSON.stringify(good));
-    await cluster.server('A').start();
+    const server = cluster.server('A');
+    await server.start();
+    // It is from before members were kept, and checksums; now it has both.
+    await cluster.waitFor('its members', () => String(server.state?.members) === 'A,B,C');
+    assert.match(readFileSync(server.stateFile, 'utf8'), /^\{"checksum":"[0-9a-f]{16}"/);
+  });
+});
+
+suite('Servers that were started with different cluster files', () => {
+  test('do not hear each other, say so, and cannot be brought together afterwards', async (t) => {
+    const cluster = await prepareCluster(t);
+    const [a, b, c] = cluster.servers;
+    assert.ok(a && b && c);
+    // Only C is named here: it is a quorum of its own, and the others are strangers to it.
+    const alone = join(cluster.directory, 'alone.json');
+    writeFileSync(alone, JSON.stringify({ C: `127.0.0.1:${c.port}` }));
+    await c.start('--cluster', alone);
+    await cluster.propose('C', 'hallo');
+    await c.waitFor('the value', () => c.state?.currentValue === 'hallo');
+
+    await Promise.all([a.start(), b.start()]);
+    await c.waitForEvent('what A is', (event) => {
+      const isOfA = event.event === 'reject' && event.from === `127.0.0.1:${a.port}`;
+      return isOfA && event.why === 'its cluster is A B C, ours is C';
+    });
+    await c.interrupt();
+    const exit = await run('server.ts', ...c.commandLine());
+    assertEnds(exit, 1, /C\.json cannot be used: its state is of cluster C, not A B C; members/);
   });
 });
 
@@ -216,7 +250,17 @@ suite('What a server does not believe', () => {
   const lines: [string, string | Uint8Array, RegExp][] = [
     ['not JSON', 'hello', /not JSON/],
     ['an unknown type', '{"type":"toString","seq":1}', /type is unknown/],
-    ['a message of a peer', '{"type":"sync_request","seq":1,"instanceNumber":1}', /only a server/],
+    [
+      'a message of a peer',
+      '{"type":"nack","seq":1,"cluster":"A","instanceNumber":1,' +
+        '"proposalId":{"number":2,"uid":"A"},"promisedProposalId":{"number":3,"uid":"A"}}',
+      /only a server/,
+    ],
+    [
+      'a message of a server of another cluster',
+      '{"type":"sync_request","seq":1,"cluster":"A B","instanceNumber":1,"digest":""}',
+      /its cluster is A B, ours is A/,
+    ],
     ['a value too long', propose('x'.repeat(MAX_VALUE_BYTES)), /value is not what it must be/],
     ['a lone surrogate', '{"type":"propose","seq":1,"value":"\\ud800"}', /value is not what/],
     ['deep nesting', '['.repeat(60_000), /not JSON/],

@@ -180,7 +180,7 @@ test('the pictures are kept up to date, and say in words what they show', () => 
 
 test('the tables are those of the code', () => {
   assert.deepEqual(
-    tableBelow('== The ten invariants'),
+    tableBelow('== The twelve invariants'),
     INVARIANTS.map(({ number, name, sentence }) => [`${number}`, name, sentence]),
   );
   assert.deepEqual(
@@ -253,6 +253,7 @@ const SYSTEM_COMMANDS = [
   'npm install',
   'rm -r state',
   'rm state/B.json',
+  'rm state/B.mark',
   "pkill -9 -xf 'node --import tsx server.ts B'",
   '(umask 077; openssl rand -hex 32 > ~/paxos.key)',
   `echo '{"A":"127.0.0.1:1234"}' > one.json`,
@@ -353,14 +354,19 @@ function withoutCounts(text: string): string {
 
 for (const cluster of ['3', '5', '3 --master', '5 --master']) {
   test(`npm run simulate -- --servers ${cluster} says so`, async () => {
-    const command = `npm run simulate -- --seeds 1-10000 --servers ${cluster} -v`;
-    const fewer = parse(command.replace('10000', '10'));
+    const seeds = cluster === '3' ? 10_000 : 200;
+    const command = `npm run simulate -- --seeds 1-${seeds} --servers ${cluster} -v`;
+    const fewer = parse(command.replace(`1-${seeds}`, '1-10'));
     const { code, stdout } = await run(fewer.file ?? '', ...fewer.args);
     assert.equal(code, 0);
     const shown = shownBelow(command);
-    assert.match(shown[0] ?? '', /\n10000 seeds, no violation: /);
-    assert.match(shown.at(-1) ?? '', /situations reached at least 100 times$/);
-    assertContains(withoutCounts(stdout), shown.map(withoutCounts), command);
+    assert.ok(shown[0]?.includes(`\n${seeds} seeds, no violation: `));
+    // So few seeds cannot go everywhere so often, and say so.
+    const often = ' reached at least 100 times';
+    const few = ' reached; more seeds reach more, and more often';
+    assert.ok(shown.at(-1)?.endsWith(` situations${often}`));
+    const asFew = shown.map((part) => withoutCounts(part.replace(often, few)));
+    assertContains(withoutCounts(stdout), asFew, command);
   });
 }
 
@@ -480,35 +486,56 @@ test('the session in three terminals goes as told, and its traces pass the check
   const traces = cluster.servers.map(({ traceFile }) => traceFile);
   const checked = await run(parse('npm run check').file ?? '', ...traces);
   const check = 'npm run check -- a.ndjson b.ndjson c.ndjson';
-  const shown = shownBelow(check, 'The ten invariants');
+  const shown = shownBelow(check, 'The twelve invariants');
   assert.deepEqual([withoutFigures(checked.stdout.trimEnd())], shown.map(withoutFigures));
 });
 
-test('a state file that is deleted makes two values chosen, as told', async (t) => {
-  const section = 'A state file is deleted';
+/** Does what a section about a deleted state file says; returns what failed starts said. */
+async function loseState(t: TestContext, section: string, checks: number): Promise<string[]> {
   const cluster = await prepareCluster(t);
   const traces = cluster.servers.map(({ traceFile }) => traceFile);
-  const runs = CONSOLES.filter((listing) => listing.section === section).flatMap(commandsIn);
-  for (const command of runs) {
-    if (command.startsWith('rm')) {
-      await Promise.all(['A', 'B'].map((uid) => cluster.server(uid).interrupt()));
-      rmSync(cluster.server('B').stateFile);
+  const refusals: string[] = [];
+  for (const command of CONSOLES.filter((it) => it.section === section).flatMap(commandsIn)) {
+    const [, lost] = /^rm state\/(B\.\w+)$/.exec(command) ?? [];
+    if (lost !== undefined) {
+      const running = cluster.servers.filter((it) => it.wasStarted && !it.program.hasEnded);
+      await Promise.all(running.map((server) => server.interrupt()));
+      rmSync(join(cluster.stateDirectory, lost));
       continue;
     }
     const { file, args } = parse(command);
     if (file === 'server.ts') {
-      await cluster.server(args[0] ?? '').start();
+      const flags = args.filter((arg) => arg === '--rejoin');
+      const refused = (error: Error) => refusals.push(error.message);
+      const server = cluster.server(args[0] ?? '');
+      await server.start(...flags).catch(refused);
+      const isAlone = checks === 1 && server.uid === 'A' && cluster.server('C').wasStarted;
+      if (isAlone) assert.match((await server.program.end()).stderr, /is not that of B and C in/);
       continue;
     }
     const isCheck = file !== 'client.ts';
     const asked = isCheck ? traces : [...args, '--cluster', cluster.clusterFile];
     const { code, stdout } = await run(file ?? '', ...asked);
-    assert.equal(code, isCheck ? 1 : 0, command);
+    assert.equal(code, isCheck ? checks : 0, command);
     const said = stdout.trimEnd().replaceAll(/\S+\/(?=[ABC]\.ndjson)/g, '');
     const shown = shownBelow(command, section).join('\n').replace('b.ndjson', 'B.ndjson');
     assertContains(withoutFigures(said), [withoutFigures(shown)], command);
   }
-  assert.equal(runs.length, 11);
+  return refusals;
+}
+
+test('a state file that is deleted makes two values chosen, as told', async (t) => {
+  const refusals = await loseState(t, 'A state file is deleted', 1);
+  const said = refusals.map((text) => text.replace(/^B ended with 1: /, '').trim());
+  const [shown] = partsOf({ text: named('B without its memory') }).slice(-1);
+  assert.deepEqual(
+    said.map((text) => text.replace(/\/\S+(?=state\/B\.json)/, '')),
+    [shown],
+  );
+});
+
+test('a server that knows of its loss is no harm, as told', async (t) => {
+  assert.deepEqual(await loseState(t, 'A state file is deleted, and its server knows', 0), []);
 });
 
 test('a client is answered as told', async (t) => {
@@ -731,7 +758,7 @@ test('the template has every hook, and changes nothing', async (t) => {
   const ofTemplate = methodsOf(MyLayer(PlainReplica).prototype);
   const ofBase = methodsOf(ReplicatedValue.prototype);
   for (const hook of ofTemplate) assert.ok(ofBase.includes(hook), hook);
-  assert.equal(layers.length, 5);
+  assert.equal(layers.length, 6);
   for (const hook of layers.flatMap(methodsOf).filter((name) => ofBase.includes(name))) {
     assert.ok(ofTemplate.includes(hook), `the template lacks ${hook}`);
   }
@@ -778,7 +805,10 @@ test('the layer that keeps a log keeps it', async (t) => {
 test('the layer that makes servers silent is safe as long as they answer themselves', async (t) => {
   const file = 'silent.ts';
   const violationWith = (Silent: OwnLayer, seed: number) => {
-    return simulate(drawSchedule(seed, 3, 30, null), { leases: false, broken: Silent }).violation;
+    // With one silent server of three there is no other one to spare.
+    const { faults } = drawSchedule(seed, 3, 30, null);
+    const mix = faults.filter((fault) => fault !== 'bad minority' && fault !== 'lost disks');
+    return simulate(drawSchedule(seed, 3, 30, mix), { leases: false, broken: Silent }).violation;
   };
   const Silent = await ownLayers(t)(file, 'Silent');
   for (let seed = 1; seed <= 20; seed += 1) assert.equal(violationWith(Silent, seed), null);
@@ -855,7 +885,7 @@ test('a server that nobody hears learns, and its client is answered all the same
     ['B', 'chosen'],
     ['C', 'chosen'],
   ]);
-  assert.equal(world.machine('B').replica?.waiting, 1);
+  assert.equal(world.machine('B').replica?.waiting, 0, 'it has let go');
 });
 
 // What is measured.

@@ -31,11 +31,11 @@ function refuse(one: OneReplica): number {
 }
 
 /** A hears that a link is chosen in its open instance. */
-function advance(one: OneReplica): void {
+function advance(one: OneReplica, proposalValue = LINK): void {
   const { instanceNumber } = one.replica;
   const proposalId = { number: 1_000, uid: 'B' };
   for (const from of ['B', 'C']) {
-    const said = { instanceNumber, proposalId, proposalValue: LINK };
+    const said = { instanceNumber, proposalId, proposalValue };
     one.replica.receive(from, { type: 'accepted', ...said });
   }
 }
@@ -82,6 +82,57 @@ test('a question that had to be repeated says little about how long a round trip
   one.wait(2_000);
   one.wait(1);
   assert.equal(refuse(one), (2_000 + 1) / 2);
+});
+
+test('where a round trip takes long, the longest wait is longer', () => {
+  const one = started();
+  one.luck = 0.999_999;
+  one.replica.submit('hello');
+  const waits: number[] = [];
+  for (let n = 0; n < 5; n += 1) {
+    one.wait(1_900);
+    waits.push(Math.round(refuse(one)));
+    one.wait(waits.at(-1) ?? 0);
+  }
+  assert.deepEqual(waits, [3_800, 5_700, 9_500, 9_500, 9_500]);
+});
+
+test('where a round trip takes long, silence does, too', () => {
+  const one = started();
+  one.replica.submit('hello');
+  one.wait(1_900);
+  refuse(one);
+  const queued = one.decisions.find((decision) => decision.event === 'update');
+  advance(one, { update: 'hello', id: queued?.id ?? '' }); // and now it has nothing to do
+  const proposalId = { number: 2, uid: 'B' };
+  one.replica.receive('B', { type: 'accept', instanceNumber: 2, proposalId, proposalValue: LINK });
+  one.wait(3_799);
+  assert.equal(one.lastSent('prepare').instanceNumber, 1);
+  one.wait(1);
+  assert.equal(one.lastSent('prepare').instanceNumber, 2);
+});
+
+test('our own refusal says nothing about how long a round trip takes', () => {
+  const one = started();
+  one.replica.submit('hello');
+  const { proposalId } = one.lastSent('prepare');
+  one.wait(400);
+  const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+  const higher = { number: 9, uid: 'C' };
+  one.replica.receive('C', { type: 'prepare', instanceNumber: 1, proposalId: higher });
+  one.replica.receive('B', { type: 'promise', instanceNumber: 1, proposalId, ...nothing });
+  const backoff = one.decisions.find((decision) => decision.event === 'backoff');
+  assert.equal(backoff?.delayMs, 400);
+});
+
+test('who has not asked measures nothing', () => {
+  const one = started();
+  one.replica.submit('hello');
+  one.wait(100);
+  refuse(one);
+  one.wait(50);
+  advance(one); // while it waits
+  assert.equal(refuse(one), (100 + 0) / 2);
 });
 
 test('who was refused does not repeat the question', () => {

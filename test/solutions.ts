@@ -104,11 +104,7 @@ deliver C->A promise
 deliver A->C accept
 deliver C->A accepted
 deliver A->B accepted
-deliver C->B accepted
-deliver B->AC prepare
-deliver ->B promise
-deliver B->A accept
-deliver A->B accepted`,
+deliver C->B accepted`,
 
   'new-master': `
 wait 600

@@ -7,9 +7,17 @@ import { EMPTY_CHAIN } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
 import { Failure } from '../src/node/failure.ts';
 import { type FileSystem, JsonStateFile, whatMayBeLost } from '../src/node/json-state-file.ts';
+import { lostState, STATE_IS_MISSING } from '../src/state.ts';
 import { temporaryDirectory } from './processes.ts';
 
-const STATE = { uid: 'A', instanceNumber: 7, ...EMPTY_CHAIN, ...UNTOUCHED };
+const STATE = {
+  uid: 'A',
+  members: ['A'],
+  instanceNumber: 7,
+  votesFrom: 1,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 
 suite('A state file', () => {
   test('that was never written is null, and opening it changes nothing', (t) => {
@@ -23,6 +31,52 @@ suite('A state file', () => {
     file.save(STATE);
     file.save({ ...STATE, instanceNumber: 8 });
     assert.deepEqual(file.load(), { ...STATE, instanceNumber: 8 });
+  });
+
+  test('from before there were checksums is read, and has one from the next save on', (t) => {
+    const file = new JsonStateFile(temporaryDirectory(t), 'A');
+    writeFileSync(file.path, JSON.stringify(STATE, null, 2));
+    assert.deepEqual(file.load(), STATE);
+    file.save(STATE);
+    assert.match(readFileSync(file.path, 'utf8'), /^\{"checksum":"[0-9a-f]{16}","uid":"A"/);
+    assert.deepEqual(file.load(), STATE);
+  });
+
+  test('is not believed when any of its bits has flipped', (t) => {
+    const file = new JsonStateFile(temporaryDirectory(t), 'A');
+    file.save({ ...STATE, currentValue: 'hello' });
+    const bytes = readFileSync(file.path);
+    const says = new Map<string, number>();
+    for (let bit = 0; bit < 8 * (bytes.length - 1); bit += 1) {
+      const flipped = Buffer.from(bytes);
+      flipped.writeUInt8((bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7)), bit >> 3);
+      writeFileSync(file.path, flipped);
+      try {
+        // In the name of the checksum: then it is a field that no state has.
+        assert.notDeepEqual(Object.keys(file.load() as object), Object.keys(STATE));
+      } catch (error) {
+        const { message } = error as Error;
+        says.set(message, (says.get(message) ?? 0) + 1);
+      }
+    }
+    const reasons = [
+      'it is not JSON in UTF-8',
+      'its checksum is wrong: what it holds is not what was saved',
+    ];
+    assert.deepEqual([...says.keys()].sort(), reasons);
+  });
+
+  test('may be edited on purpose: without its checksum, and in any layout', (t) => {
+    const file = new JsonStateFile(temporaryDirectory(t), 'A');
+    file.save({ ...STATE, currentValue: 'hello' });
+    const { checksum, ...edited } = JSON.parse(readFileSync(file.path, 'utf8'));
+    const layout = JSON.stringify({ checksum, ...edited }, null, 2);
+    writeFileSync(file.path, layout);
+    assert.deepEqual(file.load(), edited);
+    writeFileSync(file.path, layout.replace('hello', 'hallo'));
+    assert.throws(() => file.load(), /^Error: its checksum is wrong/);
+    writeFileSync(file.path, JSON.stringify({ ...edited, currentValue: 'hallo' }));
+    assert.deepEqual(file.load(), { ...edited, currentValue: 'hallo' });
   });
 
   test('and the directories that it needs are for their owner only', (t) => {
@@ -62,8 +116,88 @@ suite('A state file', () => {
       closeSync: logged(calls, 'close', fs.closeSync),
     });
     file.save(STATE);
-    assert.deepEqual(calls, ['write', 'fsync', 'close', 'rename', 'fsync']);
+    const durably = ['write', 'fsync', 'close'];
+    // The first time the mark comes after it.
+    assert.deepEqual(calls, [...durably, 'rename', 'fsync', ...durably, 'fsync']);
+    calls.length = 0;
+    file.save(STATE);
+    assert.deepEqual(calls, [...durably, 'rename', 'fsync']);
   });
+
+  test('is made sure of before it is read: its writer may not have come to fsync', (t) => {
+    const directory = temporaryDirectory(t);
+    new JsonStateFile(directory, 'A').save(STATE);
+    const synced: number[] = [];
+    const fsyncSync = (file: number) => {
+      assert.ok(fs.fstatSync(file).isDirectory());
+      synced.push(file);
+    };
+    assert.deepEqual(new JsonStateFile(directory, 'A', { ...fs, fsyncSync }).load(), STATE);
+    assert.equal(synced.length, 1);
+  });
+
+  test('that is missing is not the same as one that never was', (t) => {
+    const directory = temporaryDirectory(t);
+    const file = new JsonStateFile(directory, 'A');
+    file.save(STATE);
+    fs.rmSync(file.path);
+    assert.throws(() => file.load(), { message: STATE_IS_MISSING });
+    assert.throws(() => new JsonStateFile(directory, 'A').load(), { message: STATE_IS_MISSING });
+    assert.equal(new JsonStateFile(directory, 'B').load(), null);
+  });
+
+  test('without a mark, from before there were marks, gets one when it is read', (t) => {
+    const directory = temporaryDirectory(t);
+    writeFileSync(join(directory, 'A.json'), JSON.stringify(STATE));
+    const calls: string[] = [];
+    const file = new JsonStateFile(directory, 'A', {
+      ...fs,
+      writeSync: logged(calls, 'write', fs.writeSync as FileSystem['writeSync']),
+      fsyncSync: logged(calls, 'fsync', fs.fsyncSync),
+    });
+    assert.deepEqual(file.load(), STATE);
+    assert.deepEqual(calls, ['fsync', 'write', 'fsync', 'fsync']);
+    fs.rmSync(file.path);
+    assert.throws(() => file.load(), { message: STATE_IS_MISSING });
+  });
+
+  test('of a server that has lost it says so, with a mark or without one', (t) => {
+    const directory = temporaryDirectory(t);
+    const file = new JsonStateFile(directory, 'A');
+    for (const lose of [() => {}, () => fs.rmSync(file.path)]) {
+      lose();
+      file.saveAsLost(['A']);
+      assert.deepEqual(file.load(), lostState('A', ['A']));
+    }
+  });
+
+  test('that is there is not lost, whatever it holds', (t) => {
+    const file = new JsonStateFile(temporaryDirectory(t), 'A');
+    writeFileSync(file.path, '');
+    assert.throws(() => file.saveAsLost(['A']), /A\.json is there, and --rejoin is for .*without$/);
+    assert.equal(readFileSync(file.path, 'utf8'), '');
+  });
+
+  for (const [code, errno, words] of [
+    ['EACCES', -13, 'permission denied'],
+    ['EIO', -5, 'i/o error'],
+  ] as const) {
+    test(`that cannot be opened or read is not the same as none: ${code}`, (t) => {
+      const directory = temporaryDirectory(t);
+      const fail = () => {
+        throw Object.assign(new Error(code), { code, errno });
+      };
+      const openSync: FileSystem['openSync'] = (path, ...how) =>
+        String(path).endsWith('A.json') ? fail() : fs.openSync(path, ...how);
+      const unopened = new JsonStateFile(directory, 'A', { ...fs, openSync });
+      const message = new RegExp(`A\\.json cannot be read: ${words} \\(${code}\\); mend that`);
+      assert.throws(() => unopened.load(), { name: 'Error', message });
+
+      new JsonStateFile(directory, 'A').save(STATE);
+      const unread = new JsonStateFile(directory, 'A', { ...fs, readFileSync: fail });
+      assert.throws(() => unread.load(), message);
+    });
+  }
 
   test('does without the directory where, and only where, Windows refuses that', (t) => {
     const directory = join(temporaryDirectory(t), 'new');

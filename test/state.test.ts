@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type ChainState, EMPTY_CHAIN, type Link, MAX_REMEMBERED_CLIENTS } from '../src/chain.ts';
 import { type ProposalId, type Uid, UNTOUCHED } from '../src/composable-paxos.ts';
 import { MAX_NUMBER, MAX_VALUE_BYTES } from '../src/messages.ts';
-import { acceptorOf, readServerState, type ServerState } from '../src/state.ts';
+import { acceptorOf, lostState, readServerState, type ServerState } from '../src/state.ts';
 import { printable } from '../src/trace/printable.ts';
 
 const UIDS = ['A', 'B', 'C'];
@@ -16,10 +16,19 @@ const chain: ChainState = {
   requests: [{ client: '0123456789abcdef', number: 3, instanceNumber: 6 }],
   forgottenUpTo: 0,
 };
-const FRESH: ServerState = { uid: 'A', instanceNumber: 1, ...EMPTY_CHAIN, ...UNTOUCHED };
+const FRESH: ServerState = {
+  uid: 'A',
+  members: UIDS,
+  instanceNumber: 1,
+  votesFrom: 1,
+  ...EMPTY_CHAIN,
+  ...UNTOUCHED,
+};
 const FULL: ServerState = {
   uid: 'A',
+  members: UIDS,
   instanceNumber: 7,
+  votesFrom: 3,
   ...chain,
   promisedId: id(5, 'C'),
   acceptedId: id(4, 'B'),
@@ -45,9 +54,14 @@ test('what a server saves is what it reads', () => {
   const promiseOnly = { ...FULL, acceptedId: null, acceptedValue: null };
   const justAccepted = { ...FULL, promisedId: FULL.acceptedId };
   const lease = { ...FULL, acceptedValue: { lease: null, id: link.id } };
-  for (const state of [FRESH, FULL, promiseOnly, justAccepted, lease]) {
+  for (const state of [FRESH, FULL, promiseOnly, justAccepted, lease, lostState('A', UIDS)]) {
     assert.deepEqual(readServerState(JSON.parse(JSON.stringify(state)), 'A', UIDS), state);
   }
+});
+
+test('a state from before servers could rejoin has a vote from the first instance on', () => {
+  const { votesFrom: _, ...old } = FULL;
+  assert.deepEqual(readServerState(old, 'A', UIDS), { ...FULL, votesFrom: 1 });
 });
 
 test('the largest state is read, too', () => {
@@ -61,7 +75,9 @@ test('the largest state is read, too', () => {
   });
   const state: ServerState = {
     uid: 'I',
+    members: uids,
     instanceNumber: number,
+    votesFrom: number,
     currentValue: value,
     lease: { holder: 'I', id: linkId('I') },
     latestUpdateIds: Object.fromEntries(uids.map((uid) => [uid, linkId(uid)])),
@@ -97,7 +113,8 @@ test('a state that is no object', () => {
 });
 
 test('a state that lacks a field, or has one too many', () => {
-  for (const name of Object.keys(FULL)) {
+  const given = ['votesFrom', 'members']; // see below
+  for (const name of Object.keys(FULL).filter((known) => !given.includes(known))) {
     const rest = Object.fromEntries(Object.entries(FULL).filter(([field]) => field !== name));
     refuses(rest, new RegExp(`${name} is missing`));
   }
@@ -113,10 +130,31 @@ test('a state with something of the wrong kind', () => {
     for (const kind of kinds) {
       const isText = kind === '' && name === 'currentValue';
       const isEmptyTable = Array.isArray(kind) && name === 'requests';
+      const isMissing = kind === undefined && name === 'members';
       const isNone = kind === 0 && name === 'forgottenUpTo';
-      if (!isText && !isEmptyTable && !isNone) refuses({ ...FULL, [name]: kind }, /^its|belongs/);
+      if (isText || isEmptyTable || isNone || isMissing) continue;
+      refuses({ ...FULL, [name]: kind }, /^its|belongs/);
     }
   }
+});
+
+test('the state of a server of another cluster, whichever of the two is larger', () => {
+  for (const members of [['A'], ['A', 'B'], [...UIDS, 'D'], ['A', 'B', 'D'], []]) {
+    refuses({ ...FULL, members }, /^its state is of cluster .*, not A B C; members cannot change/);
+  }
+  const members = ['A', 'B', 'C', 'D', 'E'];
+  // Whatever else in it is of another cluster: this is the reason.
+  refuses({ ...FULL, members, promisedId: id(9, 'E') }, /of cluster A B C D E, not A B C/);
+  for (const wrong of [null, 'A B C', [['A'], 'B', 'C'], ['A', 'B', 1], ['\u001b[2J']]) {
+    refuses({ ...FULL, members: wrong }, /^its members are not what they must be$/);
+  }
+  const reversed = { ...FULL, members: UIDS.toReversed() };
+  assert.deepEqual(readServerState(reversed, 'A', UIDS), reversed);
+});
+
+test('a state from before members were kept in it is of the cluster that reads it first', () => {
+  const { members: _, ...old } = FULL;
+  assert.deepEqual(readServerState(old, 'A', UIDS), FULL);
 });
 
 test('a promise below what was accepted', () => {

@@ -28,10 +28,9 @@ deliver B->A accepted
 `;
 
 function told(broken: string | null, ...commands: readonly string[]) {
-  const rule = broken === null ? '' : `break ${broken}`;
-  return tellStory(
-    `${CHOSEN.trim().replace('BREAK\n\n', rule === '' ? '' : `${rule}\n\n`)}\n\n${commands.join('\n\n')}\n`,
-  );
+  const rule = broken === null ? '' : `break ${broken}\n\n`;
+  const begin = CHOSEN.trim().replace('BREAK\n\n', rule);
+  return tellStory(`${begin}\n\n${commands.join('\n\n')}\n`);
 }
 
 suite('The clients of a story', () => {

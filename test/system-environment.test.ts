@@ -10,7 +10,7 @@ const HOUR_MS = 3_600_000;
 suite('The clocks of a real server', () => {
   test('are two: when somebody sets the wall clock, the other one goes on', (t) => {
     const turns = new Turns('A', [], (error) => assert.fail(String(error)));
-    const messenger = { send: () => {}, reply: () => {} };
+    const messenger = { send: () => {}, reply: () => {}, canCarry: () => true };
     const { clock } = new SystemEnvironment(turns, messenger, new JsonStateFile('nowhere', 'A'));
     const realNow = Date.now;
     const [startedMs, wallStartedMs] = [clock.now(), clock.wallNow()];

@@ -24,6 +24,7 @@ function worldOf(uid: string): Environment {
         for (const to of peers) network.push({ from: uid, to, message });
       },
       reply: () => {},
+      canCarry: () => true,
     },
     storage: { load: () => disk, save },
     trace: ({ event }) => event === 'chosen' && console.log(`${uid} knows what is chosen`),

@@ -9,6 +9,7 @@ import { keyOf, sealer } from '../src/node/sealed-datagrams.ts';
 import { Throttle } from '../src/node/throttle.ts';
 import { Turns } from '../src/node/turns.ts';
 import {
+  isShortEnough,
   type MessengerOptions,
   type NetworkFaults,
   UdpMessenger,
@@ -20,7 +21,8 @@ import { freePort, hasIpv6 } from './processes.ts';
 const HOST = '127.0.0.1';
 const NOBODY = `${HOST}:9`;
 const NO_FAULTS: NetworkFaults = { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 };
-const HELLO: PeerMessage = { type: 'sync_request', instanceNumber: 3 };
+const DIGEST = '01234567';
+const HELLO: PeerMessage = { type: 'sync_request', instanceNumber: 3, digest: DIGEST };
 const KEY = keyOf(Buffer.from('correct horse battery staple'));
 const REQUEST_ID = '0123456789abcdef-1-1';
 const CHOSEN: Reply = { type: 'chosen', requestId: REQUEST_ID, instanceNumber: 3 };
@@ -62,7 +64,7 @@ suite('The UDP messenger', () => {
     const peer = await openPeer(t);
     const client = await openPeer(t);
     const { port, events, received, seen } = await openA(t, `${HOST}:${peer.port}`);
-    client.send(port, encodeDatagram(1, HELLO));
+    client.send(port, encodeDatagram(1, HELLO, 'A B'));
     client.send(port, encodeDatagram(2, CHOSEN));
     await seen('reject', 2);
     peer.send(port, encodeDatagram(3, { type: 'propose', value: 'x' }));
@@ -70,7 +72,7 @@ suite('The UDP messenger', () => {
     await seen('reject', 4);
     client.send(port, encodeDatagram(5, { type: 'propose', value: 'x' }));
     client.send(port, encodeDatagram(6, { type: 'status', requestId: REQUEST_ID }));
-    peer.send(port, encodeDatagram(7, HELLO));
+    peer.send(port, encodeDatagram(7, HELLO, 'A B'));
     await seen('receive', 3);
 
     const from = `${HOST}:${client.port}`;
@@ -83,6 +85,39 @@ suite('The UDP messenger', () => {
       'servers do not say propose to each other',
       'servers do not say chosen to each other',
     ]);
+  });
+
+  test('believes no server of another cluster, whatever its address, and says so', async (t) => {
+    const peer = await openPeer(t);
+    const stranger = await openPeer(t);
+    const { port, events, received, seen } = await openA(t, `${HOST}:${peer.port}`);
+    peer.send(port, encodeDatagram(1, HELLO, 'A B C'));
+    await seen('reject', 1);
+    stranger.send(port, encodeDatagram(2, HELLO, 'A B with leases'));
+    await seen('reject', 2);
+    peer.send(port, encodeDatagram(3, HELLO));
+    await seen('reject', 3);
+    assert.deepEqual(
+      events.map((event) => event.event === 'reject' && [event.from, event.why]),
+      [
+        ['B', 'its cluster is A B C, ours is A B'],
+        [`${HOST}:${stranger.port}`, 'its cluster is A B with leases, ours is A B'],
+        ['B', 'it does not say of which cluster it is'],
+      ],
+    );
+    assert.deepEqual(received, []);
+  });
+
+  test('names the cluster in what it sends to peers, not in what clients get', async (t) => {
+    const peer = await openPeer(t);
+    const client = await openPeer(t);
+    const { messenger } = await openA(t, `${HOST}:${peer.port}`);
+    messenger.send(['B'], HELLO);
+    const [toPeer = ''] = await peer.arrivals(1);
+    assert.deepEqual(JSON.parse(toPeer), { seq: 1, cluster: 'A B', ...HELLO });
+    messenger.reply(`${HOST}:${client.port}`, CHOSEN);
+    const [toClient = ''] = await client.arrivals(1);
+    assert.deepEqual(JSON.parse(toClient), { seq: 2, ...CHOSEN });
   });
 
   test('answers a client where its question came from, and traces the answer', async (t) => {
@@ -165,10 +200,10 @@ suite('The UDP messenger', () => {
     const lookup = async (host: string) => (host === HOST ? [HOST] : hosts);
     const { port, received, seen } = await openA(t, `b.example:${peer.port}`, { lookup });
     hosts[0] = HOST;
-    peer.send(port, encodeDatagram(1, HELLO));
+    peer.send(port, encodeDatagram(1, HELLO, 'A B'));
     await seen('reject', 1);
     await seen('address', 1);
-    peer.send(port, encodeDatagram(2, HELLO));
+    peer.send(port, encodeDatagram(2, HELLO, 'A B'));
     await seen('receive', 1);
     assert.deepEqual(received, ['B: sync_request']);
   });
@@ -196,7 +231,7 @@ suite('The UDP messenger', () => {
     const protection = { key: KEY, trustsNetwork: false };
     const { port, received, seen, events } = await openA(t, `${HOST}:${peer.port}`, { protection });
     const envelope = sealer(KEY, 'B');
-    stranger.send(port, envelope.seal('A', encodeDatagram(1, HELLO)));
+    stranger.send(port, envelope.seal('A', encodeDatagram(1, HELLO, 'A B')));
     const [greeting] = await stranger.datagrams(1);
     assert.ok(greeting);
     const opened = envelope.open(greeting, (name) => name === 'A');
@@ -205,8 +240,8 @@ suite('The UDP messenger', () => {
     await seen('receive', 1);
     assert.deepEqual(received, ['B: sync_request']);
 
-    stranger.send(port, encodeDatagram(2, HELLO));
-    stranger.send(port, sealer(KEY, 'A').seal('A', encodeDatagram(3, HELLO)));
+    stranger.send(port, encodeDatagram(2, HELLO, 'A B'));
+    stranger.send(port, sealer(KEY, 'A').seal('A', encodeDatagram(3, HELLO, 'A B')));
     await seen('reject', 2);
     const whys = events.flatMap((event) => (event.event === 'reject' ? [event.why] : []));
     assert.deepEqual(whys, [
@@ -220,7 +255,7 @@ suite('The UDP messenger', () => {
     const peer = await openPeer(t);
     const cluster = parseCluster({ A: '192.0.2.1:1', B: `${HOST}:${peer.port}` });
     const { received, seen } = await openCluster(t, cluster, { listen: { host: HOST, port } });
-    peer.send(port, encodeDatagram(1, HELLO));
+    peer.send(port, encodeDatagram(1, HELLO, 'A B'));
     await seen('receive', 1);
     assert.deepEqual(received, ['B: sync_request']);
 
@@ -334,6 +369,7 @@ async function openCluster(
 
   const received: string[] = [];
   messenger.deliverTo({
+    cluster: 'A B',
     receive: (from, message) => received.push(`${from}: ${message.type}`),
     receiveFromClient: (client, message) => received.push(`${client}: ${message.type}`),
   });
@@ -342,3 +378,11 @@ async function openCluster(
   };
   return { messenger, events, received, seen };
 }
+
+test('a link is sent only where datagrams may be as long as it needs', () => {
+  const id = 'A-0123abcd-1';
+  assert.equal(isShortEnough({ update: 'x'.repeat(8_000), id }, 9_216), true);
+  assert.equal(isShortEnough({ update: 'x'.repeat(9_000), id }, 9_216), false);
+  assert.equal(isShortEnough({ update: '\0'.repeat(2_000), id }, 9_216), false);
+  assert.equal(isShortEnough({ lease: 'A', id }, 100), true);
+});

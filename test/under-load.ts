@@ -123,7 +123,7 @@ function updatesOf(cluster: Cluster): readonly UpdateLink[] {
 }
 
 /** `npm run check` over the traces of all servers, which are killed for that. */
-async function assertInvariants(cluster: Cluster): Promise<void> {
+export async function assertInvariants(cluster: Cluster): Promise<void> {
   await cluster.kill();
   const traces = cluster.servers.map(({ traceFile }) => traceFile);
   const { code, stdout, stderr } = await run('src/programs/check/check.ts', ...traces);

@@ -3,10 +3,10 @@
  * its chain is, and whom it takes for master. In a diagram that becomes the stripe in its lane,
  * and what the panel beside it says.
  */
-import { chainOf, type Link } from '../chain.ts';
-import type { ProposalId, Uid } from '../composable-paxos.ts';
-import type { ServerState } from '../state.ts';
+import { type ChainState, chainOf, EMPTY_CHAIN, type Link } from '../chain.ts';
+import type { AcceptorState, ProposalId, Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { chainAfter } from '../trace/fold.ts';
 
 /**
  * `absent`: not started yet. `down`: stopped, crashed or killed. `candidate`: it asks for promises,
@@ -28,7 +28,7 @@ export interface Standing {
   readonly promisedId: ProposalId | null;
   readonly acceptedId: ProposalId | null;
   readonly acceptedValue: Link | null;
-  readonly currentValue: string | null;
+  readonly chain: ChainState;
   /** How many values and reads wait in its queue. */
   readonly waiting: number;
   /** When its own lease ends, by its clock, if nothing renews it; null: it has none. */
@@ -46,7 +46,7 @@ export const ABSENT: Standing = {
   promisedId: null,
   acceptedId: null,
   acceptedValue: null,
-  currentValue: null,
+  chain: EMPTY_CHAIN,
   waiting: 0,
   leaseUntilMs: null,
 };
@@ -88,13 +88,20 @@ function conditionOf({ condition, holder, round }: Standing, { server }: TraceEv
 function changed(before: Standing, event: TraceEvent): Standing {
   switch (event.event) {
     case 'start':
-      return { ...ABSENT, condition: 'idle', ...acceptorAndChain(event.state) };
+    case 'resume':
+      if (event.event === 'resume' && before.condition !== 'absent') return before;
+      return {
+        ...ABSENT,
+        condition: 'idle',
+        ...acceptorOf(event.state),
+        chain: chainOf(event.state),
+      };
     case 'stop':
     case 'crash':
     case 'fail':
       return standingAfterDeath(before);
     case 'save':
-      return { ...before, ...acceptorAndChain(event.state) };
+      return { ...before, ...acceptorOf(event) };
     case 'promise':
       return afterPromise(before, event);
     case 'accept':
@@ -112,7 +119,7 @@ function changed(before: Standing, event: TraceEvent): Standing {
     case 'refused':
       return { ...before, ...NO_ROUND };
     case 'advance':
-      return afterAdvance(before, event.instanceNumber, event.chain.currentValue);
+      return afterAdvance(before, event.instanceNumber, chainAfter(before.chain, event));
     case 'update':
       return { ...before, waiting: event.waiting };
     case 'lease':
@@ -122,10 +129,9 @@ function changed(before: Standing, event: TraceEvent): Standing {
   }
 }
 
-function acceptorAndChain(state: ServerState) {
-  const { instanceNumber, promisedId, acceptedId, acceptedValue } = state;
-  const { currentValue } = chainOf(state);
-  return { instanceNumber, currentValue, promisedId, acceptedId, acceptedValue };
+function acceptorOf(holder: AcceptorState<Link> & { readonly instanceNumber: number }) {
+  const { instanceNumber, promisedId, acceptedId, acceptedValue } = holder;
+  return { instanceNumber, promisedId, acceptedId, acceptedValue };
 }
 
 /** A promise to itself is the beginning of its own round. */
@@ -137,9 +143,9 @@ function afterPromise(
   return { ...before, ...round, promisedId };
 }
 
-function afterAdvance(before: Standing, instanceNumber: number, currentValue: string | null) {
+function afterAdvance(before: Standing, instanceNumber: number, chain: ChainState) {
   const open = { promisedId: null, acceptedId: null, acceptedValue: null };
-  return { ...before, ...open, ...NO_ROUND, instanceNumber, currentValue };
+  return { ...before, ...open, ...NO_ROUND, instanceNumber, chain };
 }
 
 /** A renewed lease ends later, one that is only wanted as before. */

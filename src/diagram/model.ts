@@ -9,7 +9,7 @@
 import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { Message } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
-import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
+import { INVARIANTS, Invariants, resumedIn, type Violation } from '../trace/invariants.ts';
 import { formatId, type Words } from '../trace/words.ts';
 import {
   ABSENT,
@@ -21,7 +21,7 @@ import {
 } from './lives.ts';
 import { MOST_HUES } from './palette.ts';
 import { type Datagram, type Turn, type Turns, turnsOf } from './turns.ts';
-import { Narrator, type Phrase } from './words.ts';
+import { isRefusal, Narrator, type Phrase } from './words.ts';
 
 export interface Diagram {
   /** All servers of the cluster, in order. */
@@ -113,10 +113,23 @@ export interface DiagramOptions {
   readonly beliefs?: Beliefs;
   /** Who has a hue of its own; if nothing is said, all or the busiest. */
   readonly hued?: readonly Uid[];
+  /** What was before these events, if they are a piece out of the middle of a run. */
+  readonly past?: Past;
 }
 
 /** By the last event of a turn. */
 export type Beliefs = ReadonlyMap<TraceEvent, boolean>;
+
+/** What must be known of the beginning of a run to draw only what comes after it. */
+export interface Past {
+  /** When the run began. */
+  readonly startMs: number;
+  readonly standings: ReadonlyMap<Uid, Standing>;
+  /** Up to this instance it has been told before what was chosen. */
+  readonly chosenUpTo: number;
+}
+
+const NO_PAST = { standings: new Map<Uid, Standing>(), chosenUpTo: 0 };
 
 /** A silence of so many milliseconds is folded. */
 const SILENCE_MS = 100;
@@ -131,10 +144,12 @@ export function diagramOf(events: readonly TraceEvent[], options: DiagramOptions
   const uids = options.uids ?? serversIn(events);
   const violations = options.violations ?? violationsIn(events, uids, traced);
   const turns = turnsOf(events);
+  const past = options.past ?? { ...NO_PAST, startMs: turns.turns[0]?.at ?? 0 };
   const beliefs = options.beliefs ?? new Map<TraceEvent, boolean>();
-  const draft = new Draft(turns, violations, beliefs);
+  const draft = new Draft(turns, violations, past, beliefs);
   const { rows, numberOf, arrows, clocksDifferMs } = draft;
-  const { stretches, standings } = livesOf(turns.turns, numberOf, rows.length + 1, beliefs);
+  const endRow = rows.length + 1;
+  const { stretches, standings } = livesOf(turns.turns, numberOf, endRow, past, beliefs);
   return {
     uids,
     hued: options.hued ?? huedOf(uids, arrows),
@@ -145,8 +160,8 @@ export function diagramOf(events: readonly TraceEvent[], options: DiagramOptions
     stretches,
     standings,
     violations: draft.violations,
-    startMs: turns.turns[0]?.at ?? 0,
-    durationMs: rows.at(-1)?.atMs ?? 0,
+    startMs: past.startMs,
+    durationMs: (rows.at(-1)?.atMs ?? 0) - (rows[0]?.atMs ?? 0),
     clocksDifferMs,
   };
 }
@@ -177,7 +192,7 @@ export function violationsIn(
   uids: readonly Uid[],
   traced: readonly Uid[],
 ): Violation[] {
-  const invariants = new Invariants(uids, traced);
+  const invariants = new Invariants(uids, traced, resumedIn(events));
   const found = new Map<number, Violation>();
   for (const event of events) {
     const violation = invariants.observe(event);
@@ -205,8 +220,8 @@ class Draft {
   readonly #withRow = new Set<Turn>();
   clocksDifferMs = 0;
 
-  constructor(turns: Turns, violations: readonly Violation[], beliefs: Beliefs) {
-    const narrator = new Narrator();
+  constructor(turns: Turns, violations: readonly Violation[], past: Past, beliefs: Beliefs) {
+    const narrator = new Narrator(past.standings.keys(), past.chosenUpTo);
     const candidates = new Map<Turn, Candidate>();
     for (const turn of turns.turns) {
       const phrases = [...narrator.tell(turn, beliefOf(turn, beliefs))];
@@ -230,7 +245,7 @@ class Draft {
       }
     }
     const folded = seriesIn([...candidates.values()].filter(isRow));
-    this.rows = this.#number([...candidates.values()], folded);
+    this.rows = this.#number([...candidates.values()], past.startMs, folded);
     const shown = datagrams.filter(({ sent }) => sent === null || !folded.has(sent));
     const answers = turns.turns.flatMap((turn) => this.#answersIn(turn));
     this.arrows = [...shown.map((datagram) => this.#arrow(datagram)), ...answers];
@@ -248,10 +263,9 @@ class Draft {
     return this.#withRow.has(turn) ? number : Math.max(1, number - 1);
   }
 
-  #number(candidates: readonly Candidate[], folded: ReadonlySet<Turn>): Row[] {
+  #number(candidates: readonly Candidate[], startMs: number, folded: ReadonlySet<Turn>): Row[] {
     const rows: Row[] = [];
-    const startMs = candidates[0]?.turn.at ?? 0;
-    let latestMs = startMs;
+    let latestMs = candidates[0]?.turn.at ?? 0;
     let repeats = 0;
     for (const candidate of candidates) {
       const { turn, phrases } = candidate;
@@ -344,7 +358,7 @@ function isWorthAnArrow({ message, ended, end }: Datagram): boolean {
 function isLate({ events }: Turn): boolean {
   const [, decision, more] = events;
   if (decision === undefined || more !== undefined) return false;
-  if (decision.event === 'ignore') return !decision.why.includes('lease');
+  if (decision.event === 'ignore') return !isRefusal(decision);
   if (decision.event !== 'count') return false;
   const { of, count, servers } = decision;
   return of === 'promise' ? count >= quorumOf(servers) : count === 0;
@@ -370,6 +384,8 @@ function askedIn({ events }: Turn): Words | null {
       return { before: '', value: message.value, after: '?' };
     case 'read':
       return { before: message.isLocal ? 'local read?' : 'read?' };
+    case 'reach':
+      return { before: 'how far?' };
     default:
       return null;
   }
@@ -380,10 +396,16 @@ function livesOf(
   turns: readonly Turn[],
   numberOf: (turn: Turn) => number,
   endRow: number,
+  past: Past,
   beliefs: Beliefs,
 ): { readonly stretches: readonly Stretch[]; readonly standings: readonly StandingAt[] } {
   const standings: StandingAt[] = [];
   const now = new Map<Uid, StandingAt>();
+  for (const [uid, standing] of past.standings) {
+    const at = { row: 1, uid, standing };
+    now.set(uid, at);
+    standings.push(at);
+  }
   for (const turn of turns) {
     const { server: uid, events } = turn;
     const before = now.get(uid)?.standing ?? ABSENT;

@@ -185,7 +185,8 @@ function clockOf(ms: number): string {
 /** What a server has, in words. */
 function describe(standing: Standing) {
   const { round, promises, leads, waiting, leaseUntilMs } = standing;
-  const { instanceNumber, promisedId, acceptedId, acceptedValue, currentValue } = standing;
+  const { instanceNumber, promisedId, acceptedId, acceptedValue, chain } = standing;
+  const { currentValue } = chain;
   const accepted =
     acceptedId === null || acceptedValue === null
       ? 'nothing'

@@ -3,7 +3,7 @@
  * rest.
  */
 import type { ProposalId, Uid } from '../composable-paxos.ts';
-import type { Promised } from '../messages.ts';
+import { NOT_BELIEVED, type Promised } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { formatId, type Words } from '../trace/words.ts';
 import type { Turn } from './turns.ts';
@@ -24,8 +24,15 @@ type Event<Name extends TraceEvent['event']> = Extract<TraceEvent, { event: Name
 
 /** Says what turns are about, in order: what was said before decides what is news. */
 export class Narrator {
-  readonly #started = new Set<Uid>();
+  readonly #started: Set<Uid>;
   readonly #chosen = new Set<number>();
+  readonly #chosenUpTo: number;
+
+  /** Who has started, and up to where it has been told what is chosen, before the first turn. */
+  constructor(started: Iterable<Uid> = [], chosenUpTo = 0) {
+    this.#started = new Set(started);
+    this.#chosenUpTo = chosenUpTo;
+  }
 
   /** `isMaster`: whether its server believes itself master after it; null: nobody knows. */
   tell(turn: Turn, isMaster: boolean | null = null): readonly Phrase[] {
@@ -75,7 +82,7 @@ export class Narrator {
 
   /** Who finds out first gets the star; the others learn it. */
   #sayChosen({ instanceNumber, value }: Event<'chosen'>): Phrase {
-    if (this.#chosen.has(instanceNumber)) {
+    if (instanceNumber <= this.#chosenUpTo || this.#chosen.has(instanceNumber)) {
       return {
         icon: 'tick',
         words: { before: `learns #${instanceNumber} `, value },
@@ -162,6 +169,8 @@ function sayUpdate(event: Event<'update'>, turn: readonly TraceEvent[]): Phrase 
     }
     case 'refused':
       return { icon: null, words: { before: `no, ${why}: `, value }, mood: 'trouble' };
+    case 'dropped':
+      return quiet({ before: 'lets go of ', value, after: `: ${why}` });
     case 'lost':
       return { icon: null, words: { before: 'LOSES ', value, after: `: ${why}` }, mood: 'trouble' };
     default:
@@ -184,20 +193,24 @@ function sayOther(event: TraceEvent, turn: readonly TraceEvent[]): Phrase | null
         ? null
         : plain({ before: `backs off ${formatWait(event.delayMs)}` });
     case 'ignore':
-      // All other reasons are that something came too late.
-      return event.why.includes('lease') ? quiet({ before: `no answer: ${event.why}` }) : null;
+      if (event.why.startsWith(NOT_BELIEVED)) return alarm({ before: event.why });
+      return isRefusal(event) ? quiet({ before: `no answer: ${event.why}` }) : null;
     case 'timer':
       return sayTimer(event, turn);
     case 'lease':
       return sayLease(event);
+    case 'rejoin':
+      return sayRejoin(event);
     case 'crash':
-      return alarm({ before: `CRASH${whereOf(event)}: memory lost, disk kept` });
+      return alarm({ before: `CRASH${whereOf(event)}: ${whatIsLost(event)}` });
     case 'fail':
       return alarm({ before: `FAILS: ${event.why}` });
     case 'stop':
       return plain({ before: 'stops in good order' });
     case 'reply':
       return sayReply(event, turn);
+    case 'differs':
+      return alarm({ before: `has another state than ${event.from}: one is wrong` });
     case 'address':
       return plain({ before: event.why });
     case 'reject':
@@ -217,6 +230,8 @@ function sayReply({ message }: Event<'reply'>, turn: readonly TraceEvent[]): Phr
       if (value === null) return quiet({ before: `answers: no value yet${after}` });
       return quiet({ before: 'answers ', value, after });
     }
+    case 'reached':
+      return quiet({ before: `answers: the chain is at #${message.instanceNumber}` });
     case 'refused':
       if (turn.some(({ event }) => event === 'update')) return null; // it has been said
       return { icon: null, words: { before: `no, ${message.why}` }, mood: 'trouble' };
@@ -245,8 +260,8 @@ function sayLead({ proposalId, count, servers, bound }: Event<'lead'>): Phrase |
 }
 
 /** Moving on by a link has been said when it was chosen. */
-function sayAdvance({ instanceNumber, link, chain }: Event<'advance'>): Phrase | null {
-  if (link !== null) return null;
+function sayAdvance({ instanceNumber, chain }: Event<'advance'>): Phrase | null {
+  if (chain === null) return null;
   const { currentValue: value } = chain;
   const words = { before: `jumps to #${instanceNumber}`, ...(value === null ? {} : { value }) };
   if (value !== null) words.before += ': ';
@@ -286,6 +301,37 @@ function sayLease(event: Event<'lease'>): Phrase | null {
       return quiet({ before: 'no master any more' });
     default:
       return null;
+  }
+}
+
+function sayRejoin({ what, votesFrom, answers, quorum }: Event<'rejoin'>): Phrase {
+  switch (what) {
+    case 'asking':
+      return { icon: null, words: { before: 'LOST ITS VOTES: asks the others' }, mood: 'trouble' };
+    case 'counting':
+      return quiet({ before: `${answers} of ${quorum} others have told it` });
+    case 'waiting':
+      return plain({ before: `will vote from #${votesFrom} on` });
+    case 'voting':
+      return { icon: null, words: { before: 'has a VOTE again' }, mood: 'strong' };
+  }
+}
+
+/** Heard in time, and not answered for a reason; all other reasons are that it came too late. */
+export function isRefusal({ why }: Event<'ignore'>): boolean {
+  return why.includes('lease') || why.includes('votes');
+}
+
+function whatIsLost({ lost }: Event<'crash'>): string {
+  switch (lost) {
+    case 'save':
+      return 'memory lost, and the latest save';
+    case 'file':
+      return 'memory lost, and the file is empty';
+    case 'disk':
+      return 'memory and disk lost';
+    default:
+      return 'memory lost, disk kept';
   }
 }
 

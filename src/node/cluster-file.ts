@@ -1,6 +1,7 @@
 /**
  * The cluster: which servers there are, and at which addresses. It is written as a JSON object,
- * `{"A": "10.0.0.1:1234", "B": "[fe80::1]:1234", "C": "three.example:1234"}`.
+ * `{"A": "10.0.0.1:1234", "B": "10.0.0.2:1234", "C": "three.example:1234"}`;
+ * an IPv6 address stands in brackets, `"[fd00::1]:1234"`.
  */
 import { readFileSync } from 'node:fs';
 import { isIP, SocketAddress } from 'node:net';

@@ -6,12 +6,21 @@
  * disk, too: a rename that a power cut undoes would bring the old promise back. Windows refuses
  * that for directories; there a power cut, and nothing less, may undo the last save, and with it
  * a promise or an acceptance that others have counted.
+ *
+ * The file begins with a checksum of the rest. Disks return other bytes than they were given, if
+ * rarely, and a promise or a value that is not the one that was saved must not be gone on from.
+ * Whoever edits the file on purpose takes the checksum out.
+ *
+ * Beside it lies a *mark*, made once, before the first save returns, and so before anything is said
+ * that depends on it. If the file is missing one day, the mark tells that there was one.
  */
+import { createHash } from 'node:crypto';
 import * as nodeFs from 'node:fs';
 import { constants } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Uid } from '../composable-paxos.ts';
-import type { ServerState } from '../state.ts';
+import { isRecord } from '../messages.ts';
+import { lostState, type ServerState, STATE_IS_MISSING } from '../state.ts';
 import { codeOf, describe, Failure } from './failure.ts';
 
 /** What is needed of `node:fs`; a test puts a disk in its place that is full. */
@@ -26,22 +35,28 @@ export interface FileSystem
     | 'renameSync'
     | 'mkdirSync'
     | 'rmSync'
+    | 'readdirSync'
   > {
   /** Writes the bytes from there on, or only some of them, and says how many. */
   writeSync(file: number, bytes: Uint8Array, from: number): number;
 }
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
+const MARK = 'This server has kept a state here. If that is missing, see --rejoin.\n';
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
+const CHECKSUM_DIGITS = 16;
 
 export class JsonStateFile {
   readonly path: string;
+  readonly #uid: Uid;
   readonly #temporaryPath: string;
+  readonly #markPath: string;
   readonly #fs: FileSystem;
   readonly #platform: NodeJS.Platform;
   /** Kept open: bringing the directory to the disk is part of every save. */
   readonly #directory: number;
+  #isMarked = false;
 
   /**
    * Opens, and if need be creates, the directory in which server `uid` keeps its state. Nothing
@@ -55,7 +70,9 @@ export class JsonStateFile {
     platform: NodeJS.Platform = process.platform,
   ) {
     this.path = join(directory, `${uid}.json`);
+    this.#uid = uid;
     this.#temporaryPath = `${this.path}.tmp`;
+    this.#markPath = join(directory, `${uid}.mark`);
     this.#fs = fs;
     this.#platform = platform;
     try {
@@ -71,32 +88,65 @@ export class JsonStateFile {
 
   /**
    * What was saved last, or null if nothing ever was; a power cut after this cannot bring an
-   * older state back. Throws an `Error` with one sentence.
+   * older state back. Throws an `Error` with one sentence if there is none although there was, or
+   * if it cannot be one, and a `Failure` if the system lets nobody at it.
    */
   load(): unknown {
-    const bytes = this.#read();
-    if (bytes === null) return null;
+    const bytes = this.#try('read', () => this.#read(this.path));
+    if (bytes === null) {
+      if (this.#try('read', () => this.#has(this.#markPath))) throw new Error(STATE_IS_MISSING);
+      return null;
+    }
     if (bytes.length === 0) throw new Error('it is empty');
-    // Who saved it may have been killed after the rename and before this.
-    this.#syncDirectory(this.#directory);
+    // Who saved it may have been killed after the rename and before this, or before the mark.
+    this.#try('kept', () => {
+      this.#syncDirectory(this.#directory);
+      this.#mark();
+    });
 
-    const state = parse(bytes);
+    const stored = parse(bytes);
     // A file that says `null` is not the same as no file at all.
-    if (state === null) throw new Error('it does not hold a JSON object');
-    return state;
+    if (!isRecord(stored)) throw new Error('it does not hold a JSON object');
+    const { checksum, ...state } = stored;
+    // One from before there were checksums has none; the next save adds it.
+    if (checksum === undefined || checksum === checksumOf(state)) return state;
+    throw new Error('its checksum is wrong: what it holds is not what was saved');
   }
 
   /** Returns once the state would survive a power cut. Throws a `Failure` otherwise. */
   save(state: ServerState): void {
-    try {
-      this.#writeTemporary(Buffer.from(`${JSON.stringify(state)}\n`));
+    const checksum = checksumOf(state);
+    this.#try('written', () => {
+      this.#write(
+        this.#createTemporary(),
+        Buffer.from(`${JSON.stringify({ checksum, ...state })}\n`),
+      );
       this.#fs.renameSync(this.#temporaryPath, this.path);
       this.#syncDirectory(this.#directory);
+      this.#mark();
+    });
+  }
+
+  /**
+   * Makes a server that has lost its state begin with knowing so. Throws a `Failure`, and changes
+   * nothing, if something has that name.
+   */
+  saveAsLost(members: readonly Uid[]): void {
+    if (this.#has(this.path)) {
+      const why = '--rejoin is for a server that has lost it';
+      throw new Failure(`the state file ${this.path} is there, and ${why}: start it without`);
+    }
+    this.save(lostState(this.#uid, members));
+  }
+
+  /** What the system has to say against it becomes a `Failure`; other errors pass. */
+  #try<Result>(done: string, act: () => Result): Result {
+    try {
+      return act();
     } catch (error) {
-      const why = describe(error);
-      throw new Failure(
-        `the state file ${this.path} cannot be written: ${why}; mend that, then start it again`,
-      );
+      if (codeOf(error) === null) throw error;
+      const why = `cannot be ${done}: ${describe(error)}`;
+      throw new Failure(`the state file ${this.path} ${why}; mend that, then start it again`);
     }
   }
 
@@ -110,15 +160,15 @@ export class JsonStateFile {
     }
   }
 
-  #read(): Buffer | null {
+  #read(path: string): Buffer | null {
     let file: number;
     try {
       // O_NONBLOCK: to open a named pipe must not wait for somebody to write into it.
-      file = this.#fs.openSync(this.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      file = this.#fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') return null;
+      if (codeOf(error) === 'ENOENT') return null; // anything else does not say that there is none
       if (codeOf(error) === 'ELOOP') throw new Error('it is a symbolic link');
-      throw new Error(`it cannot be opened, ${describe(error)}`);
+      throw error;
     }
     try {
       if (!this.#fs.fstatSync(file).isFile()) throw new Error('it is not a regular file');
@@ -128,8 +178,22 @@ export class JsonStateFile {
     }
   }
 
-  #writeTemporary(bytes: Uint8Array): void {
-    const file = this.#createTemporary();
+  #has(path: string): boolean {
+    return this.#fs.readdirSync(dirname(path)).includes(basename(path));
+  }
+
+  #mark(): void {
+    if (this.#isMarked) return;
+    if (!this.#has(this.#markPath)) {
+      const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+      this.#write(this.#fs.openSync(this.#markPath, flags, FILE_MODE), Buffer.from(MARK));
+      this.#syncDirectory(this.#directory);
+    }
+    this.#isMarked = true;
+  }
+
+  /** Writes the bytes into a new file, brings them to the disk, and closes it. */
+  #write(file: number, bytes: Uint8Array): void {
     try {
       for (let written = 0; written < bytes.length; ) {
         written += this.#fs.writeSync(file, bytes, written);
@@ -162,6 +226,12 @@ export class JsonStateFile {
       this.#fs.closeSync(parent);
     }
   }
+}
+
+/** The JSON text of what was read is that of what was written, its white space aside. */
+function checksumOf(state: object): string {
+  const digest = createHash('sha256').update(JSON.stringify(state)).digest('hex');
+  return digest.slice(0, CHECKSUM_DIGITS);
 }
 
 /** What a save is not worth on this system, in a sentence for whoever starts a server; or null. */

@@ -1,8 +1,9 @@
 /** The life of one real server: from its port and its files to the signal that ends it. */
 import { isatty } from 'node:tty';
-import type { Uid } from '../composable-paxos.ts';
+import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { Environment } from '../environment.ts';
 import type { ReplicatedValue } from '../replicated-value.ts';
+import { MustStop, STATE_IS_MISSING } from '../state.ts';
 import { addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
 import { JsonStateFile, whatMayBeLost } from './json-state-file.ts';
@@ -35,7 +36,8 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   neverWaitFor(process.stdout, process.stderr);
   const lines = new Lines(process.stdout);
   const sinks: Sink[] = options.isQuiet ? [] : [terminal(uids, options, lines)];
-  if (options.traceFile !== null) sinks.push(new TraceFile(options.traceFile));
+  const { traceFile, traceLimitBytes } = options;
+  if (traceFile !== null) sinks.push(new TraceFile(traceFile, traceLimitBytes));
 
   let messenger: UdpMessenger | null = null;
   const turns = new Turns(uid, sinks, (error) => {
@@ -47,6 +49,7 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
 
   messenger = await UdpMessenger.open(uid, cluster, turns, options);
   const file = new JsonStateFile(options.stateDirectory, uid);
+  if (options.rejoins) file.saveAsLost(uids);
   const replica = new Replica(uid, uids, new SystemEnvironment(turns, messenger, file));
   const address = formatAddress(options.listen ?? addressOf(cluster, uid));
   lines.write(`server ${uid} listens on ${address} and keeps ${file.path}`);
@@ -62,9 +65,23 @@ function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
     replica.start();
   } catch (error) {
     if (error instanceof Failure) throw error;
-    const advice = 'it was left as it is; put back a good copy, since a server must not forget';
-    throw new Failure(`its state file ${file.path} cannot be used: ${describe(error)}; ${advice}`);
+    if (error instanceof MustStop) {
+      throw new Failure(`its state file ${file.path} cannot be used: ${error.message}`);
+    }
+    const why = describe(error);
+    const advice = adviceAfter(why, replica);
+    throw new Failure(`its state file ${file.path} cannot be used: ${why}; ${advice}`);
   }
+}
+
+/** What to do without a state file. An older copy of it is no help: it has forgotten, too. */
+function adviceAfter(why: string, { uids, peers }: ReplicatedValue): string {
+  const isMissing = why === STATE_IS_MISSING;
+  const anew = 'to begin anew, stop all servers and remove the state of each (rm -r state)';
+  const left = isMissing ? '' : 'it was left as it is, and ';
+  const copy = `${left}an older copy of it would be as bad as none`;
+  if (quorumOf(uids.length) > peers.length) return `${copy}: ${anew}`;
+  return `${copy}: ${isMissing ? '' : 'move it away, and '}start it with --rejoin, or, ${anew}`;
 }
 
 /** The first signal, or a reader of our lines that goes away, stops in order; the second kills. */

@@ -1,22 +1,26 @@
 /** The command line of `server.ts`. */
 import { Command } from 'commander';
 import { DEFAULT_STATE_DIR } from '../../config.ts';
-import type { Uid } from '../composable-paxos.ts';
+import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TimeStyle } from '../trace/console.ts';
 import { type Address, addressOf, type Cluster, parseAddress } from './cluster-file.ts';
 import { describe, UsageError } from './failure.ts';
-import { chosenCluster, parseArguments } from './program.ts';
+import { chosenCluster, parseArguments, wholeNumber } from './program.ts';
 import { chosenKey, KEY_FILE_HELP } from './shared-key.ts';
 import type { NetworkFaults, Protection } from './udp-messenger.ts';
 
 export interface ServerOptions {
   readonly uid: Uid;
   readonly isMaster: boolean;
+  /** It has lost its state, and knows it. */
+  readonly rejoins: boolean;
   readonly cluster: Cluster;
   /** Where it listens, if that is not the address that the others use; null: it is. */
   readonly listen: Address | null;
   readonly stateDirectory: string;
   readonly traceFile: string | null;
+  /** From this size on a new trace file is begun. */
+  readonly traceLimitBytes: number;
   readonly faults: NetworkFaults;
   readonly protection: Protection;
   readonly isVerbose: boolean;
@@ -26,6 +30,8 @@ export interface ServerOptions {
 }
 
 const LONGEST_DELAY_MS = 60_000;
+const MOST_MEGABYTES = 1_000_000;
+const BYTES_IN_MEGABYTE = 1_000_000;
 
 const EXAMPLES = `
 Examples:
@@ -44,7 +50,9 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
+    .option('--rejoin', 'the state of this server is lost: listen first, and vote when it is safe')
     .option('--trace <FILE>', 'append every event to this file, one line of JSON each')
+    .option('--trace-limit <MB>', 'at this size the file becomes FILE.1, and a new one begins')
     .option('--drop <P>', 'lose a datagram to a peer with this probability', '0')
     .option('--duplicate <P>', 'send a datagram to a peer twice with this probability', '0')
     .option('--delay <MIN-MAX>', 'hold datagrams to peers back, in milliseconds', '0-0')
@@ -60,14 +68,18 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
 
   const cluster = chosenCluster(options['cluster']);
   addressOf(cluster, uid);
+  const rejoins = options['rejoin'] === true;
+  if (rejoins) checkQuorumOfOthers(cluster.size);
   const [minDelayMs, maxDelayMs] = delayOf(options['delay']);
   return {
     uid,
     isMaster: options['master'] === true,
+    rejoins,
     cluster,
     listen: listenAt(options['listen']),
     stateDirectory: options['stateDir'],
     traceFile: options['trace'] ?? null,
+    traceLimitBytes: traceLimitOf(options['trace'], options['traceLimit']),
     faults: {
       drop: probabilityOf('--drop', options['drop']),
       duplicate: probabilityOf('--duplicate', options['duplicate']),
@@ -83,6 +95,18 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     isColoured: options['color'] === true,
     time: timeStyleOf(options['time']),
   };
+}
+
+function traceLimitOf(file: string | undefined, megabytes: string | undefined): number {
+  if (megabytes === undefined) return Number.POSITIVE_INFINITY;
+  if (file === undefined) throw new UsageError('--trace-limit is of use only with --trace');
+  return wholeNumber('--trace-limit', megabytes, 1, MOST_MEGABYTES) * BYTES_IN_MEGABYTE;
+}
+
+function checkQuorumOfOthers(servers: number): void {
+  if (quorumOf(servers) < servers) return;
+  const others = servers === 1 ? 'it has no others' : 'one other server is none';
+  throw new UsageError(`--rejoin must ask a quorum of the others, and in this cluster ${others}`);
 }
 
 function listenAt(text: string | undefined): Address | null {

@@ -1,7 +1,7 @@
 /** The world of a real server: system clocks, chance, a UDP socket, a file. */
 import { performance } from 'node:perf_hooks';
 import type { Clock, Environment, Messenger, Storage } from '../environment.ts';
-import type { Decision } from '../trace/events.ts';
+import { type Decision, savedEvent } from '../trace/events.ts';
 import type { JsonStateFile } from './json-state-file.ts';
 import type { Turns } from './turns.ts';
 
@@ -22,7 +22,7 @@ export class SystemEnvironment implements Environment {
       load: () => file.load(),
       save: (state) => {
         file.save(state);
-        turns.trace({ event: 'save', state });
+        turns.trace(savedEvent(state));
       },
     };
     this.#turns = turns;

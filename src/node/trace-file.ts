@@ -1,19 +1,33 @@
 /** `--trace FILE`: one line of JSON for each event, for the checker and for the diagram. */
-import { fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import type { TraceEvent } from '../trace/events.ts';
+import { Beginning } from '../trace/fold.ts';
 import { describe, Failure } from './failure.ts';
 import type { Sink } from './turns.ts';
 
+/** What the name of a trace that was moved away ends in. */
+export const OLDER_PIECE = '.1';
+
 export class TraceFile implements Sink {
   readonly #path: string;
-  readonly #file: number;
+  readonly #mostBytes: number;
+  #file: number;
+  #bytes = 0;
+  /** How a new file would begin. */
+  readonly #beginning = new Beginning();
+  #latest: TraceEvent | null = null;
 
-  /** Appends to the file at `path`, or begins it. Throws a `Failure` if that is impossible. */
-  constructor(path: string) {
+  /**
+   * Appends to the file at `path`, or begins it. Once it has `mostBytes` it becomes `path.1`, in
+   * place of an older one, and a new one begins. Throws a `Failure` if that is impossible.
+   */
+  constructor(path: string, mostBytes = Number.POSITIVE_INFINITY) {
     this.#path = path;
+    this.#mostBytes = mostBytes;
     try {
       this.#file = openSync(path, 'a+');
       this.#endCutLine();
+      this.#bytes = fstatSync(this.#file).size;
     } catch (error) {
       throw this.#failure(error);
     }
@@ -21,17 +35,39 @@ export class TraceFile implements Sink {
 
   /** Written at once, so that not even a server that is killed leaves events untold. */
   show(event: TraceEvent): void {
-    const bytes = Buffer.from(`${JSON.stringify(event)}\n`);
+    this.#latest = event;
+    if (Number.isFinite(this.#mostBytes)) this.#beginning.follow(event);
     try {
-      for (let written = 0; written < bytes.length; ) {
-        written += writeSync(this.#file, bytes, written);
-      }
+      this.#write(event);
     } catch (error) {
       throw this.#failure(error);
     }
   }
 
-  endTurn(): void {}
+  /** Between two turns a trace can be cut: what the server is then is all that is needed. */
+  endTurn(): void {
+    if (this.#bytes < this.#mostBytes || this.#latest === null) return;
+    const resumed = this.#beginning.resume();
+    if (resumed === null) return;
+    const { at, server, turn } = this.#latest;
+    try {
+      renameSync(this.#path, this.#path + OLDER_PIECE);
+      closeSync(this.#file);
+      this.#file = openSync(this.#path, 'a+');
+      this.#bytes = 0;
+      this.#write({ at, server, turn, ...resumed });
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  #write(event: TraceEvent): void {
+    const bytes = Buffer.from(`${JSON.stringify(event)}\n`);
+    for (let written = 0; written < bytes.length; ) {
+      written += writeSync(this.#file, bytes, written);
+    }
+    this.#bytes += bytes.length;
+  }
 
   /** A server that was killed may have left half a line: ours must not become its other half. */
   #endCutLine(): void {

@@ -4,17 +4,20 @@
  *
  * Peers are known by the address that a datagram comes from. Whoever else sends something is a
  * client, and may say what clients say. With a shared key, every datagram is sealed, and the
- * seal tells who sent it, wherever it comes from.
+ * seal tells who sent it, wherever it comes from. A datagram between servers names the
+ * cluster of its sender, and a server that means another one is not believed.
  */
 import type { KeyObject } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import { setTimeout as pause } from 'node:timers/promises';
+import { isUpdate, type Link } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Messenger } from '../environment.ts';
 import {
   type ClientMessage,
   decodeDatagram,
   encodeDatagram,
+  encodedBytes,
   isClientMessage,
   isPeerMessage,
   type Message,
@@ -68,10 +71,14 @@ export interface MessengerOptions {
 
 /** Whoever gets what arrives: a replica. */
 export interface Receiver {
+  /** What it calls its cluster. */
+  readonly cluster: string;
   receive(from: Uid, message: PeerMessage): void;
   receiveFromClient(client: ClientAddress, message: ClientMessage): void;
 }
 
+/** What an accept holds beside the value, and its seal, take less than this. */
+const ROOM_BESIDE_VALUE_BYTES = 512;
 const BAD_NEWS_PER_SECOND = 10;
 const LOOKUP_PATIENCE_MS = 1_000;
 
@@ -84,6 +91,8 @@ export class UdpMessenger implements Messenger {
   /** Where it listens, the address at which it must first of all. */
   readonly #own: readonly Address[];
   readonly #sockets = new Map<Family, Socket>();
+  /** Some systems send no longer datagrams than this, though IP would carry them. */
+  #longestBytes = Number.POSITIVE_INFINITY;
   /** The families of which there is no socket, and why. */
   readonly #failed = new Map<Family, string>();
   readonly #envelope: Envelope;
@@ -152,7 +161,7 @@ export class UdpMessenger implements Messenger {
     if (this.#isClosed) return;
     this.#seq += 1;
     const seq = this.#seq;
-    const bytes = encodeDatagram(seq, message);
+    const bytes = encodeDatagram(seq, message, this.#receiver?.cluster);
     this.#turns.trace({ event: 'send', to, seq, message });
 
     const dropped = to.filter(() => Math.random() < this.#faults.drop);
@@ -162,6 +171,10 @@ export class UdpMessenger implements Messenger {
     for (const peer of to) {
       if (!dropped.includes(peer)) this.#sendCopies(peer, bytes, seq);
     }
+  }
+
+  canCarry(link: Link): boolean {
+    return isShortEnough(link, this.#longestBytes);
   }
 
   reply(to: ClientAddress, message: Reply): void {
@@ -228,6 +241,7 @@ export class UdpMessenger implements Messenger {
     const socket = await openSocket(address);
     if (this.#isClosed) return void socket.close();
     this.#sockets.set(familyOf(address.host), socket);
+    this.#longestBytes = Math.min(this.#longestBytes, socket.getSendBufferSize());
     // The system's word that an earlier datagram found nobody: a datagram may be lost.
     socket.on('error', (error) => {
       this.#turns.run(() => this.#reject('the network', describe(error)));
@@ -318,7 +332,7 @@ export class UdpMessenger implements Messenger {
     });
     if ('rejected' in opened) return this.#reject(owner ?? address, opened.rejected);
     if ('answers' in opened) return this.#sendBack(source, opened.answers);
-    const decoded = decodeDatagram(opened.body, this.#uids);
+    const decoded = decodeDatagram(opened.body, this.#uids, receiver.cluster);
     if ('rejected' in decoded) return this.#reject(owner ?? address, decoded.rejected);
 
     const { seq, message } = decoded;
@@ -356,6 +370,12 @@ export class UdpMessenger implements Messenger {
   #reject(from: string, why: string): void {
     this.#rejects.report({ event: 'reject', from, why });
   }
+}
+
+/** Whether an accept with this link fits into a datagram of so many bytes, sealed and all. */
+export function isShortEnough(link: Link, longestBytes: number): boolean {
+  if (!isUpdate(link)) return true;
+  return encodedBytes(link.update) + ROOM_BESIDE_VALUE_BYTES <= longestBytes;
 }
 
 function checkProtection(address: Address, { key, trustsNetwork }: Protection): void {

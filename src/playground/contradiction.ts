@@ -47,6 +47,11 @@ const EARLIER: Readonly<Record<number, Test>> = {
   6: (earlier, later) => isOwn(earlier, later) && earlier.event === 'save',
   7: (earlier, later) => isOwn(earlier, later) && earlier.event === 'advance',
   8: isLeaseOfAnother,
+  11: (earlier, later) =>
+    earlier.event === 'advance' &&
+    !isOwn(earlier, later) &&
+    instanceOf(earlier) === instanceOf(later),
+  12: isOtherLink,
   9: (earlier, later) =>
     earlier.event === 'reply' && later.event === 'reply' && earlier.message.type === 'chosen',
 };

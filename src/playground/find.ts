@@ -57,7 +57,7 @@ function upToViolation(story: string, invariants: readonly number[]): string | n
   return null;
 }
 
-/** The schedule without what no story can say: clocks of their own rates, other layers, slow disks. */
+/** The schedule without what no story can say: clocks at other rates, other layers, slow disks. */
 function tellable(schedule: Schedule): Schedule {
   const actions = schedule.actions.filter((action) => !['switch', 'spoil'].includes(action.do));
   return { ...schedule, clockRates: {}, saveMs: {}, actions };

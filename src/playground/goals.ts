@@ -240,22 +240,23 @@ export const GOALS: readonly Goal[] = [
     level: 3,
     title: 'Asked twice, chosen once',
     task:
-      'Get one and the same request of a client into the chain twice. It takes effect once, ' +
-      'and says so.',
+      'Let the same client ask two servers for the same value, so that both of them begin a ' +
+      'round for it. It is chosen once, and both say so, with the same instance.',
     hints: [
-      'The same client asks two servers for the same value.',
-      'Both must have it in their queue before either knows that it is chosen.',
+      'Ask the second server before the first one has got anywhere.',
+      'What a request asks for has an id: whoever sees it in the chain takes it out of its queue.',
+      'Deliver A to C and back until A knows; then let B hear that A and C have accepted.',
     ],
     lesson: 'Exactly once is made by the chain, which remembers requests, and not by the network.',
     story: THREE,
     isReached: (played) => {
-      const instances = new Map<string, Set<number>>();
-      for (const { value, instanceNumber } of all(played, 'chosen')) {
-        if (!('request' in value)) continue;
-        const known = instances.get(value.request) ?? new Set();
-        instances.set(value.request, known.add(instanceNumber));
+      const tellers = new Map<string, Set<Uid>>();
+      for (const { message, server } of all(played, 'reply')) {
+        if (message.type !== 'chosen') continue;
+        const known = tellers.get(message.requestId) ?? new Set();
+        tellers.set(message.requestId, known.add(server));
       }
-      return [...instances.values()].some(({ size }) => size >= 2);
+      return [...tellers.values()].some(({ size }) => size >= 2);
     },
   },
   {

@@ -1,7 +1,8 @@
 /**
  * A story in an address: `#story=…`, compressed, so that two hundred commands fit into what every
  * browser, and every program that passes addresses on, takes without a word. `#break=…` and
- * `#goal=…` begin an exercise, `#at=…` a story of the project: `#at=02-duel:12` after 12 of its items.
+ * `#goal=…` begin an exercise, `#at=02-duel` a story of the project, and `#at=02-duel:12` after
+ * 12 of its items.
  */
 import { MOST_COMMANDS } from './script.ts';
 

@@ -97,7 +97,7 @@ export function stageOf(
 function cardOf(world: World, uid: Uid, standing: Standing): Card {
   const machine = world.machine(uid);
   const { replica } = machine;
-  const { condition, holder, ...told } = standing;
+  const { condition, holder, chain, ...told } = standing;
   const acceptor = replica?.acceptorState ?? null;
   const synced = machine.disk.synced;
   const disk = synced === null ? null : onDisk(synced);
@@ -106,6 +106,7 @@ function cardOf(world: World, uid: Uid, standing: Standing): Card {
     ...told,
     ...acceptor,
     uid,
+    currentValue: chain.currentValue,
     condition: condition === 'absent' ? 'absent' : machine.condition,
     dies: machine.dies,
     isMaster,

@@ -20,6 +20,7 @@ import { noteBelief } from '../simulation/world.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import type { Violation } from '../trace/invariants.ts';
+import { headlineOf, placeInRun } from '../trace/violation.ts';
 import { checkDiagramFile, writeDiagram } from './common/write-diagram.ts';
 
 interface Options {
@@ -54,6 +55,10 @@ ${BREAKS.map(({ name, breaks }) => `  ${name.padEnd(24)}${breaks}`).join('\n')}
 Faults: ${FAULTS.join(', ')}`;
 
 const PROGRESS_INTERVAL_MS = 1_000;
+/** Where no line can be written over, they come less often. */
+const PROGRESS_LINE_INTERVAL_MS = 10_000;
+/** Fewer seeds do not go everywhere, and need not. */
+const SEEDS_FOR_ALL_SITUATIONS = 200;
 const SHOWN_LINES = 60;
 
 /** What the last lines of a run without a violation say, beside its situations. */
@@ -168,10 +173,20 @@ class Simulation {
   }
 
   #showProgress(): void {
-    if (!process.stdout.isTTY) return;
-    if (performance.now() - this.#progressMs < PROGRESS_INTERVAL_MS) return;
+    const { isTTY } = process.stdout;
+    const intervalMs = isTTY ? PROGRESS_INTERVAL_MS : PROGRESS_LINE_INTERVAL_MS;
+    if (performance.now() - this.#progressMs < intervalMs) return;
     this.#progressMs = performance.now();
-    process.stdout.write(`\r${this.#seeds} seeds, ${this.#rate()} events/s, 0 violations  `);
+    const progress = `${this.#seeds} seeds, ${this.#rate()} events/s, 0 violations`;
+    process.stdout.write(isTTY ? `\r${progress}  ` : `  ${progress}\n`);
+  }
+
+  #showShortening(runs: number, actions: number): void {
+    const { isTTY } = process.stdout;
+    if (!isTTY && performance.now() - this.#progressMs < PROGRESS_LINE_INTERVAL_MS) return;
+    this.#progressMs = performance.now();
+    const progress = `minimising: run ${runs}, ${actions} steps`;
+    process.stdout.write(isTTY ? `\r${progress} ` : `  ${progress}\n`);
   }
 
   #endProgress(): void {
@@ -193,31 +208,33 @@ class Simulation {
     const all: readonly Situation[] = variant.leases
       ? [...SITUATIONS, ...LEASE_SITUATIONS]
       : SITUATIONS;
-    const often = all.filter((situation) => this.#count(situation) >= 100).length;
+    const [once, often] = [1, 100].map(
+      (least) => all.filter((situation) => this.#count(situation) >= least).length,
+    );
     for (const situation of isVerbose ? all : MAIN_COUNTS) {
       console.log(`${String(this.#count(situation)).padStart(10)}  ${situation}`);
     }
-    console.log(`${often} of ${all.length} situations reached at least 100 times`);
+    console.log(
+      this.#seeds < SEEDS_FOR_ALL_SITUATIONS
+        ? `${once} of ${all.length} situations reached; more seeds reach more, and more often`
+        : `${often} of ${all.length} situations reached at least 100 times`,
+    );
   }
 
   /** What went wrong, and the least that has to happen for it to go wrong. */
   #report(schedule: Schedule, violation: Violation): void {
     const { variant, traceFile, diagramFile } = this.#options;
     const { invariant } = violation;
-    const shorten = (runs: number, actions: number) => {
-      if (process.stdout.isTTY)
-        process.stdout.write(`\rminimising: run ${runs}, ${actions} steps `);
-    };
+    const shorten = (runs: number, actions: number) => this.#showShortening(runs, actions);
     const least = minimise(schedule, variant, invariant, shorten);
     this.#endProgress();
 
     const lines: string[] = [];
     const kept = new Kept();
     const outcome = run(least, variant, kept.observe, kept.turnEnded);
-    const { sentence, why, event } = outcome.violation ?? violation;
-    lines.push(`seed ${schedule.seed} violates invariant ${invariant}: ${sentence}`);
-    if (why !== sentence) lines.push(`because ${why}`);
-    if (event !== null) lines.push(`at ${JSON.stringify(event)}`);
+    const found = outcome.violation ?? violation;
+    lines.push(`seed ${schedule.seed}: ${headlineOf(invariant)}`);
+    lines.push(`  ${placeInRun(found)}`, `  ${found.why}`);
     lines.push('', `what is left of its ${schedule.actions.length} actions:`);
     lines.push(...least.actions.map(describeAction));
     if (least.actions.length === 0) lines.push('  (nothing: it happens by itself)');

@@ -6,9 +6,11 @@
  * Values that are fired and forgotten change the register, too. Each that arrives at a server may
  * take effect, once for every datagram, so each arrival counts as a write of unknown outcome.
  */
+import { type ChainState, EMPTY_CHAIN } from '../chain.ts';
 import { ClientSession, type Options, type Outcome } from '../client-session.ts';
 import type { ChosenReply, ValueReply } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { chainAfter } from '../trace/fold.ts';
 import { type Asked, firedOf, operationOf } from '../trace/history.ts';
 import { findContradiction, type Operation } from '../trace/linearizability.ts';
 import type { World } from './world.ts';
@@ -51,6 +53,8 @@ export class Clients {
   readonly #history: Operation[] = [];
   /** In which instance the value of a request took effect. */
   readonly #effects = new Map<string, number>();
+  /** The chain of whoever is furthest. */
+  #chain: ChainState = EMPTY_CHAIN;
   /** What the register held before each instance. */
   readonly #values = new Map<number, string | null>([[1, null]]);
 
@@ -90,12 +94,14 @@ export class Clients {
   }
 
   /** A link was applied, or many: by the chain itself, what took effect where? */
-  #advance({ instanceNumber, link, chain }: TraceEvent & { event: 'advance' }): void {
+  #advance(event: TraceEvent & { event: 'advance' }): void {
+    const { instanceNumber, link } = event;
     const isNews = !this.#values.has(instanceNumber);
     if (!isNews) return;
-    this.#values.set(instanceNumber, chain.currentValue);
+    this.#chain = chainAfter(this.#chain, event);
+    this.#values.set(instanceNumber, this.#chain.currentValue);
     if (link === null || !('request' in link)) return;
-    const effectIn = chain.requests.at(-1)?.instanceNumber;
+    const effectIn = this.#chain.requests.at(-1)?.instanceNumber;
     if (effectIn !== instanceNumber - 1) return;
     const before = this.#effects.get(link.update);
     if (before !== undefined) {
@@ -187,7 +193,7 @@ class Client {
     if (asking === undefined) return;
     const call = this.#world.nowMs;
     this.#asked = { asking, call };
-    this.#session.ask(asking.question, asking.options, (outcome) => {
+    this.#session.inquire(asking.question, asking.options, (outcome) => {
       this.#asked = null;
       this.#ended(asking, call, outcome);
       this.#next();

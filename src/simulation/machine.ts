@@ -7,23 +7,33 @@
  * A turn takes no time, unless the disk is slow. Then the code of the turn still runs at once, but
  * its clocks go on with every save, and what the turn does after a save is seen only when that
  * much time has passed; the next turn begins after the end of this one. A process that is killed
- * meanwhile has done what was seen until then. (Its disk may hold more; a real one may, too.)
+ * meanwhile has done what was seen until then, and its disk holds what it held before the save.
  */
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Environment, Timer } from '../environment.ts';
 import {
+  highestNumberIn,
   isClientMessage,
+  isInstanceMessage,
   isPeerMessage,
+  MAX_NUMBER,
   type Message,
   type PeerMessage,
   type Reply,
+  wrongCluster,
 } from '../messages.ts';
 import type { ReplicatedValue } from '../replicated-value.ts';
-import type { ServerState } from '../state.ts';
+import { lostState, type ServerState, STATE_IS_MISSING } from '../state.ts';
 import type { Entry } from '../time/agenda.ts';
-import type { Decision, TraceEvent, WorldEvent } from '../trace/events.ts';
+import {
+  type Decision,
+  type DiskLoss,
+  savedEvent,
+  type TraceEvent,
+  type WorldEvent,
+} from '../trace/events.ts';
 import type { MachineClock } from './clock.ts';
-import { Disk, SAVE_STEPS, type SaveStep } from './disk.ts';
+import { Disk, SAVE_STEPS, type SaveStep, type Skippable } from './disk.ts';
 import type { Datagram } from './network.ts';
 import { Random } from './random.ts';
 
@@ -47,6 +57,9 @@ export const CRASH_POINTS = [
 ] as const;
 export type CrashPoint = (typeof CRASH_POINTS)[number];
 
+/** What a crash takes: memory always, what the disk had not synced, or the whole state file. */
+type Loss = 'memory' | 'unsynced' | 'disk';
+
 /** As long as a real server is given to stop in order. */
 const RETIRE_WITHIN_MS = 2_000;
 
@@ -56,7 +69,7 @@ export interface Surroundings {
   readonly uids: readonly Uid[];
   /** What a server that starts is made of. */
   readonly replicaClass: ReplicaClass;
-  readonly skippedSaveSteps: readonly SaveStep[];
+  readonly skippedSaveSteps: readonly Skippable[];
   /** True time in milliseconds. */
   readonly nowMs: number;
   readonly trace: (event: TraceEvent) => void;
@@ -91,6 +104,10 @@ export class Machine {
   saveMs = 0;
   readonly #world: Surroundings;
   readonly #luck: Random;
+  /** Whom its cluster file names. */
+  members: readonly Uid[];
+  /** What is started here, if not the same as elsewhere. */
+  replicaClass: ReplicaClass | null = null;
   #replica: ReplicatedValue | null = null;
   #run = 0;
   #turn = 0;
@@ -104,7 +121,7 @@ export class Machine {
   #isAsleep = false;
   /** What happens to a paused process waits until it goes on. */
   #held: (() => void)[] = [];
-  #armed: { readonly point: CrashPoint; readonly power: boolean; skip: number } | null = null;
+  #armed: { readonly point: CrashPoint; readonly loss: Loss; skip: number } | null = null;
   /** Where the next save fails, if it does. */
   #failingStep: SaveStep | null = null;
   #hasSaved = false;
@@ -113,6 +130,7 @@ export class Machine {
     this.uid = uid;
     this.clock = clock;
     this.#world = world;
+    this.members = world.uids;
     this.#luck = new Random(world.seed, 'disk', uid);
   }
 
@@ -126,10 +144,23 @@ export class Machine {
     if (this.#replica !== null) return;
     this.wake(); // nobody starts a process on a machine that sleeps
     this.#run += 1;
-    const { uids, replicaClass } = this.#world;
-    const replica = new replicaClass(this.uid, uids, this.#environment());
+    const replicaClass = this.replicaClass ?? this.#world.replicaClass;
+    const replica = new replicaClass(this.uid, this.members, this.#environment());
     this.#replica = replica;
     this.turn(() => replica.start());
+  }
+
+  /** Starts the process as with `--rejoin`: if its state is lost, it begins with knowing that. */
+  rejoin(): void {
+    if (this.#replica !== null) return;
+    if (this.disk.isLost)
+      for (const step of SAVE_STEPS) this.disk.step(step, lostState(this.uid, this.members));
+    this.start();
+  }
+
+  /** Whether its state is there, stays there, and gives it a vote. */
+  get votes(): boolean {
+    return this.disk.votes && this.#armed?.loss !== 'disk';
   }
 
   /** Ends the process in good order, after at most two seconds. */
@@ -151,16 +182,47 @@ export class Machine {
    * the disk had not synced, too, and also where no process runs.
    */
   crash(point: CrashPoint, power: boolean, skip = 0): void {
+    this.#crash(point, power ? 'unsynced' : 'memory', skip);
+  }
+
+  /** The same, and the state file is gone. */
+  loseDisk(point: CrashPoint, skip = 0): void {
+    this.#crash(point, 'disk', skip);
+  }
+
+  #crash(point: CrashPoint, loss: Loss, skip: number): void {
     if (this.#replica === null) {
-      if (power) this.disk.powerCut(this.#luck.next());
+      const lost = this.#lose(loss) ?? 'nothing';
+      if (lost !== 'nothing') this.trace({ event: 'crash', where: 'now', lost });
       return;
     }
     if (point !== 'now') {
-      this.#armed = { point, power, skip };
+      this.#armed = { point, loss, skip };
       return;
     }
     this.#turn += 1;
-    this.#die(point, power);
+    this.#die(point, loss);
+  }
+
+  /** While the process is down, a bit flips in its file: in the value, or in the promise. */
+  flipBit(): void {
+    const { synced: state } = this.disk;
+    if (this.#replica !== null || state === null) return;
+    const { currentValue, promisedId } = state;
+    if (promisedId !== null && (currentValue === null || this.#luck.chance(0.5))) {
+      const number = promisedId.number ^ 1;
+      this.disk.flip({ ...state, promisedId: { ...promisedId, number } });
+    } else if (currentValue !== null) {
+      const last = currentValue.charCodeAt(currentValue.length - 1);
+      const flipped = currentValue.slice(0, -1) + String.fromCharCode(last ^ 1);
+      this.disk.flip({ ...state, currentValue: flipped });
+    }
+  }
+
+  /** While the process is down, somebody puts another value into its file. */
+  edit(currentValue: string): void {
+    const { synced: state } = this.disk;
+    if (this.#replica === null && state !== null) this.disk.flip({ ...state, currentValue }, true);
   }
 
   /** The next save fails at this step; what the steps before it did is done. */
@@ -196,6 +258,7 @@ export class Machine {
     this.#armed = null;
     this.#failingStep = null;
     this.#pauses = 0;
+    this.saveMs = 0;
     this.wake();
   }
 
@@ -220,13 +283,20 @@ export class Machine {
     for (const act of this.#held.splice(0)) act();
   }
 
-  /** A datagram arrives. From a client (`from` null) comes also where it can be answered. */
-  receive(from: Uid | null, seq: number, message: Message, client: ClientAddress = ''): void {
+  /** A datagram arrives; as in a real server, it is looked at before the replica hears of it. */
+  receive({ from, seq, message, cluster, client = '' }: Datagram): void {
     this.turn(() => {
+      const why = from === null ? null : this.#whyNotBelieved(message, cluster);
+      if (why !== null) return this.trace({ event: 'reject', from: from ?? client, why });
       this.trace({ event: 'receive', from, seq, message });
       if (isClientMessage(message)) this.#replica?.receiveFromClient(client, message);
       else if (from !== null && isPeerMessage(message)) this.#replica?.receive(from, message);
     });
+  }
+
+  #whyNotBelieved(message: Message, cluster: string | undefined): string | null {
+    const stranger = wrongCluster(cluster, this.#replica?.cluster ?? '');
+    return stranger ?? (fitsOnTheWire(message) ? null : 'its numbers are not what they must be');
   }
 
   /**
@@ -285,16 +355,24 @@ export class Machine {
   }
 
   #endTurnBy(error: unknown): void {
-    if (error instanceof Crash) return this.#die(error.message, this.#armed?.power ?? false);
+    if (error instanceof Crash) return this.#die(error.message, this.#armed?.loss ?? 'memory');
     this.trace({ event: 'fail', why: error instanceof Error ? error.message : String(error) });
     this.#end();
     if (!(error instanceof DiskTrouble)) this.#world.failed(this.uid, error);
   }
 
-  #die(where: string, power: boolean): void {
-    this.trace({ event: 'crash', where });
+  #die(where: string, loss: Loss): void {
+    const lost = this.#lose(loss);
+    this.trace({ event: 'crash', where, lost });
     this.#end();
-    if (power) this.disk.powerCut(this.#luck.next());
+  }
+
+  /** What the disk has lost by it; null: the power was not cut. */
+  #lose(loss: Loss): DiskLoss | null {
+    if (loss === 'memory') return null;
+    if (loss === 'unsynced') return this.disk.powerCut(this.#luck.next());
+    this.disk.lose();
+    return 'disk';
   }
 
   #end(): void {
@@ -325,6 +403,7 @@ export class Machine {
       messenger: {
         send: (to, message) => this.#send(to, message),
         reply: (to, message) => this.#reply(to, message),
+        canCarry: () => true,
       },
       storage: { load: () => this.#load(), save: (state) => this.#save(state) },
       trace: (decision) => this.trace(decision),
@@ -360,18 +439,23 @@ export class Machine {
   #send(to: readonly Uid[], message: PeerMessage): void {
     if (this.#hasSaved) this.#strike('save and send');
     this.#seq += 1;
-    this.#world.beforeSend(this, message);
+    this.#later(() => this.#world.beforeSend(this, message));
     this.trace({ event: 'send', to, seq: this.#seq, message });
+    const cluster = this.#replica?.cluster ?? '';
     const seq = this.#seq;
     for (const [index, uid] of to.entries()) {
       if (index > 0) this.#strike('half a broadcast');
-      this.#later(() => this.#world.carry({ from: this.uid, to: uid, seq, message }));
+      this.#later(() => this.#world.carry({ from: this.uid, to: uid, seq, message, cluster }));
     }
   }
 
   #load(): unknown {
     // The process before us may have been killed between the rename and this.
     this.#saveStep('sync directory', null);
+    if (this.disk.isLost) throw new DiskTrouble(STATE_IS_MISSING);
+    if (this.disk.isFlipped && !this.#world.skippedSaveSteps.includes('checksum')) {
+      throw new DiskTrouble('the checksum of the state is wrong');
+    }
     return this.disk.content;
   }
 
@@ -384,18 +468,26 @@ export class Machine {
   }
 
   #save(state: ServerState): void {
+    this.#tookMs += this.saveMs;
     for (const step of SAVE_STEPS) {
       if (step === this.#failingStep)
         throw new DiskTrouble(`the state cannot be saved: ${step} fails`);
       this.#saveStep(step, state);
     }
     this.#hasSaved = true;
-    this.#tookMs += this.saveMs;
-    this.trace({ event: 'save', state });
+    this.trace(savedEvent(state));
   }
 
   #saveStep(step: SaveStep, state: ServerState | null): void {
     this.#strike(step);
-    if (!this.#world.skippedSaveSteps.includes(step)) this.disk.step(step, state);
+    if (this.#world.skippedSaveSteps.includes(step)) return;
+    this.#later(() => this.disk.step(step, state));
   }
+}
+
+/** A datagram cannot carry larger numbers. */
+function fitsOnTheWire(message: Message): boolean {
+  if (!isPeerMessage(message)) return true;
+  const number = isInstanceMessage(message) ? highestNumberIn(message) : 0;
+  return Math.max(number, message.instanceNumber) <= MAX_NUMBER;
 }

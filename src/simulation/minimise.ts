@@ -76,8 +76,14 @@ export function describeAction(action: Action): string {
       return `${at}  ${describeAsking(action)}`;
     case 'crash':
       return `${at}  ${action.uid} is killed (${action.point})${action.power ? ', power cut' : ''}`;
+    case 'lose disk':
+      return `${at}  ${action.uid} is killed (${action.point}), and its disk is lost`;
     case 'fail save':
       return `${at}  the next save of ${action.uid} fails (${action.step})`;
+    case 'flip bit':
+      return `${at}  ${action.uid} is killed, and a bit flips in its file`;
+    case 'forge':
+      return `${at}  somebody sends ${action.to} a forged ${action.type} from ${action.from}`;
     case 'stop':
       return `${at}  ${action.uid} is stopped cleanly`;
     case 'pause':
@@ -93,7 +99,7 @@ export function describeAction(action: Action): string {
     case 'cut':
       return `${at}  cut for ${Math.round(action.forMs)} ms: ${describeLinks(action.links)}`;
     case 'spoil':
-      return `${at}  for ever${action.asItLeads ? ', when it leads' : ''}: ${action.uid} is ${describeAffliction(action)}`;
+      return `${at}  ${describeSpoil(action)}`;
     case 'weather':
       return `${at}  for ${Math.round(action.forMs)} ms: ${JSON.stringify(action.conditions)}`;
   }
@@ -104,6 +110,11 @@ function describeAsking({ client, question, options }: Asking): string {
   const what = isRead ? (question.isLocal ? 'a local read' : 'a read') : `"${question.value}"`;
   const elsewhere = options.mayMove ? ', then others' : '';
   return `${client} asks ${options.server}${elsewhere} for ${what}`;
+}
+
+function describeSpoil(action: Action & { do: 'spoil' }): string {
+  const from = action.asItLeads ? ', when it leads next' : '';
+  return `for ever${from}: ${action.uid} is ${describeAffliction(action)}`;
 }
 
 function describeAffliction(affliction: Affliction): string {

@@ -18,6 +18,8 @@ export interface Datagram {
   readonly to: Uid;
   readonly seq: number;
   readonly message: Message;
+  /** What its sender calls its cluster, if it is a server. */
+  readonly cluster?: string;
   /** Where a client can be answered. */
   readonly client?: ClientAddress | undefined;
 }

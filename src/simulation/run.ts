@@ -2,13 +2,13 @@
  * A run: one schedule on one world, with all invariants after every event.
  */
 import { isUpdate } from '../chain.ts';
-import type { Uid } from '../composable-paxos.ts';
+import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
 import type { Operation } from '../trace/linearizability.ts';
 import { Clients, PATIENCE_MS, sessionOf } from './clients.ts';
 import { hasTrueQuorum, overstayersOf } from './clock-promises.ts';
-import type { SaveStep } from './disk.ts';
+import type { Skippable } from './disk.ts';
 import type { Machine, ReplicaClass } from './machine.ts';
 import type { Conditions } from './network.ts';
 import { MasterReplica, PlainReplica } from './replicas.ts';
@@ -20,7 +20,7 @@ export interface Variant {
   readonly leases: boolean;
   /** Makes a broken replica class of the right one. */
   readonly broken?: (right: ReplicaClass) => ReplicaClass;
-  readonly skippedSaveSteps?: readonly SaveStep[];
+  readonly skippedSaveSteps?: readonly Skippable[];
 }
 
 export interface Outcome {
@@ -32,7 +32,10 @@ export interface Outcome {
   readonly history: readonly Operation[];
 }
 
-/** Runs a schedule to its end, or to the first violation. `listen` hears every event, `turnEnded` of every turn. */
+/**
+ * Runs a schedule to its end, or to the first violation. `listen` hears every event, `turnEnded` of
+ * every turn.
+ */
 export function run(
   schedule: Schedule,
   variant: Variant,
@@ -69,6 +72,8 @@ class Run {
   readonly #spoiled = new Map<Uid, Affliction>();
   readonly #probesChosen = new Set<string>();
   #transfers = 0;
+  /** Which servers take the values that are fired last: who has no vote yet refuses them. */
+  #takers: ReadonlySet<Uid> = new Set();
   #events = 0;
   #lastEvent: TraceEvent | null = null;
   #violation: Violation | null = null;
@@ -79,7 +84,7 @@ class Run {
     listen: (event: TraceEvent, world: World) => void,
     turnEnded: (machine: Machine) => void,
   ) {
-    const { uids, seed, clockRates, actions, saveMs } = schedule;
+    const { uids, seed, clockRates, actions, saveMs, mistaken } = schedule;
     const [right, other] = variant.leases
       ? [MasterReplica, PlainReplica]
       : [PlainReplica, MasterReplica];
@@ -89,7 +94,7 @@ class Run {
     this.#other = variant.broken?.(other) ?? other;
     this.#overstayers = overstayersOf(schedule);
     const clocks = { rates: clockRates, overstayers: this.#overstayers };
-    this.#invariants = new Invariants(uids, uids, clocks);
+    this.#invariants = new Invariants(uids, uids, [], clocks);
     this.#world = new World({
       uids,
       seed,
@@ -104,6 +109,7 @@ class Run {
       wrong: (invariant, why) => this.#foundByLooking(invariant, why),
       turnEnded: (uid) => turnEnded(this.#world.machine(uid)),
     });
+    for (const uid of mistaken) this.#world.machine(uid).replicaClass = other;
     this.#clients = actions.some((action) => action.do === 'ask')
       ? new Clients(this.#world, schedule, (invariant, why) => this.#foundByLooking(invariant, why))
       : null;
@@ -117,7 +123,11 @@ class Run {
     for (const uid of uids) world.machine(uid).start();
     for (const action of actions) world.later(action.atMs, () => this.#do(action));
     world.later(healMs, () => this.#heal());
-    world.later(probeMs, () => this.#checkServed());
+    world.later(probeMs, () => {
+      this.#checkServed();
+      const voters = [...world.machines.values()].filter(({ replica }) => replica?.votes);
+      this.#takers = new Set(voters.map(({ uid }) => uid));
+    });
     while (this.#violation === null && world.step(endMs));
     // Masters renew their leases for ever: wait for a moment in which nothing is under way.
     const isSlow = this.#schedule.patienceMs > PATIENCE_MS;
@@ -151,14 +161,20 @@ class Run {
     if (event.event === 'chosen' && isUpdate(event.value) && isProbe(event.value.update)) {
       this.#probesChosen.add(event.value.update);
     }
-    if (event.event !== 'crash' && event.event !== 'fail') return;
+    if (!['crash', 'fail', 'stop'].includes(event.event)) return;
+    // A copy of what was saved last is put back.
+    if (event.event === 'fail') this.#world.machine(event.server).disk.mend();
     const downMs = this.#downMs.get(event.server) ?? DEFAULT_DOWN_MS;
     this.#world.later(downMs, () => this.#start(event.server));
   }
 
+  #resume(uid: Uid): void {
+    if (this.#spoiled.get(uid)?.how !== 'paused') this.#world.machine(uid).resume();
+  }
+
   #start(uid: Uid): void {
     const how = this.#spoiled.get(uid)?.how;
-    if (how !== 'down' && how !== 'paused') this.#world.machine(uid).start();
+    if (how !== 'down' && how !== 'paused') this.#world.machine(uid).rejoin();
   }
 
   #found(violation: Violation): void {
@@ -189,21 +205,30 @@ class Run {
       return;
     }
 
+    if (action.do === 'forge') return world.forge(action.type, action.from, action.to);
+
     const machine = world.machine(action.uid);
     switch (action.do) {
       case 'crash':
         this.#downMs.set(action.uid, action.downMs);
         return machine.crash(action.point, action.power, action.skip);
+      case 'lose disk':
+        if (!this.#maySpare(machine)) return;
+        this.#downMs.set(action.uid, action.downMs);
+        return machine.loseDisk(action.point, action.skip);
       case 'fail save':
         this.#downMs.set(action.uid, action.downMs);
         return machine.failNextSave(action.step);
+      case 'flip bit':
+        this.#downMs.set(action.uid, action.downMs);
+        machine.crash('now', false);
+        return machine.flipBit();
       case 'stop':
-        machine.retire();
-        world.later(action.downMs, () => this.#start(action.uid));
-        return;
+        this.#downMs.set(action.uid, action.downMs);
+        return machine.retire();
       case 'pause':
         machine.pause();
-        world.later(action.forMs, () => machine.resume());
+        world.later(action.forMs, () => this.#resume(action.uid));
         return;
       case 'sleep':
         machine.sleep();
@@ -212,6 +237,14 @@ class Run {
       case 'set clock':
         return machine.clock.setWallBy(action.byMs);
     }
+  }
+
+  /** Of a majority without a vote none gets it back. Who has none can lose no more. */
+  #maySpare(machine: Machine): boolean {
+    const { uids } = this.#schedule;
+    const machines = [...this.#world.machines.values()];
+    const voters = machines.filter((other) => other !== machine && other.votes).length;
+    return voters >= quorumOf(uids.length);
   }
 
   #forAWhile<T>(active: Set<T>, one: T, forMs: number): void {
@@ -272,6 +305,9 @@ class Run {
     for (const machine of this.#world.machines.values()) {
       if (this.#spoiled.get(machine.uid)?.how === 'paused') continue;
       machine.calmDown();
+      machine.disk.mend();
+      if (machine.replicaClass !== null) machine.crash('now', false); // its flags are mended
+      machine.replicaClass = null;
       if (this.#spoiled.get(machine.uid)?.how === 'down') machine.crash('now', false);
       this.#start(machine.uid);
     }
@@ -290,11 +326,15 @@ class Run {
   #checkServed(): void {
     for (const uid of this.#good) {
       const { replica } = this.#world.machine(uid);
-      const waiting = replica?.waiting ?? 0;
+      if (replica === null) {
+        this.#foundByLooking(10, `server ${uid} is down`);
+        continue;
+      }
+      const { waiting } = replica;
       if (waiting !== 0)
         this.#foundByLooking(10, `at server ${uid} ${waiting} values or reads still wait`);
       // With leases there is always something under way.
-      const isOpen = !this.#leases && replica?.acceptorState.acceptedValue !== null;
+      const isOpen = !this.#leases && replica.acceptorState.acceptedValue !== null;
       if (isOpen) this.#foundByLooking(10, `server ${uid} has accepted what nobody finishes`);
     }
     const machines = [...this.#world.machines.values()];
@@ -307,8 +347,16 @@ class Run {
     const violation = this.#invariants.end(true, this.#good);
     if (violation !== null) this.#found(violation);
     this.#checkServed();
+    for (const uid of this.#good) {
+      if (this.#world.machine(uid).replica?.votes === true) continue;
+      this.#foundByLooking(10, `server ${uid} has no vote again`);
+    }
     const fired = this.#schedule.actions.filter(
-      (action) => action.do === 'submit' && isProbe(action.value) && !this.#spoiled.has(action.to),
+      (action) =>
+        action.do === 'submit' &&
+        isProbe(action.value) &&
+        !this.#spoiled.has(action.to) &&
+        this.#takers.has(action.to),
     );
     const least = this.#leases ? 1 : fired.length; // only the master takes them
     const found = this.#probesChosen.size;

@@ -11,6 +11,7 @@ import type { Uid } from '../composable-paxos.ts';
 import { LOOK_EVERY_MS } from '../master-strategy.ts';
 import { type Asking, PATIENCE_MS, SETTLING_MS } from './clients.ts';
 import { SAVE_STEPS, type SaveStep } from './disk.ts';
+import { FORGERIES, type Forgery } from './forger.ts';
 import { CRASH_POINTS, type CrashPoint } from './machine.ts';
 import { type Conditions, FAIR_WEATHER, SLOW_WEATHER } from './network.ts';
 import { Random } from './random.ts';
@@ -28,11 +29,20 @@ export type Action = { readonly atMs: number } & (
       readonly downMs: number;
     }
   | {
+      readonly do: 'lose disk';
+      readonly uid: Uid;
+      readonly point: CrashPoint;
+      readonly skip: number;
+      readonly downMs: number;
+    }
+  | {
       readonly do: 'fail save';
       readonly uid: Uid;
       readonly step: SaveStep;
       readonly downMs: number;
     }
+  | { readonly do: 'flip bit'; readonly uid: Uid; readonly downMs: number }
+  | { readonly do: 'forge'; readonly type: Forgery; readonly from: Uid; readonly to: Uid }
   | { readonly do: 'stop'; readonly uid: Uid; readonly downMs: number }
   | { readonly do: 'pause'; readonly uid: Uid; readonly forMs: number }
   | { readonly do: 'sleep'; readonly uid: Uid; readonly forMs: number }
@@ -78,9 +88,14 @@ export const FAULTS = [
   'transfers',
   'switches',
   'crowds',
+  'rushes',
   'bad minority',
   'slow disks',
   'slow network',
+  'lost disks',
+  'bit flips',
+  'forgeries',
+  'mixed flags',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -89,6 +104,8 @@ export interface Schedule {
   readonly uids: readonly Uid[];
   readonly clockRates: Readonly<Record<Uid, number>>;
   readonly faults: readonly Fault[];
+  /** Started with leases where the others have none, or the other way round, until all heals. */
+  readonly mistaken: readonly Uid[];
   readonly actions: readonly Action[];
   /** How the network is when nothing is wrong with it. */
   readonly climate: Conditions;
@@ -114,6 +131,9 @@ const LOOKED_AFTER_MS = 5 * LOOK_EVERY_MS;
 const LOOKED_AFTER_SAVES_MS = 10_000;
 
 const CROWD = MAX_REMEMBERED_CLIENTS + 10;
+/** So many clients ask so much in a rush, each as fast as it is answered. */
+const RUSH = 8;
+const ASKED_IN_RUSH = 12;
 
 /** Faults end after this share of the run; the rest is for healing. */
 const FAULTY_SHARE = 0.5;
@@ -125,6 +145,11 @@ const MINORITY_MS = 40_000;
 const SLOW_MS = 150_000;
 /** Whoever waits in a slow cluster waits for several rounds of others. */
 const SLOW_PATIENCE_MS = 60_000;
+/**
+ * So much longer takes the healing of lost disks. A server is as good as down until it has its vote
+ * again, and if it is the one that the chain names as master, its lease must run out first.
+ */
+const LOST_DISK_MS = 30_000;
 /** A clean stop may take so long, and none begins later than this before the healing. */
 const STOP_MS = 2_500;
 
@@ -160,6 +185,8 @@ export function drawSchedule(
   ];
   const lost = wrong.flatMap((action) => (isLost(action) ? [action.uid] : []));
   const useful = uids.filter((uid) => !lost.includes(uid));
+  const flags = new Random(seed, 'flags');
+  const mistaken = drawn.includes('mixed flags') ? uids.filter(() => flags.chance(0.5)) : [];
   const actions = [
     ...withQuietEnd(new Random(seed, 'quiet'), asked, wrong),
     ...drawProbes(new Random(seed, 'probes'), useful, times),
@@ -167,7 +194,7 @@ export function drawSchedule(
   ].sort((a, b) => a.atMs - b.atMs);
   const climate = drawn.includes('slow network') ? SLOW_WEATHER : FAIR_WEATHER;
   const saveMs = drawn.includes('slow disks') ? drawSaves(new Random(seed, 'disks'), uids) : {};
-  return { seed, uids, clockRates, faults: drawn, actions, climate, saveMs, ...times };
+  return { seed, uids, clockRates, faults: drawn, mistaken, actions, climate, saveMs, ...times };
 }
 
 type Times = Pick<Schedule, 'healMs' | 'peaceMs' | 'patienceMs' | 'probeMs' | 'endMs'>;
@@ -190,7 +217,8 @@ function withQuietEnd(
 function drawTimes(faults: readonly Fault[], lengthMs: number): Times {
   const healMs = lengthMs * FAULTY_SHARE;
   const slowMs = isSlow(faults) ? SLOW_MS : 0;
-  const moreMs = slowMs + (faults.includes('bad minority') ? MINORITY_MS : 0);
+  const minorityMs = faults.includes('bad minority') ? MINORITY_MS : 0;
+  const moreMs = slowMs + minorityMs + (faults.includes('lost disks') ? LOST_DISK_MS : 0);
   const probeMs = healMs + PROBE_SHARE * (lengthMs - healMs) + moreMs;
   return {
     healMs,
@@ -225,7 +253,8 @@ export function isBlindSetting(
 
 function oddsOf(fault: Fault): number {
   if (fault === 'crowds') return 0.05; // there is much to do in these
-  if (fault === 'slow disks' || fault === 'slow network') return 0.1;
+  if (['rushes', 'slow disks', 'slow network'].includes(fault)) return 0.1; // and in these
+  if (fault === 'mixed flags') return 0.1; // and little in these
   return fault === 'wild clocks' || fault === 'switches' ? 0.15 : 0.45;
 }
 
@@ -236,9 +265,15 @@ function drawWild(random: Random, uids: readonly Uid[]): readonly Uid[] {
   return [...uids.slice(first), ...uids.slice(0, first)].slice(0, count);
 }
 
-/** Where all is slow, a crowd waits for ever. */
+/**
+ * Where all is slow, a crowd waits for ever, and so do those who rush. And whoever has lost its
+ * disk needs a quorum of the others, who may be no more than that once a minority has gone bad.
+ */
 function withoutContradiction(faults: readonly Fault[]): readonly Fault[] {
-  return isSlow(faults) ? faults.filter((fault) => fault !== 'crowds') : faults;
+  const isOut = (fault: Fault) =>
+    (isSlow(faults) && (fault === 'crowds' || fault === 'rushes')) ||
+    (faults.includes('bad minority') && fault === 'lost disks');
+  return faults.filter((fault) => !isOut(fault));
 }
 
 const PROBE = 'healed-';
@@ -330,6 +365,19 @@ function drawCrowd(random: Random, uids: readonly Uid[], healMs: number): Action
     const client = `d${n + 1}`;
     const options = { server: random.pick(uids), timeoutMs: 5_000, mayMove: true };
     return { atMs, do: 'ask', client, question: { type: 'request', value: client }, options };
+  });
+}
+
+/** Several clients write and read at once, at all servers, without a pause. */
+function drawRush(random: Random, uids: readonly Uid[], healMs: number): Action[] {
+  const startMs = random.between(0, 0.8 * healMs);
+  const clients = Array.from({ length: RUSH }, (_, index) => `e${index + 1}`);
+  return clients.flatMap((client) => {
+    const options = { server: random.pick(uids), timeoutMs: 5_000, mayMove: true };
+    return Array.from({ length: ASKED_IN_RUSH }, (_, n): Action => {
+      const question = drawQuestion(random, `${client}-${n + 1}`);
+      return { atMs: startMs, do: 'ask', client, question, options };
+    });
   });
 }
 
@@ -433,9 +481,35 @@ const drawFaults: Readonly<Record<Fault, Draw>> = {
       forMs: 10 ** random.between(2, 4.3),
     })),
   crowds: drawCrowd,
+  rushes: drawRush,
   'bad minority': drawMinority,
   'slow disks': () => [],
   'slow network': () => [],
+  'lost disks': (random, uids, healMs) =>
+    several(2, random, healMs, (atMs) => ({
+      atMs,
+      do: 'lose disk',
+      uid: random.pick(uids),
+      point: random.pick(CRASH_POINTS),
+      skip: random.below(3),
+      downMs: drawDownMs(random),
+    })),
+  'mixed flags': () => [],
+  'bit flips': (random, uids, healMs) =>
+    several(1, random, healMs, (atMs) => ({
+      atMs,
+      do: 'flip bit',
+      uid: random.pick(uids),
+      downMs: drawDownMs(random),
+    })),
+  forgeries: (random, uids, healMs) =>
+    several(2, random, healMs, (atMs) => ({
+      atMs,
+      do: 'forge',
+      type: random.pick(FORGERIES),
+      from: random.pick(uids),
+      to: random.pick(uids),
+    })),
 };
 
 /** Whether this makes a server of no use to anybody; one that is only slow may even be master. */

@@ -2,9 +2,18 @@
  * Situations: what a run has been through, by name and number. A simulation that finds nothing
  * wrong says little unless one knows that it has been where things go wrong.
  */
-import { askerOf, isUpdate, type Link, type LinkId, type RequestId, standingOf } from '../chain.ts';
+import {
+  askerOf,
+  type ChainState,
+  EMPTY_CHAIN,
+  isUpdate,
+  type Link,
+  type LinkId,
+  type RequestId,
+} from '../chain.ts';
 import { type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { chainAfter } from '../trace/fold.ts';
 import type { Operation } from '../trace/linearizability.ts';
 import { FIRED } from './clients.ts';
 import { CRASH_POINTS } from './machine.ts';
@@ -37,6 +46,9 @@ export const SITUATIONS = [
   'no quorum running',
   'nobody running',
   'a failed save',
+  'a lost disk',
+  'a lost disk lost again',
+  'a vote that has come back',
   ...CRASH_POINTS.map((point) => `a crash: ${point}` as const),
   'a clean stop',
   'a restart with other layers',
@@ -44,12 +56,14 @@ export const SITUATIONS = [
   'five values waiting at once',
   'a datagram lost',
   'a request answered',
-  'a request asked twice in the chain',
+  'a request let go of, chosen by way of another server',
+  'a request let go of, of which nobody knows any more',
+  'a request let go of, for which nobody asks any more',
   'a request found in the chain when asked again',
-  'a request too old to take effect',
   'a request of unknown outcome that took effect',
   'a request of unknown outcome without effect',
   'a read through the chain',
+  'reads that share a link',
   'a read of what may be old',
 ] as const;
 
@@ -99,6 +113,8 @@ interface Known {
   instanceNumber: number;
   /** In which of its turns a client asked it for something. */
   askedIn: number;
+  /** In which of its turns it last answered a read that went through the chain. */
+  answeredReadIn: number;
 }
 
 export class Situations {
@@ -106,7 +122,10 @@ export class Situations {
   readonly #quorum: number;
   readonly #known: Map<Uid, Known>;
   readonly #young = new Map<number, Young>();
+  /** The chain before each instance that somebody has come to. */
+  readonly #chains = new Map<number, ChainState>();
   #lastMaster: Uid | null = null;
+  readonly #withoutVote = new Set<Uid>();
   /** Who was master when a request was first heard of. */
   readonly #firstMasters = new Map<RequestId, Uid | null>();
   /** The values of requests that took effect. */
@@ -125,6 +144,7 @@ export class Situations {
       reignsUntil: 0,
       instanceNumber: 1,
       askedIn: 0,
+      answeredReadIn: 0,
     });
     this.#known = new Map(uids.map((uid) => [uid, stranger()]));
   }
@@ -172,6 +192,8 @@ export class Situations {
         return this.#end(event, server);
       case 'lease':
         return this.#lease(event, server);
+      case 'rejoin':
+        return this.#rejoin(event);
       default:
         return this.#others(event);
     }
@@ -196,6 +218,7 @@ export class Situations {
         return;
       case 'update':
         if (event.what === 'lost') this.#reached('a value lost by a stop');
+        if (event.what === 'dropped') this.#letGo(event);
         if (event.what === 'queued' && event.waiting >= 5) {
           this.#reached('five values waiting at once');
         }
@@ -264,7 +287,11 @@ export class Situations {
       }
       case 'value':
         if (!message.isCurrent) return this.#reached('a read of what may be old');
-        return this.#reached(isAtOnce ? 'a read from memory' : 'a read through the chain');
+        if (isAtOnce) return this.#reached('a read from memory');
+        this.#reached('a read through the chain');
+        if (turn === server.answeredReadIn) this.#reached('reads that share a link');
+        server.answeredReadIn = turn;
+        return;
       case 'refused':
         if (message.master !== null) this.#reached('a client sent on to the master');
         if (message.why.includes('handed back')) this.#reached('a lease handed over');
@@ -318,19 +345,29 @@ export class Situations {
     const links = event.instanceNumber - server.instanceNumber;
     server.instanceNumber = event.instanceNumber;
     server.leads = null;
-    if (event.link !== null) return this.#applied(event.link, event);
+    const before = this.#chains.get(event.instanceNumber - links) ?? EMPTY_CHAIN;
+    const chain = this.#chains.get(event.instanceNumber) ?? chainAfter(before, event);
+    this.#chains.set(event.instanceNumber, chain);
+    if (event.link !== null) return this.#applied(event.link, event.instanceNumber, chain);
     this.#reached('a catch-up');
     if (links >= 10) this.#reached('a catch-up over ten links and more');
   }
 
-  #applied(link: Link, { instanceNumber, chain }: TraceEvent & { event: 'advance' }): void {
+  #applied(link: Link, instanceNumber: number, chain: ChainState): void {
     if (!('request' in link)) return;
     const isEffect = chain.requests.at(-1)?.instanceNumber === instanceNumber - 1;
     if (isEffect) this.#effects.add(link.update);
-    else if (standingOf(chain, link.request) === 'forgotten') {
-      this.#reached('a request too old to take effect');
-    } else {
-      this.#reached('a request asked twice in the chain');
+  }
+
+  #letGo({ why }: TraceEvent & { event: 'update' }): void {
+    if (why.includes('instance')) {
+      this.#reached('a request let go of, chosen by way of another server');
+    }
+    if (why.includes('nobody knows')) {
+      this.#reached('a request let go of, of which nobody knows any more');
+    }
+    if (why.includes('for long')) {
+      this.#reached('a request let go of, for which nobody asks any more');
     }
   }
 
@@ -357,10 +394,24 @@ export class Situations {
     server.reignsUntil = 0;
     if (event.event === 'stop') this.#reached('a clean stop');
     if (event.event === 'fail') this.#reached('a failed save');
-    if (event.event === 'crash') this.#reached(`a crash: ${event.where}` as Situation);
+    if (event.event === 'crash') this.#crash(event);
     const running = [...this.#known.values()].filter(({ isRunning }) => isRunning).length;
     if (running === this.#quorum - 1) this.#reached('no quorum running');
     if (running === 0) this.#reached('nobody running');
+  }
+
+  #crash({ where, lost, server }: TraceEvent & { event: 'crash' }): void {
+    this.#reached(`a crash: ${where}` as Situation);
+    if (lost !== 'disk') return;
+    this.#reached('a lost disk');
+    if (this.#withoutVote.has(server)) this.#reached('a lost disk lost again');
+    this.#withoutVote.add(server);
+  }
+
+  #rejoin({ what, server }: TraceEvent & { event: 'rejoin' }): void {
+    if (what !== 'voting') return;
+    this.#withoutVote.delete(server);
+    this.#reached('a vote that has come back');
   }
 
   #lease(event: TraceEvent & { event: 'lease' }, server: Known): void {

@@ -9,10 +9,12 @@
 import { compareProposalIds, type Uid } from '../composable-paxos.ts';
 import type { ClientAddress } from '../environment.ts';
 import type { ClientMessage, PeerMessage, Reply } from '../messages.ts';
+import { MustStop } from '../state.ts';
 import { Agenda, type Entry } from '../time/agenda.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { MachineClock } from './clock.ts';
-import type { SaveStep } from './disk.ts';
+import type { Skippable } from './disk.ts';
+import { type Forgery, forge } from './forger.ts';
 import { type Answer, Machine, type ReplicaClass, type Surroundings } from './machine.ts';
 import { type Datagram, Network } from './network.ts';
 
@@ -36,7 +38,7 @@ export interface WorldOptions {
   /** True: nothing arrives by itself; `inFlight` waits for somebody to deliver it. */
   readonly byHand?: boolean;
   /** Steps of a save that these machines leave out, to see what becomes of it. */
-  readonly skippedSaveSteps?: readonly SaveStep[];
+  readonly skippedSaveSteps?: readonly Skippable[];
 }
 
 /** Notes, by the last event of the turn that ends, whether a server believes itself master. */
@@ -54,7 +56,7 @@ export class World implements Surroundings {
   readonly uids: readonly Uid[];
   /** What a server that starts is made of. */
   replicaClass: ReplicaClass;
-  skippedSaveSteps: readonly SaveStep[];
+  skippedSaveSteps: readonly Skippable[];
   readonly network: Network;
   readonly machines: ReadonlyMap<Uid, Machine>;
   /** What is under way, oldest first, when the network is driven by hand. */
@@ -149,6 +151,14 @@ export class World implements Surroundings {
     this.carry({ from: null, to, seq: this.#clientSeq, message: { type: 'propose', value } });
   }
 
+  /** Somebody sends a datagram to a server from the address of another one. */
+  forge(type: Forgery, from: Uid, to: Uid): void {
+    const { replica } = this.machine(to);
+    if (replica === null || from === to) return;
+    const message = forge(type, from, replica);
+    this.deliver({ from, to, seq: 0, message, cluster: replica.cluster });
+  }
+
   /** The network takes a datagram. */
   carry(datagram: Datagram): void {
     if (this.#byHand) {
@@ -163,10 +173,9 @@ export class World implements Surroundings {
 
   /** A datagram arrives; it is lost if nobody runs there. */
   deliver(datagram: Datagram): void {
-    const { from, to, seq, message, client } = datagram;
-    const machine = this.machine(to);
+    const machine = this.machine(datagram.to);
     if (machine.replica === null) return this.lose(datagram, 'nobody listens');
-    machine.receive(from, seq, message, client);
+    machine.receive(datagram);
   }
 
   lose({ from, to, seq }: Datagram, why: string): void {
@@ -177,6 +186,8 @@ export class World implements Surroundings {
 
   /** A replica died of an exception that no fault of the world explains. */
   failed(uid: Uid, error: unknown): void {
+    // In a story somebody may have edited a file; else nothing gives a server a reason to stop.
+    if (this.#byHand && error instanceof MustStop) return;
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#wrong(0, `server ${uid} failed: ${why}`);
   }

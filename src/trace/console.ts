@@ -50,12 +50,16 @@ const CONSEQUENCES: Readonly<Record<Message['type'], readonly TraceEvent['event'
   accepted: ['count', 'chosen', 'ignore'],
   sync_request: ['ignore'],
   catchup: ['advance', 'ignore'],
+  rejoin_request: ['ignore'],
+  rejoin_answer: ['rejoin', 'ignore'],
   request: ['update', 'ignore'],
   read: ['ignore'],
+  reach: ['ignore'],
   status: ['ignore'],
   transfer: ['ignore'],
   chosen: [],
   value: [],
+  reached: [],
   refused: [],
   status_report: [],
   transferred: [],
@@ -66,6 +70,7 @@ interface Held {
   readonly stamp: Stamp;
   readonly direction: string;
   readonly saying: Saying;
+  readonly prefix: string;
   readonly occasion: Occasion;
   readonly consequences: readonly TraceEvent['event'][];
 }
@@ -92,7 +97,9 @@ export class ConsoleLines {
     this.#latest = event;
     switch (event.event) {
       case 'receive':
-        return this.#showReceive(event);
+        return this.#showReceive(event, event.message);
+      case 'recall':
+        return this.#showReceive(event, event.question, 'kept: ');
       case 'send':
         return this.#showSend(event);
       case 'reply':
@@ -113,9 +120,15 @@ export class ConsoleLines {
     this.#isChosen = false;
   }
 
-  #showReceive(event: Extract<TraceEvent, { event: 'receive' }>): void {
-    const { from, message } = event;
+  /** `prefix`: what to say before anything that is said of it. */
+  #showReceive(
+    event: Extract<TraceEvent, { event: 'receive' | 'recall' }>,
+    message: Message,
+    prefix = '',
+  ): void {
+    const { from } = event;
     this.#hold({
+      prefix,
       stamp: event,
       direction: `←${from ?? 'cl'}`,
       saying: sayMessage(message),
@@ -156,7 +169,9 @@ export class ConsoleLines {
     const said = sayEvent(event, isExplained && held !== null ? held.occasion : null);
     if (isExplained && held !== null && said !== null) {
       const { proposalId, instanceNumber, verb } = held.saying;
-      this.#held = { ...held, saying: { ...said, verb, proposalId, instanceNumber } };
+      const before = held.prefix + (said.words.before ?? '');
+      const words = { ...said.words, before };
+      this.#held = { ...held, saying: { ...said, words, verb, proposalId, instanceNumber } };
     }
     this.#flush();
     if (this.#holdsOwnAnswer(event)) return;
@@ -180,6 +195,7 @@ export class ConsoleLines {
       stamp: event,
       direction: '·',
       saying: { verb, proposalId, instanceNumber, words, mood: 'plain', isChatter: false },
+      prefix: '',
       occasion: 'own answer',
       consequences: CONSEQUENCES[verb],
     });
@@ -197,6 +213,7 @@ export class ConsoleLines {
 
   #directionOf(event: TraceEvent): string {
     if (event.event === 'fail' || event.event === 'crash') return '✗';
+    if (event.event === 'differs') return `←${event.from}`;
     if (event.event !== 'reject') return '·';
     return this.#options.uids.includes(event.from) ? `←${event.from}` : '←?';
   }

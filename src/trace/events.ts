@@ -2,17 +2,22 @@
  * Trace events: everything worth seeing, as plain data. The terminal lines, the diagram and the
  * invariants are functions of these events and of nothing else, so they work on a simulated run
  * and on a real one alike. In a file, an event is one line of JSON.
+ *
+ * An event says what has changed, not all that is: the chain, which may be long, stands in it only
+ * where nobody could work it out (see `chainAfter` in `fold.ts`). Everywhere else its digest does,
+ * so that whoever works it out can tell whether it came to the same.
  */
-import type { ChainState, Link, LinkId } from '../chain.ts';
-import type { ProposalId, Uid } from '../composable-paxos.ts';
-import type { Message, PeerMessage, Reply } from '../messages.ts';
+import { type ChainState, digestOf, type Link, type LinkId } from '../chain.ts';
+import type { AcceptorState, ProposalId, Uid } from '../composable-paxos.ts';
+import type { Message, PeerMessage, Question, Reply } from '../messages.ts';
 import type { ServerState } from '../state.ts';
 
 /** What a replica decides, traced by the replica and its layers. */
 export type Decision =
-  /** It runs. `layers` is the chain of classes from the outside in. */
+  /** It runs, in a cluster of `uids`. `layers` is the chain of classes from the outside in. */
   | {
       readonly event: 'start';
+      readonly uids: readonly Uid[];
       readonly layers: readonly string[];
       readonly restored: boolean;
       readonly state: ServerState;
@@ -72,12 +77,16 @@ export type Decision =
       readonly count: number;
       readonly servers: number;
     }
-  /** It moved on: to the next instance with `link`, or with null by catch-up over all between. */
+  /** Another server is in the same instance, with another state: one of the two is wrong. */
+  | { readonly event: 'differs'; readonly from: Uid; readonly instanceNumber: number }
+  /** It moved on: to the next instance by `link`, or by catch-up over all between to `chain`. */
   | {
       readonly event: 'advance';
       readonly instanceNumber: number;
       readonly link: Link | null;
-      readonly chain: ChainState;
+      /** Null if it moved on by a link. */
+      readonly chain: ChainState | null;
+      readonly digest: string;
     }
   /** A round of its own was refused. */
   | {
@@ -91,12 +100,17 @@ export type Decision =
   | { readonly event: 'backoff'; readonly instanceNumber: number; readonly delayMs: number }
   /** A message changed nothing. */
   | { readonly event: 'ignore'; readonly instanceNumber: number; readonly why: string }
+  /** What came before its time is taken up now. */
+  | { readonly event: 'recall'; readonly from: Uid; readonly question: Question }
   /** A timer ran out. */
   | { readonly event: 'timer'; readonly instanceNumber: number; readonly why: string }
-  /** A client's value was taken, refused, found in the chain, or given up by a stop. */
+  /**
+   * A client's value was taken, refused, found in the chain, given up by a stop, or `dropped`: it
+   * needs no instance any more.
+   */
   | {
       readonly event: 'update';
-      readonly what: 'queued' | 'refused' | 'chosen' | 'lost';
+      readonly what: 'queued' | 'refused' | 'chosen' | 'dropped' | 'lost';
       readonly value: string;
       /** The id under which it is proposed; null if it never is. */
       readonly id: LinkId | null;
@@ -113,6 +127,18 @@ export type Decision =
       readonly holder: Uid | null;
       readonly instanceNumber: number;
       readonly lastsMs: number;
+    }
+  /**
+   * It has lost its votes. `asking`: it asks others which instance is open at theirs. `counting`:
+   * so many `answers`, too few. `waiting`: until instance `votesFrom`. `voting`: it is there.
+   */
+  | {
+      readonly event: 'rejoin';
+      readonly what: 'asking' | 'counting' | 'waiting' | 'voting';
+      readonly instanceNumber: number;
+      readonly votesFrom: number | null;
+      readonly answers: number;
+      readonly quorum: number;
     };
 
 /** What happens between a replica and its world, traced by the world. */
@@ -153,12 +179,36 @@ export type WorldEvent =
       readonly seq: number;
       readonly why: string;
     }
-  /** The state is durable. */
-  | { readonly event: 'save'; readonly state: ServerState }
+  /** The state is durable: what the acceptor holds, and the chain of this digest before it. */
+  | ({
+      readonly event: 'save';
+      readonly instanceNumber: number;
+      /** From which instance on it has a vote; null: it does not know yet. */
+      readonly votesFrom: number | null;
+      readonly digest: string;
+    } & AcceptorState<Link>)
+  /** Its trace was begun anew while it ran on: all before is in another file, or in none. */
+  | {
+      readonly event: 'resume';
+      readonly uids: readonly Uid[];
+      readonly layers: readonly string[];
+      readonly state: ServerState;
+    }
   /** The server stops itself, because it cannot go on rightly. */
   | { readonly event: 'fail'; readonly why: string }
   /** The server was killed, `where` in its work; only a simulation can know. */
-  | { readonly event: 'crash'; readonly where: string };
+  | {
+      readonly event: 'crash';
+      readonly where: string;
+      /** What its disk has lost, if the power went, too; null: the disk is as it was. */
+      readonly lost: DiskLoss | null;
+    };
+
+/**
+ * `save`: the latest, which was not yet synced to its end. `file`: all that was in the file.
+ * `disk`: the file itself.
+ */
+export type DiskLoss = 'nothing' | 'save' | 'file' | 'disk';
 
 /** Who, when (milliseconds), and in which turn of that server. */
 export interface Stamp {
@@ -168,3 +218,10 @@ export interface Stamp {
 }
 
 export type TraceEvent = Stamp & (Decision | WorldEvent);
+
+/** What is traced when this state is durable. */
+export function savedEvent(state: ServerState): WorldEvent {
+  const { instanceNumber, votesFrom, promisedId, acceptedId, acceptedValue } = state;
+  const acceptor = { promisedId, acceptedId, acceptedValue };
+  return { event: 'save', instanceNumber, votesFrom, digest: digestOf(state), ...acceptor };
+}

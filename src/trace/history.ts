@@ -1,9 +1,9 @@
 /** What clients ask and are told, as the operations of a history. */
-import type { Outcome, Question } from '../client-session.ts';
+import type { Inquiry, Outcome } from '../client-session.ts';
 import type { Operation } from './linearizability.ts';
 
 /** What has to do with the register. */
-export type Asked = Exclude<Question, { type: 'status' | 'transfer' }>;
+export type Asked = Exclude<Inquiry, { type: 'status' | 'transfer' }>;
 
 /** A question that was put at `call`, in milliseconds, and how it ended at `endMs`. */
 export function operationOf(

@@ -1,5 +1,5 @@
 /**
- * The ten invariants: what must hold in every run, whatever gets lost, crashes or sleeps.
+ * The twelve invariants: what must hold in every run, whatever gets lost, crashes or sleeps.
  *
  * `Invariants` reads the events of all servers in the order in which they happened, and names the
  * first event that must not be. It is a second opinion: it recomputes what is chosen from what the
@@ -7,14 +7,16 @@
  * for either.
  *
  * A simulation asks after every event, so an event costs next to nothing here: no copies and no
- * text unless something is wrong. An instance is forgotten when all servers have left it; only
- * the ids of the links stay, to see that none comes twice.
+ * text unless something is wrong. And a trace may be as long as it likes: an instance is forgotten
+ * when all servers have left it, and of all that must be remembered for longer (which links there
+ * were, who asked for what) only so much is kept. Nothing is said about what is forgotten.
  */
 import {
   applyLink,
   askerOf,
   type ChainState,
   chainOf,
+  digestOf,
   EMPTY_CHAIN,
   isLease,
   isUpdate,
@@ -24,11 +26,21 @@ import {
   type RequestId,
   standingOf,
 } from '../chain.ts';
-import { compareProposalIds, type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
+import {
+  type AcceptorState,
+  compareProposalIds,
+  type ProposalId,
+  quorumOf,
+  RESERVED_NUMBER,
+  type Uid,
+  UNTOUCHED,
+} from '../composable-paxos.ts';
 import { HOLDER_WINDOW_MS } from '../master-strategy.ts';
 import type { Accepted, PeerMessage, Prepare, Promised, ValueReply } from '../messages.ts';
 import type { ServerState } from '../state.ts';
 import type { TraceEvent } from './events.ts';
+import { chainAfter } from './fold.ts';
+import { RecentMap } from './recent.ts';
 import { formatId, formatValue } from './words.ts';
 
 export interface Invariant {
@@ -96,6 +108,18 @@ export const INVARIANTS: readonly Invariant[] = [
     sentence:
       'once faults stop and a quorum is up, all running servers agree within a bounded time',
   },
+  {
+    number: 11,
+    name: 'One state',
+    sentence: 'two servers that have come to the same instance have the same chain, by its digest',
+  },
+  {
+    number: 12,
+    name: 'Bound',
+    sentence:
+      'a value proposed is the one that the promises its proposer has received bind it to, ' +
+      'and they are those of a quorum; the reserved number is for the holder of the lease alone',
+  },
 ];
 
 /** An event that must not be. `event` is null if it is the end of the run that is wrong. */
@@ -104,6 +128,8 @@ export interface Violation {
   /** What must hold: the sentence of the invariant. */
   readonly sentence: string;
   readonly event: TraceEvent | null;
+  /** In which instance, if it is the event of a server. */
+  readonly instanceNumber?: number;
   /** What is the case instead, in one sentence. */
   readonly why: string;
 }
@@ -119,11 +145,35 @@ interface Proposal {
 
 interface Instance {
   readonly number: number;
+  /** Not all that happened in it is known (any more). */
+  readonly isForgotten: boolean;
   readonly proposals: Proposal[];
   /** What a quorum has accepted under one id. */
   chosen: Link | null;
   /** The chain before this instance, as it follows from what was chosen; null: not known. */
   before: ChainState | null;
+  /** Its digest, once somebody has come here. */
+  digest: string | null;
+}
+
+/** What a proposer has heard in its present round, and what that binds it to. */
+interface Round {
+  readonly instanceNumber: number;
+  readonly id: ProposalId;
+  /** One bit for each server whose promise it has, its own among them. */
+  promisedBy: number;
+  highestId: ProposalId | null;
+  highestLink: Link | null;
+  hasProposed: boolean;
+}
+
+/** What a disk holds, as far as it must be compared. */
+interface Durable extends AcceptorState<Link> {
+  readonly instanceNumber: number;
+  /** From here on it has a vote; null: it does not know yet. */
+  readonly votesFrom: number | null;
+  /** Of the chain. */
+  readonly digest: string;
 }
 
 /** How often one server was asked for one value, and what came of it. */
@@ -137,6 +187,13 @@ interface Wish {
 const SLOWEST_CLOCK = 0.95;
 
 const NEVER = Number.NEGATIVE_INFINITY;
+
+/** A server that has been away for longer may come back to what nobody remembers. */
+const MOST_INSTANCES = 5_000;
+/** So many links, requests, and values of each server are remembered. */
+const MOST_REMEMBERED = 20_000;
+
+const DIGEST_OF_EMPTY = digestOf(EMPTY_CHAIN);
 
 /** What is known of clocks that are not as they should be; only a simulation can know. */
 export interface Clocks {
@@ -158,11 +215,23 @@ class Server {
   hasStarted = false;
   isRunning = false;
   hasLeases = false;
-  /** What its disk holds. */
-  durable: ServerState;
-  /** Where it is in memory, which follows the disk. */
+  /** The places of its latest start and of its latest event among all events. */
+  startedAt = 0;
+  lastSeenAt = 0;
+  durable: Durable = { instanceNumber: 1, votesFrom: 1, digest: DIGEST_OF_EMPTY, ...UNTOUCHED };
+  /** Where it is in memory, which the disk follows. */
   instanceNumber = 1;
   chain: ChainState = EMPTY_CHAIN;
+  digest = DIGEST_OF_EMPTY;
+  round: Round | null = null;
+  /** The latest round that it has begun in any of its lives. */
+  lastRound: Round | null = null;
+  /** The rounds up to this instance may have begun before its trace. */
+  resumedIn = 0;
+  /** What is common to all ids of links that it has made in this life; null: it made none. */
+  run: string | null = null;
+  /** The last instance in which it promised or accepted anything, in any of its lives. */
+  votedUpTo = 0;
   /** The instance that the latest catch-up told it of. */
   caughtUpTo = 0;
   /** The round in which it is free to propose what it wants, and not master. */
@@ -172,9 +241,10 @@ class Server {
   masterUntilMs = NEVER;
   /** It may go on longer than it said: if its clock is slow, or set. But not longer than this. */
   masterAtMostUntilMs = NEVER;
-  readonly wishes = new Map<string, Wish>();
+  readonly wishes = new RecentMap<string, Wish>(MOST_REMEMBERED);
   leasesWanted = 0;
-  waiting = 0;
+  /** How many values wait at it; null: not known. */
+  waiting: number | null = 0;
 
   constructor(uid: Uid, bit: number, isTraced: boolean, { rates, overstayers }: Clocks) {
     this.uid = uid;
@@ -182,8 +252,6 @@ class Server {
     this.isTraced = isTraced;
     this.clockRate = rates[uid] ?? 1;
     this.mayOverstay = overstayers.has(uid);
-    const nothing = { promisedId: null, acceptedId: null, acceptedValue: null };
-    this.durable = { uid, instanceNumber: 1, ...EMPTY_CHAIN, ...nothing };
   }
 
   wish(value: string): Wish {
@@ -208,38 +276,63 @@ class Server {
 
 export class Invariants {
   readonly #servers: ReadonlyMap<Uid, Server>;
-  readonly #uids: readonly Uid[];
   readonly #quorum: number;
   readonly #isComplete: boolean;
   readonly #instances = new Map<number, Instance>();
   /** In which instance a request took effect, by its client and its number. */
-  readonly #effects = new Map<string, number>();
-  readonly #linkIds = new Set<LinkId>();
+  readonly #effects = new RecentMap<string, number>(MOST_REMEMBERED);
+  readonly #linkIds = new RecentMap<LinkId, true>(MOST_REMEMBERED);
+  /** Of instances below this one nothing is known (any more). */
+  #knownFrom = 1;
   /** The instance asked for last, which most of the time is asked for next. */
-  #latest: Instance = { number: 1, proposals: [], chosen: null, before: EMPTY_CHAIN };
+  #latest: Instance = { ...freshInstance(1, false), before: EMPTY_CHAIN };
+  #eventsSeen = 0;
+  #isMixed = false;
+  readonly #remarks: string[] = [];
 
   /**
    * `uids` are all servers of the cluster, `traced` those whose events will come. Where events of
    * some server are missing, nothing is said about what they would have to show: that a quorum
-   * accepted what was announced, that somebody asked for it, that what was answered is there.
+   * accepted what was announced, that somebody asked for it, that what was answered is there. The
+   * same holds for all that was before where the traces of `resumed` begin, in the middle of a run.
    */
-  constructor(uids: readonly Uid[], traced: readonly Uid[] = uids, clocks = GOOD_CLOCKS) {
+  constructor(
+    uids: readonly Uid[],
+    traced: readonly Uid[] = uids,
+    resumed: readonly ServerState[] = [],
+    clocks = GOOD_CLOCKS,
+  ) {
     const server = (uid: Uid, index: number) =>
       new Server(uid, 1 << index, traced.includes(uid), clocks);
     this.#servers = new Map(uids.map((uid, index) => [uid, server(uid, index)]));
-    this.#uids = uids;
     this.#quorum = quorumOf(uids.length);
     this.#isComplete = uids.every((uid) => traced.includes(uid));
     this.#instances.set(1, this.#latest);
+    for (const state of resumed) this.#beginLater(state);
+  }
+
+  /** What is no violation, and yet not as it should be, in sentences. */
+  get remarks(): readonly string[] {
+    return this.#remarks;
   }
 
   /** Reads the next event. Returns what is wrong with it, or null. */
   observe(event: TraceEvent): Violation | null {
     const server = this.#servers.get(event.server);
     if (server === undefined) throw new Error(`there is no server ${event.server} in this cluster`);
+    this.#eventsSeen += 1;
+    server.lastSeenAt = this.#eventsSeen;
+    const violation = this.#check(server, event);
+    if (violation === null) return null;
+    return { ...violation, instanceNumber: instanceOf(event) ?? server.instanceNumber };
+  }
+
+  #check(server: Server, event: TraceEvent): Violation | null {
     switch (event.event) {
       case 'start':
         return this.#start(server, event);
+      case 'resume':
+        return this.#resume(server, event);
       case 'stop':
       case 'fail':
       case 'crash':
@@ -287,7 +380,7 @@ export class Invariants {
         const elsewhere = `${other.uid} at ${other.instanceNumber}`;
         return violated(10, null, `at the end ${where} and ${elsewhere} are not level`);
       }
-      if (!this.#isSameChain(other.chain, first.chain)) {
+      if (other.digest !== first.digest) {
         return violated(10, null, `at the end ${first.uid} and ${other.uid} have different chains`);
       }
     }
@@ -297,29 +390,77 @@ export class Invariants {
   // The life of a server, and its disk.
 
   #start(server: Server, event: EventOf<'start'>): Violation | null {
-    const { state, layers } = event;
-    const before = server.durable;
-    const isFirst = !server.hasStarted;
-    this.#end(server);
-    server.hasStarted = server.isRunning = true;
-    server.hasLeases = layers.includes('MasterLeases');
+    const { state } = event;
+    // A lost disk is allowed to have gone back, since its server has no vote.
+    const isLost = state.votesFrom === null && state.instanceNumber === 1;
+    const known = server.durable;
+    if (!server.hasStarted) this.#adopt(state);
+    this.#begin(server, event);
+    const before = isLost ? server.durable : known;
     server.waiting = 0;
-    server.unentitledRound = null;
-    server.durable = state;
-    server.instanceNumber = state.instanceNumber;
-    server.chain = state;
-    if (isFirst) this.#adopt(state);
+    server.run = null;
     this.#forgetOldInstances();
     return (
-      this.#checkState(before, state, event) ??
+      this.#checkState(before, server.durable, state, event) ??
+      this.#checkVotes(server, known, event) ??
       // What is on the disk was accepted, even if a crash came before it could be told.
       this.#count(server, state.instanceNumber, state.acceptedId, state.acceptedValue, event)
     );
   }
 
+  #begin(server: Server, { state, layers }: EventOf<'start'> | EventOf<'resume'>): void {
+    const { instanceNumber, votesFrom, promisedId, acceptedId, acceptedValue } = state;
+    this.#end(server);
+    server.hasStarted = server.isRunning = true;
+    server.startedAt = this.#eventsSeen;
+    server.hasLeases = layers.includes('MasterLeases');
+    server.unentitledRound = server.round = null;
+    server.digest = digestOf(state);
+    server.durable = {
+      instanceNumber,
+      votesFrom,
+      digest: server.digest,
+      promisedId,
+      acceptedId,
+      acceptedValue,
+    };
+    server.instanceNumber = instanceNumber;
+    server.chain = chainOf(state);
+  }
+
+  /** Its trace goes on in another file. If that is the first, much before it must be believed. */
+  #resume(server: Server, event: EventOf<'resume'>): Violation | null {
+    const { state, at } = event;
+    const { instanceNumber } = state;
+    const isSeamless =
+      server.isRunning &&
+      server.instanceNumber === instanceNumber &&
+      compareProposalIds(server.durable.promisedId, state.promisedId) === 0;
+    if (isSeamless) return this.#checkDigest(instanceNumber, digestOf(state), event);
+
+    this.#beginLater(state);
+    this.#adopt(state);
+    this.#begin(server, event);
+    server.waiting = null;
+    server.resumedIn = instanceNumber;
+    server.masterAtMostUntilMs = at + HOLDER_WINDOW_MS / SLOWEST_CLOCK;
+    this.#forgetOldInstances();
+    return null;
+  }
+
+  #beginLater(state: ServerState): void {
+    this.#forgetUpTo(state.instanceNumber, chainOf(state));
+    this.#linkIds.hasForgotten = this.#effects.hasForgotten = true;
+    for (const { wishes } of this.#servers.values()) wishes.hasForgotten = true;
+  }
+
   /** A server that comes with a past was not always traced. What it brings is taken as it is. */
   #adopt(state: ServerState): void {
-    this.#instance(state.instanceNumber).before ??= chainOf(state);
+    const instance = this.#instance(state.instanceNumber);
+    if (instance.before === null) {
+      instance.before = chainOf(state);
+      instance.digest = null;
+    }
     for (const { client, number, instanceNumber } of state.requests) {
       this.#effects.set(`${client}-${number}`, instanceNumber);
     }
@@ -338,20 +479,45 @@ export class Invariants {
   }
 
   #save(server: Server, event: EventOf<'save'>): Violation | null {
-    const { state } = event;
+    const { instanceNumber, votesFrom, promisedId, acceptedId, acceptedValue, digest } = event;
     const before = server.durable;
-    server.durable = state;
-    const { instanceNumber } = state;
+    const acceptor = { promisedId, acceptedId, acceptedValue };
+    server.durable = { instanceNumber, votesFrom, digest, ...acceptor };
     if (instanceNumber !== server.instanceNumber) {
       const where = `at instance ${server.instanceNumber}`;
       return violated(7, event, `it is ${where}, and the disk says ${instanceNumber}`);
     }
-    return this.#checkState(before, state, event);
+    return (
+      this.#checkState(before, server.durable, null, event) ??
+      this.#checkVotes(server, before, event)
+    );
   }
 
-  /** The disk held `before`, and now it holds `state`. */
-  #checkState(before: ServerState, state: ServerState, event: TraceEvent): Violation | null {
-    const { instanceNumber, promisedId, acceptedId } = state;
+  /** A server that has lost its votes gets them back where it has never voted. */
+  #checkVotes(server: Server, before: Durable, event: TraceEvent): Violation | null {
+    const { votesFrom, instanceNumber, promisedId } = server.durable;
+    if (promisedId !== null) server.votedUpTo = Math.max(server.votedUpTo, instanceNumber);
+    if (votesFrom === before.votesFrom || votesFrom === null) return null;
+    if (votesFrom > server.votedUpTo) return null;
+    const where = `in instance ${server.votedUpTo}`;
+    return violated(5, event, `it will vote from ${votesFrom} on, and has voted ${where} before`);
+  }
+
+  /** Where it has no vote it says nothing. */
+  #checkMayVote({ durable }: Server, instanceNumber: number, event: TraceEvent): Violation | null {
+    const { votesFrom } = durable;
+    if (votesFrom !== null && votesFrom <= instanceNumber) return null;
+    return violated(5, event, `it has lost its votes, and votes in instance ${instanceNumber}`);
+  }
+
+  /** The disk held `before`, and now it holds `now`: of this chain, if that is known. */
+  #checkState(
+    before: Durable,
+    now: Durable,
+    chain: ChainState | null,
+    event: TraceEvent,
+  ): Violation | null {
+    const { instanceNumber, promisedId, acceptedId, digest } = now;
     if (instanceNumber < before.instanceNumber) {
       const from = before.instanceNumber;
       return violated(7, event, `the disk goes back from instance ${from} to ${instanceNumber}`);
@@ -360,44 +526,36 @@ export class Invariants {
       const [accepted, promised] = [show(acceptedId), show(promisedId)];
       return violated(5, event, `the disk says accepted ${accepted}, but promised ${promised}`);
     }
-    if (instanceNumber > before.instanceNumber)
-      return this.#checkChain(instanceNumber, state, event);
-
-    if (compareProposalIds(promisedId, before.promisedId) < 0) {
-      const [now, then] = [show(promisedId), show(before.promisedId)];
-      return violated(5, event, `the disk says promised ${now}, and it said ${then} before`);
+    if (instanceNumber === before.instanceNumber) {
+      if (compareProposalIds(promisedId, before.promisedId) < 0) {
+        const [now, then] = [show(promisedId), show(before.promisedId)];
+        return violated(5, event, `the disk says promised ${now}, and it said ${then} before`);
+      }
+      if (compareProposalIds(acceptedId, before.acceptedId) < 0) {
+        const [now, then] = [show(acceptedId), show(before.acceptedId)];
+        return violated(5, event, `the disk says accepted ${now}, and it said ${then} before`);
+      }
     }
-    if (compareProposalIds(acceptedId, before.acceptedId) < 0) {
-      const [now, then] = [show(acceptedId), show(before.acceptedId)];
-      return violated(5, event, `the disk says accepted ${now}, and it said ${then} before`);
-    }
-    // A save within an instance hands on the same parts of the chain: there is nothing to compare.
-    const isSame = state.lease === before.lease && state.currentValue === before.currentValue;
-    if (isSame && state.latestUpdateIds === before.latestUpdateIds) return null;
-    return this.#checkChain(instanceNumber, state, event);
+    return this.#checkDigest(instanceNumber, digest, event, chain);
   }
 
   /** The chain at an instance must be what all links chosen before it make. */
-  #checkChain(instanceNumber: number, chain: ChainState, event: TraceEvent): Violation | null {
+  #checkDigest(
+    instanceNumber: number,
+    digest: string,
+    event: TraceEvent,
+    chain: ChainState | null = null,
+  ): Violation | null {
     const instance = this.#instance(instanceNumber);
-    if (instance.before === null && this.#isComplete) {
+    const { isForgotten } = instance;
+    if (instance.before === null && this.#isComplete && !isForgotten) {
       return violated(2, event, `nothing is chosen yet in instance ${instanceNumber - 1}`);
     }
-    instance.before ??= chainOf(chain);
-    if (this.#isSameChain(chain, instance.before)) return null;
-    return violated(2, event, `before instance ${instanceNumber} other links were chosen`);
-  }
-
-  #isSameChain(a: ChainState, b: ChainState): boolean {
-    if (a.currentValue !== b.currentValue) return false;
-    if (a.lease?.id !== b.lease?.id || a.lease?.holder !== b.lease?.holder) return false;
-    if (!isSameRequests(a.requests, b.requests)) return false;
-    if (a.forgottenUpTo !== b.forgottenUpTo) return false;
-    if (a.latestUpdateIds === b.latestUpdateIds) return true;
-    for (const uid of this.#uids) {
-      if (a.latestUpdateIds[uid] !== b.latestUpdateIds[uid]) return false;
-    }
-    return true;
+    instance.before ??= chain;
+    instance.digest ??= instance.before === null ? digest : digestOf(instance.before);
+    if (digest === instance.digest) return null;
+    const wrong = `its chain before instance ${instanceNumber} has the digest ${digest}`;
+    return violated(11, event, `${wrong}, and what was chosen makes ${instance.digest}`);
   }
 
   // What a server says and hears.
@@ -412,6 +570,7 @@ export class Invariants {
         const { instanceNumber, proposalId, proposalValue: link } = message;
         return (
           this.#nameProposal(instanceNumber, proposalId, link, event) ??
+          this.#checkBound(server, instanceNumber, proposalId, link, event) ??
           this.#checkProposed(server, proposalId, link, event)
         );
       }
@@ -420,10 +579,11 @@ export class Invariants {
     }
   }
 
-  #receive(server: Server, { message }: EventOf<'receive'>): null {
+  #receive(server: Server, { from, message }: EventOf<'receive'>): null {
     if (message.type === 'propose' || message.type === 'request')
       server.wish(message.value).asked += 1;
     if (message.type === 'catchup') server.caughtUpTo = message.instanceNumber;
+    if (message.type === 'promise' && from !== null) this.#hearPromise(server, from, message);
     return null;
   }
 
@@ -452,17 +612,29 @@ export class Invariants {
 
   // What is accepted, and so chosen.
 
-  #promise({ durable }: Server, event: EventOf<'promise'>): Violation | null {
-    if (event.instanceNumber !== durable.instanceNumber) return null;
-    if (compareProposalIds(event.proposalId, durable.promisedId) >= 0) return null;
-    return violated(5, event, `it has promised ${show(durable.promisedId)} before`);
+  #promise(server: Server, event: EventOf<'promise'>): Violation | null {
+    const { durable, uid } = server;
+    const { instanceNumber, proposalId, to } = event;
+    const isOlder =
+      instanceNumber === durable.instanceNumber &&
+      compareProposalIds(proposalId, durable.promisedId) < 0;
+    const violation = this.#checkMayVote(server, instanceNumber, event);
+    if (violation !== null) return violation;
+    if (isOlder) return violated(5, event, `it has promised ${show(durable.promisedId)} before`);
+    return to === uid ? this.#beginRound(server, instanceNumber, proposalId, event) : null;
   }
 
   #accept(server: Server, event: EventOf<'accept'>): Violation | null {
     const { from, instanceNumber, proposalId, value: link } = event;
+    const violation =
+      this.#checkMayVote(server, instanceNumber, event) ??
+      this.#count(server, instanceNumber, proposalId, link, event);
+    if (violation !== null || from !== server.uid) return violation;
+    // With others around it has asked them before.
+    const isAlone = this.#servers.size === 1;
     return (
-      this.#count(server, instanceNumber, proposalId, link, event) ??
-      (from === server.uid ? this.#checkProposed(server, proposalId, link, event) : null)
+      (isAlone ? this.#checkBound(server, instanceNumber, proposalId, link, event) : null) ??
+      this.#checkProposed(server, proposalId, link, event)
     );
   }
 
@@ -511,9 +683,10 @@ export class Invariants {
     instance.chosen = link;
     const next = this.#instance(instance.number + 1);
     if (instance.before !== null) next.before ??= applyLink(instance.before, link, instance.number);
+    if (instance.isForgotten) return null;
 
     const isAgain = this.#linkIds.has(link.id);
-    this.#linkIds.add(link.id);
+    this.#linkIds.set(link.id, true);
     if (isAgain) {
       if (!isUpdate(link)) return null;
       return violated(9, event, `${describe(link)} is chosen for a second time`);
@@ -539,6 +712,7 @@ export class Invariants {
     const { requestId, instanceNumber } = message;
     const effect = this.#effects.get(nameOf(requestId));
     if (effect === instanceNumber) return null;
+    if (effect === undefined && this.#effects.hasForgotten) return null;
     const truth = effect === undefined ? 'nowhere' : `in instance ${effect}`;
     return violated(9, event, `request ${requestId} took effect ${truth}`);
   }
@@ -564,8 +738,10 @@ export class Invariants {
         asker.leasesWanted -= 1;
         return null;
       }
+      if (asker !== undefined && asker.resumedIn > 0) return null;
       return violated(3, event, `nobody asked for ${describe(link)}`);
     }
+    if (asker?.wishes.hasForgotten === true) return null;
     const wish = asker?.wishes.get(link.update);
     if (wish === undefined || wish.asked === 0) {
       return violated(3, event, `nobody asked for ${describe(link)}`);
@@ -580,7 +756,7 @@ export class Invariants {
   #announced(instanceNumber: number, link: Link, event: TraceEvent): Violation | null {
     const instance = this.#instance(instanceNumber);
     if (instance.chosen === null) {
-      if (!this.#isComplete) return this.#choose(instance, link, event);
+      if (!this.#isComplete || instance.isForgotten) return this.#choose(instance, link, event);
       return violated(2, event, `no quorum has accepted ${describe(link)} yet`);
     }
     if (isSameLink(instance.chosen, link)) return null;
@@ -589,12 +765,16 @@ export class Invariants {
   }
 
   #advance(server: Server, event: EventOf<'advance'>): Violation | null {
-    const { instanceNumber, chain } = event;
+    const { instanceNumber, chain, digest } = event;
     const from = server.instanceNumber;
+    const { before } = this.#instance(instanceNumber);
+    server.chain = chain ?? before ?? chainAfter(server.chain, event);
     server.instanceNumber = instanceNumber;
-    server.chain = chain;
+    server.digest = digest;
     const violation =
-      this.#checkAdvance(server, from, event) ?? this.#checkChain(instanceNumber, chain, event);
+      this.#checkAdvance(server, from, event) ??
+      this.#checkDigest(instanceNumber, digest, event, server.chain);
+    this.#noticeMix(server);
     this.#forgetOldInstances();
     return violation;
   }
@@ -604,8 +784,12 @@ export class Invariants {
     const step = `from instance ${from} to ${instanceNumber}`;
     if (instanceNumber <= from) return violated(7, event, `it goes back ${step}`);
     if (link === null) {
-      if (instanceNumber === server.caughtUpTo) return null;
-      return violated(7, event, `it goes ${step}, and no catch-up told it so`);
+      if (instanceNumber !== server.caughtUpTo) {
+        return violated(7, event, `it goes ${step}, and no catch-up told it so`);
+      }
+      const digest = digestOf(event.chain ?? EMPTY_CHAIN);
+      if (digest === event.digest) return null;
+      return violated(11, event, `it says ${event.digest} of a chain with the digest ${digest}`);
     }
     if (instanceNumber !== from + 1) return violated(7, event, `it skips ${step}`);
     return this.#announced(from, link, event);
@@ -615,21 +799,26 @@ export class Invariants {
 
   #update(server: Server, event: EventOf<'update'>): Violation | null {
     const wish = server.wish(event.value);
+    server.waiting ??= event.waiting - WAITING_CHANGE[event.what];
+    server.waiting += WAITING_CHANGE[event.what];
     switch (event.what) {
       case 'queued':
-        server.waiting += 1;
         break;
       case 'refused':
         server.forgetWish(event.value, wish);
         break;
       case 'lost':
-        server.waiting -= 1;
         return null; // all that waits is given up at once, and told one by one
+      case 'dropped':
+        break;
       case 'chosen':
-        server.waiting -= 1;
         wish.answered += 1;
-        if (this.#isComplete && !this.#isInChain(event.id, wish)) {
+        if (this.#isComplete && !this.#isInChain(event.id, wish, server)) {
           return violated(9, event, 'the chain does not have it, or not that often');
+        }
+        // All that was asked for is done: there is nothing to remember.
+        if (wish.asked === wish.chosen && wish.chosen === wish.answered) {
+          server.wishes.delete(event.value);
         }
     }
     if (event.waiting === server.waiting) return null;
@@ -637,20 +826,130 @@ export class Invariants {
     return violated(9, event, `${said}, and ${server.waiting} have had no answer`);
   }
 
-  #isInChain(id: LinkId | null, wish: Wish): boolean {
+  #isInChain(id: LinkId | null, wish: Wish, { wishes }: Server): boolean {
+    if (id !== null && (wishes.hasForgotten || this.#linkIds.hasForgotten)) return true;
     return id !== null && this.#linkIds.has(id) && wish.answered <= wish.chosen;
+  }
+
+  // Rounds: what a proposer hears, and what it may propose.
+
+  /** Its own promise is the first of a round. What it has accepted itself binds it, too. */
+  #beginRound(
+    server: Server,
+    instanceNumber: number,
+    id: ProposalId,
+    event: TraceEvent,
+  ): Violation | null {
+    const { lastRound, durable, bit } = server;
+    const isHere = durable.instanceNumber === instanceNumber;
+    const highestId = isHere ? durable.acceptedId : null;
+    const highestLink = isHere ? durable.acceptedValue : null;
+    const round = { instanceNumber, id, promisedBy: bit, highestId, highestLink };
+    server.round = server.lastRound = { ...round, hasProposed: false };
+    if (lastRound === null || lastRound.instanceNumber !== instanceNumber) return null;
+    if (compareProposalIds(id, lastRound.id) > 0) return null;
+    const before = `it has begun a round with ${show(lastRound.id)} before`;
+    return violated(4, event, `${before}, and begins one with ${show(id)}`);
+  }
+
+  #hearPromise({ round }: Server, from: Uid, promise: Promised): void {
+    if (round === null || round.hasProposed) return;
+    if (round.instanceNumber !== promise.instanceNumber) return;
+    if (compareProposalIds(round.id, promise.proposalId) !== 0) return;
+    round.promisedBy |= this.#servers.get(from)?.bit ?? 0;
+    if (compareProposalIds(promise.lastAcceptedId, round.highestId) <= 0) return;
+    round.highestId = promise.lastAcceptedId;
+    round.highestLink = promise.lastAcceptedValue;
+  }
+
+  #lead(server: Server, event: EventOf<'lead'>): Violation | null {
+    const { instanceNumber, proposalId: id, bound, at } = event;
+    // Servers of two modes refuse each other. One without leases may go on while nobody is master.
+    const isBeside = this.#masterBeside(server) !== null && this.#hasMaster(at);
+    const usesLeases = server.hasLeases || isBeside;
+    const isEntitled =
+      !usesLeases || bound !== null || at <= server.masterAtMostUntilMs || server.mayOverstay;
+    server.unentitledRound = isEntitled ? null : id;
+    if (id.number !== RESERVED_NUMBER) return null;
+    const round = { instanceNumber, id, promisedBy: 0, highestId: null, highestLink: null };
+    server.round = { ...round, hasProposed: false };
+    return this.#checkReserved(server, instanceNumber, event);
+  }
+
+  /** The reserved number needs no promises; but the chain before must name the one who takes it. */
+  #checkReserved(server: Server, instanceNumber: number, event: TraceEvent): Violation | null {
+    const { uid, durable, resumedIn } = server;
+    const { before } = this.#instance(instanceNumber);
+    if (durable.instanceNumber === instanceNumber && durable.promisedId !== null) {
+      const promised = `has promised ${show(durable.promisedId)} in this instance`;
+      return violated(12, event, `it takes the reserved number, and ${promised}`);
+    }
+    if (before === null) return null;
+    if (before.lease?.holder !== uid) {
+      const holder = before.lease === null ? 'nobody' : before.lease.holder;
+      return violated(12, event, `it takes the reserved number, and the chain names ${holder}`);
+    }
+    if (resumedIn > 0 || runOf(before.lease.id) === server.run) return null;
+    const lease = `the lease ${before.lease.id}, which it did not ask for in this run`;
+    return violated(12, event, `it takes the reserved number for ${lease}`);
+  }
+
+  /** What is proposed for the first time must be what the promises of this very round bind to. */
+  #checkBound(
+    server: Server,
+    instanceNumber: number,
+    id: ProposalId,
+    link: Link,
+    event: TraceEvent,
+  ): Violation | null {
+    const { round, uid } = server;
+    const isOfRound =
+      round?.instanceNumber === instanceNumber && compareProposalIds(round.id, id) === 0;
+    if (!isOfRound) {
+      if (instanceNumber <= server.resumedIn) return null;
+      return violated(12, event, `it proposes under ${show(id)}, which is not its present round`);
+    }
+    if (round.hasProposed) return null; // the same again: anything else falls under 4
+
+    round.hasProposed = true;
+    const { highestLink, highestId, promisedBy } = round;
+    if (highestLink === null && askerOf(link) === uid) server.run = runOf(link.id);
+    if (id.number === RESERVED_NUMBER) return null;
+    const promises = bitsIn(promisedBy);
+    if (promises < this.#quorum) {
+      const counted = `${promises} of ${this.#servers.size}`;
+      return violated(12, event, `it proposes with the promises of ${counted}`);
+    }
+    if (highestLink === null || isSameLink(highestLink, link)) return null;
+    const bound = `bound to ${describe(highestLink)}, accepted under ${show(highestId)}`;
+    return violated(12, event, `it proposes ${describe(link)} and is ${bound}`);
   }
 
   // Masters.
 
-  #lead(server: Server, event: EventOf<'lead'>): null {
-    const isEntitled =
-      !server.hasLeases ||
-      event.bound !== null ||
-      event.at <= server.masterAtMostUntilMs ||
-      server.mayOverstay;
-    server.unentitledRound = isEntitled ? null : event.proposalId;
+  /**
+   * A server that has leases and runs beside this one, as far as events tell: a server that was
+   * killed could not say so, and is taken for running only once it has been heard of again.
+   */
+  #masterBeside(server: Server): Server | null {
+    for (const other of this.#servers.values()) {
+      if (other.isRunning && other.hasLeases && other.lastSeenAt > server.startedAt) return other;
+    }
     return null;
+  }
+
+  #hasMaster(atMs: number): boolean {
+    return [...this.#servers.values()].some((one) => one.isRunning && one.masterUntilMs > atMs);
+  }
+
+  /** All servers have leases, or none has. */
+  #noticeMix(server: Server): void {
+    if (this.#isMixed || server.hasLeases) return;
+    const master = this.#masterBeside(server);
+    if (master === null) return;
+    this.#isMixed = true;
+    const both = `server ${master.uid} runs with master leases and server ${server.uid} without`;
+    this.#remarks.push(`${both}: one mode for all, or no promise about masters and reads holds`);
   }
 
   /**
@@ -659,7 +958,6 @@ export class Invariants {
    * send the same again when it is master no longer.
    */
   #checkProposed(server: Server, id: ProposalId, link: Link, event: TraceEvent): Violation | null {
-    if (!server.hasLeases) return null;
     if (isLease(link)) {
       // From here on the others may learn that the lease is free: its holder has resigned.
       if (link.lease === null && askerOf(link) === server.uid) server.endReign();
@@ -667,7 +965,8 @@ export class Invariants {
     }
     if (server.unentitledRound === null) return null;
     if (compareProposalIds(server.unentitledRound, id) !== 0) return null;
-    return violated(8, event, `${server.uid} proposes ${describe(link)} and is not master`);
+    const who = server.hasLeases ? server.uid : `${server.uid}, which runs without leases,`;
+    return violated(8, event, `${who} proposes ${describe(link)} and is not master`);
   }
 
   #lease(server: Server, event: EventOf<'lease'>): Violation | null {
@@ -694,11 +993,23 @@ export class Invariants {
     if (this.#latest.number === number) return this.#latest;
     let instance = this.#instances.get(number);
     if (instance === undefined) {
-      instance = { number, proposals: [], chosen: null, before: null };
+      instance = freshInstance(number, number < this.#knownFrom);
+      if (number < this.#knownFrom) return instance;
       this.#instances.set(number, instance);
     }
     this.#latest = instance;
     return instance;
+  }
+
+  /** Nothing is known of what happened up to this instance, but what the chain before it was. */
+  #forgetUpTo(instanceNumber: number, chain: ChainState): void {
+    if (instanceNumber < this.#knownFrom) return;
+    this.#knownFrom = instanceNumber + 1;
+    for (const number of this.#instances.keys()) {
+      if (number <= instanceNumber) this.#instances.delete(number);
+    }
+    this.#latest = { ...freshInstance(instanceNumber, true), before: chain };
+    this.#instances.set(instanceNumber, this.#latest);
   }
 
   #forgetOldInstances(): void {
@@ -709,10 +1020,44 @@ export class Invariants {
       if (server.isTraced && instanceNumber < oldest) oldest = instanceNumber;
     }
     for (const number of this.#instances.keys()) {
-      if (number >= oldest) return;
+      if (number >= oldest && this.#instances.size <= MOST_INSTANCES) return;
       this.#instances.delete(number);
+      this.#knownFrom = Math.max(this.#knownFrom, number + 1);
     }
   }
+}
+
+/** Where the traces begin of those servers that the first event of shows in the middle of a run. */
+export function resumedIn(events: Iterable<TraceEvent>): ServerState[] {
+  const seen = new Set<Uid>();
+  const states: ServerState[] = [];
+  for (const event of events) {
+    if (seen.has(event.server)) continue;
+    if (event.event === 'start') seen.add(event.server);
+    if (event.event !== 'resume') continue;
+    seen.add(event.server);
+    states.push(event.state);
+  }
+  return states;
+}
+
+const WAITING_CHANGE = { queued: 1, refused: 0, chosen: -1, dropped: -1, lost: -1 } as const;
+
+function freshInstance(number: number, isForgotten: boolean): Instance {
+  return { number, isForgotten, proposals: [], chosen: null, before: null, digest: null };
+}
+
+/** Which instance an event is about, if it says so. */
+export function instanceOf(event: TraceEvent): number | null {
+  if ('instanceNumber' in event) return event.instanceNumber;
+  if ('state' in event) return event.state.instanceNumber;
+  const message = 'message' in event ? event.message : null;
+  return message !== null && 'instanceNumber' in message ? message.instanceNumber : null;
+}
+
+/** What all links have in common that a server asked for in one life. */
+function runOf(id: LinkId): string {
+  return id.slice(0, id.lastIndexOf('-'));
 }
 
 function violated(invariant: number, event: TraceEvent | null, why: string): Violation {
@@ -735,18 +1080,6 @@ function requestOf(link: Link): RequestId | null {
 function nameOf(request: RequestId): string {
   const { client, number } = partsOf(request);
   return `${client}-${number}`;
-}
-
-function isSameRequests(a: ChainState['requests'], b: ChainState['requests']): boolean {
-  if (a === b) return true;
-  return (
-    a.length === b.length &&
-    a.every(({ client, number, instanceNumber }, index) => {
-      const other = b[index];
-      const isSame = other?.client === client && other.number === number;
-      return isSame && other.instanceNumber === instanceNumber;
-    })
-  );
 }
 
 function isSameLink(a: Link, b: Link): boolean {

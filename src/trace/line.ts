@@ -168,6 +168,11 @@ function wrap(words: Words, firstColumns: number, columns: number): string[] {
   return lines.map((line, index) => shorten(line, index === 0 ? firstColumns : columns));
 }
 
+/** Minutes, seconds and milliseconds: what terminals side by side can be matched by. */
+export function formatTime(at: number): string {
+  return TIMES.short.format(at);
+}
+
 function isoTime(at: number): string {
   return new Date(Math.floor(at)).toISOString();
 }

@@ -1,8 +1,15 @@
 /**
  * Several traces as one: what the servers of a real run wrote, each by its own clock.
  */
+import type { Uid } from '../composable-paxos.ts';
 import type { Message } from '../messages.ts';
 import type { TraceEvent } from './events.ts';
+import { RecentMap } from './recent.ts';
+
+/** So many events of a trace are read ahead to find out whether something is still to be sent. */
+const MOST_READ_AHEAD = 10_000;
+/** So many datagrams are remembered to have been sent. */
+const MOST_SENT = 20_000;
 
 /**
  * The events of all traces in one order. It goes by time (`at`), with two exceptions that tell more
@@ -10,64 +17,118 @@ import type { TraceEvent } from './events.ts';
  * sent. So clocks that differ by a little do not turn cause and effect round.
  */
 export function mergeTraces(traces: readonly (readonly TraceEvent[])[]): TraceEvent[] {
-  return new Merge(traces).toTheEnd();
+  return [...mergeStreams(traces.map((trace) => trace.values()))];
+}
+
+/** The same of traces that are read one event after the other, however long they are. */
+export function mergeStreams(traces: readonly Iterator<TraceEvent>[]): Generator<TraceEvent> {
+  return new Merge(traces).all();
+}
+
+/** A trace, and what has been read of it and has not had its turn. */
+class Source {
+  readonly #trace: Iterator<TraceEvent>;
+  #ahead: TraceEvent[] = [];
+  #taken = 0;
+  #isAtEnd = false;
+
+  constructor(trace: Iterator<TraceEvent>) {
+    this.#trace = trace;
+  }
+
+  get next(): TraceEvent | undefined {
+    return this.#ahead[this.#taken];
+  }
+
+  get readAhead(): number {
+    return this.#ahead.length - this.#taken;
+  }
+
+  /** Reads one more event; undefined at the end. */
+  read(): TraceEvent | undefined {
+    if (this.#isAtEnd) return undefined;
+    const { value, done = false } = this.#trace.next();
+    this.#isAtEnd = done;
+    if (done) return undefined;
+    this.#ahead.push(value);
+    return value;
+  }
+
+  take(): void {
+    this.#taken += 1;
+    if (this.#taken < 1_000 && this.#taken < this.#ahead.length) return;
+    this.#ahead = this.#ahead.slice(this.#taken);
+    this.#taken = 0;
+  }
 }
 
 class Merge {
-  readonly #traces: readonly (readonly TraceEvent[])[];
-  /** For each trace, how many of its events have had their turn. */
-  readonly #taken: number[];
-  /** The datagrams that some trace tells the sending of, and that are not sent yet. */
+  readonly #sources: readonly Source[];
+  readonly #sourceOf = new Map<Uid, Source>();
+  /** The datagrams of which the sending has been read and has not had its turn. */
   readonly #unsent = new Set<string>();
-  readonly #merged: TraceEvent[] = [];
+  readonly #sent = new RecentMap<string, true>(MOST_SENT);
 
-  constructor(traces: readonly (readonly TraceEvent[])[]) {
-    this.#traces = traces;
-    this.#taken = traces.map(() => 0);
-    for (const event of traces.flat()) {
-      if (event.event === 'send') this.#unsent.add(nameOf(event.server, event.seq, event.message));
+  constructor(traces: readonly Iterator<TraceEvent>[]) {
+    this.#sources = traces.map((trace) => new Source(trace));
+  }
+
+  *all(): Generator<TraceEvent> {
+    for (;;) {
+      for (const source of this.#sources) if (source.next === undefined) this.#read(source);
+      const source = this.#earliest((event) => !this.#waits(event)) ?? this.#earliest(() => true);
+      const event = source?.next;
+      if (source === null || event === undefined) return;
+      source.take();
+      if (event.event === 'send') this.#leaves(nameOf(event.server, event.seq, event.message));
+      yield event;
     }
   }
 
-  toTheEnd(): TraceEvent[] {
-    for (;;) {
-      const next = this.#earliest((event) => !this.#waits(event)) ?? this.#earliest(() => true);
-      if (next === null) return this.#merged;
-      this.#take(next);
-    }
+  #read(source: Source): boolean {
+    const event = source.read();
+    if (event === undefined) return false;
+    if (!this.#sourceOf.has(event.server)) this.#sourceOf.set(event.server, source);
+    if (event.event === 'send') this.#unsent.add(nameOf(event.server, event.seq, event.message));
+    return true;
+  }
+
+  #leaves(name: string): void {
+    this.#unsent.delete(name);
+    this.#sent.set(name, true);
   }
 
   /** Which trace goes on with the earliest event of this kind; null: none does. */
-  #earliest(isWanted: (event: TraceEvent) => boolean): number | null {
-    let earliest: number | null = null;
+  #earliest(isWanted: (event: TraceEvent) => boolean): Source | null {
+    let earliest: Source | null = null;
     let atMs = Number.POSITIVE_INFINITY;
-    for (const [index, trace] of this.#traces.entries()) {
-      const event = trace[this.#taken[index] ?? 0];
+    for (const source of this.#sources) {
+      const event = source.next;
       if (event === undefined || event.at >= atMs || !isWanted(event)) continue;
-      earliest = index;
+      earliest = source;
       atMs = event.at;
     }
     return earliest;
   }
 
-  /** Numbers of datagrams begin anew with each run of a server: the first that fits is enough. */
+  /**
+   * Whether it arrives before some trace has come to its sending. Numbers of datagrams begin anew
+   * with each run of a server: the first that fits is enough.
+   */
   #waits(event: TraceEvent): boolean {
     if (event.event !== 'receive' || event.from === null) return false;
-    return this.#unsent.has(nameOf(event.from, event.seq, event.message));
-  }
-
-  #take(index: number): void {
-    const taken = this.#taken[index] ?? 0;
-    const event = this.#traces[index]?.[taken];
-    if (event === undefined) return;
-    this.#taken[index] = taken + 1;
-    this.#merged.push(event);
-    if (event.event !== 'send') return;
-    this.#unsent.delete(nameOf(event.server, event.seq, event.message));
+    const name = nameOf(event.from, event.seq, event.message);
+    if (this.#unsent.has(name)) return true;
+    const source = this.#sourceOf.get(event.from);
+    if (source === undefined || this.#sent.has(name)) return false;
+    while (source.readAhead < MOST_READ_AHEAD && this.#read(source)) {
+      if (this.#unsent.has(name)) return true;
+    }
+    return false;
   }
 }
 
-function nameOf(sender: string, seq: number, message: Message): string {
+function nameOf(sender: Uid, seq: number, message: Message): string {
   const instanceNumber = 'instanceNumber' in message ? message.instanceNumber : 0;
   const id = 'proposalId' in message ? message.proposalId : null;
   return `${sender} ${seq} ${message.type} ${instanceNumber} ${id?.number}${id?.uid}`;

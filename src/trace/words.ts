@@ -3,7 +3,7 @@
  */
 import { isUpdate, type Link } from '../chain.ts';
 import { type ProposalId, quorumOf } from '../composable-paxos.ts';
-import type { Message, PeerMessage, Reply } from '../messages.ts';
+import { type Message, NOT_BELIEVED, type PeerMessage, type Reply } from '../messages.ts';
 import type { TraceEvent } from './events.ts';
 
 /** `quorum`: something is reached. `dim`: it came too late to matter. */
@@ -42,9 +42,14 @@ export function sayMessage(message: Message): Saying {
   return saying(verbOf(message), {
     proposalId: 'proposalId' in message ? message.proposalId : null,
     instanceNumber: 'instanceNumber' in message ? message.instanceNumber : null,
-    words: 'value' in message && message.value !== null ? { value: message.value } : {},
+    words: messageWords(message),
     isChatter: CHATTER.has(message.type),
   });
+}
+
+function messageWords(message: Message): Words {
+  if (message.type === 'reach') return { before: 'how far is the chain?' };
+  return 'value' in message && message.value !== null ? { value: message.value } : {};
 }
 
 /** What a server says with a message. `isBound`: the value is not its own to choose. */
@@ -70,6 +75,8 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
   switch (event.event) {
     case 'start':
       return sayStart(event);
+    case 'resume':
+      return about('resume', event.state, { before: 'what was before is in another trace' });
     case 'stop':
       return saying('stop', { words: { before: 'in good order' } });
     case 'promise':
@@ -94,6 +101,8 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
       return sayChosen(event);
     case 'advance':
       return sayAdvance(event);
+    case 'differs':
+      return about('differs', event, { before: 'one of us has a wrong state' }, 'trouble');
     case 'refused':
       return sayRefused(event);
     case 'backoff':
@@ -106,6 +115,8 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
       return sayUpdate(event, occasion);
     case 'lease':
       return sayLease(event);
+    case 'rejoin':
+      return sayRejoin(event);
     case 'reject':
       return sayReject(event);
     case 'address': {
@@ -141,8 +152,11 @@ const CHATTER: ReadonlySet<Message['type']> = new Set([
 const VERBS: Partial<Record<Message['type'], string>> = {
   catchup: 'catch-up',
   sync_request: 'sync',
+  rejoin_request: 'rejoin',
+  rejoin_answer: 'open',
   chosen: 'answer',
   value: 'answer',
+  reached: 'answer',
   refused: 'answer',
   status_report: 'answer',
   transferred: 'answer',
@@ -167,6 +181,8 @@ function replyWords(message: Reply): Words {
         ? { before: `${before}none` }
         : { before, value: message.value };
     }
+    case 'reached':
+      return { before: 'so far the chain has come here' };
     case 'refused':
       return { before: `no: ${message.why}` };
     case 'status_report':
@@ -223,6 +239,10 @@ function sentWords(message: PeerMessage, isBound: boolean): { words: Words; mood
       return { words: { before: 'have I missed anything?' } };
     case 'catchup':
       return { words: { before: 'it is behind: ', ...currentValue(message.currentValue) } };
+    case 'rejoin_request':
+      return { words: { before: 'I have lost my votes: what is open at yours?' } };
+    case 'rejoin_answer':
+      return { words: { before: 'this instance is open here' } };
   }
 }
 
@@ -302,8 +322,8 @@ function sayChosen(event: Event<'chosen'>): Saying {
 }
 
 /** By a link the chain moves on whenever one is chosen, and that has been said. */
-function sayAdvance({ instanceNumber, link, chain }: Event<'advance'>): Saying | null {
-  if (link !== null) return null;
+function sayAdvance({ instanceNumber, chain }: Event<'advance'>): Saying | null {
+  if (chain === null) return null;
   const words = { before: `I jump to #${instanceNumber}: `, ...currentValue(chain.currentValue) };
   return about('catch-up', { instanceNumber }, words, 'quorum');
 }
@@ -330,13 +350,18 @@ function sayIgnore(event: Event<'ignore'>, occasion: Occasion): Saying {
     return about('quiet', event, { before: `not now: ${event.why}` });
   }
   const message = sayMessage(occasion);
-  return { ...message, words: { before: whyIgnored(event, message) }, mood: 'dim' };
+  if (event.why.startsWith(NOT_BELIEVED)) {
+    return { ...message, words: { before: event.why }, mood: 'trouble', isChatter: false };
+  }
+  const said = { ...message, words: { before: whyIgnored(event, message) }, mood: 'dim' } as const;
+  if (occasion.type !== 'catchup') return said;
+  return { ...said, words: { before: `late: ${event.why}` }, isChatter: false };
 }
 
 /** `event.instanceNumber` is the instance that is open here. */
 function whyIgnored({ instanceNumber: open, why }: Event<'ignore'>, message: Saying): string {
   const instanceNumber = message.instanceNumber ?? open;
-  if (message.isChatter) return why;
+  if (message.isChatter || message.verb === VERBS.rejoin_answer) return why;
   if (instanceNumber > open) return `I am behind: my open instance is #${open}`;
   const isAnswer = message.verb === 'promise' || message.verb === 'nack';
   return instanceNumber < open || isAnswer ? `late: ${why}` : `no answer: ${why}`;
@@ -354,6 +379,8 @@ function sayUpdate(event: Event<'update'>, occasion: Occasion): Saying {
       return saying(verb, { words: { before: `no, ${why}: `, value }, mood: 'trouble' });
     case 'chosen':
       return saying(verb, { words: { before: 'done: ', value, after: ' is in the chain' } });
+    case 'dropped':
+      return saying(verb, { words: { value, after: ` waits no more: ${why}` } });
     case 'lost':
       return saying(verb, { words: { value, after: ` is lost: ${why}` }, mood: 'trouble' });
   }
@@ -388,8 +415,26 @@ function leaseWords({ server, what, holder, lastsMs }: Event<'lease'>): string {
   }
 }
 
-function saySave({ state }: Event<'save'>): Saying {
-  const { instanceNumber, promisedId, acceptedId } = state;
+function sayRejoin(event: Event<'rejoin'>): Saying {
+  const { what, votesFrom, answers, quorum } = event;
+  switch (what) {
+    case 'asking':
+      return about(
+        'rejoin',
+        event,
+        { before: 'I have lost my votes: I listen, and ask' },
+        'trouble',
+      );
+    case 'counting':
+      return about('rejoin', event, { before: `${answers} of the ${quorum} others that I need` });
+    case 'waiting':
+      return about('rejoin', event, { before: `I shall vote from #${votesFrom} on` });
+    case 'voting':
+      return about('rejoin', event, { before: 'I have a VOTE again' }, 'quorum');
+  }
+}
+
+function saySave({ instanceNumber, promisedId, acceptedId }: Event<'save'>): Saying {
   const promised = `promised ${promisedId === null ? 'nothing' : formatId(promisedId)}`;
   const accepted = `accepted ${acceptedId === null ? 'nothing' : formatId(acceptedId)}`;
   const words = { before: `on disk: ${promised}, ${accepted}` };
@@ -402,11 +447,19 @@ function sayReject({ from, why }: Event<'reject'>): Saying {
   return saying('reject', { words: { before }, mood: 'trouble' });
 }
 
-function sayCrash({ where }: Event<'crash'>): Saying {
+function sayCrash({ where, lost }: Event<'crash'>): Saying {
   const before = where === 'now' ? '' : `at ${where}: `;
-  const words = { before: `${before}memory is lost, the disk is kept` };
+  const words = { before: `${before}${LOSSES[lost ?? 'no power cut']}` };
   return saying('CRASH', { words, mood: 'trouble' });
 }
+
+const LOSSES = {
+  'no power cut': 'memory is lost, the disk is kept',
+  nothing: 'power cut: memory lost, disk kept',
+  save: 'power cut: memory, latest save lost',
+  file: 'power cut: memory, whole file lost',
+  disk: 'memory and disk are lost',
+} as const;
 
 /** What a value of the chain is called: a text in quotes, or what happens to the lease. */
 export function formatValue(value: Link | string, quoted: (text: string) => string): string {

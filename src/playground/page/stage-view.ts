@@ -378,7 +378,13 @@ function serverMenu(app: App, card: Card, uids: readonly string[], owner: string
   const power = entry('Power cut', `crash ${uid} with power cut`, 'P');
   const entries: Record<Card['condition'], readonly Entry[]> = {
     absent: [entry('Start', `start ${uid}`, 's')],
-    down: [entry('Start', `start ${uid}`, 's'), power, ...clock],
+    down: [
+      entry('Start', `start ${uid}`, 's'),
+      entry('Start as with --rejoin', `rejoin ${uid}`, 'j'),
+      entry('Take its disk away', `lose disk ${uid}`),
+      power,
+      ...clock,
+    ],
     paused: [
       entry('Go on', `resume ${uid}`, 's'),
       entry('Crash now', `crash ${uid}`, 'x'),

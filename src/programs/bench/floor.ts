@@ -19,6 +19,7 @@ import { LOOPBACK } from '../common/free-port.ts';
 
 class FloorServer {
   readonly #uid: string;
+  readonly #members: readonly string[];
   readonly #peers: readonly Address[];
   readonly #file: JsonStateFile;
   readonly #socket: Socket;
@@ -30,6 +31,7 @@ class FloorServer {
 
   constructor(uid: string, cluster: Cluster, stateDirectory: string, socket: Socket) {
     this.#uid = uid;
+    this.#members = [...cluster.keys()];
     this.#peers = [...cluster].flatMap(([peer, address]) => (peer === uid ? [] : [address]));
     this.#file = new JsonStateFile(stateDirectory, uid);
     this.#socket = socket;
@@ -72,7 +74,9 @@ class FloorServer {
     const [client = '', , number] = link.request.split('-');
     this.#file.save({
       uid: this.#uid,
+      members: this.#members,
       instanceNumber,
+      votesFrom: 1,
       currentValue: link.update,
       lease: { holder: proposalId.uid, id: link.id },
       latestUpdateIds: { [proposalId.uid]: link.id },

@@ -1,7 +1,7 @@
 /** What clients were told, checked as the history of one register, and what to say of it. */
 import { findContradiction, type Operation } from '../../trace/linearizability.ts';
+import { headlineOf } from '../../trace/violation.ts';
 import { readHistory } from '../common/read-history.ts';
-import { headlineOf } from './traces.ts';
 
 /** No answer is a lie, and neither is one that says what the value was long ago. */
 const INVARIANT = 9;

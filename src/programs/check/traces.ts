@@ -1,43 +1,58 @@
 /** Traces of real servers through the invariants, and what to say of what is found. */
-
-import { Failure } from '../../node/failure.ts';
+import type { Uid } from '../../composable-paxos.ts';
+import type { ServerState } from '../../state.ts';
 import type { TraceEvent } from '../../trace/events.ts';
-import { INVARIANTS, Invariants, type Violation } from '../../trace/invariants.ts';
-import type { Traces } from '../common/read-traces.ts';
+import { Invariants, type Violation } from '../../trace/invariants.ts';
+import { headlineOf, placeInRun } from '../../trace/violation.ts';
+
+/** The events of a run, all at once or one after the other, and whose they are. */
+export interface Recorded {
+  /** Where traces begin that begin in the middle of the run. */
+  readonly resumed: readonly ServerState[];
+  readonly uids: readonly Uid[];
+  readonly traced: readonly Uid[];
+  readonly events: Iterable<TraceEvent>;
+}
+
+export interface Checked {
+  /** The first one, or null. What comes after it is read, but not checked. */
+  readonly violation: Violation | null;
+  readonly events: number;
+  /** What is not wrong, and yet not as it should be, in sentences. */
+  readonly remarks: readonly string[];
+}
 
 /**
- * The first violation in these traces, or null. `isHealed`: the run ended in peace, so that the
- * servers that still run must be level. Throws a `Failure` at an event that is none.
+ * Puts traces through the invariants. `isHealed`: the run ended in peace, so that the servers that
+ * still run must be level.
  */
-export function checkTraces(traces: Traces, isHealed: boolean): Violation | null {
-  const invariants = new Invariants(traces.uids, traces.traced);
-  for (const event of traces.events) {
-    const violation = observe(invariants, event, traces);
-    if (violation !== null) return violation;
-  }
-  return invariants.end(isHealed);
-}
-
-/** An event that lacks what its kind must have would otherwise end us without its place. */
-function observe(invariants: Invariants, event: TraceEvent, traces: Traces): Violation | null {
+export function checkTraces(
+  { uids, traced, resumed, events }: Recorded,
+  isHealed: boolean,
+): Checked {
+  const invariants = new Invariants(uids, traced, resumed);
+  let violation: Violation | null = null;
+  let count = 0;
   try {
-    return invariants.observe(event);
+    for (const event of events) {
+      count += 1;
+      violation ??= invariants.observe(event);
+    }
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw new Failure(`${traces.placeOf(event)} is not what an event "${event.event}" must be`);
+    if (violation === null) throw error; // a line that cannot be read hides none before it
   }
+  violation ??= invariants.end(isHealed);
+  return { violation, events: count, remarks: invariants.remarks };
 }
 
-/** The violation in a few lines: its invariant, and the event with its file and line. */
-export function describeViolation(violation: Violation, traces: Traces): readonly string[] {
-  const { invariant, event, why } = violation;
-  const headline = headlineOf(invariant);
-  if (event === null) return [headline, `  ${why}`];
-  return [headline, `  ${traces.placeOf(event)}: ${why}`, `  ${JSON.stringify(event)}`];
-}
-
-/** Which invariant is violated, and what it says. */
-export function headlineOf(invariant: number): string {
-  const { name, sentence } = INVARIANTS[invariant - 1] ?? {};
-  return `invariant ${invariant} is violated. ${name}: ${sentence}`;
+/** The violation in a few lines: its invariant, where in the run, and what is wrong. */
+export function describeViolation(
+  violation: Violation,
+  placeOf: (event: TraceEvent) => string,
+): readonly string[] {
+  const { event, why } = violation;
+  const place = placeInRun(violation);
+  const lines = [headlineOf(violation.invariant)];
+  if (event !== null) lines.push(`  ${placeOf(event)}: ${place}`);
+  return [...lines, `  ${why}`];
 }

@@ -12,11 +12,16 @@ import { chosenKey, KEY_FILE_HELP } from '../../node/shared-key.ts';
 export type Task =
   | { readonly kind: 'fire'; readonly value: string }
   | { readonly kind: 'set'; readonly value: string }
+  /** Each line of standard input is a value. */
+  | { readonly kind: 'lines'; readonly waits: boolean }
   | { readonly kind: 'read'; readonly isLocal: boolean }
   | { readonly kind: 'status' }
   | { readonly kind: 'transfer'; readonly to: Uid }
   | { readonly kind: 'watch' }
   | { readonly kind: 'prompt' };
+
+/** Standard input: something to read lines from, or keys that a person sees, or does not see. */
+export type Input = 'lines' | 'keys' | 'unseen keys';
 
 export interface ClientOptions {
   readonly task: Task;
@@ -42,7 +47,8 @@ const LIMIT = `${MAX_VALUE_BYTES} bytes as JSON text in UTF-8`;
 const HELP = `
 Without --wait a value is fired and forgotten: watch the servers' terminals. With --wait the
 client asks until it is answered, and goes to another server if need be. A value may
-have up to ${LIMIT}.
+have up to ${LIMIT}. When the value is -, or when there is none
+and standard input is no terminal, each line of standard input is a value.
 
 Examples:
   node --import tsx client.ts A hello                      fire a value at A
@@ -55,13 +61,15 @@ Examples:
   node --import tsx client.ts A --watch                    how A is, again and again
   node --import tsx client.ts A --transfer B               with --master: B is to be master
   node --import tsx client.ts A                            type one value after the other
+  echo hello | node --import tsx client.ts A --wait        each line is a value, one after the other
+  node --import tsx client.ts A - < values.txt             the same, without waiting
   node --import tsx client.ts C -- --looks-like-an-option
 
 Exit code: 0 done; 1 not known to be done (after --timeout it may still be done later);
 2 wrong usage.`;
 
 /** Reads the arguments after the program's name. Throws a `UsageError`. */
-export function readClientOptions(args: readonly string[], isTerminal: boolean): ClientOptions {
+export function readClientOptions(args: readonly string[], input: Input): ClientOptions {
   const command = new Command('client.ts')
     .description('Sets the replicated value, reads it, or asks servers how they are.')
     .argument('[uid]', 'the server to ask: one capital letter (not with --any)')
@@ -84,8 +92,8 @@ export function readClientOptions(args: readonly string[], isTerminal: boolean):
 
   const [uid, value] = options.any ? [undefined, ...words] : words;
   if (options.any) checkWordsWithAny(options, words);
-  const task = taskOf(options, value);
-  checkFlags(options, task, uid, isTerminal);
+  const task = taskOf(options, value, input);
+  checkFlags(options, task, uid, input);
   if (value !== undefined) checkValue(value);
   const cluster = chosenCluster(options.cluster);
   if (uid !== undefined) addressOf(cluster, uid);
@@ -132,7 +140,7 @@ function isQuestion({ read, status, watch, transfer }: Flags): boolean {
   return read === true || status === true || watch === true || transfer !== undefined;
 }
 
-function taskOf(flags: Flags, value: string | undefined): Task {
+function taskOf(flags: Flags, value: string | undefined, input: Input): Task {
   const { wait, read, local, status, watch, transfer } = flags;
   if (value !== undefined && isQuestion(flags)) {
     throw new UsageError('either a value is set, or something is asked: not both at once');
@@ -145,16 +153,21 @@ function taskOf(flags: Flags, value: string | undefined): Task {
   if (watch) return { kind: 'watch' };
   if (status) return { kind: 'status' };
   if (read) return { kind: 'read', isLocal: local === true };
-  if (value === undefined) return { kind: 'prompt' };
+  const isMissing = value === undefined;
+  if (value === '-' || (isMissing && input === 'lines'))
+    return { kind: 'lines', waits: wait === true };
+  if (isMissing) return { kind: 'prompt' };
   return { kind: wait ? 'set' : 'fire', value };
 }
 
 /** Flags that say nothing about this task are a misunderstanding, and not passed over. */
-function checkFlags(flags: Flags, { kind }: Task, uid: string | undefined, isTerminal: boolean) {
-  if (kind === 'prompt' && !isTerminal) {
+function checkFlags(flags: Flags, task: Task, uid: string | undefined, input: Input) {
+  const { kind } = task;
+  if (kind === 'prompt' && input !== 'keys') {
     throw new UsageError('there is no value: give one, or --read or --status; see --help');
   }
-  if (flags.wait && kind !== 'set') throw new UsageError('--wait waits for a value: give one');
+  if (flags.wait && kind !== 'set' && kind !== 'lines')
+    throw new UsageError('--wait waits for a value: give one');
   if (flags.local && kind !== 'read') throw new UsageError('--local goes with --read');
   if (flags.json && kind !== 'status' && kind !== 'watch') {
     throw new UsageError('--json goes with --status or --watch');
@@ -162,7 +175,8 @@ function checkFlags(flags: Flags, { kind }: Task, uid: string | undefined, isTer
   if (flags.any && kind === 'watch') {
     throw new UsageError('--watch shows all servers, or the one that you name: leave out --any');
   }
-  if (flags.timeout !== undefined && kind === 'fire') {
+  const waits = task.kind === 'lines' ? task.waits : kind !== 'fire';
+  if (flags.timeout !== undefined && !waits) {
     throw new UsageError('--timeout goes with --wait: without it there is no answer');
   }
   const isAsked = kind === 'read' || kind === 'status' || kind === 'transfer';

@@ -1,17 +1,19 @@
 /** What `client.ts` can do: fire a value, wait for one, read, ask servers how they are. */
 import { randomInt } from 'node:crypto';
-import type { Options, Question } from '../../client-session.ts';
+import { createInterface } from 'node:readline';
+import type { Inquiry, Options } from '../../client-session.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import type { StatusReply } from '../../messages.ts';
 import { Asker } from '../../node/client-asker.ts';
 import { ClientNetwork } from '../../node/client-network.ts';
 import { addressOf } from '../../node/cluster-file.ts';
-import { Failure } from '../../node/failure.ts';
+import { Failure, UsageError } from '../../node/failure.ts';
 import { fire } from '../../node/fire.ts';
 import { sealer } from '../../node/sealed-datagrams.ts';
 import { printable } from '../../trace/printable.ts';
-import type { ClientOptions } from './options.ts';
+import { type ClientOptions, whyNoValue } from './options.ts';
 import { promptForValues } from './prompt.ts';
+import { WaitingLine } from './waiting-line.ts';
 import { watch } from './watch.ts';
 import { type Report, sayAnswer, sayStatus, sayUnknownFate, statusJson } from './words.ts';
 
@@ -38,11 +40,14 @@ class Client {
   readonly #options: ClientOptions;
   readonly #network: ClientNetwork;
   readonly #asker: Asker;
+  readonly #waiting = new WaitingLine(process.stderr);
+  /** Who answered last: it is up, and the master if there is one. */
+  #answeredLast: Uid | null = null;
 
   constructor(options: ClientOptions, network: ClientNetwork) {
     this.#options = options;
     this.#network = network;
-    this.#asker = new Asker(network);
+    this.#asker = new Asker(network, (to, message) => this.#waiting.show(to, message));
   }
 
   async run(): Promise<void> {
@@ -52,6 +57,8 @@ class Client {
         return fireAt(await this.#findServer(), task.value, this.#options);
       case 'set':
         return console.log(await this.#set(task.value));
+      case 'lines':
+        return this.#setLines(task.waits);
       case 'read':
         return console.log(await this.#read(task.isLocal));
       case 'status':
@@ -71,6 +78,30 @@ class Client {
     return master ?? server;
   }
 
+  /** Each line of standard input is a value: one after the other, until one fails. */
+  async #setLines(waits: boolean): Promise<void> {
+    const server = waits ? null : (this.#options.server ?? (await this.#findServer()));
+    let number = 0;
+    let values = 0;
+    for await (const value of createInterface({ input: process.stdin })) {
+      number += 1;
+      if (value === '') continue;
+      values += 1;
+      try {
+        const why = whyNoValue(value);
+        if (why !== null) throw new Failure(why);
+        if (server !== null) await fireAt(server, value, this.#options);
+        else console.log(await this.#set(value));
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        throw new Failure(`line ${number}: ${error.message}; what follows was not sent`);
+      }
+    }
+    if (values > 0) return;
+    const why = 'there is no value, and standard input holds none';
+    throw new UsageError(`${why}: give one, or --read or --status; see --help`);
+  }
+
   #set(value: string): Promise<string> {
     return this.#ask({ type: 'request', value }, true, sayUnknownFate(value));
   }
@@ -84,13 +115,18 @@ class Client {
     return this.#ask({ type: 'transfer', to }, true, `${to} is not master yet`);
   }
 
-  async #ask(question: Question, mayMove: boolean, ifUnknown: string): Promise<string> {
+  async #ask(question: Inquiry, mayMove: boolean, ifUnknown: string): Promise<string> {
     const { timeoutMs } = this.#options;
     const ended = await this.#asker.ask(question, this.#from(mayMove, timeoutMs));
-    if (ended.outcome === 'answered') return sayAnswer(ended.server, ended.reply);
+    this.#waiting.clear();
+    if (ended.outcome === 'answered') {
+      this.#answeredLast = ended.server;
+      return sayAnswer(ended.server, ended.reply);
+    }
     if (ended.outcome === 'not asked') {
       throw new Failure(`no server has answered within ${timeoutMs} ms: nothing was asked for`);
     }
+    if (ended.outcome === 'refused') throw new Failure(`refused for good: ${ended.lastWord}`);
     throw new Failure(`after ${timeoutMs} ms ${ifUnknown} (${ended.lastWord})`);
   }
 
@@ -103,6 +139,7 @@ class Client {
     const { server } = this.#options;
     const options = this.#from(server === null, timeoutMs);
     const [from, report] = await reportOf(this.#asker, options);
+    this.#waiting.clear();
     if (report !== null) return [from, report];
     const who = server === null ? 'no server has' : `server ${server} has not`;
     throw new Failure(`${who} answered within ${timeoutMs} ms: is it started?`);
@@ -131,7 +168,8 @@ class Client {
   #from(mayMove: boolean, timeoutMs: number): Options {
     const { cluster, server } = this.#options;
     const uids = [...cluster.keys()];
-    const first = server ?? uids[randomInt(uids.length)] ?? '';
+    const anybody = uids[randomInt(uids.length)] ?? '';
+    const first = (mayMove ? this.#answeredLast : null) ?? server ?? anybody;
     return { server: first, timeoutMs, mayMove };
   }
 }

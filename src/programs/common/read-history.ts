@@ -2,7 +2,7 @@
 
 import { Failure } from '../../node/failure.ts';
 import { type Operation, wrongInOperation } from '../../trace/linearizability.ts';
-import { parse, readLines } from './read-traces.ts';
+import { JsonLines, readJsonLines } from './json-lines.ts';
 
 /** What clients asked one register, and what they were told. */
 export interface History {
@@ -19,19 +19,15 @@ export function readHistory(paths: readonly string[]): History {
 }
 
 function readFile(path: string, remarks: string[]): Operation[] {
-  const lines = readLines('the history', path);
-  return lines.flatMap((line, index) => {
-    if (line === '') return [];
-    const place = `${path}:${index + 1}`;
-    const operation = parse(line);
-    if (operation === undefined) {
-      // Whole lines have an end, so the last piece of the file is what was cut.
-      if (index !== lines.length - 1) throw new Failure(`${place} is not JSON`);
-      remarks.push(`${place} is not a whole line: its client was killed while it wrote`);
-      return [];
+  const lines = new JsonLines(path, 'client', null);
+  const operations: Operation[] = [];
+  for (const { value, number } of readJsonLines('the history', path, lines)) {
+    const wrong = wrongInOperation(value);
+    if (wrong !== null) {
+      throw new Failure(`${path}:${number} is not an operation of a history: ${wrong}`);
     }
-    const wrong = wrongInOperation(operation);
-    if (wrong !== null) throw new Failure(`${place} is not an operation of a history: ${wrong}`);
-    return [operation as Operation];
-  });
+    operations.push(value as Operation);
+  }
+  remarks.push(...lines.remarks);
+  return operations;
 }

@@ -1,6 +1,8 @@
 /** Following servers that run by what they trace, for those who started them: demo and tests. */
 import { closeSync, existsSync, fstatSync, openSync, readSync, watch } from 'node:fs';
 import type { TraceEvent } from '../../trace/events.ts';
+import { JsonLines } from './json-lines.ts';
+import { beginsRun } from './read-traces.ts';
 
 /** Watching files is a hint only: at the latest after so long, whoever waits looks again. */
 const LOOK_AGAIN_MS = 200;
@@ -8,19 +10,23 @@ const LOOK_AGAIN_MS = 200;
 /** Reads a trace file as it grows. */
 export class TraceReader {
   readonly #path: string;
+  readonly #lines: JsonLines;
   #events: TraceEvent[] = [];
   #bytesRead = 0;
 
   constructor(path: string) {
     this.#path = path;
+    this.#lines = new JsonLines(path, 'server', beginsRun);
   }
 
   read(): readonly TraceEvent[] {
     const fresh = this.#readOn();
     const whole = fresh.subarray(0, fresh.lastIndexOf('\n') + 1); // the last line may be half done
     this.#bytesRead += whole.length;
-    for (const line of whole.toString().split('\n')) {
-      if (line !== '') this.#events.push(JSON.parse(line));
+    if (whole.length === 0) return this.#events;
+    for (const text of whole.toString().slice(0, -1).split('\n')) {
+      const line = this.#lines.read(text);
+      if (line !== null) this.#events.push(line.value as TraceEvent);
     }
     return this.#events;
   }

@@ -2,27 +2,16 @@
 import { writeFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import type { Window } from '../../diagram/layout.ts';
-import { type Diagram, type DiagramOptions, diagramOf } from '../../diagram/model.ts';
+import type { Diagram } from '../../diagram/model.ts';
 import { pageOf } from '../../diagram/page.ts';
 import { THEMES, type ThemeName } from '../../diagram/palette.ts';
 import { defaultWindow, noticeOf, svgOf } from '../../diagram/picture.ts';
 import { describe, Failure, UsageError } from '../../node/failure.ts';
-import type { TraceEvent } from '../../trace/events.ts';
 
 /** Throws a `UsageError` unless a diagram can be written to a file of that name. */
 export function checkDiagramFile(option: string, path: string): void {
   if (['.html', '.svg'].includes(extname(path))) return;
   throw new UsageError(`${option} must end in .html or .svg, not ${JSON.stringify(path)}`);
-}
-
-/** The diagram of events that were read from files. Throws a `Failure` if one of them is none. */
-export function diagramOfTraces(events: readonly TraceEvent[], options: DiagramOptions): Diagram {
-  try {
-    return diagramOf(events, options);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw new Failure(`an event of these traces is not what it must be: ${error.message}`);
-  }
 }
 
 /**

@@ -6,18 +6,30 @@ import {
   type ChainState,
   isLease,
   type Link,
+  type LinkId,
   partsOf,
   type RequestId,
   standingOf,
 } from '../../chain.ts';
 import type { AcceptorState, Uid } from '../../composable-paxos.ts';
-import type { ClientAddress, Clock, Environment, Timer } from '../../environment.ts';
+import type { ClientAddress, Clock, Environment, Messenger, Timer } from '../../environment.ts';
 import { HOLDER_WINDOW_MS, LOOK_EVERY_MS, type MasterLeases } from '../../master-strategy.ts';
-import type { Accept, Accepted, ClientMessage, Prepare, Question, Reply } from '../../messages.ts';
+import {
+  type Accept,
+  type Accepted,
+  type ClientMessage,
+  clusterName,
+  type PeerMessage,
+  type Prepare,
+  type Question,
+  type Reply,
+} from '../../messages.ts';
+import { type Rejoin, safeInstance } from '../../rejoin-strategy.ts';
 import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
 import { CatchUp } from '../../sync-strategy.ts';
-import type { SaveStep } from '../disk.ts';
+import type { UpdateQueue } from '../../update-queue.ts';
+import type { Skippable } from '../disk.ts';
 import type { ReplicaClass } from '../machine.ts';
 import { MasterReplica, PlainReplica } from '../replicas.ts';
 import type { Fault } from '../schedule.ts';
@@ -39,7 +51,7 @@ export interface Break {
   /** The faults that bring it out; null: any mix does. */
   readonly faults: readonly Fault[] | null;
   readonly replicaClass: ReplicaClass;
-  readonly skippedSaveSteps: readonly SaveStep[];
+  readonly skippedSaveSteps: readonly Skippable[];
 }
 
 /** The right replica with other roles, or in another world. */
@@ -96,8 +108,17 @@ function LeaseFromTheAttempt<TBase extends Constructor<MasterLeases>>(Base: TBas
 /** Takes a lease of which it does not know the age for no lease at all. */
 function UnknownLeaseIsFree<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   return class UnknownLeaseIsFree extends Base {
-    protected override bind(link: Link | null): void {
-      if (link !== null) super.bind(link);
+    /** True while a lease is learned by the link that grants it, and so just when it is granted. */
+    #isFresh = false;
+
+    protected override advanced(link: Link | null): void {
+      this.#isFresh = link !== null;
+      super.advanced(link);
+      this.#isFresh = false;
+    }
+
+    protected override bind(): void {
+      if (this.#isFresh) super.bind();
     }
   };
 }
@@ -207,6 +228,15 @@ function ForgetfulQueue<TBase extends Constructor<BackoffResolution>>(Base: TBas
   };
 }
 
+/** Tells of the chain where it stands, but not which requests have taken effect in it. */
+function CatchUpWithoutRequests<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class CatchUpWithoutRequests extends Base {
+    protected override jump(instanceNumber: number, chain: ChainState): void {
+      super.jump(instanceNumber, { ...chain, requests: [], forgottenUpTo: 0 });
+    }
+  };
+}
+
 /** Believes in its lease until a timer tells it otherwise. */
 function LeaseByTimer<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   return class LeaseByTimer extends Base {
@@ -288,7 +318,9 @@ function answeringAs(
     const requestId = realIds.get(message.requestId) ?? message.requestId;
     messenger.reply(to, { ...message, requestId });
   };
-  return { ...environment, messenger: { send: (...all) => messenger.send(...all), reply } };
+  const send: Messenger['send'] = (...all) => messenger.send(...all);
+  const canCarry: Messenger['canCarry'] = (link) => messenger.canCarry(link);
+  return { ...environment, messenger: { send, canCarry, reply } };
 }
 
 /** Reads its memory, though others may have chosen something newer. */
@@ -296,6 +328,22 @@ function StaleReads<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
   return class StaleReads extends Base {
     protected override get mayReadMemory(): boolean {
       return true;
+    }
+  };
+}
+
+/** Proposes a value in one instance only, as if it must be chosen there. */
+function ProposesOnce<TBase extends Constructor<UpdateQueue>>(Base: TBase) {
+  return class ProposesOnce extends Base {
+    #proposed: LinkId | null = null;
+
+    protected override ask(question: Question): void {
+      if (question.type === 'accept') this.#proposed = question.proposalValue.id;
+      super.ask(question);
+    }
+
+    protected override whyLetGo(link: Parameters<UpdateQueue['enqueue']>[0]): string | null {
+      return link.id === this.#proposed ? 'it was proposed once' : super.whyLetGo(link);
     }
   };
 }
@@ -323,6 +371,33 @@ function AnybodyAnswers<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   };
 }
 
+/** Says of which cluster it is, but not that it has leases. */
+function ModeUnsaid<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class ModeUnsaid extends Base {
+    override get cluster(): string {
+      return clusterName(this.uids, false);
+    }
+  };
+}
+
+/** Believes every number of a proposal, however far above all that was seen. */
+function BelievesEveryNumber<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class BelievesEveryNumber extends Base {
+    protected override leapsTooFar(message: PeerMessage): boolean {
+      return message.type === 'catchup' && super.leapsTooFar(message);
+    }
+  };
+}
+
+/** Jumps to every instance, however far ahead. */
+function BelievesEveryInstance<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class BelievesEveryInstance extends Base {
+    protected override leapsTooFar(message: PeerMessage): boolean {
+      return message.type !== 'catchup' && super.leapsTooFar(message);
+    }
+  };
+}
+
 /** Takes it for a sign of progress when somebody says the same thing once more. */
 function RepetitionIsNews<TBase extends Constructor<BackoffResolution>>(Base: TBase) {
   return class RepetitionIsNews extends Base {
@@ -343,6 +418,44 @@ function RepetitionIsNews<TBase extends Constructor<BackoffResolution>>(Base: TB
   };
 }
 
+/** Has lost its disk, and votes all the same. */
+function Amnesia<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class Amnesia extends Base {
+    override get votes(): boolean {
+      return true;
+    }
+  };
+}
+
+/** Believes one server less than a quorum. */
+function AsksTooFew<TBase extends Constructor<Rejoin>>(Base: TBase) {
+  return class AsksTooFew extends Base {
+    protected override safeInstance(opened: readonly number[]): number | null {
+      return safeInstance(opened, this.quorum - 1);
+    }
+  };
+}
+
+/** Counts itself among those who know. */
+function AsksItself<TBase extends Constructor<Rejoin>>(Base: TBase) {
+  return class AsksItself extends Base {
+    protected override safeInstance(opened: readonly number[]): number | null {
+      return super.safeInstance([...opened, this.instanceNumber]);
+    }
+  };
+}
+
+/** Votes already so many instances before the first safe one. */
+function votesTooSoon(by: number) {
+  return <TBase extends Constructor<Rejoin>>(Base: TBase) =>
+    class VotesTooSoon extends Base {
+      protected override safeInstance(opened: readonly number[]): number | null {
+        const safe = super.safeInstance(opened);
+        return safe === null ? null : safe - by;
+      }
+    };
+}
+
 const SOUND_REST = {
   leases: false,
   servers: 3,
@@ -356,7 +469,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'number-one-for-all',
     breaks: 'every server takes the reserved number 1, not only the holder of a lease',
-    invariants: [1, 2],
+    invariants: [12],
     faults: ['loss', 'delay', 'cuts'],
     leases: true,
     replicaClass: class BrokenReplica extends NumberOneForAll(MasterReplica) {},
@@ -365,7 +478,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'number-one-again',
     breaks: 'a master takes the reserved number also where its acceptor has promised before',
-    invariants: [4],
+    invariants: [12],
     leases: true,
     faults: ['wild clocks', 'sleeps', 'clocks', 'loss', 'cuts'],
     replicaClass: class BrokenReplica extends NumberOneAgain(MasterReplica) {},
@@ -374,7 +487,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'lease-from-attempt',
     breaks: 'a lease counts from the last attempt to renew it, chosen or not',
-    invariants: [4, 8],
+    invariants: [8, 12],
     leases: true,
     replicaClass: class BrokenReplica extends LeaseFromTheAttempt(MasterReplica) {},
   },
@@ -382,7 +495,7 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'lease-by-timer',
     breaks: 'a master believes in its lease until a timer fires, however late',
-    invariants: [8],
+    invariants: [8, 12],
     leases: true,
     replicaClass: class BrokenReplica extends LeaseByTimer(MasterReplica) {},
   },
@@ -434,15 +547,22 @@ const LAYER_BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: 'jump-keeps-lease',
     breaks: 'a master that catches up remains master, whomever the chain names by now',
-    invariants: [1, 2, 8],
+    invariants: [11],
     leases: true,
     replicaClass: class BrokenReplica extends JumpKeepsTheLease(MasterReplica) {},
   },
   {
     ...SOUND_REST,
+    name: 'catch-up-without-requests',
+    breaks: 'whoever catches up does not learn which requests have taken effect',
+    invariants: [11],
+    replicaClass: class BrokenReplica extends CatchUpWithoutRequests(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
     name: 'rebuilt-retransmission',
     breaks: 'a retransmission is rebuilt from what is current when its timer runs out',
-    invariants: [1, 2, 4, 9],
+    invariants: [12],
     replicaClass: class BrokenReplica extends RebuiltRetransmission(PlainReplica) {},
   },
   {
@@ -487,6 +607,13 @@ const LAYER_BREAKS: readonly Break[] = [
   },
   {
     ...SOUND_REST,
+    name: 'proposes-once',
+    breaks: 'what was proposed once is let go of, chosen or not',
+    invariants: [10],
+    replicaClass: class BrokenReplica extends ProposesOnce(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
     name: 'answers-before-chosen',
     breaks: 'a request is answered as chosen as soon as it waits in the queue',
     invariants: [9],
@@ -502,6 +629,46 @@ const LAYER_BREAKS: readonly Break[] = [
   },
   {
     ...SOUND_REST,
+    name: 'amnesia',
+    breaks: 'a server that has lost its disk votes as if it had not',
+    invariants: [5],
+    faults: ['lost disks'],
+    replicaClass: class BrokenReplica extends Amnesia(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'asks-too-few',
+    breaks: 'a server that has lost its disk asks one of the others less than a quorum',
+    invariants: [5],
+    faults: ['lost disks', 'cuts', 'loss'],
+    replicaClass: class BrokenReplica extends AsksTooFew(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'asks-itself',
+    breaks: 'a server that has lost its disk counts itself in the quorum that it asks',
+    invariants: [5],
+    faults: ['lost disks', 'cuts', 'loss'],
+    replicaClass: class BrokenReplica extends AsksItself(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'votes-in-that-too',
+    breaks: 'after a lost disk a server votes in the highest instance, too, that it was told of',
+    invariants: [5],
+    faults: ['lost disks', 'loss'],
+    replicaClass: class BrokenReplica extends votesTooSoon(2)(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'votes-in-the-next',
+    breaks: 'after a lost disk a server votes in the instance after that, too',
+    invariants: [5],
+    faults: ['lost disks', 'delay', 'loss'],
+    replicaClass: class BrokenReplica extends votesTooSoon(1)(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
     name: 'no-directory-sync',
     breaks: 'the directory is not fsynced after the rename, so that a power cut undoes it',
     invariants: [6],
@@ -514,7 +681,47 @@ const LAYER_BREAKS: readonly Break[] = [
     invariants: [6],
     skippedSaveSteps: ['sync'],
   },
+  {
+    ...SOUND_REST,
+    name: 'no-checksum',
+    breaks: 'a state file is believed, although it is not what was saved',
+    invariants: [5, 11],
+    faults: ['bit flips'],
+    skippedSaveSteps: ['checksum'],
+  },
+  {
+    ...SOUND_REST,
+    name: 'mode-unsaid',
+    breaks: 'servers with leases and servers without them believe each other',
+    invariants: [8, 9],
+    leases: true,
+    faults: ['mixed flags', 'cuts'],
+    replicaClass: class BrokenReplica extends ModeUnsaid(MasterReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'every-number',
+    breaks: 'a number is believed, however far above all that was seen in its instance',
+    invariants: [10],
+    faults: ['forgeries'],
+    replicaClass: class BrokenReplica extends BelievesEveryNumber(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'every-instance',
+    breaks: 'a replica jumps to every instance, however far ahead of its own',
+    invariants: [2],
+    faults: ['forgeries'],
+    replicaClass: class BrokenReplica extends BelievesEveryInstance(PlainReplica) {},
+  },
 ];
+
+/** It takes two accepted values that are told in the wrong order, and so many that accept. */
+const BROUGHT_OUT_BY: Readonly<Record<string, Partial<Break>>> = {
+  'first-value': { servers: 7, faults: ['loss', 'delay', 'duplication'] },
+  // After a crash the state file itself would be refused, which shows it, too.
+  'lax-acceptor': { faults: ['loss', 'delay'] },
+};
 
 /** All breaks that a simulated cluster can be given, by name. */
 export const BREAKS: readonly Break[] = [
@@ -522,8 +729,9 @@ export const BREAKS: readonly Break[] = [
     ...SOUND_REST,
     name: rules.name,
     breaks: rules.breaks,
-    invariants: [rules.invariant],
+    invariants: [rules.inRuns ?? rules.invariant],
     replicaClass: withRules(PlainReplica, rules),
+    ...BROUGHT_OUT_BY[rules.name],
   })),
   ...LAYER_BREAKS,
 ];

@@ -35,6 +35,8 @@ export interface BrokenRules extends Rules {
   readonly breaks: string;
   /** The number of the first invariant that falls, see DESIGN section 10. */
   readonly invariant: number;
+  /** Where whole runs are watched, and not only what is chosen: the one that falls before that. */
+  readonly inRuns?: number;
 }
 
 /** Nothing is broken: the roles as they are, in the world as it is. */
@@ -45,7 +47,7 @@ export const SOUND: Rules = {
 
 /** Never says no, whatever it has promised. */
 class CarelessAcceptor extends Acceptor<Link> {
-  protected override refuses(): boolean {
+  protected override isBelowPromise(): boolean {
     return false;
   }
 }
@@ -93,6 +95,7 @@ function saveAfterSending(environment: Environment): Environment {
     },
     messenger: {
       reply: (to, message) => messenger.reply(to, message),
+      canCarry: (link) => messenger.canCarry(link),
       send: (to, message) => {
         messenger.send(to, message);
         if (unsaved !== null) storage.save(unsaved);
@@ -150,6 +153,7 @@ export const BROKEN_RULES: readonly BrokenRules[] = [
     name: 'first-value',
     breaks: 'a proposer finishes the first accepted value that it hears of, not the highest',
     invariant: 1,
+    inRuns: 12,
   },
   {
     ...withRoles(
@@ -160,6 +164,7 @@ export const BROKEN_RULES: readonly BrokenRules[] = [
     name: 'quorum-of-one',
     breaks: 'a single promise, its own, is enough for a proposer',
     invariant: 1,
+    inRuns: 12,
   },
   {
     ...withRoles((uid, quorum) => new Proposer(uid, quorum, null), soundAcceptor, soundLearner),

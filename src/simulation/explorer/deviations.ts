@@ -104,6 +104,7 @@ class DeviantRun {
   readonly #further: Deviation[] = [];
   #violation: Violation | null = null;
   #chosen = 0;
+  #events = 0;
   #wasKilled = false;
 
   constructor(scenario: Scenario, deviations: readonly Deviation[]) {
@@ -117,6 +118,7 @@ class DeviantRun {
       seed: 'deviations',
       byHand: true,
       trace: (event) => {
+        this.#events += 1;
         this.#violation ??= this.#invariants.observe(event);
         if (event.event === 'chosen') this.#chosen += 1;
         if (event.event === 'crash') this.#startAgain(event.server);
@@ -130,10 +132,9 @@ class DeviantRun {
     for (const uid of uids) this.#world.machine(uid).start();
     while (this.#world.nowMs < calmMs) this.#ordinary(calmMs);
     for (const [index, uid] of askedFirst.entries()) {
-      this.#world.machine(uid ?? this.#master()).receive(null, 0, {
-        type: 'propose',
-        value: `v${index + 1}`,
-      });
+      const message = { type: 'propose', value: `v${index + 1}` } as const;
+      const to = uid ?? this.#master();
+      this.#world.machine(to).receive({ from: null, to, seq: 0, message });
     }
     for (let step = 0; step < steps && this.#violation === null; step += 1) this.#step(step);
     this.#getLevel();
@@ -153,7 +154,14 @@ class DeviantRun {
   #ordinary(untilMs = Number.POSITIVE_INFINITY): void {
     const oldest = this.#world.inFlight.shift();
     if (oldest !== undefined) return this.#world.deliver(oldest);
-    if (!this.#world.step(untilMs)) this.#world.runUntil(untilMs);
+    if (!this.#nextTimer(untilMs)) this.#world.runUntil(untilMs);
+  }
+
+  /** The next timer runs out that does anything: a mere look at the clocks is no step. */
+  #nextTimer(untilMs = Number.POSITIVE_INFINITY): boolean {
+    const before = this.#events;
+    while (this.#world.step(untilMs)) if (this.#events > before) return true;
+    return false;
   }
 
   /** Everything that might happen now instead of the ordinary. */
@@ -165,7 +173,7 @@ class DeviantRun {
       const name = `${oldest.message.type} ${oldest.from}->${oldest.to}`;
       possible.push({ what: `${name} is lost`, act: () => void world.inFlight.shift() });
       possible.push({ what: `${name} is doubled`, act: () => world.deliver(oldest) });
-      possible.push({ what: `a timer before ${name}`, act: () => void world.step(Infinity) });
+      possible.push({ what: `a timer before ${name}`, act: () => void this.#nextTimer() });
     }
     for (let index = 1; index <= OVERTAKERS; index += 1) {
       const later = world.inFlight[index];

@@ -77,7 +77,9 @@ export class ExploredServer {
    */
   restarted(disk: AcceptorState<Link>, roundsLeft: number): Memory | null {
     if (compareProposalIds(disk.promisedId, disk.acceptedId) < 0) return null;
-    const stored = { uid: this.uid, instanceNumber: 1, ...EMPTY_CHAIN, ...disk };
+    const { uid } = this;
+    const begun = { uid, members: this.#uids, instanceNumber: 1, votesFrom: 1 };
+    const stored = { ...begun, ...EMPTY_CHAIN, ...disk };
     return this.#memory(this.#replica(stored, null, roundsLeft, []), disk, roundsLeft);
   }
 
@@ -219,6 +221,7 @@ function recorder(stored: ServerState | null, effects: Effect[]): Environment {
     },
     messenger: {
       reply: () => {},
+      canCarry: () => true,
       send: (to, message) => {
         if (!isInstanceMessage(message)) throw new Error(`the base does not send ${message.type}`);
         effects.push({ kind: 'send', to, message });
