@@ -323,7 +323,7 @@ function formatSilence(ms: number): string {
 }
 
 /** Words are drawn with a rim, which hides what passes behind them. */
-function rim({ background }: Paints): string {
+export function rim({ background }: Paints): string {
   return ` paint-order="stroke" stroke="${background}" stroke-width="4" stroke-linejoin="round"`;
 }
 
