@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
+import { convert, LoggerManager, MemoryLogger } from '@asciidoctor/core';
 import { Autopilot, STOPS, stopIn } from '../src/playground/autopilot.ts';
 import { GOALS } from '../src/playground/goals.ts';
 import { cardSize, overlap, placeCards, placePiles } from '../src/playground/places.ts';
 import { readScript, writeScript } from '../src/playground/script.ts';
 import { Session } from '../src/playground/session.ts';
 import { fragmentOf, wantedIn } from '../src/playground/share.ts';
+import { BREAKS } from '../src/simulation/broken/layers.ts';
 import { Random } from '../src/simulation/random.ts';
 import { SOLUTIONS } from './solutions.ts';
 
@@ -156,6 +158,41 @@ suite('Goals', () => {
       assert.equal(goal.isReached(session), true, session.story());
     });
   }
+});
+
+suite('The chapter about the playground', () => {
+  const chapter = readFileSync(new URL('../src/playground/README.adoc', import.meta.url), 'utf8');
+  const words = (text: string) => text.replaceAll(/\s+/g, ' ');
+
+  test('has nothing that Asciidoctor minds', async () => {
+    const log = MemoryLogger.create();
+    LoggerManager.logger = log;
+    await convert(chapter, { safe: 'safe', standalone: true });
+    assert.deepEqual(log.getMessages(), []);
+  });
+
+  test('lists all goals, as the page does', () => {
+    for (const { name, task } of GOALS) {
+      assert.ok(words(chapter).includes(words(`| \`${name}\` | ${task}`)), name);
+    }
+  });
+
+  test('links to what there is', async () => {
+    const links = [...chapter.matchAll(/`#((?:at|break|goal)=[^`]+)`/g)].map(
+      ([, link = '']) => link,
+    );
+    assert.equal(links.length, 4);
+    for (const link of links) {
+      const wanted = await wantedIn(link);
+      assert.ok(wanted !== null && wanted.kind !== 'story');
+      const names = {
+        at: readdirSync(DIRECTORY).map((file) => file.replace(/\.txt$/, '')),
+        break: BREAKS.map(({ name }) => name),
+        goal: GOALS.map(({ name }) => name),
+      };
+      assert.ok(names[wanted.kind].includes(wanted.name), link);
+    }
+  });
 });
 
 const STAGE = { width: 487, height: 600 };

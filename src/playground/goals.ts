@@ -99,7 +99,7 @@ export const GOALS: readonly Goal[] = [
     task: 'Get a proposer refused: make it hear a nack of its own round.',
     hints: [
       'Somebody else must have asked with a higher id before.',
-      'B.2 is above A.2: let B hear nothing of A, and let C promise to B first.',
+      '2.B is above 2.A: let B hear nothing of A, and let C promise to B first.',
     ],
     lesson: 'A promise is never taken back; ids are ordered by number, then by name.',
     story: THREE,
