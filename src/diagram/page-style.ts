@@ -13,6 +13,7 @@ svg { display: block; }
 #shown input { vertical-align: -2px; margin: 0 3px 0 0; }
 #fold { float: right; display: none; }
 .folded #more { display: none; }
+#legend { position: sticky; bottom: 0; background: var(--background); }
 #heads { position: sticky; top: 0; z-index: 1; background: var(--background); }
 #rows { cursor: crosshair; }
 #cursor { fill: var(--ink); opacity: 0.07; }

@@ -46,10 +46,16 @@ export function readScript(story: string): readonly Item[] {
   return items;
 }
 
-/** The story as text, without what it prints. */
-export function writeScript(items: readonly Item[]): string {
+/** The story as text, without what it prints, or with what each of these items has printed. */
+export function writeScript(
+  items: readonly Item[],
+  printed: ((index: number) => readonly string[]) | null = null,
+): string {
   const blocks = items.map(({ kind, text }, index) => {
-    if (kind === 'command') return `${text}\n`;
+    if (kind === 'command') {
+      const lines = printed === null ? [text] : [text, '----', ...printed(index)];
+      return `${lines.join('\n')}\n`;
+    }
     const isGoingOn = items[index + 1]?.kind === 'paragraph';
     return `${commentOf(text)}\n${isGoingOn ? '#' : ''}`;
   });

@@ -210,7 +210,10 @@ export class Session {
 
   /** What leads to the shown moment as the text of a story, with all that it prints. */
   story(): string {
-    return tellStory(writeScript(this.done)).text;
+    // In the middle of a command there is more to do than to write down what is known.
+    if (this.#shown !== null) return tellStory(writeScript(this.done)).text;
+    const printed = (index: number) => this.known[index]?.lines.map(({ text }) => text) ?? [];
+    return writeScript(this.done, printed);
   }
 
   /** At the end of which turn this event happened; null: there is no such event. */

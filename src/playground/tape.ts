@@ -39,10 +39,15 @@ export function tapeOf({ known, place }: Pick<Session, 'known' | 'place'>): Tape
       }
     }
   }
+  return { places, now: nowIn(places, place), strips };
+}
+
+/** Which of these moments is shown. */
+export function nowIn(places: readonly Place[], place: Place): number {
   const shown = places.findLastIndex(
     ({ item, moment }) => item < place.item || (item === place.item && moment <= place.moment),
   );
-  return { places, now: Math.max(0, shown), strips };
+  return Math.max(0, shown);
 }
 
 function kindOf({ condition, isMaster, round }: Card): Strip['kind'] {

@@ -5,6 +5,9 @@ import { h } from './dom.ts';
 import { button } from './side-view.ts';
 import { byKey } from './stage-view.ts';
 
+/** Addresses up to here are passed on whole by whatever passes addresses on. */
+const MOST_SHARED = 8_000;
+
 export const KEYS: readonly (readonly [string, string])[] = [
   ['→', 'one step: the next of the story, the oldest message, or the next timer'],
   ['←', 'one moment back'],
@@ -113,7 +116,9 @@ export function dialogView(app: App): HTMLElement | null {
   });
   text.setAttribute('readonly', '');
   const title = dialog === 'share' ? 'An address that plays this' : 'This run as a story';
-  return frame(title, text, copy, close);
+  const isLong = dialog === 'share' && app.dialogText.length > MOST_SHARED;
+  const limit = `It has ${app.dialogText.length} characters: some programs cut such an address off.`;
+  return frame(title, text, ...(isLong ? [h('p', { class: 'quiet' }, limit)] : []), copy, close);
 }
 
 export function closeDialog(app: App): void {

@@ -2,7 +2,8 @@
 /** The tape on top: all moments from left to right, a strip for each server, and a handle. */
 
 import { clockOf } from '../labels.ts';
-import { type Strip, type Tape as TapeData, tapeOf } from '../tape.ts';
+import type { Step } from '../session.ts';
+import { nowIn, type Strip, type Tape as TapeData, tapeOf } from '../tape.ts';
 import type { App } from './app.ts';
 import { h, replaceIfNew, s } from './dom.ts';
 import { hueOf } from './hues.ts';
@@ -13,7 +14,9 @@ export class Tape {
   readonly #strips = h('div', { class: 'strips' });
   readonly #handle: HTMLInputElement;
   readonly #said = h('output', {});
-  #tape: TapeData = { places: [], now: 0, strips: [] };
+  #tape: TapeData = { places: [{ item: 0, moment: 0 }], now: 0, strips: [] };
+  /** What the tape ends with: it is the same tape as long as that is the same. */
+  #last: Step | undefined;
 
   constructor(app: App, place: HTMLElement) {
     this.#app = app;
@@ -25,14 +28,16 @@ export class Tape {
 
   render(): void {
     const { session, stage } = this.#app;
-    this.#tape = tapeOf(session);
-    const { places, now } = this.#tape;
+    const last = session.known.at(-1);
+    if (last !== this.#last) this.#tape = tapeOf(session);
+    this.#last = last;
+    const { places } = this.#tape;
+    const now = nowIn(places, session.place);
     const said = `moment ${now + 1} of ${places.length} · ${clockOf(stage?.nowMs ?? 0)}`;
     this.#handle.max = String(Math.max(1, places.length - 1));
     this.#handle.value = String(now);
     this.#handle.setAttribute('aria-valuetext', said);
     this.#said.textContent = said;
-    const last = session.known.at(-1);
     replaceIfNew(this.#strips, [places.length, last, stage?.uids.length], () => [this.#draw()]);
   }
 
