@@ -72,7 +72,7 @@ suite('npm run play', { concurrency: true }, () => {
     assert.match(failed.stderr, /^error: the playground .* cannot be written: /);
   });
 
-  test('serves it on loopback, that and nothing else, until it is ended', async (t: TestContext) => {
+  test('serves it on loopback, until it is ended', async (t: TestContext) => {
     const program = new Program(PLAY, []);
     t.after(() => program.signal('SIGKILL'));
     const isServed = new Promise<void>((served) => {

@@ -150,7 +150,8 @@ main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(
   stroke: var(--panel); stroke-width: 4px; }
 .server { position: absolute; padding: 6px 9px; text-align: left; border: 2px solid var(--guide);
   border-radius: 8px;
-  overflow: hidden; display: flex; flex-direction: column; gap: 1px; font-size: 12px; }
+  overflow: hidden; display: flex; flex-direction: column; gap: 1px; font-size: 12px;
+  line-height: 1.25; }
 .server.candidate { border-color: var(--hue);
   background: repeating-linear-gradient(135deg, var(--background) 0 9px, var(--pale) 9px 18px); }
 .server.master { border-color: var(--hue); background: var(--pale); }

@@ -117,7 +117,8 @@ export function dialogView(app: App): HTMLElement | null {
   text.setAttribute('readonly', '');
   const title = dialog === 'share' ? 'An address that plays this' : 'This run as a story';
   const isLong = dialog === 'share' && app.dialogText.length > MOST_SHARED;
-  const limit = `It has ${app.dialogText.length} characters: some programs cut such an address off.`;
+  const { length } = app.dialogText;
+  const limit = `It has ${length} characters: some programs cut such an address off.`;
   return frame(title, text, ...(isLong ? [h('p', { class: 'quiet' }, limit)] : []), copy, close);
 }
 
