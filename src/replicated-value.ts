@@ -1,5 +1,5 @@
 /**
- * The base of every replica: one replicated value, kept by a chain of Paxos instances.
+ * `ReplicatedValue`, the base of every replica: one value, kept by a chain of Paxos instances.
  *
  * An instance decides one link. When a link is chosen, the replica applies it, drops the
  * instance and opens the next. This class does what a server must do to be *safe*: it answers,
