@@ -84,6 +84,8 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     #boundUntilMs = Number.NEGATIVE_INFINITY;
     /** Somebody else is to be master: nothing more is taken, and then the lease goes back. */
     #isResigning = false;
+    /** This server stops; then nobody else need ask for its lease. */
+    #isRetiring = false;
     /** Set while the lease is being handed back: then we are master no longer. */
     #whenHandedBack: (() => void) | null = null;
     #timer: Timer | null = null;
@@ -129,11 +131,13 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     /** The queue runs empty first; then the lease goes back, so that nobody has to wait it out. */
     override retire(done: () => void): void {
+      this.#isRetiring = true;
       super.retire(() => this.#handBack(done));
     }
 
     /** The same for a server that goes on: somebody else is to be master. */
     protected override resign(done: () => void): void {
+      if (this.#isRetiring || this.#isResigning) return; // who came first is waited for
       this.#isResigning = true;
       this.whenEmpty(() => this.#handBack(() => this.#resigned(done)));
     }

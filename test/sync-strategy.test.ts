@@ -78,6 +78,14 @@ suite('A question that came too early', () => {
     assert.equal(scene.sent('promise'), 'B');
   });
 
+  test('gives way to one of a nearer instance, since a forged one may never be reached', () => {
+    const scene = new Scene()
+      .prepare('B', 2 ** 36)
+      .prepare('A', 5)
+      .jump(5);
+    assert.equal(scene.sent('promise'), 'A');
+  });
+
   test('is forgotten when its instance was jumped over', () => {
     const scene = new Scene().prepare('A', 5).jump(9);
     assert.deepEqual([scene.sent('promise'), scene.sent('catchup')], ['', '']);

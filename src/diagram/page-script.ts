@@ -7,12 +7,23 @@ export const PAGE_SCRIPT = `const data = JSON.parse(document.getElementById('dat
 const picture = document.getElementById('rows');
 const cursor = document.getElementById('cursor');
 const heads = document.getElementById('heads');
-const violations = data.violations.filter((it) => indexOf(it.row) >= 0);
+let violations = shownViolations();
 let current = -1;
 let touched = [];
 /** A row that was clicked stays, wherever the mouse goes. */
 let isPinned = false;
+/** The page of a run that is still going on follows its end instead. */
+const isStill = document.getElementById('shown') !== null;
 let mouseY = null;
+
+function shownViolations() {
+  return data.violations.filter((it) => indexOf(it.row) >= 0);
+}
+
+/** So many rows of the run were before the first one here. */
+function rowsBefore() {
+  return data.before ?? 0;
+}
 
 /** -1: there is no such row in the picture. */
 function indexOf(number) {
@@ -32,6 +43,7 @@ function rowAt(y) {
 }
 
 function moveTo(index, isToBeSeen) {
+  if (data.rows.length === 0) return;
   current = Math.max(0, Math.min(data.rows.length - 1, index));
   const row = data.rows[current];
   cursor.setAttribute('y', row.top);
@@ -56,8 +68,9 @@ function scrollTo(row) {
 
 function showPanel(row) {
   const words = row.words === '' ? '' : ': ' + row.words;
+  const number = row.number + rowsBefore();
   const times = row.clock === '' ? row.time : row.time + ' \\u00b7 ' + row.clock;
-  const where = 'row ' + row.number + ' \\u00b7 ' + times + ' \\u00b7 ' + row.server + words;
+  const where = 'row ' + number + ' \\u00b7 ' + times + ' \\u00b7 ' + row.server + words;
   document.getElementById('where').textContent = where;
   const latest = {};
   for (const standing of data.standings) {
@@ -84,9 +97,10 @@ function leaseOf(standing, row) {
 
 /** The place of the row is part of the address from here on, so that it can be passed on. */
 function link(index) {
-  isPinned = true;
+  if (data.rows.length === 0) return;
+  isPinned = isStill;
   moveTo(index, true);
-  history.replaceState(null, '', '#' + data.rows[current].number);
+  history.replaceState(null, '', '#' + (data.rows[current].number + rowsBefore()));
 }
 
 function jump(step) {
@@ -117,9 +131,9 @@ function jumpToMark(mark) {
 }
 
 function followAddress() {
-  const index = indexOf(Number(location.hash.slice(1)));
+  const index = indexOf(Number(location.hash.slice(1)) - rowsBefore());
   if (index < 0) return;
-  isPinned = true;
+  isPinned = isStill;
   moveTo(index, true);
 }
 
@@ -176,7 +190,7 @@ picture.addEventListener('click', (event) => {
 });
 /** Who scrolls sees what belongs to the row under the mouse, or else to the first in sight. */
 addEventListener('scroll', () => {
-  if (isPinned || data.rows.length === 0) return;
+  if (!isStill || isPinned || data.rows.length === 0) return;
   const seenFrom = mouseY ?? heads.getBoundingClientRect().bottom + 20;
   moveTo(rowAt(seenFrom - picture.getBoundingClientRect().top), false);
 });
@@ -185,9 +199,11 @@ for (const button of document.querySelectorAll('[data-jump]')) {
   const isMark = to === 'chosen' || to === 'instance';
   button.addEventListener('click', () => (isMark ? jumpToMark(to) : jump(Number(to))));
 }
-document.getElementById('shown').addEventListener('change', show);
-document.getElementById('fold').addEventListener('click', fold);
-if (innerWidth < 700) fold();
+if (isStill) {
+  document.getElementById('shown').addEventListener('change', show);
+  document.getElementById('fold').addEventListener('click', fold);
+  if (innerWidth < 700) fold();
+}
 addEventListener('hashchange', followAddress);
 if (data.rows.length > 0) {
   const isWrong = violations.length > 0;

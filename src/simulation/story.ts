@@ -66,6 +66,7 @@ export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   ['flip a bit at A', 'the disk of A, which is down, holds something else now'],
   ['edit A hello', 'somebody puts another value into the file of A, which is down'],
   ['forge C->A prepare', 'somebody who is not C sends A this, with a huge number in it'],
+  ['forge C->A leap', '… or a prepare with the largest number that A believes'],
   ['fail save A [at STEP]', 'the next save at A fails, at its first or at this step'],
   ['break quorum-of-one', 'servers that start from now on break this rule'],
   ['switch to leases / plain', 'servers that start from now on have, or do not have, leases'],
