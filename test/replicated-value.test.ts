@@ -58,12 +58,13 @@ test('what a server without layers says of itself', () => {
   );
 });
 
-test('who asks for links counts them from 1', () => {
+test('who asks for links counts them from 1, and says in which of its runs', () => {
   const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+  one.luck = 0.5;
   one.replica.start();
   one.replica.submit('hello');
   const queued = one.decisions.find((decision) => decision.event === 'update');
-  assert.equal(queued?.id, 'A-00000000-1');
+  assert.equal(queued?.id, 'A-80000000-1');
 });
 
 test('nothing is written that is on the disk already', () => {
