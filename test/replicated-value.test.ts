@@ -162,42 +162,45 @@ test('a number may leap so far, and not one further', () => {
   }
 });
 
-test('what comes of it in a layer comes to what is below it, too', () => {
-  const told = new Set<string>();
-  class Base extends ReplicatedValue {
-    override submit(value: string): void {
-      told.add('submit');
-      super.submit(value);
-    }
-    protected override pursue(): void {
-      told.add('pursue');
-      super.pursue();
-    }
-    protected override drive(): void {
-      told.add('drive');
-      super.drive();
-    }
-    protected override heard(from: Uid): void {
-      told.add('heard');
-      super.heard(from);
-    }
-    protected override preempted(from: Uid): void {
-      told.add('preempted');
-      super.preempted(from);
-    }
-    protected override rested(): void {
-      told.add('rested');
-      super.rested();
-    }
-    protected override advanced(link: Link | null): void {
-      told.add('advanced');
-      super.advanced(link);
-    }
-    protected override nextLink(): Link | null {
-      told.add('nextLink');
-      return super.nextLink();
-    }
+/** What the base has heard of. */
+const told = new Set<string>();
+
+class Base extends ReplicatedValue {
+  override submit(value: string): void {
+    told.add('submit');
+    super.submit(value);
   }
+  protected override pursue(): void {
+    told.add('pursue');
+    super.pursue();
+  }
+  protected override drive(): void {
+    told.add('drive');
+    super.drive();
+  }
+  protected override heard(from: Uid): void {
+    told.add('heard');
+    super.heard(from);
+  }
+  protected override preempted(from: Uid): void {
+    told.add('preempted');
+    super.preempted(from);
+  }
+  protected override rested(): void {
+    told.add('rested');
+    super.rested();
+  }
+  protected override advanced(link: Link | null): void {
+    told.add('advanced');
+    super.advanced(link);
+  }
+  protected override nextLink(): Link | null {
+    told.add('nextLink');
+    return super.nextLink();
+  }
+}
+
+test('what comes of it in a layer comes to what is below it, too', () => {
   class Woven extends ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(CatchUp(Base))))) {}
   const one = new OneReplica(Woven, ['A', 'B', 'C']);
   const expects = (act: () => void, ...names: string[]) => {

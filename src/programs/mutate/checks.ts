@@ -78,7 +78,7 @@ export class Checks {
     this.#isQuick = isQuick;
   }
 
-  /** Finds out which checks run these sources. Throws a `Failure` if a quick one fails by itself. */
+  /** Finds out which checks run these. Throws a `Failure` if a quick one fails by itself. */
   async prepare(sources: readonly string[]): Promise<void> {
     const quick = testsInOneProcess().filter((name) => !SLOW.includes(name));
     for (const name of [...quick, ...(this.#isQuick ? [] : SLOW)]) {

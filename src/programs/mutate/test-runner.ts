@@ -1,6 +1,7 @@
 /**
- * Runs tests over and over, so that not every time a process has to start: what it is given is one script of all
- * of them. It answers with the name of the first that fails, or null, and with what each took.
+ * Runs tests over and over, so that not every time a process has to start: what it is given is one
+ * script of all of them. It answers with the name of the first that fails, or null, and with what
+ * each took.
  */
 import { createRequire } from 'node:module';
 
