@@ -8,13 +8,13 @@
 import type { Uid } from './composable-paxos.ts';
 
 /**
- * Who asked for a link, in which run of its program, and the how-manieth it was: `A-3f9c2b1e-7`.
+ * Who asked for a link, in which run of its program, and its number there: `A-3f9c2b1e-7`.
  * Two links with the same id are the same wish, proposed more than once.
  */
 export type LinkId = string;
 
 /**
- * Which client asked, since which instance, and its how-manieth request it is:
+ * Which client asked, since which instance, and the number of its request:
  * `9f86d081884c7d65-40-7`. When the client made the request, it knew that instance 40 had been
  * reached, so the request cannot have had an effect before. A client counts from 1.
  */

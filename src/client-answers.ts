@@ -1,5 +1,6 @@
 /**
- * Answers: what a client may ask, and what it may then rely on.
+ * `ClientAnswers`: what a client may ask, and what it may then rely on. A read has a place in the
+ * chain, or a master to ask; another strategy would ask a quorum how far it is, and write nothing.
  *
  * A client that fires a value and goes away needs nothing of this. One that waits for an answer
  * will ask again when none comes, and perhaps another server, since it cannot tell whether the

@@ -1,6 +1,7 @@
 /**
- * A client that waits: it asks until it is answered, of whichever server will answer, and says
- * honestly when it does not know.
+ * `ClientSession`, a client that waits: it asks until it is answered, by whichever server will, and
+ * says honestly when it does not know. (Another one would ask all servers at once, and make all
+ * of them work.)
  *
  * A datagram may be lost on the way there or back, and a server may be down, or not the master. A
  * silent server is asked again, then the next one; a server that is not master says who is. All the
@@ -140,7 +141,9 @@ export class ClientSession {
 /**
  * How far is the chain? Every server tells from its memory. Whatever is chosen by now, a member of
  * any quorum has accepted it, and has come at least that far; so has the highest answer of a
- * quorum. When no quorum answers, those who do must be enough.
+ * quorum. When no quorum answers, those who do are enough: a number that is too low does no harm.
+ * It makes the request look older than it is, so that it may be taken for one that is forgotten,
+ * which takes no effect; and never for a new one when it is not.
  */
 class Survey implements Step {
   readonly #requestId: RequestId;

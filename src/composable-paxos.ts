@@ -1,7 +1,8 @@
 /**
- * Composable Paxos: how several servers agree on **one** value although messages are lost and
- * servers crash. Nothing here sends, waits, writes to disk or asks the time: a message goes in,
- * an answer comes out, both as plain data. Everything else in this project is built around it.
+ * `PaxosInstance`, and the three roles in it: how several servers agree on **one** value although
+ * messages are lost and servers crash. Nothing here sends, waits, writes to disk or asks the time:
+ * a message goes in, an answer comes out, both as plain data. Everything else in this project is
+ * built around it.
  *
  * The problem. Values cannot simply be sent to everybody and counted: two servers may propose
  * at the same moment, and whoever counts may crash. Paxos (Lamport, "Paxos Made Simple", §2.2)

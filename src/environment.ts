@@ -41,9 +41,10 @@ export interface Messenger {
 
 export interface Storage {
   /**
-   * What was saved last, or null if nothing ever was, and only once it would survive a power cut:
-   * a process that was killed in the middle of `save` may leave a state that would not yet.
-   * Throws if it cannot be read, and if it is missing although there was one.
+   * What was saved last, or null if nothing ever was. Returns only once that would survive a
+   * power cut: a process that was killed in the middle of `save` may have left a state that can be
+   * read, and would still be gone after a power cut.
+   * Throws if the state cannot be read, and if it is missing although there was one.
    */
   load(): unknown;
   /** Returns only once the state would survive a power cut. Throws if it cannot promise that. */

@@ -1,19 +1,27 @@
 /**
- * Master leases: one server at a time may propose, and then needs only one round trip.
+ * `MasterLeases`: one server at a time may propose, and then needs only one round trip. It is
+ * master as long as a lease lasts; another strategy, without clocks, would have it lead until
+ * somebody takes a higher proposal id, and could not read from memory.
  *
- * Two proposers slow each other down, and the first phase of Paxos only guards against a second
- * proposer. So the servers make one of them *master* for a while, by a link of the chain:
+ * Two proposers slow each other down; and the first phase of Paxos, which finds what somebody else
+ * has begun and locks out whoever is lower, is needed only when there is somebody else. So the
+ * servers make one of them *master* for a while, by a link of the chain:
  * `{lease: "B"}`. For a window of time after that, nobody else stands for master and nobody
  * promises anything to anybody else; the master proposes alone.
  *
  * **Why the master may skip the first phase.** Number 1 of every instance is *reserved* for the
  * server that the chain before it names as lease holder; everybody else starts at 2. All
- * replicas that reach an instance have the same chain before it, so they mean the same server.
- * Nothing can have been proposed below (1, holder): there is nothing that a first phase could
- * find. The holder uses that id only in an instance in which its acceptor is untouched, and only
- * for a lease that it asked for in this very run of its program (the link's id tells). So no id
- * ever carries two values, whatever any clock says. *Agreement never depends on a clock*. That
- * there is one master at a time does, and so does what a master reads from its memory.
+ * replicas that reach an instance have the same chain before it, so they mean the same server. A
+ * first phase finds what was accepted under a lower id, and locks lower ids out; below (1, holder)
+ * there is none. And a proposer with a higher id needs a first phase like everybody: it finds what
+ * was accepted under (1, holder), and who has promised it refuses (1, holder) from then on.
+ *
+ * One thing is left: an id must carry one value only. So the holder uses (1, holder) only in an
+ * instance in which its acceptor is untouched: it would have accepted what it proposed before.
+ * That is not on the disk at once, so after a crash an untouched acceptor says nothing; therefore
+ * it does so only for a lease that it asked for in this very run of its program (the link's id
+ * tells). No clock comes into this: *agreement never depends on a clock*. That there is one master
+ * at a time does, and so does what a master reads from its memory.
  *
  * **How long a lease lasts.** The holder counts from the moment at which it first *sent* the
  * proposal that was then chosen, and believes in nine tenths of the window. The others count a
@@ -24,8 +32,10 @@
  *
  * **Who does not know waits.** A replica that starts, or jumps by catch-up, finds a holder named
  * in its chain but not *when*. It takes the lease as just granted. A chain that names nobody (a
- * fresh one, or after a master handed its lease back) binds nobody: were there a later lease, it
- * would stand in this or a later instance, and a quorum could not be had without being told.
+ * fresh one, or after a master handed its lease back) binds nobody. But what if there is a lease by
+ * now, of which this replica has not heard? Then a quorum has accepted it, in the instance that is
+ * open here or in a later one. Whoever stands for master here needs promises from a quorum, too.
+ * The two share a server, and that one names the lease in its promise, or sends a catch-up instead.
  */
 import { isLease, type LeaseLink, type Link, type LinkId } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
@@ -74,6 +84,8 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     #boundUntilMs = Number.NEGATIVE_INFINITY;
     /** Somebody else is to be master: nothing more is taken, and then the lease goes back. */
     #isResigning = false;
+    /** This server stops; then nobody else need ask for its lease. */
+    #isRetiring = false;
     /** Set while the lease is being handed back: then we are master no longer. */
     #whenHandedBack: (() => void) | null = null;
     #timer: Timer | null = null;
@@ -119,11 +131,13 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     /** The queue runs empty first; then the lease goes back, so that nobody has to wait it out. */
     override retire(done: () => void): void {
+      this.#isRetiring = true;
       super.retire(() => this.#handBack(done));
     }
 
     /** The same for a server that goes on: somebody else is to be master. */
     protected override resign(done: () => void): void {
+      if (this.#isRetiring || this.#isResigning) return; // who came first is waited for
       this.#isResigning = true;
       this.whenEmpty(() => this.#handBack(() => this.#resigned(done)));
     }

@@ -527,7 +527,11 @@ const STATE_FIELDS: Fields = {
   acceptedValue: orNull(isLink),
 };
 
-/** What is wrong with the fields of a state file, or null: its shape only, see `state.ts`. */
+/**
+ * What is wrong with the fields of a state file, or null. A state is no message; but it is made of
+ * the same ids and links, and they have their guards here. What the fields must have to do with
+ * each other says `state.ts`.
+ */
 export function wrongStateField(
   fields: Record<string, unknown>,
   uids: readonly Uid[],

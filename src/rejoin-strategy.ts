@@ -1,5 +1,6 @@
 /**
- * Rejoin: taking a server back that has lost its disk.
+ * `Rejoin`: taking a server back that has lost its disk; another strategy would have the others
+ * vote in a new server, under a new name.
  *
  * Its promises and what it accepted are votes that others have counted. It must never vote again
  * where it has voted before, and it does not know where that was. So it listens and learns, asks
@@ -18,7 +19,8 @@
  *   5. So `M >= h - 1`, that is `h <= M + 1`, and `M + 2` is above all that it can have voted in.
  *
  * `M + 1` would not do: the others may not have learned yet that `h - 1` is chosen, when the
- * server that lost its disk had, and had gone on and voted in `h`. `rejoin-model.ts` tries it.
+ * server that lost its disk had, and had gone on and voted in `h`. `simulation/explorer/rejoin.ts`
+ * tries it.
  *
  * An answer counts only if it was asked for in this run: one that was asked for by an earlier
  * life may be older than what that life did afterwards. And what is lost remains lost until the

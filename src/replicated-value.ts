@@ -1,5 +1,5 @@
 /**
- * The base of every replica: one replicated value, kept by a chain of Paxos instances.
+ * `ReplicatedValue`, the base of every replica: one value, kept by a chain of Paxos instances.
  *
  * An instance decides one link. When a link is chosen, the replica applies it, drops the
  * instance and opens the next. This class does what a server must do to be *safe*: it answers,
@@ -69,7 +69,10 @@ const SAVE_WITHIN_MS = 100;
  * one when a round was refused, which takes a message there, one back, a save and a wait: a million
  * of these in one instance take days, and whoever missed them can wait for that instance to close.
  * But whoever forges a datagram cannot come near the end of all numbers with it, from where no
- * round could go on: that takes half a thousand million of them, each with a save, in one instance.
+ * round could go on: that takes half a thousand million of them, in one instance.
+ *
+ * A peer may have been led on by a few of them, and is then the only one that believes itself. It
+ * goes on asking, and refusing, and each time that we do not believe it we come one leap nearer.
  */
 export const MAX_NUMBER_LEAP = 2 ** 20;
 /**
@@ -93,6 +96,8 @@ export class ReplicatedValue {
   #votesFrom: number | null = 1;
   #chain: ChainState = EMPTY_CHAIN;
   #instance!: PaxosInstance<Link>; // from `start` on
+  /** So far, at least, are numbers in it that we were told and did not believe. */
+  #doubtedNumber = 0;
   #run = ''; // tells this run of the program from every other one
   #linksAsked = 0;
   /** Runs while memory is ahead of the disk. */
@@ -250,9 +255,11 @@ export class ReplicatedValue {
       return true;
     }
     if (!isInstanceMessage(message) || instanceNumber !== this.#instanceNumber) return false;
-    const number = highestNumberIn(message);
-    if (number <= this.#instance.proposer.state.highestNumber + MAX_NUMBER_LEAP) return false;
+    const { highestNumber } = this.#instance.proposer.state;
+    const mostNumber = Math.max(highestNumber, this.#doubtedNumber) + MAX_NUMBER_LEAP;
+    if (highestNumberIn(message) <= mostNumber) return false;
     this.ignore(`${NOT_BELIEVED}: too high a number`);
+    this.#doubtedNumber = mostNumber;
     return true;
   }
 
@@ -458,6 +465,7 @@ export class ReplicatedValue {
     this.#instanceNumber = instanceNumber;
     this.#chain = chain;
     this.#instance = this.createInstance(UNTOUCHED);
+    this.#doubtedNumber = 0;
     this.#saveLater ??= this.environment.clock.after(SAVE_WITHIN_MS, () => this.#save());
     const [jumped, digest] = [link === null ? chain : null, digestOf(chain)];
     this.environment.trace({ event: 'advance', instanceNumber, link, chain: jumped, digest });

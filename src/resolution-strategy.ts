@@ -1,5 +1,6 @@
 /**
- * Resolution: seeing to it that the open instance comes to an end.
+ * `BackoffResolution`: seeing to it that the open instance comes to an end. Who is refused waits at
+ * random; another strategy would have the servers propose in turns.
  *
  * Paxos is always safe, but it ends only if somebody keeps asking. Three things go wrong. A
  * question or its answer is *lost*: it is asked again. Two proposers *duel*, each raising the

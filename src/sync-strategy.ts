@@ -1,5 +1,6 @@
 /**
- * Catch-up: noticing that others are ahead, and getting there in one step.
+ * `CatchUp`: noticing that others are ahead, and getting there in one step; another strategy, for
+ * a chain that is kept, would fetch link after link.
  *
  * A replica that missed links does not need them one by one: whoever is ahead can tell where the
  * chain stands now. The news that we are behind comes by itself most of the time, as a message from
@@ -8,7 +9,8 @@
  * Two that are equally far must have the same state, since the same links have made it. If they
  * have not, a disk or a memory has failed, or somebody has edited a file, and no round of Paxos
  * would ever notice. So whoever asks says what its state is, as a digest. Of two that differ
- * nobody knows which one is right, and both say so; one that differs from two others stops.
+ * nobody knows which one is right, and both say so; one that differs from a quorum that agrees
+ * stops. Fewer would not do: who is behind is told the state of one, be that right or wrong.
  */
 import { chainOf, digestOf, type Link } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
@@ -98,9 +100,7 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     }
 
     #keep(from: Uid, message: PeerMessage): void {
-      if (!isQuestion(message)) return;
-      const latest = this.#early?.question.instanceNumber ?? 0;
-      if (message.instanceNumber >= latest) this.#early = { from, question: message };
+      if (isQuestion(message)) this.#early = { from, question: message };
     }
 
     #receiveSyncRequest(from: Uid, { instanceNumber, digest }: SyncRequest): void {
@@ -113,17 +113,16 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       if (atMs < lastMs + DIFFER_AGAIN_AFTER_MS) return this.ignore('we differ, as was said');
 
       this.environment.trace({ event: 'differs', from, instanceNumber });
-      this.#stopIfAlone(digest);
-      // It has to hear of it, too, and from all: that tells which of us is alone.
+      this.#stopIfOutvoted(digest);
+      // It has to hear of it, too, and from all: that tells which of us is wrong.
       this.sendToPeers(this.#request());
     }
 
-    /** Two others that agree are right, unless somebody agrees with us. */
-    #stopIfAlone(theirs: string): void {
-      const ours = digestOf(this.chain);
+    /** There is no second quorum that could agree with us. */
+    #stopIfOutvoted(theirs: string): void {
       const heard = [...this.#digests];
       const others = heard.filter(([, { digest }]) => digest === theirs).map(([uid]) => uid);
-      if (others.length < 2 || heard.some(([, { digest }]) => digest === ours)) return;
+      if (others.length < this.quorum) return;
       const where = `${others.sort().join(' and ')} in instance ${this.instanceNumber}`;
       const advice =
         'its disk or its memory is bad; if it says so again, move its state away and use --rejoin';

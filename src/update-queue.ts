@@ -1,5 +1,6 @@
 /**
- * The queue: what clients asked for waits here until it is in the chain.
+ * `UpdateQueue`: what clients asked for waits here until it is in the chain; another strategy would
+ * refuse whatever cannot be proposed at once, and let the client come again.
  *
  * An instance chooses one value, and it may be somebody else's. Without a queue a client's value
  * would be gone in that case, or whenever it arrives while a round is under way. With it the

@@ -88,3 +88,17 @@ export function assertApart(boxes: readonly Box[]): void {
     }
   }
 }
+
+/** Asserts that nothing of a picture is outside of it, not even a line or its head. */
+export async function assertWithin(page: Page): Promise<void> {
+  const outside = await page.evaluate(`[...document.querySelectorAll('svg')].flatMap((picture) => {
+    const room = picture.getBoundingClientRect();
+    const shapes = [...picture.querySelectorAll('text, path, rect, circle')];
+    return shapes.filter((shape) => {
+      const { left, right, top, bottom } = shape.getBoundingClientRect();
+      const isIn = left >= room.left && right <= room.right && top >= room.top;
+      return !isIn || bottom > room.bottom;
+    }).map((shape) => shape.outerHTML);
+  })`);
+  assert.deepEqual(outside, []);
+}

@@ -9,9 +9,7 @@ const FILES = [
   'src/client-answers.ts',
   'src/composable-paxos.ts',
   'src/rejoin-strategy.ts',
-  'src/replicated-value.ts',
   'src/state.ts',
-  'src/sync-strategy.ts',
   'src/update-queue.ts',
 ];
 const SAMPLE = '12';

@@ -1,11 +1,12 @@
 /**
- * What README.adoc shows is true: its listings stand in the files that they name, its tables are
- * those of the code, its commands are run, or at least known, and the layers that it invents work.
+ * What the book shows is true: README.adoc, and the chapters of that name in the folders. Their
+ * listings stand in the files that they name, their tables are those of the code, their commands
+ * are run, or at least known, their links lead somewhere, and the layers that they invent work.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { format, promisify } from 'node:util';
@@ -26,12 +27,14 @@ import { ReplicatedValue } from '../src/replicated-value.ts';
 import { BREAKS, withRules } from '../src/simulation/broken/layers.ts';
 import { SOUND } from '../src/simulation/broken/roles.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
+import { MyLayer } from '../src/simulation/my-layer.ts';
 import { FAIR_WEATHER } from '../src/simulation/network.ts';
 import { MasterReplica, PlainReplica } from '../src/simulation/replicas.ts';
 import { run as simulate } from '../src/simulation/run.ts';
 import { drawSchedule, FAULTS, type Fault } from '../src/simulation/schedule.ts';
 import { World } from '../src/simulation/world.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
+import { wrongInEvent } from '../src/trace/guards.ts';
 import { INVARIANTS } from '../src/trace/invariants.ts';
 import { formatLinesOfLayers } from '../src/trace/line.ts';
 import { STORY_NAMES } from './drawn-runs.ts';
@@ -47,7 +50,9 @@ import {
 
 const PROJECT = join(import.meta.dirname, '..');
 const textOf = (path: string) => readFileSync(join(PROJECT, path), 'utf8');
-const README = textOf('README.adoc');
+/** The front door, and a chapter in each folder that has one. */
+const CHAPTERS = ['README.adoc', ...chaptersBelow('src'), ...chaptersBelow('test')];
+const BOOK = CHAPTERS.map(textOf).join('\n');
 const SCRIPTS: Readonly<Record<string, string>> = JSON.parse(textOf('package.json')).scripts;
 
 /** What stands for something that is left out. */
@@ -62,10 +67,16 @@ interface Listing {
   readonly text: string;
 }
 
-const LISTINGS = listingsOf(README.split('\n'));
-const PROSE = proseOf(README.split('\n'));
+const LISTINGS = CHAPTERS.flatMap((chapter) => listingsOf(textOf(chapter).split('\n')));
+const PROSE = CHAPTERS.map((chapter) => proseOf(textOf(chapter).split('\n'))).join('\n');
 /** What the prose shows in the letters of code, without the marks of AsciiDoc. */
 const QUOTES = [...PROSE.matchAll(/`\+(.+?)\+`|`([^`]+)`/g)].map(([, a, b]) => a ?? b ?? '');
+
+function chaptersBelow(directory: string): string[] {
+  const paths = readdirSync(join(PROJECT, directory), { recursive: true, encoding: 'utf8' });
+  const chapters = paths.filter((path) => path.endsWith('.adoc')).toSorted();
+  return chapters.map((path) => join(directory, path));
+}
 
 function listingsOf(lines: readonly string[]): Listing[] {
   const listings: Listing[] = [];
@@ -111,7 +122,8 @@ function assertContains(text: string, parts: readonly string[], where: string): 
   }
 }
 
-test('this test sees the listings of the README', () => {
+test('this test sees the chapters and their listings', () => {
+  assert.ok(CHAPTERS.length >= 8);
   const languages = new Map<string, number>();
   for (const { language } of LISTINGS) {
     languages.set(language, (languages.get(language) ?? 0) + 1);
@@ -121,13 +133,65 @@ test('this test sees the listings of the README', () => {
   assert.ok(QUOTES.length > 100);
 });
 
-test('Asciidoctor has nothing to say against it', async () => {
-  const log = MemoryLogger.create();
-  LoggerManager.logger = log;
-  const html = await convert(README, { safe: 'safe', standalone: true });
-  const said = log.getMessages().map((message) => `${message.getSeverity()} ${message.getText()}`);
-  assert.deepEqual(said, []);
-  assert.match(String(html), /<h2 id="_break_it">|<h2 id="break">/);
+test('the front door is no longer than can be read in half an hour', () => {
+  assert.ok(textOf('README.adoc').split('\n').length <= 600);
+});
+
+/** How a chapter is turned into a page: by Asciidoctor itself, and by a code host. */
+const HOSTS = {
+  Asciidoctor: { safe: 'safe', standalone: true, attributes: {} },
+  'a code host': {
+    safe: 'secure',
+    standalone: false,
+    attributes: { showtitle: '', idprefix: '', idseparator: '-', 'env-github': '' },
+  },
+} as const;
+
+for (const [host, options] of Object.entries(HOSTS)) {
+  test(`${host} has nothing to say against it, and all links lead somewhere`, async () => {
+    const log = MemoryLogger.create();
+    LoggerManager.logger = log;
+    const pages = new Map<string, string>();
+    for (const chapter of CHAPTERS) {
+      pages.set(chapter, String(await convert(textOf(chapter), options)));
+    }
+    const said = log.getMessages().map((said) => `${said.getSeverity()} ${said.getText()}`);
+    assert.deepEqual(said, []);
+
+    for (const [chapter, page] of pages) {
+      const ids = new Set(namesIn(page, 'id'));
+      assert.equal(ids.size, namesIn(page, 'id').length, `${chapter} has an id twice`);
+      const links = namesIn(page, 'href').filter((link) => !/^https?:/.test(link));
+      for (const link of links) {
+        const [path = '', id = ''] = link.split('#');
+        const file = path === '' ? chapter : normalize(join(dirname(chapter), path));
+        assert.ok(existsSync(join(PROJECT, file)), `${chapter}: ${link}`);
+        const there = namesIn(pages.get(file) ?? '', 'id');
+        assert.ok(id === '' || there.includes(id), `${chapter}: ${link}`);
+      }
+      const isFrontDoor = chapter === 'README.adoc';
+      for (const other of isFrontDoor ? CHAPTERS.slice(1) : ['README.adoc']) {
+        const isIt = (link: string) => normalize(join(dirname(chapter), link)) === other;
+        assert.ok(links.some(isIt), `${chapter} has no link to ${other}`);
+      }
+    }
+  });
+}
+
+/** The values of all attributes of this name on a page. */
+function namesIn(page: string, attribute: string): string[] {
+  const found = page.matchAll(new RegExp(` ${attribute}="([^"]*)"`, 'g'));
+  return [...found].map(([, name = '']) => name);
+}
+
+test('every section has a name of its own, which no host makes up', () => {
+  for (const chapter of CHAPTERS) {
+    const lines = proseOf(textOf(chapter).split('\n')).split('\n');
+    for (const [index, line] of lines.entries()) {
+      if (!/^={2,} \S/.test(line)) continue;
+      assert.match(lines[index - 1] ?? '', /^\[#[a-z][a-z-]*\]$/, `${chapter}: ${line}`);
+    }
+  }
 });
 
 // Listings, tables and names.
@@ -142,7 +206,7 @@ function nameOfOwn({ title }: Listing): string {
 
 function named(title: string): string {
   const found = LISTINGS.find((listing) => listing.title === title);
-  if (found === undefined) throw new Error(`the README has no listing "${title}"`);
+  if (found === undefined) throw new Error(`the book has no listing "${title}"`);
   return found.text;
 }
 
@@ -160,33 +224,110 @@ test('listings stand in the files that they name', () => {
 
 /** The rows of the table below this heading. */
 function tableBelow(heading: string): string[][] {
-  const [, rest = ''] = PROSE.split(`\n${heading}\n`);
+  const [, rest = ''] = PROSE.split(new RegExp(`\n=+ ${heading}\n`));
   const [, table = ''] = rest.split('\n|===\n');
   const rows = table.split('\n').filter((line) => line.startsWith('| '));
   return rows.slice(1).map((row) => row.slice(2).split(' | '));
 }
 
-test('the pictures are kept up to date, and say in words what they show', () => {
-  const images = [...README.matchAll(/^image::(\S+)\[(.*)\]$/gm)];
-  assert.equal(images.length, README.match(/image::?/g)?.length);
-  const kept = STORY_NAMES.map((name) => `test/diagrams/${name}-light.svg`);
-  for (const [, path = '', words = ''] of images) {
+/** A picture follows its reader into the dark where a host lets it, and is light elsewhere. */
+function pictureOf(path: string, words: string): string {
+  const dark = path.replace('-light.svg', '-dark.svg');
+  const source = `<source media="(prefers-color-scheme: dark)" srcset="${dark}">`;
+  const picture = `<picture>${source}<img src="${path}" alt="${words}"></picture>`;
+  const onHost = ['ifdef::env-github[]', '++++', picture, '++++', 'endif::[]'];
+  return [...onHost, `ifndef::env-github[image::${path}["${words}"]]`].join('\n');
+}
+
+test('the pictures are kept up to date, in light and dark, and say in words what they show', () => {
+  const images = CHAPTERS.flatMap((chapter) => {
+    const text = textOf(chapter);
+    const found = [...text.matchAll(/^ifndef::env-github\[image::(\S+?)\["([^"]*)"\]\]$/gm)];
+    return found.map(([, shown = '', words = '']) => {
+      assert.ok(text.includes(`\n${pictureOf(shown, words)}\n`), `${chapter}: ${shown}`);
+      return { path: normalize(join(dirname(chapter), shown)), words };
+    });
+  });
+  assert.equal(images.length, BOOK.match(/image::?/g)?.length);
+  assert.equal(images.length, BOOK.match(/<picture>/g)?.length);
+  const figures = readdirSync(join(PROJECT, 'test/pictures')).map(
+    (name) => `test/pictures/${name}`,
+  );
+  const kept = [...STORY_NAMES.map((name) => `test/diagrams/${name}-light.svg`), ...figures];
+  for (const { path, words } of images) {
     assert.ok(kept.includes(path) && existsSync(join(PROJECT, path)), path);
-    assert.match(words, /^Space-time diagram: .{10,}$/, path);
+    assert.ok(existsSync(join(PROJECT, path.replace('-light.svg', '-dark.svg'))), path);
+    assert.match(words, /^(?:Space-time diagram|Figure): .{10,}$/, path);
   }
   assert.ok(images.length > 10);
-  assert.equal(new Set(images.map(([, path]) => path)).size, images.length, 'one is shown twice');
 });
 
 test('the tables are those of the code', () => {
   assert.deepEqual(
-    tableBelow('== The twelve invariants'),
+    tableBelow('The twelve invariants'),
     INVARIANTS.map(({ number, name, sentence }) => [`${number}`, name, sentence]),
   );
   assert.deepEqual(
-    tableBelow('=== Broken on purpose'),
+    tableBelow('Broken on purpose'),
     BREAKS.map(({ name, breaks, invariants }) => [`\`${name}\``, breaks, invariants.join(', ')]),
   );
+});
+
+test('the house has these folders, and a line for each', () => {
+  const path: string[] = [];
+  const shown = named('The folders')
+    .split('\n')
+    .map((line) => {
+      const [, indent = '', name = ''] = /^( *)(\w+)\/ +\w/.exec(line) ?? assert.fail(line);
+      path.splice(indent.length / 2, path.length, name);
+      return path.join('/');
+    });
+  const foldersBelow = (folder: string): string[] => {
+    const entries = readdirSync(join(PROJECT, folder), { withFileTypes: true });
+    const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    return [folder, ...names.toSorted().flatMap((name) => foldersBelow(`${folder}/${name}`))];
+  };
+  assert.deepEqual(shown, [...foldersBelow('src'), ...foldersBelow('test')]);
+});
+
+test('the way through the files names each file of the reading path, and its class', () => {
+  const rows = tableBelow('The way through the files');
+  const files = rows.flatMap(([files = '']) => files.match(/[\w./-]+\.ts/g) ?? []);
+  const path = readdirSync(join(PROJECT, 'src')).filter((name) => name.endsWith('.ts'));
+  assert.deepEqual(files.toSorted(), ['../server.ts', ...path].toSorted());
+  for (const [file = '', name = ''] of rows) {
+    const [, code] = /^`(\w+)`$/.exec(name) ?? [];
+    const source = textOf(join('src', file.replaceAll('`', '').split(', ')[0] ?? ''));
+    if (code !== undefined) assert.match(source, new RegExp(`\\b(?:class|function) ${code}\\b`));
+  }
+  const headings = BOOK.match(/^== .*\.ts.*\?$/gm) ?? [];
+  const places = headings.map((heading) =>
+    rows.findIndex(([file = '']) => {
+      const [first = ''] = file.replaceAll('`', '').replace('../', '').split(', ');
+      return heading.includes(first);
+    }),
+  );
+  assert.deepEqual(
+    places,
+    places.toSorted((a, b) => a - b),
+    'chapter and table go the same way',
+  );
+  assert.ok(places.length > 8 && !places.includes(-1));
+});
+
+test('the table of programs is that of package.json', () => {
+  const shown = tableBelow('What there is to run').map(([name = '']) => name.replaceAll('`', ''));
+  const known = Object.keys(SCRIPTS).filter((name) => !name.startsWith('pre'));
+  assert.deepEqual(shown.toSorted(), known.toSorted());
+});
+
+test('the turn that is shown consists of events', () => {
+  const lines = named('A turn in a trace').split('\n');
+  const events = lines.map((line): TraceEvent => {
+    assert.equal(wrongInEvent(JSON.parse(line)), null, line);
+    return JSON.parse(line);
+  });
+  assert.equal(new Set(events.map(({ server, turn }) => `${server} ${turn}`)).size, 1);
 });
 
 test('files, names and references exist', () => {
@@ -202,21 +343,42 @@ test('files, names and references exist', () => {
   const names = QUOTES.filter((quote) => /^#?(?:[a-z]+[A-Z]\w*|[A-Z]+[a-z]\w*)$/.test(quote));
   for (const name of names) assert.ok(code.includes(name), name);
   assert.ok(names.length > 5);
-
-  const anchors = [...README.matchAll(/^\[(?:%collapsible)?#([\w-]+)\]/gm)].map(([, id]) => id);
-  const headings = [...README.matchAll(/^=+ (.+)/gm)].map(([, heading = '']) => {
-    return `_${heading.toLowerCase().replaceAll(/[^a-z0-9]+/g, '_')}`;
-  });
-  for (const [, target] of README.matchAll(/<<([\w-]+)/g)) {
-    assert.ok([...anchors, ...headings].includes(target), target);
-  }
 });
 
-test('the words of the loop are methods of the files beside them', () => {
+/** The files of the layers, from the outside in, and what they surround. */
+const OUTSIDE_IN = [
+  'client-answers',
+  'rejoin-strategy',
+  'master-strategy',
+  'update-queue',
+  'resolution-strategy',
+  'sync-strategy',
+  'replicated-value',
+  'composable-paxos',
+];
+
+test('the words of the loop are methods of the files beside them, and of no other layer', () => {
   for (const line of named('The loop').split('\n')) {
     const [, word = '', files = ''] = /^[┌│└ ][►─ ] (\w+) .* {2,}(\S.*)$/.exec(line) ?? [];
-    const isEverywhere = files === 'all layers' || word === '';
-    for (const file of isEverywhere ? [] : files.split(', ')) {
+    if (word === '') continue;
+    const layers = OUTSIDE_IN.slice(0, -2);
+    const homes = files === 'all layers' ? layers : files.split(', ');
+    const overriding = layers.filter((file) =>
+      new RegExp(`^ +(?:protected )?(?:override )?${word}\\(.*\\{$`, 'm').test(
+        textOf(`src/${file}.ts`),
+      ),
+    );
+    assert.deepEqual(
+      homes.filter((file) => layers.includes(file)),
+      overriding,
+      line,
+    );
+    assert.deepEqual(
+      homes,
+      OUTSIDE_IN.filter((file) => homes.includes(file)),
+      line,
+    );
+    for (const file of homes) {
       assert.match(textOf(`src/${file}.ts`), new RegExp(`^ +(?:\\w+ )*${word}\\(`, 'm'), line);
     }
   }
@@ -232,8 +394,8 @@ test('no command turns into typography', () => {
   }
 });
 
-test('the README speaks of no machine but its own', () => {
-  assert.doesNotMatch(README, /\/(?:work|root|tmp|home|Users)\//);
+test('the book speaks of no machine but its own', () => {
+  assert.doesNotMatch(BOOK, /\/(?:work|root|tmp|home|Users)\//);
 });
 
 // Commands.
@@ -270,7 +432,7 @@ const COMMANDS = [
   ...QUOTES.filter((quote) => /^(?:npm|npx|node|pkill|rm) /.test(quote)),
 ];
 
-/** Understands a command line of the README. Throws if it is of no known kind. */
+/** Understands a command line of the book. Throws if it is of no known kind. */
 function parse(line: string): Command {
   if (SYSTEM_COMMANDS.includes(line)) return { file: null, args: [] };
   const words = line.match(/"[^"]*"|\S+/g)?.map((word) => word.replaceAll('"', '')) ?? [];
@@ -329,13 +491,13 @@ test('every command is known, and so are its options', async () => {
     );
 });
 
-/** What the README shows below a command, in this section or the first: parts between elisions. */
+/** What the book shows below a command, in this section or the first: parts between elisions. */
 function shownBelow(command: string, within?: string): string[] {
   const listing = CONSOLES.find((candidate) => {
     const isThere = within === undefined || candidate.section === within;
     return isThere && commandsIn(candidate).includes(command);
   });
-  if (listing === undefined) throw new Error(`the README does not show ${command}`);
+  if (listing === undefined) throw new Error(`the book does not show ${command}`);
   const [, after = ''] = `${listing.text}\n`.split(`$ ${command}\n`);
   const [text = ''] = after.split(/^\$ /m);
   return partsOf({ text });
@@ -379,6 +541,14 @@ test('npm run simulate -- --break says so', async (t) => {
   assertContains(stdout, shownBelow(command), command);
 });
 
+test('npm run explore -- --break says so', async () => {
+  const command = 'npm run explore -- --break forgotten-promise --invariant 1';
+  const { file, args } = parse(command);
+  const { code, stdout } = await run(file ?? '', ...args);
+  assert.equal(code, 1);
+  assertContains(stdout, shownBelow(command), command);
+});
+
 for (const command of ['npm run explore', 'npm run explore -- --deviations 1']) {
   test(`${command} says so`, async () => {
     const { file, args } = parse(command);
@@ -389,6 +559,15 @@ for (const command of ['npm run explore', 'npm run explore -- --deviations 1']) 
     assert.deepEqual(shownBelow(command).map(withoutTimes), [withoutTimes(stdout.trimEnd())]);
   });
 }
+
+test('each exercise says how long it takes and how hard it is, and has an answer', () => {
+  const exercises = PROSE.split(/^\*Exercise:\* /m).slice(1);
+  assert.ok(exercises.length > 10);
+  for (const exercise of exercises) {
+    assert.match(exercise, /^_\([0-9]+ minutes, (?:easy|middling|hard)\)_ /);
+    assert.match(exercise, /\n\.Answer\n\[%collapsible\]\n====\n[^*]/, exercise);
+  }
+});
 
 test('the answers to the exercises are right', async () => {
   const command = 'npm run explore -- --break save-after-sending --invariant 1';
@@ -486,7 +665,7 @@ test('the session in three terminals goes as told, and its traces pass the check
   const traces = cluster.servers.map(({ traceFile }) => traceFile);
   const checked = await run(parse('npm run check').file ?? '', ...traces);
   const check = 'npm run check -- a.ndjson b.ndjson c.ndjson';
-  const shown = shownBelow(check, 'The twelve invariants');
+  const shown = shownBelow(check, 'Checking a run of your own');
   assert.deepEqual([withoutFigures(checked.stdout.trimEnd())], shown.map(withoutFigures));
 });
 
@@ -596,9 +775,9 @@ test('the demo says so', () => {
   }
 });
 
-// The layers that the README invents.
+// The layers that the book invents.
 
-/** The project as it is after the reader has added what the README says. */
+/** The project as it is after the reader has added what the book says. */
 function extendedProject(t: TestContext): string {
   const directory = temporaryDirectory(t);
   for (const name of ['src', 'node_modules']) {
@@ -618,7 +797,7 @@ function extendedProject(t: TestContext): string {
   return directory;
 }
 
-/** Runs the changed server, alone in its cluster, through what the README shows. */
+/** Runs the changed server, alone in its cluster, through what the book shows. */
 async function runOwnServer(t: TestContext): Promise<Exit> {
   const cluster = await prepareCluster(t, { uids: ['A'] });
   const server = cluster.server('A');
@@ -634,7 +813,7 @@ async function runOwnServer(t: TestContext): Promise<Exit> {
   return program.end();
 }
 
-test('the layers of the README compile, and in a wrong order they do not', async (t) => {
+test('the layers of the book compile, and in a wrong order they do not', async (t) => {
   const directory = extendedProject(t);
   const wrong = named('This does not compile');
   const server = readFileSync(join(directory, 'server.ts'), 'utf8');
@@ -653,7 +832,7 @@ type OwnLayer<T = ReplicatedValue> = (
   ...args: ConstructorParameters<ReplicaClass>
 ) => T;
 
-/** The layers of the README, as a function of their file and their name. */
+/** The layers of the book, as a function of their file and their name. */
 function ownLayers(t: TestContext) {
   const directory = extendedProject(t);
   return async <T = ReplicatedValue>(
@@ -683,7 +862,7 @@ function runningWorld(replicaClass: ReplicaClass, servers = 3) {
   return { world, events, valueAt };
 }
 
-test('the layers of the README do in the simulated world what they promise', async (t) => {
+test('the layers of the book do in the simulated world what they promise', async (t) => {
   const load = ownLayers(t);
   const [Tally, NoShouting] = [
     await load('tally.ts', 'Tally'),
@@ -744,8 +923,7 @@ test('the queue of numbers prints what is shown', async (t) => {
   assert.deepEqual([printed.join('\n')], shownBelow('node --import tsx numbers.ts'));
 });
 
-test('the template has every hook, and changes nothing', async (t) => {
-  const MyLayer = await ownLayers(t)('my-layer.ts', 'MyLayer');
+test('the template has every hook, and changes nothing', () => {
   const methodsOf = (prototype: object) => {
     const properties = Object.entries(Object.getOwnPropertyDescriptors(prototype));
     return properties.flatMap(([name, { value }]) => (value === undefined ? [] : [name]));
@@ -900,6 +1078,7 @@ test('an update costs so many messages and durable writes', () => {
     world.runUntil(2_050);
     const during = events.slice(before);
     world.runUntil(2_500);
+    const inARow = writesInARow(replicaClass);
     const afterwards = events.slice(before + during.length);
 
     const sent = during.flatMap((event) => (event.event === 'send' ? [event] : []));
@@ -919,13 +1098,29 @@ test('an update costs so many messages and durable writes', () => {
     };
     assert.equal(during.filter(({ event }) => event === 'chosen').length, 3);
     assert.equal(savesIn(afterwards), 1);
-    return [...kinds.map(messages), questions.length, savesIn(during)].map(String);
+    return [...kinds.map(messages), questions.length, savesIn(during), inARow].map(String);
   });
   assert.deepEqual(
-    tableBelow('== What is measured, and how').map((row) => row.slice(1)),
+    tableBelow('What is measured, and how').map((row) => row.slice(1)),
     rows,
   );
 });
+
+/** How many durable writes follow each other until the one who proposes knows what is chosen. */
+function writesInARow(replicaClass: ReplicaClass): number {
+  const saveMs = 100;
+  const { world, events } = runningWorld(replicaClass);
+  world.runUntil(2_000);
+  const leader = world.uids.find((uid) => world.machine(uid).replica?.isMaster) ?? 'A';
+  for (const machine of world.machines.values()) machine.saveMs = saveMs;
+  const before = events.length;
+  world.submit(leader, 'hello');
+  world.runUntil(2_900);
+  const during = events.slice(before);
+  const chosen = during.find(({ event, server }) => event === 'chosen' && server === leader);
+  assert.ok(chosen !== undefined);
+  return Math.round((chosen.at - 2_000) / saveMs);
+}
 
 test('npm run bench prints such a table', () => {
   const figures: Figures = { p50Ms: 1, p99Ms: 1, perSecond: { 1: 1, 16: 1, 64: 1 } };
@@ -947,6 +1142,6 @@ test('the table of tests is that of the directory', () => {
   const files = readdirSync(join(PROJECT, 'test'));
   const names = files.filter((name) => /\.(?:test|long)\.ts$/.test(name));
   const known = names.map((name) => name.replace(/(?:\.test)?\.ts$/, ''));
-  const shown = tableBelow('=== The tests').map(([name = '']) => name.replaceAll('`', ''));
+  const shown = tableBelow('The tests').map(([name = '']) => name.replaceAll('`', ''));
   assert.deepEqual(shown.toSorted(), known.toSorted());
 });

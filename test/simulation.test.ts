@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { type ChainState, EMPTY_CHAIN } from '../src/chain.ts';
 import { clusterName, decodeDatagram, encodeDatagram } from '../src/messages.ts';
+import { overstayersOf } from '../src/simulation/clock-promises.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
-import type { PlainReplica } from '../src/simulation/replicas.ts';
+import { PlainReplica } from '../src/simulation/replicas.ts';
 import { run, type Variant } from '../src/simulation/run.ts';
 import { drawSchedule } from '../src/simulation/schedule.ts';
 import {
@@ -125,4 +126,17 @@ test('the simulated replicas are woven as those of server.ts', () => {
   const classLines = (file: string) =>
     readFileSync(new URL(file, import.meta.url), 'utf8').match(/class \w+Replica extends [^{]+/g);
   assert.deepEqual(classLines('../src/simulation/replicas.ts'), classLines('../server.ts'));
+});
+
+test('without leases no clock excuses a stale read', () => {
+  class BrokenReplica extends PlainReplica {
+    protected override get mayReadMemory(): boolean {
+      return true;
+    }
+  }
+  const faults = ['wild clocks', 'delay', 'loss', 'cuts', 'lateness', 'crowds'] as const;
+  const schedule = drawSchedule(1, 3, SECONDS, [...faults]);
+  assert.notEqual(overstayersOf(schedule).size, 0);
+  const { violation } = run(schedule, { leases: false, broken: () => BrokenReplica });
+  assert.equal(violation?.invariant, 9);
 });

@@ -7,9 +7,18 @@ export const PAGE_SCRIPT = `const data = JSON.parse(document.getElementById('dat
 const picture = document.getElementById('rows');
 const cursor = document.getElementById('cursor');
 const heads = document.getElementById('heads');
-const violations = data.violations.filter((it) => indexOf(it.row) >= 0);
+let violations = shownViolations();
 let current = -1;
 let touched = [];
+
+function shownViolations() {
+  return data.violations.filter((it) => indexOf(it.row) >= 0);
+}
+
+/** So many rows of the run were before the first one here. */
+function rowsBefore() {
+  return data.before ?? 0;
+}
 
 /** -1: there is no such row in the picture. */
 function indexOf(number) {
@@ -29,6 +38,7 @@ function rowAt(y) {
 }
 
 function moveTo(index, isToBeSeen) {
+  if (data.rows.length === 0) return;
   current = Math.max(0, Math.min(data.rows.length - 1, index));
   const row = data.rows[current];
   cursor.setAttribute('y', row.top);
@@ -53,7 +63,8 @@ function scrollTo(row) {
 
 function showPanel(row) {
   const words = row.words === '' ? '' : ': ' + row.words;
-  const where = 'row ' + row.number + ' \\u00b7 ' + row.ms + ' ms \\u00b7 ' + row.server + words;
+  const number = row.number + rowsBefore();
+  const where = 'row ' + number + ' \\u00b7 ' + row.ms + ' ms \\u00b7 ' + row.server + words;
   document.getElementById('where').textContent = where;
   const latest = {};
   for (const standing of data.standings) {
@@ -74,8 +85,9 @@ function showPanel(row) {
 
 /** The place of the row is part of the address from here on, so that it can be passed on. */
 function link(index) {
+  if (data.rows.length === 0) return;
   moveTo(index, true);
-  history.replaceState(null, '', '#' + data.rows[current].number);
+  history.replaceState(null, '', '#' + (data.rows[current].number + rowsBefore()));
 }
 
 function jump(step) {
@@ -88,7 +100,7 @@ function jump(step) {
 }
 
 function followAddress() {
-  const index = indexOf(Number(location.hash.slice(1)));
+  const index = indexOf(Number(location.hash.slice(1)) - rowsBefore());
   if (index >= 0) moveTo(index, true);
 }
 

@@ -54,7 +54,8 @@ export function pageOf(
   ].join('\n')}\n`;
 }
 
-function coloursFor(theme: ThemeName | null): string {
+/** The colours of a page. `theme` null: as the reader likes it. */
+export function coloursFor(theme: ThemeName | null): string {
   const colours = (name: ThemeName) =>
     `:root { color-scheme: ${name}; ${declareVariables(THEMES[name])} }`;
   if (theme !== null) return colours(theme);
@@ -107,7 +108,8 @@ function panelOf(diagram: Diagram, notice: string | null): string {
 
 const FIELDS = ['instance', 'promised', 'accepted', 'value'] as const;
 
-function cardOf(uid: Uid, index: number): string {
+/** What a server has is shown here. */
+export function cardOf(uid: Uid, index: number): string {
   const colours = `background: var(--hue${index}); color: var(--onHue${index})`;
   const rows = FIELDS.map((field) => `<dt>${field}</dt><dd data-field="${field}"></dd>`);
   return (
@@ -118,7 +120,7 @@ function cardOf(uid: Uid, index: number): string {
 }
 
 /** What the script needs to know; all of it is shown as text. */
-function dataOf({ diagram, rows }: Layout) {
+export function dataOf({ diagram, rows }: Layout) {
   const last = rows.at(-1)?.row.number ?? 0;
   return {
     rows: rows.map(dataOfRow),
@@ -171,6 +173,6 @@ function beliefOf(uid: Uid, { condition, holder, round, leads }: Standing): stri
 }
 
 /** JSON that can stand within a script element. */
-function toJson(value: unknown): string {
+export function toJson(value: unknown): string {
   return JSON.stringify(value).replaceAll('<', '\\u003c');
 }

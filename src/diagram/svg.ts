@@ -111,13 +111,19 @@ export function drawHead({ lanes, clientX, diagram, width }: Layout, paints: Pai
 
 /** Everything below the heads. `linksRows`: the times are links to their rows. */
 export function drawRows(layout: Layout, paints: Paints, linksRows: boolean): Part {
-  const svg = [
-    ...drawViolated(layout, paints),
-    ...drawLanes(layout, paints),
-    ...layout.arrows.map((arrow) => drawArrow(arrow, layout, paints)),
-    ...layout.rows.map((row) => drawRow(row, layout, paints, linksRows)),
-  ].join('\n');
+  const { violated, lanes, arrows, rows } = drawLayers(layout, paints, linksRows);
+  const svg = [...violated, ...lanes, ...arrows, ...rows].join('\n');
   return { svg, height: layout.height };
+}
+
+/** The same piece by piece, from the back to the front. */
+export function drawLayers(layout: Layout, paints: Paints, linksRows: boolean) {
+  return {
+    violated: drawViolated(layout, paints),
+    lanes: drawLanes(layout, paints),
+    arrows: layout.arrows.map((arrow) => drawArrow(arrow, layout, paints)),
+    rows: layout.rows.map((row) => drawRow(row, layout, paints, linksRows)),
+  };
 }
 
 /** Behind rows in which an invariant is violated. */
@@ -304,7 +310,7 @@ function formatSilence(ms: number): string {
 }
 
 /** Words are drawn with a rim, which hides what passes behind them. */
-function rim({ background }: Paints): string {
+export function rim({ background }: Paints): string {
   return ` paint-order="stroke" stroke="${background}" stroke-width="4" stroke-linejoin="round"`;
 }
 

@@ -9,7 +9,7 @@ import { complain, describe, Failure } from './failure.ts';
 import { JsonStateFile, whatMayBeLost } from './json-state-file.ts';
 import type { ServerOptions } from './server-options.ts';
 import { SystemEnvironment } from './system-environment.ts';
-import { Lines, neverWaitFor, terminal } from './terminal.ts';
+import { exitFrom, Lines, neverWaitFor, terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
 import { type Sink, Turns } from './turns.ts';
 import { UdpMessenger } from './udp-messenger.ts';
@@ -97,7 +97,7 @@ function stopOnSignal(
     turns.run(() => replica.stop());
     turns.end();
     messenger.close();
-    lines.end(() => exit(terminals));
+    lines.end(() => exitFrom(terminals));
   };
   const retire = () => {
     isStopping = true;
@@ -120,11 +120,4 @@ function stopOnSignal(
     if (!isStopping) retire();
   });
   process.stderr.on('error', () => {}); // there is nobody left to tell
-}
-
-/** Node would abort on its way out if a terminal is gone that it wants to restore. */
-function exit(terminals: readonly number[]): void {
-  if (terminals.every(isatty)) process.exit(0);
-  process.removeAllListeners('SIGHUP');
-  process.kill(process.pid, 'SIGHUP');
 }

@@ -6,6 +6,7 @@
  * is kept for a while, and when that is too much, lines are dropped and counted, and the count
  * is told.
  */
+import { isatty } from 'node:tty';
 import type { Uid } from '../composable-paxos.ts';
 import { ConsoleLines, plainPaint, type TimeStyle } from '../trace/console.ts';
 import { chalkPaint } from './chalk-paint.ts';
@@ -82,6 +83,16 @@ export function neverWaitFor(...streams: readonly NodeJS.WriteStream[]): void {
     const { _handle } = stream as { _handle?: { setBlocking?(isBlocking: boolean): unknown } };
     if (stream.isTTY) _handle?.setBlocking?.(false);
   }
+}
+
+/**
+ * Ends this process, which began with these file descriptors as terminals. Node would abort on its
+ * way out if one is gone that it wants to restore.
+ */
+export function exitFrom(terminals: readonly number[]): void {
+  if (terminals.every(isatty)) process.exit(0);
+  process.removeAllListeners('SIGHUP');
+  process.kill(process.pid, 'SIGHUP');
 }
 
 /**

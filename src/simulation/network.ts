@@ -4,7 +4,7 @@
  * died and come back meanwhile.
  *
  * The fate of a datagram depends on the seed and on the datagram alone: who sends it to whom, and
- * the how-manieth of the sender it is. So taking a fault out of a run leaves the luck of all other
+ * its number among those of the sender. So taking a fault out of a run leaves the luck of all other
  * datagrams as it was.
  */
 import type { Uid } from '../composable-paxos.ts';

@@ -41,6 +41,7 @@
  *     flip a bit at A                the disk of A, which is down, holds something else now
  *     edit A hello                   somebody puts another value into the file of A, which is down
  *     forge C->A prepare             somebody who is not C sends A this, with a huge number in it
+ *     forge C->A leap                … or a prepare with the largest number that A believes
  *     switch to leases / plain       servers that start from now on have, or do not have, leases
  *     stop A                         a clean stop: queue and lease are brought in order first
  *     pause A / resume A             the process stands still, as by Ctrl-Z

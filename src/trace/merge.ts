@@ -30,7 +30,6 @@ class Source {
   readonly #trace: Iterator<TraceEvent>;
   #ahead: TraceEvent[] = [];
   #taken = 0;
-  #isAtEnd = false;
 
   constructor(trace: Iterator<TraceEvent>) {
     this.#trace = trace;
@@ -44,11 +43,9 @@ class Source {
     return this.#ahead.length - this.#taken;
   }
 
-  /** Reads one more event; undefined at the end. */
+  /** Reads one more event; undefined: there is none, or none yet. */
   read(): TraceEvent | undefined {
-    if (this.#isAtEnd) return undefined;
     const { value, done = false } = this.#trace.next();
-    this.#isAtEnd = done;
     if (done) return undefined;
     this.#ahead.push(value);
     return value;
@@ -62,27 +59,44 @@ class Source {
   }
 }
 
-class Merge {
+/**
+ * The same of traces that still grow: a trace that has said that it is done may go on later. An
+ * event that another trace could still precede goes out once it `isSettled`.
+ */
+export class Merge {
+  readonly #isSettled: (event: TraceEvent) => boolean;
   readonly #sources: readonly Source[];
   readonly #sourceOf = new Map<Uid, Source>();
   /** The datagrams of which the sending has been read and has not had its turn. */
   readonly #unsent = new Set<string>();
   readonly #sent = new RecentMap<string, true>(MOST_SENT);
 
-  constructor(traces: readonly Iterator<TraceEvent>[]) {
+  constructor(
+    traces: readonly Iterator<TraceEvent>[],
+    isSettled: (event: TraceEvent) => boolean = () => true,
+  ) {
+    this.#isSettled = isSettled;
     this.#sources = traces.map((trace) => new Source(trace));
   }
 
   *all(): Generator<TraceEvent> {
-    for (;;) {
-      for (const source of this.#sources) if (source.next === undefined) this.#read(source);
-      const source = this.#earliest((event) => !this.#waits(event)) ?? this.#earliest(() => true);
-      const event = source?.next;
-      if (source === null || event === undefined) return;
-      source.take();
-      if (event.event === 'send') this.#leaves(nameOf(event.server, event.seq, event.message));
-      yield event;
+    for (let event = this.next(); event !== undefined; event = this.next()) yield event;
+  }
+
+  /** Undefined: there is none, or none yet. */
+  next(): TraceEvent | undefined {
+    let isAnyShort = false;
+    for (const source of this.#sources) {
+      if (source.next === undefined && !this.#read(source)) isAnyShort = true;
     }
+    const ready = this.#earliest((event) => !this.#waits(event));
+    const source = ready ?? this.#earliest(() => true);
+    const event = source?.next;
+    if (source === null || event === undefined) return undefined;
+    if ((isAnyShort || ready === null) && !this.#isSettled(event)) return undefined;
+    source.take();
+    if (event.event === 'send') this.#leaves(nameOf(event.server, event.seq, event.message));
+    return event;
   }
 
   #read(source: Source): boolean {
@@ -124,7 +138,7 @@ class Merge {
     while (source.readAhead < MOST_READ_AHEAD && this.#read(source)) {
       if (this.#unsent.has(name)) return true;
     }
-    return false;
+    return !this.#isSettled(event);
   }
 }
 

@@ -2,8 +2,6 @@
  * The cluster of a chaos run: real servers, each in a process of its own, on a network with an
  * owner, with all that they write in one temporary directory.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,11 +16,11 @@ import type { Random } from '../../simulation/random.ts';
 import type { ServerState } from '../../state.ts';
 import type { TraceEvent } from '../../trace/events.ts';
 import { freePorts, LOOPBACK } from '../common/free-port.ts';
+import { ServerProcess } from '../common/server-process.ts';
 import { TraceReader } from '../common/trace-reader.ts';
 import { HistoryFile } from './clients.ts';
 import { UdpRelay } from './udp-relay.ts';
 
-const PROJECT = join(import.meta.dirname, '..', '..', '..');
 const PATIENCE_MS = 40_000;
 const LOOK_AGAIN_MS = 25;
 
@@ -44,12 +42,9 @@ export class ChaosServer {
   readonly stateFile: string;
   /** A fault has it in its hands: no other one may touch it. */
   isTaken = false;
-  readonly #args: readonly string[];
+  readonly #process: ServerProcess;
   readonly #fail: (failure: Failure) => void;
   readonly #trace: TraceReader;
-  #child: ChildProcess | null = null;
-  /** It was told to end, so its end is nothing to speak of. */
-  #isToEnd = false;
 
   constructor(
     uid: Uid,
@@ -63,7 +58,17 @@ export class ChaosServer {
     this.traceFile = join(directory, `${uid}.ndjson`);
     this.stateFile = join(directory, 'state', `${uid}.json`);
     const files = ['--state-dir', join(directory, 'state'), '--trace', this.traceFile, '--quiet'];
-    this.#args = [uid, '--cluster', join(directory, `cluster-of-${uid}.json`), ...files, ...flags];
+    const args = [uid, '--cluster', join(directory, `cluster-of-${uid}.json`), ...files, ...flags];
+    let complaint = '';
+    this.#process = new ServerProcess(args, {
+      said: (line, isComplaint) => {
+        if (isComplaint) complaint += `${line}\n`;
+      },
+      ended: (how) => {
+        const told = `server ${uid} ended by itself with ${how}: ${complaint.trim()}`;
+        fail(new Failure(told));
+      },
+    });
     this.#fail = fail;
     this.#trace = new TraceReader(this.traceFile);
   }
@@ -80,76 +85,39 @@ export class ChaosServer {
   /** Starts it, or starts it again, and waits until it runs or has failed to. */
   async start(): Promise<void> {
     const past = this.events.length;
-    const child = this.#spawn();
+    await this.#process.start();
     const hasStarted = () => this.events.slice(past).some(({ event }) => event === 'start');
-    if (await waitUntil(() => hasEnded(child) || hasStarted(), PATIENCE_MS)) return;
+    const isOver = () => !this.#process.isRunning || hasStarted();
+    if (await waitUntil(isOver, PATIENCE_MS)) return;
     this.#fail(new Failure(`server ${this.uid} does not start`));
   }
 
   /** Ends it in the middle of whatever it does, asleep or not, and waits until it is gone. */
-  async kill(): Promise<void> {
-    this.killNow();
-    if (this.#child !== null) await untilEnded(this.#child);
+  kill(): Promise<void> {
+    return this.#process.kill();
   }
 
   /** The same, without waiting. */
   killNow(): void {
-    this.#isToEnd = true;
-    this.#child?.kill('SIGKILL');
+    this.#process.killNow();
   }
 
   /** Ends it as Ctrl-C does, and waits until it is gone. */
   async stop(): Promise<void> {
-    const child = this.#child;
-    if (child === null || hasEnded(child)) return;
-    this.#isToEnd = true;
-    child.kill('SIGINT');
-    if (!(await waitUntil(() => hasEnded(child), PATIENCE_MS))) {
-      return this.#fail(new Failure(`server ${this.uid} does not stop`));
-    }
-    const how = child.exitCode ?? child.signalCode;
+    if (!this.#process.isRunning) return;
+    const how = await this.#process.stop(PATIENCE_MS);
+    if (how === null) return this.#fail(new Failure(`server ${this.uid} does not stop`));
     if (how !== 0) this.#fail(new Failure(`server ${this.uid}, told to stop, ended with ${how}`));
   }
 
   /** Stops its process as if the machine were asleep, until `wake`. */
   pause(): void {
-    this.#child?.kill('SIGSTOP');
+    this.#process.pause();
   }
 
   wake(): void {
-    this.#child?.kill('SIGCONT');
+    this.#process.wake();
   }
-
-  #spawn(): ChildProcess {
-    const { PAXOS_KEY: _none, ...env } = process.env; // what clients fire here is not sealed
-    // What it prints is not read, but through a pipe: so it notices when we are gone, and stops.
-    const child = spawn(process.execPath, ['--import', 'tsx', 'server.ts', ...this.#args], {
-      cwd: PROJECT,
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#child = child;
-    this.#isToEnd = false;
-    let complaint = '';
-    child.stdout.resume();
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      complaint += text;
-    });
-    child.once('close', (code, signal) => {
-      if (child !== this.#child || this.#isToEnd) return;
-      const how = `ended by itself with ${code ?? signal}`;
-      this.#fail(new Failure(`server ${this.uid} ${how}: ${complaint.trim()}`));
-    });
-    return child;
-  }
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
-}
-
-async function untilEnded(child: ChildProcess): Promise<void> {
-  if (!hasEnded(child)) await once(child, 'exit');
 }
 
 export class ChaosCluster {

@@ -27,10 +27,10 @@ export interface Traces {
 }
 
 /** What may be told by a server that has not begun. */
-const BEFORE_START = ['start', 'resume', 'fail', 'lost', 'reject', 'address'];
+export const BEFORE_START = ['start', 'resume', 'fail', 'lost', 'reject', 'address'];
 
 /** All servers of a file have told something before so many events of it. */
-const MOST_LOOKED_AT = 1_000;
+export const MOST_LOOKED_AT = 1_000;
 
 /** Reads the traces of one run. Throws a `Failure` that names the file and the line. */
 export function readTraces(paths: readonly string[]): Traces {
@@ -182,7 +182,7 @@ class Trace {
 }
 
 /** What was moved out of the file comes before it, if the file goes on with something. */
-function piecesOf(path: string): string[] {
+export function piecesOf(path: string): string[] {
   const older = path + OLDER_PIECE;
   if (!existsSync(older)) return [path];
   const lines = new JsonLines(path, 'server', beginsRun);
@@ -194,7 +194,8 @@ function piecesOf(path: string): string[] {
   return [path];
 }
 
-function eventOf(line: unknown, place: string): TraceEvent {
+/** Throws a `Failure` that names this place, unless the line is an event. */
+export function eventOf(line: unknown, place: string): TraceEvent {
   const wrong = wrongInEvent(line);
   if (wrong === null) return line as TraceEvent;
   if (isOfOlderForm(line)) {
@@ -205,11 +206,13 @@ function eventOf(line: unknown, place: string): TraceEvent {
   throw new Failure(`${place} is not an event of a trace: ${wrong}`);
 }
 
-function membersOf(event: TraceEvent): readonly Uid[] {
+/** The servers of the cluster, if this event names them. */
+export function membersOf(event: TraceEvent): readonly Uid[] {
   return event.event === 'start' || event.event === 'resume' ? event.uids : [];
 }
 
-function peersIn(event: TraceEvent): readonly Uid[] {
+/** The other servers that it names. */
+export function peersIn(event: TraceEvent): readonly Uid[] {
   return event.event === 'send' ? event.to : membersOf(event);
 }
 

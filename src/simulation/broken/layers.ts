@@ -11,7 +11,7 @@ import {
   type RequestId,
   standingOf,
 } from '../../chain.ts';
-import type { AcceptorState, Uid } from '../../composable-paxos.ts';
+import { type AcceptorState, RESERVED_NUMBER, type Uid } from '../../composable-paxos.ts';
 import type { ClientAddress, Clock, Environment, Messenger, Timer } from '../../environment.ts';
 import { HOLDER_WINDOW_MS, LOOK_EVERY_MS, type MasterLeases } from '../../master-strategy.ts';
 import {
@@ -19,13 +19,15 @@ import {
   type Accepted,
   type ClientMessage,
   clusterName,
+  highestNumberIn,
+  isInstanceMessage,
   type PeerMessage,
   type Prepare,
   type Question,
   type Reply,
 } from '../../messages.ts';
 import { type Rejoin, safeInstance } from '../../rejoin-strategy.ts';
-import { type Constructor, ReplicatedValue } from '../../replicated-value.ts';
+import { type Constructor, MAX_NUMBER_LEAP, ReplicatedValue } from '../../replicated-value.ts';
 import { BackoffResolution, RETRANSMIT_INTERVAL_MS } from '../../resolution-strategy.ts';
 import { CatchUp } from '../../sync-strategy.ts';
 import type { UpdateQueue } from '../../update-queue.ts';
@@ -389,6 +391,29 @@ function BelievesEveryNumber<TBase extends Constructor<ReplicatedValue>>(Base: T
   };
 }
 
+/** Does not believe what it did not believe before, however often a peer says it. */
+function DoubtsForEver<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
+  return class DoubtsForEver extends Base {
+    #believed = RESERVED_NUMBER;
+
+    protected override leapsTooFar(message: PeerMessage): boolean {
+      if (!isInstanceMessage(message) || message.instanceNumber !== this.instanceNumber) {
+        return super.leapsTooFar(message);
+      }
+      const number = highestNumberIn(message);
+      const highest = Math.max(this.#believed, this.acceptorState.promisedId?.number ?? 0);
+      if (number > highest + MAX_NUMBER_LEAP) return true;
+      this.#believed = Math.max(highest, number);
+      return false;
+    }
+
+    protected override advanced(link: Link | null): void {
+      this.#believed = RESERVED_NUMBER;
+      super.advanced(link);
+    }
+  };
+}
+
 /** Jumps to every instance, however far ahead. */
 function BelievesEveryInstance<TBase extends Constructor<ReplicatedValue>>(Base: TBase) {
   return class BelievesEveryInstance extends Base {
@@ -705,6 +730,14 @@ const LAYER_BREAKS: readonly Break[] = [
     invariants: [10],
     faults: ['forgeries'],
     replicaClass: class BrokenReplica extends BelievesEveryNumber(PlainReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'doubts-for-ever',
+    breaks: 'a number that was not believed is never believed, however often a peer says it',
+    invariants: [10],
+    faults: ['forgeries', 'bad minority'],
+    replicaClass: class BrokenReplica extends DoubtsForEver(PlainReplica) {},
   },
   {
     ...SOUND_REST,
