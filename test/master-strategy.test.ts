@@ -236,6 +236,27 @@ test('who has no lease, and asks for none, need not hand one back', () => {
   assert.ok(!one.sent.some(({ type }) => type === 'prepare'));
 });
 
+test('who has only begun to ask for a lease need not hand it back', () => {
+  const one = new OneReplica(MasterReplica, THREE);
+  one.replica.start();
+  one.wait(0);
+  let isDone = false;
+  one.replica.retire(() => {
+    isDone = true;
+  });
+  assert.equal(isDone, true);
+});
+
+test('a lease that is granted while the one before is handed back makes nobody master', () => {
+  const one = reigning();
+  one.wait(LEASE_WINDOW_MS / 2);
+  one.replica.receiveFromClient('a client', transfer('B'));
+  agree(one);
+  assert.equal(one.replica.isMaster, false);
+  const news = one.decisions.filter((decision) => decision.event === 'lease');
+  assert.equal(news.filter(({ what }) => what === 'ours').length, 1);
+});
+
 test('who hands its lease over takes nothing meanwhile, and stands again after the others', () => {
   const one = reigning();
   one.replica.receiveFromClient('a client', transfer('B'));
@@ -246,6 +267,8 @@ test('who hands its lease over takes nothing meanwhile, and stands again after t
   one.replica.receiveFromClient('a client', during);
   assert.match(JSON.stringify(one.replies.at(-1)), /hands its lease over/);
   one.replica.receiveFromClient('a client', transfer('A'));
+  assert.match(JSON.stringify(one.replies.at(-1)), /it stands for master/);
+  one.replica.receiveFromClient('a client', transfer('C'));
   assert.match(JSON.stringify(one.replies.at(-1)), /it stands for master/);
   agree(one);
   assert.match(JSON.stringify(one.replies.at(-1)), /the lease is handed back/);
