@@ -59,9 +59,9 @@ export const RESERVED_NUMBER = 1;
 
 /** Negative, zero or positive as `a` is below, the same as, or above `b`; `null` is below all. */
 export function compareProposalIds(a: ProposalId | null, b: ProposalId | null): number {
-  if (a === null || b === null) return (a === null ? 0 : 1) - (b === null ? 0 : 1);
+  if (a === null || b === null) return Number(a !== null) - Number(b !== null);
   if (a.number !== b.number) return a.number - b.number;
-  return a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0;
+  return Number(a.uid > b.uid) - Number(a.uid < b.uid);
 }
 
 /** The smallest number of servers of which any two groups share at least one. */
@@ -210,7 +210,7 @@ export class Proposer<Value> {
     this.quorum = quorum;
     this.state = {
       ...this.#freshRound(null),
-      highestNumber: Math.max(RESERVED_NUMBER, promisedId?.number ?? 0),
+      highestNumber: promisedId?.number ?? RESERVED_NUMBER,
     };
   }
 

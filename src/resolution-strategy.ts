@@ -130,7 +130,6 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
     /** Sends this very question again and again: what it says was settled when it was first put. */
     #retransmitLater(question: Question): void {
       this.#retransmit = this.environment.clock.after(this.#retransmitIntervalMs, () => {
-        this.#retransmit = null;
         this.#say(`no quorum has answered: send ${question.type} again`);
         this.#retransmitLater(question);
         this.sendToPeers(question);

@@ -111,6 +111,8 @@ test('equal states have the same digest, however they came about, and others hav
   };
   const { A = '', B = '' } = state.latestUpdateIds;
   assert.equal(digestOf({ ...state, latestUpdateIds: { B, A } }), digestOf(state));
+  assert.equal(digestOf(state), '6c5e9acf', 'servers of other versions must come to the same');
+  assert.equal(digestOf(EMPTY_CHAIN), '5645545f');
   assert.equal(digestOf(JSON.parse(JSON.stringify(state))), digestOf(state));
   const [request] = state.requests;
   assert.ok(request);

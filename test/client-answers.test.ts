@@ -12,6 +12,7 @@ import type { ReplicaClass } from '../src/simulation/machine.ts';
 import { MasterReplica, PlainReplica } from '../src/simulation/replicas.ts';
 import { World } from '../src/simulation/world.ts';
 import { MAX_WAITING } from '../src/update-queue.ts';
+import { OneReplica } from './one-replica.ts';
 
 const CLIENT = 'ffffffffffffffff';
 const OTHER = '0123456789abcdef';
@@ -73,6 +74,7 @@ suite('A server jumps,', () => {
     const scene = new Scene({}).hear(request).jump(200, { forgottenUpTo: 99 });
     assert.equal(scene.replies.length, 1);
     assert.match(JSON.stringify(scene.replies), /"refused".*nobody knows any more/);
+    assert.deepEqual(scene.whys, ['it may have been chosen: nobody knows any more']);
   });
 
   test('and one that is newer than all that was forgotten waits on', () => {
@@ -328,4 +330,55 @@ test('How far the chain is a server says at once, from memory', () => {
 test('That nobody knows any more is final', () => {
   const scene = new Scene({ forgottenUpTo: 99 }).hear(request);
   assert.match(JSON.stringify(scene.replies), /nobody knows any more.*"isFinal":true/);
+});
+
+test('A read is shared on while what is before it in line is proposed', () => {
+  const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+  one.replica.start();
+  one.replica.submit('x');
+  const read = (number: number) => {
+    const requestId = `${OTHER}-1-${number}`;
+    one.replica.receiveFromClient('a client', { type: 'read', requestId, isLocal: false });
+  };
+  read(1);
+  const { instanceNumber, proposalId } = one.lastSent('prepare');
+  const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+  one.replica.receive('B', { type: 'promise', instanceNumber, proposalId, ...nothing });
+  assert.equal(one.lastSent('accept').proposalId, proposalId);
+  read(2);
+  assert.equal(one.replica.waiting, 2);
+});
+
+test('Alone a server answers each read by itself, also one after the other', () => {
+  const one = new OneReplica(PlainReplica, ['A']);
+  one.replica.start();
+  for (const [number, isLocal] of [true, false, false].entries()) {
+    const requestId = `${OTHER}-1-${number + 1}`;
+    one.replica.receiveFromClient('a client', { type: 'read', requestId, isLocal });
+  }
+  assert.deepEqual(
+    one.replies.map((reply) => reply.type === 'value' && reply.isCurrent),
+    [false, true, true],
+  );
+});
+
+test('A server tells how it is: for how long it has run, and whom it has heard, and when', () => {
+  const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+  one.nowMs = 1_000;
+  one.replica.start();
+  one.wait(200);
+  const proposalId = { number: 3, uid: 'B' };
+  const proposalValue = { update: 'x', id: 'B-00000001-1' };
+  one.replica.receive('B', { type: 'accept', instanceNumber: 1, proposalId, proposalValue });
+  one.wait(50);
+  one.replica.submit('y');
+  one.replica.receiveFromClient('a client', { type: 'status', requestId });
+  const { acceptedId, promisedId } = one.replica.acceptorState;
+  assert.deepEqual(one.replies, [
+    {
+      ...{ type: 'status_report', requestId, instanceNumber: 1, value: null },
+      ...{ promisedId, acceptedId, hasLeases: false, master: null, leaseLeftMs: 0, waiting: 1 },
+      ...{ uptimeMs: 250, heardMs: { B: 50, C: null } },
+    },
+  ]);
 });

@@ -217,7 +217,7 @@ suite('A diagram in a browser', { skip }, () => {
     assert.match(await textOf(page, '#violation'), /1\. Agreement: .*<b>it is not<\/b>/);
     const box = await page.locator('#cursor').boundingBox();
     assert.ok(box !== null && box.y > 0 && box.y + box.height < WIDE.height);
-    await page.click('button >> text=next');
+    await page.click('[data-jump="1"]');
     assert.equal(await hashOf(page), `#${second?.row}`);
     await page.keyboard.press('p');
     assert.equal(await hashOf(page), `#${first?.row}`);
@@ -226,6 +226,58 @@ suite('A diagram in a browser', { skip }, () => {
 
     const elsewhere = await openDiagram(t, diagram, { hash: '#2' });
     assert.match(await textOf(elsewhere, '#where'), /^row 2 /);
+  });
+
+  test('keeps a row that was clicked, until Escape, and follows who scrolls', async (t) => {
+    const diagram = diagramOf(eventsOfStory('09-cut-off-master'));
+    const page = await openDiagram(t, diagram);
+    const { rows } = layOut(diagram, { from: 1, to: diagram.rows.length });
+    await page.click('#rows', { position: { x: 300, y: rows[4]?.y ?? 0 } });
+    await page.hover('#rows', { position: { x: 300, y: rows[9]?.y ?? 0 } });
+    assert.match(await textOf(page, '#where'), /^row 5 /);
+    await page.keyboard.press('Escape');
+    await page.hover('#rows', { position: { x: 310, y: rows[9]?.y ?? 0 } });
+    assert.match(await textOf(page, '#where'), /^row 10 /);
+    await page.mouse.wheel(0, 400);
+    await page.waitForSelector('#where >> text=/^row (?:[2-9][0-9]|1[1-9]) /');
+  });
+
+  test('goes on to the next chosen value and instance, by key and by button', async (t) => {
+    const page = await openDiagram(t, diagramOf(eventsOfStory('14-retransmission')));
+    await page.keyboard.press('c');
+    assert.match(await textOf(page, '#where'), /#1 CHOSEN/);
+    await page.click('[data-jump="chosen"]');
+    assert.match(await textOf(page, '#where'), /#2 CHOSEN/);
+    await page.keyboard.press('c');
+    assert.match(await textOf(page, '#where'), /#1 CHOSEN/);
+    const first = await textOf(page, '#where');
+    await page.keyboard.press('i');
+    assert.notEqual(await textOf(page, '#where'), first);
+  });
+
+  test('hides kinds of arrows and single servers', async (t) => {
+    const page = await openDiagram(t, diagramOf(eventsOfStory('02-duel')));
+    const seen = () => page.locator('#rows .arrow:visible').count();
+    const all = await seen();
+    await page.uncheck('#shown input[value="phase 1"]');
+    const fewer = await seen();
+    assert.ok(fewer < all);
+    await page.uncheck('#shown input[value="C"]');
+    assert.ok((await seen()) < fewer);
+    assert.equal(await page.locator('#rows [data-of="C"]:visible').count(), 0);
+    await page.check('#shown input[value="phase 1"]');
+    await page.check('#shown input[value="C"]');
+    assert.equal(await seen(), all);
+  });
+
+  test('shows its lanes on a phone, and its panel folded', async (t) => {
+    const viewport = { width: 390, height: 844 };
+    const page = await openPage(t, { viewport });
+    await load(t, page, pageOf(diagramOf(eventsOfStory('02-duel'))));
+    const panel = await page.locator('aside').boundingBox();
+    assert.ok(panel !== null && panel.height < viewport.height / 4);
+    await page.click('#fold');
+    assert.equal(await page.locator('.server:visible').count(), 3);
   });
 
   test('asks for nothing, and nothing goes wrong in it', async (t) => {

@@ -166,7 +166,9 @@ suite('An arrow', () => {
     for (const servers of [3, 5]) {
       const events = simulatedEvents(servers, 8);
       const received = events.filter(({ event }) => event === 'receive').length;
-      const ended = diagramOf(events).arrows.filter(({ end }) => ['arrived', 'late'].includes(end));
+      const ended = diagramOf(events).arrows.filter(
+        ({ end, to }) => to !== null && ['arrived', 'late'].includes(end),
+      );
       const chatter = events.filter(
         (event) => event.event === 'receive' && event.message.type === 'sync_request',
       ).length;
@@ -365,7 +367,8 @@ suite('A page', () => {
 
 suite('A large diagram', () => {
   const rows = Array.from({ length: 5_000 }, (_, index): Row => {
-    return { number: index + 1, uid: 'A', atMs: index, silenceMs: 0, phrases: [], asked: null };
+    const nothing = { silenceMs: 0, repeats: 0, late: null, phrases: [], asked: null };
+    return { number: index + 1, uid: 'A', turn: index + 1, atMs: index, ...nothing };
   });
   const diagram: Diagram = { ...diagramOf(twoServers().events), rows };
 

@@ -180,13 +180,13 @@ suite('A lease that is handed over', () => {
   test('is asked for in vain where there are no masters', () => {
     const world = newWorld({ replicaClass: PlainReplica });
     for (const uid of UIDS) world.machine(uid).start();
-    const words: string[] = [];
+    const words: (string | boolean)[] = [];
     world.addClient(CLIENT, (_, reply) => {
-      if (reply.type === 'refused') words.push(reply.why);
+      if (reply.type === 'refused') words.push(reply.why, reply.isFinal);
     });
     world.ask(CLIENT, 'A', { type: 'transfer', requestId: `${CLIENT}-1-1`, to: 'B' });
     world.runUntil(100);
-    assert.deepEqual(words, ['nobody is master in this cluster']);
+    assert.deepEqual(words, ['nobody is master in this cluster', true]);
   });
 });
 

@@ -8,6 +8,7 @@ import { mutantsOf } from '../src/programs/mutate/operators.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 const LIST = readFileSync(join(PROJECT, 'test', 'mutants.txt'), 'utf8');
+const BY_HAND = readFileSync(join(PROJECT, 'test', 'mutants-by-hand.txt'), 'utf8');
 const SURVIVORS = parseSurvivors(LIST);
 
 test('each mutant that nobody notices still fits the source, and has a reason', () => {
@@ -15,6 +16,13 @@ test('each mutant that nobody notices still fits the source, and has a reason', 
     const text = readFileSync(join(PROJECT, survivor.file), 'utf8');
     assert.notEqual(applied(survivor, text), text);
     assert.ok(survivor.reason.length > 10, `${survivor.before.join(' ')}: why may that be so?`);
+  }
+});
+
+test('each mistake that is tried by hand still fits the source', () => {
+  for (const mistake of parseSurvivors(BY_HAND)) {
+    const text = readFileSync(join(PROJECT, mistake.file), 'utf8');
+    assert.notEqual(applied(mistake, text), text);
   }
 });
 

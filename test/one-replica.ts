@@ -1,7 +1,7 @@
 /** One replica in the hands of a test: what it sends is kept, and its time passes when told to. */
 import type { Uid } from '../src/composable-paxos.ts';
 import type { Environment } from '../src/environment.ts';
-import type { PeerMessage } from '../src/messages.ts';
+import type { PeerMessage, Reply } from '../src/messages.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
 import type { ServerState } from '../src/state.ts';
 import { Agenda, type Entry } from '../src/time/agenda.ts';
@@ -9,12 +9,15 @@ import type { Decision } from '../src/trace/events.ts';
 
 export class OneReplica {
   readonly sent: PeerMessage[] = [];
+  readonly replies: Reply[] = [];
   readonly decisions: Decision[] = [];
   /** What it has set to happen and not called off. */
   readonly timers = new Set<Entry>();
   readonly replica: InstanceType<ReplicaClass>;
   saved: ServerState | null;
   nowMs = 0;
+  isDiskFull = false;
+  saveTakesMs = 0;
   /** What its next question to chance is answered. */
   luck = 0;
   readonly #agenda = new Agenda();
@@ -30,13 +33,15 @@ export class OneReplica {
       random: () => this.luck,
       messenger: {
         send: (_to, message) => this.sent.push(message),
-        reply: () => {},
+        reply: (_client, message) => this.replies.push(message),
         canCarry: () => true,
       },
       storage: {
         load: () => this.saved,
         save: (state) => {
+          if (this.isDiskFull) throw new Error('no space left');
           this.saved = state;
+          this.nowMs += this.saveTakesMs;
         },
       },
       trace: (decision) => this.decisions.push(decision),

@@ -46,21 +46,6 @@ suite('All that can happen to lost disks', () => {
   }
 });
 
-test('who is past the safe instance when it hears of it votes at once, and asks no more', () => {
-  const { text, violations } = tellStory(
-    [
-      ...['cluster A B C', 'start A B C', 'deliver all', 'submit A one', 'deliver all', 'wait 200'],
-      ...['lose disk B', 'rejoin B', 'deliver B->', 'keep C->B rejoin_answer'],
-      ...['drop C->B rejoin_answer', 'deliver all', 'submit A two', 'deliver all'],
-      ...['submit A three', 'deliver all', 'bring back C->B', 'deliver C->B', 'wait 3000'],
-      'in flight',
-    ].join('\n\n'),
-  );
-  assert.deepEqual(violations, []);
-  assert.match(text, /open +#2 +I shall vote from #4 on\n.*rejoin +#4 +I have a VOTE again/);
-  assert.match(text, /wait 3000\n----\n\nin flight\n----\nnothing\n$/);
-});
-
 test('to vote in the instance after the highest leads to two chosen values', () => {
   const file = new URL('stories/36-the-instance-after-the-next.txt', import.meta.url);
   const story = readFileSync(file, 'utf8');

@@ -84,6 +84,18 @@ test('a question that had to be repeated says little about how long a round trip
   assert.equal(refuse(one), (2_000 + 1) / 2);
 });
 
+test('how ever long nobody answers, a round trip is not taken to be longer than a bound', () => {
+  const one = started();
+  one.replica.submit('hello');
+  const waits = [1, 2, 3, 4].map(() => {
+    one.wait(60_000);
+    const waitMs = refuse(one);
+    one.wait(waitMs);
+    return waitMs;
+  });
+  assert.deepEqual(waits, [2_000, 4_000, 5_000, 5_000]);
+});
+
 test('where a round trip takes long, the longest wait is longer', () => {
   const one = started();
   one.luck = 0.999_999;
@@ -223,6 +235,20 @@ test('a replica that has stopped leaves no timer, whatever it was about', () => 
       one.replica.stop();
       assert.equal(one.timers.size, 0, `${replicaClass.name}: ${what}`);
     }
+  }
+});
+
+test('even one whose disk is full at the end leaves none', () => {
+  for (const replicaClass of [PlainReplica, MasterReplica]) {
+    const one = new OneReplica(replicaClass, ['A', 'B', 'C']);
+    one.replica.start();
+    advance(one); // so that there is something to save
+    const proposalId = { number: 2, uid: 'B' };
+    const said = { instanceNumber: 2, proposalId, proposalValue: LINK };
+    one.replica.receive('B', { type: 'accepted', ...said });
+    one.isDiskFull = true;
+    assert.throws(() => one.replica.stop(), /no space/);
+    assert.equal(one.timers.size, 0, replicaClass.name);
   }
 });
 

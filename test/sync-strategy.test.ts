@@ -86,6 +86,12 @@ suite('A question that came too early', () => {
     assert.equal(scene.sent('promise'), 'A');
   });
 
+  test('waits on when we get nearer to its instance', () => {
+    const scene = new Scene().prepare('A', 5).jump(3);
+    assert.equal(scene.sent('promise'), '');
+    assert.equal(scene.jump(5).sent('promise'), 'A');
+  });
+
   test('is forgotten when its instance was jumped over', () => {
     const scene = new Scene().prepare('A', 5).jump(9);
     assert.deepEqual([scene.sent('promise'), scene.sent('catchup')], ['', '']);

@@ -7,6 +7,7 @@ import { MAX_VALUE_BYTES, type Reply } from '../src/messages.ts';
 import { PlainReplica } from '../src/simulation/replicas.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
 import { MAX_WAITING, MAX_WAITING_BYTES } from '../src/update-queue.ts';
+import { OneReplica } from './one-replica.ts';
 
 type Update = Extract<TraceEvent, { event: 'update' }>;
 
@@ -182,6 +183,33 @@ suite('The queue ends', () => {
     assert.deepEqual([ended, scene.replica.waiting], [1, 0]);
   });
 
+  test('when all is given up', () => {
+    const scene = new Scene().submit('mine');
+    let ended = 0;
+    scene.replica.retire(() => {
+      ended += 1;
+    });
+    scene.replica.giveUpAll();
+    assert.equal(ended, 1);
+  });
+
+  test('for good: whoever is told of it cannot put anything in', () => {
+    const scene = new Scene();
+    scene.replica.retire(() => scene.submit('late'));
+    assert.deepEqual(scene.told('refused'), [['late', 0]]);
+  });
+
+  test('before the server says that it has stopped', () => {
+    const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+    one.replica.start();
+    one.replica.submit('mine');
+    one.replica.stop();
+    assert.deepEqual(
+      one.decisions.slice(-2).map(({ event }) => event),
+      ['update', 'stop'],
+    );
+  });
+
   test('with a word to everybody, and without calling itself retired', () => {
     const scene = new Scene().submit('first').request(1).read(2);
     let ended = 0;
@@ -232,8 +260,14 @@ suite('The queue lets go', () => {
     assert.equal(scene.request(1).replies.length, 2, 'it is not remembered as waiting');
   });
 
+  test('of a read that is answered, and does not count it any more', () => {
+    const scene = new Scene(['A']).read(1).submit('x');
+    assert.deepEqual(scene.told('queued'), [['x', 1]]);
+  });
+
   test('of all at once, reads among them, and counts from nothing again', () => {
     const scene = new Scene().submit('first').read(1).submit('second').read(2);
+    assert.deepEqual(scene.told('queued').at(-1), ['second', 2], 'a read is no value');
     scene.replica.giveUpAll();
     assert.deepEqual([scene.replica.waiting, scene.replies.length], [0, 2]);
     scene.submit('third');

@@ -71,6 +71,8 @@ export interface Layout {
   /** Null without clients. */
   readonly clientX: number | null;
   readonly clientWordsTo: number;
+  /** Where the column of times ends. */
+  readonly timesTo: number;
   readonly sizePx: number;
   readonly rows: readonly PlacedRow[];
   readonly arrows: readonly PlacedArrow[];
@@ -89,8 +91,9 @@ export interface Window {
 /** Room for words beside a lane, for so many servers. */
 const WORDS_PX = [0, 420, 290, 208, 184, 164, 146, 132, 124, 118];
 const TIMES_TO = 50;
-const CLIENT_X = 84;
-const CLIENTS_TO = 168;
+/** From the times to where clients are, and to the end of their room. */
+const CLIENT_PX = 34;
+const CLIENTS_PX = 118;
 /** From a lane to its words, and from the words to the next lane. */
 const BESIDE_PX = 19;
 const GUTTER_PX = 36;
@@ -98,6 +101,10 @@ const GUTTER_PX = 36;
 const CLOSE_PX = 124;
 const MARGIN_PX = 16;
 const LEAST_WIDTH_PX = 760;
+/** Many servers are drawn closer, if they do not fit into this. */
+const MOST_WIDTH_PX = 1_400;
+/** Where room is scarce: fewer pixels for clients and between lanes, and words break sooner. */
+const NARROW = { clientsPx: 54, closePx: 72, gutterPx: 24, leastWordsPx: 76 };
 
 const TOP_PX = 8;
 const ROW_PX = 21;
@@ -111,15 +118,18 @@ const TIP_PX = 8;
 const LOST_PX = 24;
 const STUB_PX = 46;
 const BEND_PX = 12;
+const BELOW_PX = 4;
 
 const ICON_GAP_PX = 4;
 
-export function layOut(diagram: Diagram, window: Window): Layout {
+/** `roomPx`: the picture should not be wider than that, if its words can be broken so far. */
+export function layOut(diagram: Diagram, window: Window, roomPx: number | null = null): Layout {
   const { uids, hasClients } = diagram;
-  const clientX = hasClients ? CLIENT_X : null;
-  const lanes = placeLanes(uids, hasClients ? CLIENTS_TO : TIMES_TO);
+  const timesTo = endOfTimes(diagram);
+  const clientX = hasClients ? timesTo + CLIENT_PX : null;
+  const lanes = placeLanes(uids, hasClients, timesTo, roomPx ?? MOST_WIDTH_PX);
   // What a client asks for stands above its row, where only lanes are in its way.
-  const clientWordsTo = (lanes[0]?.x ?? CLIENTS_TO) - BESIDE_PX;
+  const clientWordsTo = (lanes[0]?.x ?? timesTo + CLIENTS_PX) - BESIDE_PX;
   const sizePx = uids.length > 5 ? 11 : 12;
   const right = Math.max(...lanes.map(({ x, wordsTo }) => Math.max(x, wordsTo)), 0);
   const rows = placeRows(diagram, window, lanes, sizePx);
@@ -130,13 +140,16 @@ export function layOut(diagram: Diagram, window: Window): Layout {
     if (row < window.from) return 0;
     return byNumber.get(row)?.y ?? height;
   };
-  const arrows = diagram.arrows.flatMap((arrow) => placeArrow(arrow, lanes, byNumber, window));
+  const arrows = diagram.arrows.flatMap((arrow) =>
+    placeArrow(arrow, lanes, clientX ?? 0, byNumber, window),
+  );
   return {
     diagram,
-    width: Math.max(right + MARGIN_PX, LEAST_WIDTH_PX),
+    width: Math.max(right + MARGIN_PX, roomPx ?? LEAST_WIDTH_PX),
     lanes,
     clientX,
     clientWordsTo,
+    timesTo,
     sizePx,
     rows,
     arrows,
@@ -145,21 +158,78 @@ export function layOut(diagram: Diagram, window: Window): Layout {
   };
 }
 
-function placeLanes(uids: readonly Uid[], left: number): Lane[] {
-  const words = WORDS_PX[uids.length] ?? WORDS_PX.at(-1) ?? 0;
+/** Times that are long take more room. */
+function endOfTimes(diagram: Diagram): number {
+  const longest = widthOf(timeOf(diagram, diagram.durationMs), { sizePx: 10.5, isBold: false });
+  return Math.max(TIMES_TO, Math.ceil(longest) + 10);
+}
+
+/** From so many milliseconds on a run has times with hours, minutes and seconds. */
+export const LONG_MS = 1_000_000;
+
+/** What stands above the times. */
+export function unitOf({ durationMs }: Diagram): string {
+  return durationMs < LONG_MS ? 'ms' : 'time';
+}
+
+/** Milliseconds, or in a long run `1:02:03.004`. */
+export function timeOf({ durationMs }: Diagram, ms: number): string {
+  const whole = Math.round(ms);
+  if (durationMs < LONG_MS) return String(whole);
+  const seconds = Math.floor(whole / 1_000);
+  const two = (part: number) => String(part).padStart(2, '0');
+  const clock = `${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  const hours = Math.floor(seconds / 3_600);
+  return `${hours}:${clock}.${String(whole % 1_000).padStart(3, '0')}`;
+}
+
+function placeLanes(
+  uids: readonly Uid[],
+  hasClients: boolean,
+  timesTo: number,
+  roomPx: number,
+): Lane[] {
+  const wide = WORDS_PX[uids.length] ?? WORDS_PX.at(-1) ?? 0;
+  const gaps = {
+    left: timesTo + (hasClients ? CLIENTS_PX : 0),
+    closePx: CLOSE_PX,
+    gutterPx: GUTTER_PX,
+    words: wide,
+  };
+  const lanes = lanesWith(uids, gaps);
+  const widthOfAll = (lanes.at(-1)?.wordsTo ?? 0) + MARGIN_PX;
+  if (widthOfAll <= roomPx) return lanes;
+
+  const { clientsPx, closePx, gutterPx, leastWordsPx } = NARROW;
+  const narrow = { left: timesTo + (hasClients ? clientsPx : 0), closePx, gutterPx, words: 0 };
+  const bare = (lanesWith(uids, narrow).at(-1)?.wordsTo ?? 0) + MARGIN_PX;
+  const words = Math.min(wide, Math.max(leastWordsPx, (roomPx - bare) / uids.length));
+  return lanesWith(uids, { ...narrow, words });
+}
+
+interface Gaps {
+  /** What stands left of all lanes ends here. */
+  readonly left: number;
+  readonly closePx: number;
+  readonly gutterPx: number;
+  /** Room for words beside a lane. */
+  readonly words: number;
+}
+
+function lanesWith(uids: readonly Uid[], { left, closePx, gutterPx, words }: Gaps): Lane[] {
   const isMirrored = uids.length === 2 || uids.length === 3;
   const lanes: Lane[] = [];
-  let x = left + (isMirrored ? MARGIN_PX + words + BESIDE_PX : GUTTER_PX);
+  let x = left + (isMirrored ? MARGIN_PX + words + BESIDE_PX : gutterPx);
   for (const [index, uid] of uids.entries()) {
     if (isMirrored && index === 0) {
       const wordsTo = x - BESIDE_PX;
       lanes.push({ uid, index, x, side: 'left', wordsFrom: wordsTo - words, wordsTo });
-      x += CLOSE_PX;
+      x += closePx;
       continue;
     }
     const wordsFrom = x + BESIDE_PX;
     lanes.push({ uid, index, x, side: 'right', wordsFrom, wordsTo: wordsFrom + words });
-    x = wordsFrom + words + GUTTER_PX;
+    x = wordsFrom + words + gutterPx;
   }
   return lanes;
 }
@@ -177,7 +247,7 @@ function placeRows(
     const lane = lanes.find(({ uid }) => uid === row.uid);
     if (lane === undefined) continue;
     let foldY: number | null = null;
-    if (row.silenceMs > 0 && placed.length > 0) {
+    if ((row.silenceMs > 0 || row.repeats > 0) && placed.length > 0) {
       foldY = top + FOLD_PX / 2;
       top += FOLD_PX;
     }
@@ -186,7 +256,7 @@ function placeRows(
     const y = top + (row.asked === null ? 0 : ASKED_PX) + middle;
     const lines = placeLines(row.phrases, lane, y, sizePx);
     const bottom = y + middle + LINE_PX * Math.max(0, lines.length - 1);
-    const time = hasWords ? String(Math.round(row.atMs)) : latest;
+    const time = hasWords ? timeOf(diagram, row.atMs) : latest;
     placed.push({ row, lane, top, bottom, y, lines, foldY, time: time === latest ? null : time });
     latest = time;
     top = bottom;
@@ -237,9 +307,16 @@ export function iconWidth(icon: Icon): number {
   return Math.max(14, Math.ceil(widthOf(String(icon.accepted), SQUARE_STYLE)) + 6);
 }
 
+/** An arrow towards the words of its row begins below them, and does not run through them. */
+function leavesAt({ y, bottom, lines, lane }: PlacedRow, ahead: number): number {
+  const isTowardsWords = lines.length > 0 && ahead > 0 === (lane.side === 'right');
+  return isTowardsWords ? bottom - BELOW_PX : y;
+}
+
 function placeArrow(
   arrow: Arrow,
   lanes: readonly Lane[],
+  clientX: number,
   rows: ReadonlyMap<number, PlacedRow>,
   window: Window,
 ): PlacedArrow[] {
@@ -247,11 +324,17 @@ function placeArrow(
   const from = lanes.find(({ uid }) => uid === arrow.from);
   const start = rows.get(arrow.fromRow);
   const end = rows.get(arrow.toRow);
+  if (arrow.to === null) {
+    if (from === undefined || start === undefined) return [];
+    const y = start.bottom - 1;
+    const ends = { x1: from.x - TIP_PX + 1, y1: y, x2: clientX + BELOW_PX, y2: y };
+    return [{ arrow, ...ends, levelTo: null, isStub: false, arrives: true }];
+  }
   if (to === undefined) return [];
   if (arrow.from === null) {
     if (end === undefined) return [];
     const y1 = end.y - ASKED_PX + 6;
-    const ends = { x1: CLIENT_X, y1, x2: to.x - TIP_PX, y2: end.y };
+    const ends = { x1: clientX, y1, x2: to.x - TIP_PX, y2: end.y };
     const levelTo = to.side === 'left' ? ends.x2 - BEND_PX : null;
     return [{ arrow, ...ends, levelTo, isStub: false, arrives: true }];
   }
@@ -259,9 +342,10 @@ function placeArrow(
 
   const ahead = Math.sign(to.x - from.x);
   const x1 = from.x + ahead * (TIP_PX - 1);
+  const startY = start === undefined ? 0 : leavesAt(start, ahead);
   if (arrow.end === 'unknown' || (arrow.end !== 'cut' && arrow.toRow > window.to)) {
     if (start === undefined) return [];
-    const ends = { x1, y1: start.y, x2: x1 + ahead * STUB_PX, y2: start.y + QUIET_ROW_PX };
+    const ends = { x1, y1: startY, x2: x1 + ahead * STUB_PX, y2: startY + QUIET_ROW_PX };
     return [{ arrow, ...ends, levelTo: null, isStub: true, arrives: false }];
   }
   if (end === undefined) return [];
@@ -269,7 +353,7 @@ function placeArrow(
   const x2 = to.x - ahead * (isLost ? LOST_PX : TIP_PX);
   const y2 = isLost ? end.bottom : end.y;
   if (arrow.end !== 'cut' && start !== undefined) {
-    const ends = { x1, y1: start.y, x2, y2 };
+    const ends = { x1, y1: Math.min(startY, y2), x2, y2 };
     return [{ arrow, ...ends, levelTo: null, isStub: false, arrives: !isLost }];
   }
   if (isLost) return [];

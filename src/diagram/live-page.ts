@@ -27,8 +27,8 @@ const PANEL = `
 <p id="news" role="status"></p>
 <p id="notice" class="notice"></p>
 <div id="violations" hidden><p id="wrong"></p>
-<button type="button" value="1">next <kbd>n</kbd></button>
-<button type="button" value="-1">before <kbd>p</kbd></button>
+<button type="button" data-jump="1">next <kbd>n</kbd></button>
+<button type="button" data-jump="-1">before <kbd>p</kbd></button>
 <p id="violation"></p></div>
 <p id="where"></p>
 <div id="servers"></div>`;

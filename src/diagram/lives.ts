@@ -21,12 +21,18 @@ export interface Standing {
   readonly holder: Uid | null;
   /** Its own round, from the first question until it is over. */
   readonly round: ProposalId | null;
+  /** How many have promised in that round, as far as it has counted. */
+  readonly promises: number;
   readonly leads: boolean;
   readonly instanceNumber: number;
   readonly promisedId: ProposalId | null;
   readonly acceptedId: ProposalId | null;
   readonly acceptedValue: Link | null;
   readonly chain: ChainState;
+  /** How many values and reads wait in its queue. */
+  readonly waiting: number;
+  /** When its own lease ends, by its clock, if nothing renews it; null: it has none. */
+  readonly leaseUntilMs: number | null;
 }
 
 /** A server that has never been started. */
@@ -34,13 +40,19 @@ export const ABSENT: Standing = {
   condition: 'absent',
   holder: null,
   round: null,
+  promises: 0,
   leads: false,
   instanceNumber: 1,
   promisedId: null,
   acceptedId: null,
   acceptedValue: null,
   chain: EMPTY_CHAIN,
+  waiting: 0,
+  leaseUntilMs: null,
 };
+
+/** A server between two rounds of its own. */
+const NO_ROUND = { round: null, promises: 0, leads: false } as const;
 
 /** What a server is and has after an event of its own. */
 export function standingAfter(before: Standing, event: TraceEvent): Standing {
@@ -51,7 +63,19 @@ export function standingAfter(before: Standing, event: TraceEvent): Standing {
 
 /** A server that was killed could tell nothing of it. */
 export function standingAfterDeath(before: Standing): Standing {
-  return { ...before, condition: 'down', holder: null, round: null, leads: false };
+  const nothing = { holder: null, waiting: 0, leaseUntilMs: null };
+  return { ...before, ...NO_ROUND, ...nothing, condition: 'down' };
+}
+
+/** What a server believes of itself counts, whatever it has told; null: nobody knows. */
+export function standingOfBelief(told: Standing, isMaster: boolean | null): Standing {
+  const { condition, round, holder } = told;
+  if (isMaster === null || condition === 'down' || isMaster === (condition === 'master')) {
+    return told;
+  }
+  if (isMaster) return { ...told, condition: 'master' };
+  const calm = holder === null ? 'idle' : 'follows';
+  return { ...told, condition: round === null ? calm : 'candidate' };
 }
 
 function conditionOf({ condition, holder, round }: Standing, { server }: TraceEvent): Condition {
@@ -87,15 +111,19 @@ function changed(before: Standing, event: TraceEvent): Standing {
         acceptedId: event.proposalId,
         acceptedValue: event.value,
       };
+    case 'count':
+      return event.of === 'promise' ? { ...before, promises: event.count } : before;
     case 'lead':
-      return { ...before, round: event.proposalId, leads: true };
+      return { ...before, round: event.proposalId, promises: event.count, leads: true };
     case 'rest':
     case 'refused':
-      return { ...before, round: null, leads: false };
+      return { ...before, ...NO_ROUND };
     case 'advance':
       return afterAdvance(before, event.instanceNumber, chainAfter(before.chain, event));
+    case 'update':
+      return { ...before, waiting: event.waiting };
     case 'lease':
-      return afterLease(before, event);
+      return { ...afterLease(before, event), leaseUntilMs: leaseAfter(before, event) };
     default:
       return before;
   }
@@ -111,13 +139,22 @@ function afterPromise(
   before: Standing,
   { server, to, proposalId: promisedId }: Extract<TraceEvent, { event: 'promise' }>,
 ): Standing {
-  const round = to === server ? { round: promisedId, leads: false } : {};
+  const round = to === server ? { ...NO_ROUND, round: promisedId } : {};
   return { ...before, ...round, promisedId };
 }
 
 function afterAdvance(before: Standing, instanceNumber: number, chain: ChainState) {
   const open = { promisedId: null, acceptedId: null, acceptedValue: null };
-  return { ...before, ...open, round: null, leads: false, instanceNumber, chain };
+  return { ...before, ...open, ...NO_ROUND, instanceNumber, chain };
+}
+
+/** A renewed lease ends later, one that is only wanted as before. */
+function leaseAfter(
+  { leaseUntilMs }: Standing,
+  { what, at, lastsMs }: Extract<TraceEvent, { event: 'lease' }>,
+): number | null {
+  if (what === 'wanted') return leaseUntilMs;
+  return what === 'ours' ? at + lastsMs : null;
 }
 
 function afterLease(

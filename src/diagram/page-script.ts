@@ -10,6 +10,11 @@ const heads = document.getElementById('heads');
 let violations = shownViolations();
 let current = -1;
 let touched = [];
+/** A row that was clicked stays, wherever the mouse goes. */
+let isPinned = false;
+/** The page of a run that is still going on follows its end instead. */
+const isStill = document.getElementById('shown') !== null;
+let mouseY = null;
 
 function shownViolations() {
   return data.violations.filter((it) => indexOf(it.row) >= 0);
@@ -64,7 +69,8 @@ function scrollTo(row) {
 function showPanel(row) {
   const words = row.words === '' ? '' : ': ' + row.words;
   const number = row.number + rowsBefore();
-  const where = 'row ' + number + ' \\u00b7 ' + row.ms + ' ms \\u00b7 ' + row.server + words;
+  const times = row.clock === '' ? row.time : row.time + ' \\u00b7 ' + row.clock;
+  const where = 'row ' + number + ' \\u00b7 ' + times + ' \\u00b7 ' + row.server + words;
   document.getElementById('where').textContent = where;
   const latest = {};
   for (const standing of data.standings) {
@@ -75,7 +81,8 @@ function showPanel(row) {
     card.classList.toggle('acting', card.dataset.server === row.server);
     const standing = latest[card.dataset.server];
     for (const field of card.querySelectorAll('[data-field]')) {
-      field.textContent = standing === undefined ? '' : standing[field.dataset.field];
+      const text = standing === undefined ? '' : standing[field.dataset.field];
+      field.textContent = field.dataset.field === 'lease' ? leaseOf(standing, row) : text;
     }
   }
   const wrong = violations.filter((it) => it.row === row.number);
@@ -83,9 +90,15 @@ function showPanel(row) {
   if (text !== null) text.textContent = wrong.map((it) => it.words).join(' ');
 }
 
+function leaseOf(standing, row) {
+  const leftMs = standing === undefined ? 0 : (standing.leaseUntil ?? 0) - row.at;
+  return leftMs > 0 ? (leftMs / 1000).toFixed(1) + ' s left' : 'none';
+}
+
 /** The place of the row is part of the address from here on, so that it can be passed on. */
 function link(index) {
   if (data.rows.length === 0) return;
+  isPinned = isStill;
   moveTo(index, true);
   history.replaceState(null, '', '#' + (data.rows[current].number + rowsBefore()));
 }
@@ -99,9 +112,53 @@ function jump(step) {
   else link(earlier.length > 0 ? earlier[earlier.length - 1] : rows[rows.length - 1]);
 }
 
+/** The rows in which an instance is over for somebody first. */
+function newInstances() {
+  let highest = 1;
+  return data.standings.flatMap(({ row, number }) => {
+    if (number <= highest) return [];
+    highest = number;
+    return [row];
+  });
+}
+
+function jumpToMark(mark) {
+  const rows = mark === 'instance'
+    ? newInstances().map(indexOf).filter((index) => index >= 0)
+    : data.rows.flatMap((row, index) => (row.marks.includes(mark) ? [index] : []));
+  const next = rows.find((row) => row > current) ?? rows[0];
+  if (next !== undefined) link(next);
+}
+
 function followAddress() {
   const index = indexOf(Number(location.hash.slice(1)) - rowsBefore());
-  if (index >= 0) moveTo(index, true);
+  if (index < 0) return;
+  isPinned = isStill;
+  moveTo(index, true);
+}
+
+/** Hides what is not ticked: kinds of arrows, and whatever belongs to a server. */
+function show() {
+  const hidden = new Set();
+  for (const box of document.querySelectorAll('#shown input')) {
+    if (!box.checked) hidden.add(box.value);
+  }
+  for (const arrow of picture.querySelectorAll('.arrow')) {
+    const ends = arrow.dataset.between.split(' ');
+    const isHidden = hidden.has(arrow.dataset.kind) || ends.some((uid) => hidden.has(uid));
+    arrow.style.display = isHidden ? 'none' : '';
+  }
+  for (const part of picture.querySelectorAll('[data-of], [data-lane]')) {
+    const isHidden = hidden.has(part.dataset.of ?? part.dataset.lane);
+    part.style.display = isHidden ? 'none' : '';
+  }
+}
+
+function fold() {
+  const button = document.getElementById('fold');
+  const isFolded = document.body.classList.toggle('folded');
+  button.textContent = isFolded ? 'unfold' : 'fold';
+  button.setAttribute('aria-expanded', String(!isFolded));
 }
 
 const keys = {
@@ -109,6 +166,11 @@ const keys = {
   k: () => link(current - 1),
   n: () => jump(1),
   p: () => jump(-1),
+  c: () => jumpToMark('chosen'),
+  i: () => jumpToMark('instance'),
+  Escape: () => {
+    isPinned = false;
+  },
 };
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
@@ -118,17 +180,34 @@ document.addEventListener('keydown', (event) => {
 function rowOf(event) {
   return rowAt(event.clientY - picture.getBoundingClientRect().top);
 }
-picture.addEventListener('mousemove', (event) => moveTo(rowOf(event), false));
+picture.addEventListener('mousemove', (event) => {
+  mouseY = event.clientY;
+  if (!isPinned) moveTo(rowOf(event), false);
+});
 picture.addEventListener('click', (event) => {
   event.preventDefault();
   link(rowOf(event));
 });
-for (const button of document.querySelectorAll('button')) {
-  button.addEventListener('click', () => jump(Number(button.value)));
+/** Who scrolls sees what belongs to the row under the mouse, or else to the first in sight. */
+addEventListener('scroll', () => {
+  if (!isStill || isPinned || data.rows.length === 0) return;
+  const seenFrom = mouseY ?? heads.getBoundingClientRect().bottom + 20;
+  moveTo(rowAt(seenFrom - picture.getBoundingClientRect().top), false);
+});
+for (const button of document.querySelectorAll('[data-jump]')) {
+  const { jump: to } = button.dataset;
+  const isMark = to === 'chosen' || to === 'instance';
+  button.addEventListener('click', () => (isMark ? jumpToMark(to) : jump(Number(to))));
+}
+if (isStill) {
+  document.getElementById('shown').addEventListener('change', show);
+  document.getElementById('fold').addEventListener('click', fold);
+  if (innerWidth < 700) fold();
 }
 addEventListener('hashchange', followAddress);
 if (data.rows.length > 0) {
   const isWrong = violations.length > 0;
+  isPinned = isWrong;
   moveTo(isWrong ? indexOf(violations[0].row) : 0, isWrong);
   followAddress();
 }

@@ -9,6 +9,11 @@ html { background: var(--background); color: var(--ink); }
 body { margin: 0; font: 13px/1.45 ${FONT_FAMILY}; }
 main { display: grid; grid-template-columns: ${pictureWidth}px minmax(250px, 330px); }
 svg { display: block; }
+#shown label { display: inline-block; margin-right: 6px; white-space: nowrap; }
+#shown input { vertical-align: -2px; margin: 0 3px 0 0; }
+#fold { float: right; display: none; }
+.folded #more { display: none; }
+#legend { position: sticky; bottom: 0; background: var(--background); }
 #heads { position: sticky; top: 0; z-index: 1; background: var(--background); }
 #rows { cursor: crosshair; }
 #cursor { fill: var(--ink); opacity: 0.07; }
@@ -38,6 +43,8 @@ dl { display: grid; grid-template-columns: 68px 1fr; margin: 2px 0 0; }
 dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: ${pictureWidth + 260}px) {
   main { display: block; padding-bottom: 42vh; }
+  #fold { display: block; }
+  .folded main { padding-bottom: 90px; }
   aside { position: fixed; left: 0; right: 0; bottom: 0; max-height: 40vh; overflow: auto;
     z-index: 2; background: var(--background); border-left: 0; border-top: 1px solid var(--guide); }
   #panel { position: static; max-height: none; }

@@ -6,7 +6,8 @@
 import type { Uid } from '../composable-paxos.ts';
 import { INVARIANTS } from '../trace/invariants.ts';
 import { formatId } from '../trace/words.ts';
-import { type Layout, layOut, type PlacedRow } from './layout.ts';
+import { ARROW_KINDS } from './hiding.ts';
+import { type Layout, LONG_MS, layOut, type PlacedRow, timeOf } from './layout.ts';
 import { ABSENT, type Standing } from './lives.ts';
 import type { Diagram } from './model.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
@@ -45,7 +46,7 @@ export function pageOf(
     '<body>',
     '<main>',
     drawPicture(layout),
-    `<aside><div id="panel">\n${panelOf(diagram, noticeOf(diagram, window))}\n</div></aside>`,
+    `<aside><div id="panel">\n${panelOf(layout, noticeOf(diagram, window))}\n</div></aside>`,
     '</main>',
     `<script type="application/json" id="data">${toJson(dataOf(layout))}</script>`,
     `<script type="module">${PAGE_SCRIPT}</script>`,
@@ -64,49 +65,74 @@ export function coloursFor(theme: ThemeName | null): string {
 
 function drawPicture(layout: Layout): string {
   const { width, diagram } = layout;
-  const legend = drawLegend(layout, PAINTS);
   const overview = drawOverview(layout, PAINTS);
-  const top: Part = {
-    svg:
-      `${drawPatterns(diagram, PAINTS)}${legend.svg}` +
-      `<g transform="translate(0 ${px(legend.height)})">${overview.svg}</g>`,
-    height: legend.height + overview.height,
-  };
+  const patterns = drawPatterns(diagram, PAINTS);
+  const top: Part = { svg: `${patterns}${overview.svg}`, height: overview.height };
   const rows = drawRows(layout, PAINTS, true);
   const cursor = `<rect id="cursor" width="${px(width)}" visibility="hidden"/>`;
-  const svg = (id: string, part: Part) =>
-    `<svg id="${id}" width="${px(width)}" height="${px(part.height)}" ` +
-    `font-family="${FONT_FAMILY}">\n${part.svg}\n</svg>`;
-  return `<div>\n${svg('top', top)}\n${svg('heads', drawHead(layout, PAINTS))}\n${svg('rows', {
-    ...rows,
-    svg: `${cursor}\n${rows.svg}`,
-  })}\n</div>`;
+  const heads = svgElement('heads', width, drawHead(layout, PAINTS));
+  const withCursor = { ...rows, svg: `${cursor}\n${rows.svg}` };
+  const picture = svgElement('rows', width, withCursor);
+  return `<div>\n${svgElement('top', width, top)}\n${heads}\n${picture}\n</div>`;
 }
 
-function panelOf(diagram: Diagram, notice: string | null): string {
-  const { uids, hued, violations } = diagram;
-  const keys = '<kbd>j</kbd> next row, <kbd>k</kbd> the one before, or point at one';
+function svgElement(id: string, width: number, part: Part): string {
+  return (
+    `<svg id="${id}" width="${px(width)}" height="${px(part.height)}" ` +
+    `font-family="${FONT_FAMILY}">\n${part.svg}\n</svg>`
+  );
+}
+
+/** So wide is the legend, which stays in sight. */
+const LEGEND_PX = 290;
+
+function panelOf(layout: Layout, notice: string | null): string {
+  const { diagram } = layout;
+  const { uids, hued, violations, clocksDifferMs } = diagram;
+  const keys =
+    '<kbd>j</kbd> <kbd>k</kbd> next row and the one before, or point at one; ' +
+    'a click, and it stays, until <kbd>Esc</kbd>';
+  const jumps = [
+    '<button type="button" data-jump="chosen">next chosen value <kbd>c</kbd></button>',
+    '<button type="button" data-jump="instance">next instance <kbd>i</kbd></button>',
+  ];
+  const differ =
+    `Clocks of these servers differ by ${timeOf(diagram, clocksDifferMs)} at least: ` +
+    'times are those of the clock that is ahead.';
   const many = violations.length === 1 ? 'An invariant is' : `${violations.length} invariants are`;
   const wrong = [
     `<div id="violations"><p>${many} violated</p>`,
-    '<button type="button" value="1">next <kbd>n</kbd></button>',
-    '<button type="button" value="-1">before <kbd>p</kbd></button>',
+    '<button type="button" data-jump="1">next <kbd>n</kbd></button>',
+    '<button type="button" data-jump="-1">before <kbd>p</kbd></button>',
     '<p id="violation"></p></div>',
   ];
   const limits = `The picture shows ${notice}: at most ${MOST_ROWS}, unless more are asked for.`;
   return [
     `<h1>${escapeXml(titleOf(diagram))}</h1>`,
+    '<button type="button" id="fold" aria-expanded="true">fold</button>',
+    '<p id="where" aria-live="polite"></p>',
+    '<div id="more">',
     `<p class="quiet">${keys}</p>`,
+    `<p>${jumps.join('')}</p>`,
+    ...(clocksDifferMs > 0 ? [`<p class="notice">${escapeXml(differ)}</p>`] : []),
     ...(notice === null ? [] : [`<p class="notice">${escapeXml(limits)}</p>`]),
     ...(violations.length === 0 ? [] : wrong),
-    '<p id="where"></p>',
     '<div id="servers">',
     ...uids.map((uid) => cardOf(uid, hued.indexOf(uid))),
+    '</div>',
+    `<p id="shown">show ${[...ARROW_KINDS, ...uids].map(boxOf).join(' ')}</p>`,
+    svgElement('legend', LEGEND_PX, drawLegend({ ...layout, width: LEGEND_PX }, PAINTS)),
     '</div>',
   ].join('\n');
 }
 
-const FIELDS = ['instance', 'promised', 'accepted', 'value'] as const;
+/** Ticked: arrows of this kind are shown, or whatever this server does. */
+function boxOf(what: string): string {
+  const value = escapeXml(what);
+  return `<label><input type="checkbox" value="${value}" checked>${value}</label>`;
+}
+
+const FIELDS = ['instance', 'round', 'promised', 'accepted', 'value', 'queue', 'lease'] as const;
 
 /** What a server has is shown here. */
 export function cardOf(uid: Uid, index: number): string {
@@ -123,13 +149,14 @@ export function cardOf(uid: Uid, index: number): string {
 export function dataOf({ diagram, rows }: Layout) {
   const last = rows.at(-1)?.row.number ?? 0;
   return {
-    rows: rows.map(dataOfRow),
+    rows: rows.map((placed) => dataOfRow(placed, diagram)),
+    kinds: ARROW_KINDS,
     standings: [
       ...diagram.uids.map((uid) => ({ row: 0, uid, standing: ABSENT })),
       ...diagram.standings,
     ]
       .filter(({ row }) => row <= last)
-      .map(({ row, uid, standing }) => ({ row, server: uid, ...describe(uid, standing) })),
+      .map(({ row, uid, standing }) => ({ row, server: uid, ...describe(standing) })),
     violations: diagram.violations.map(({ row, violation }) => {
       const { invariant, sentence, why } = violation;
       const name = INVARIANTS.find(({ number }) => number === invariant)?.name ?? 'fail-stop';
@@ -138,16 +165,28 @@ export function dataOf({ diagram, rows }: Layout) {
   };
 }
 
-function dataOfRow({ row, top, bottom }: PlacedRow) {
-  const { number, uid: server, atMs, phrases, asked } = row;
+function dataOfRow({ row, top, bottom }: PlacedRow, diagram: Diagram) {
+  const { number, uid: server, atMs, phrases, asked, late } = row;
   const question = asked === null ? [] : [`is asked ${textOf(asked, VALUE_COLUMNS)}`];
   const told = phrases.map((phrase) => textOf(phrase.words, VALUE_COLUMNS));
-  const words = [...question, ...told].join('; ');
-  return { number, server, ms: Math.round(atMs), top, bottom, words };
+  const words = [...question, ...told, ...(late === null ? [] : [late])].join('; ');
+  const marks = phrases.flatMap(({ icon }) => (icon === 'star' ? ['chosen'] : []));
+  const time = diagram.durationMs < LONG_MS ? `${Math.round(atMs)} ms` : timeOf(diagram, atMs);
+  const at = diagram.startMs + atMs;
+  return { number, server, time, at, clock: clockOf(at), top, bottom, words, marks };
+}
+
+/** Earlier than this no server has told the time of day: it is a simulation's. */
+const FIRST_DAY_MS = 1_000_000_000_000;
+
+/** The time of day as servers tell it (UTC); empty: their time is none of any day. */
+function clockOf(ms: number): string {
+  return ms < FIRST_DAY_MS ? '' : `${new Date(ms).toISOString().slice(11, 23)} UTC`;
 }
 
 /** What a server has, in words. */
-function describe(uid: Uid, standing: Standing) {
+function describe(standing: Standing) {
+  const { round, promises, leads, waiting, leaseUntilMs } = standing;
   const { instanceNumber, promisedId, acceptedId, acceptedValue, chain } = standing;
   const { currentValue } = chain;
   const accepted =
@@ -155,19 +194,26 @@ function describe(uid: Uid, standing: Standing) {
       ? 'nothing'
       : textOf({ before: `${formatId(acceptedId)} `, value: acceptedValue }, VALUE_COLUMNS);
   return {
-    belief: beliefOf(uid, standing),
+    belief: beliefOf(standing),
     instance: `#${instanceNumber} is open`,
+    number: instanceNumber,
+    round:
+      round === null
+        ? 'none'
+        : `${formatId(round)}: ${leads ? 'leads' : 'asks'}, ${promises} promised`,
+    queue: waiting === 0 ? 'empty' : `${waiting} waiting`,
+    leaseUntil: leaseUntilMs,
     promised: promisedId === null ? 'nothing' : formatId(promisedId),
     accepted,
     value: currentValue === null ? 'none yet' : textOf({ value: currentValue }, VALUE_COLUMNS),
   };
 }
 
-function beliefOf(uid: Uid, { condition, holder, round, leads }: Standing): string {
+function beliefOf({ condition, holder, round, leads }: Standing): string {
   if (condition === 'absent') return 'nothing known yet';
   if (condition === 'down') return 'down';
   const about = round === null ? '' : `${leads ? 'leads' : 'asks with'} ${formatId(round)}`;
-  if (holder === uid) return about === '' ? 'is master' : `is master, ${about}`;
+  if (condition === 'master') return about === '' ? 'is master' : `is master, ${about}`;
   if (about !== '') return about;
   return holder === null ? 'idle' : `takes ${holder} for master`;
 }

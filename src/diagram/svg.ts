@@ -4,6 +4,7 @@
  */
 import type { Uid } from '../composable-paxos.ts';
 import type { Words } from '../trace/words.ts';
+import { kindOf } from './hiding.ts';
 import {
   iconWidth,
   isBold,
@@ -11,8 +12,9 @@ import {
   type PlacedArrow,
   type PlacedLine,
   type PlacedRow,
+  unitOf,
 } from './layout.ts';
-import type { Arrow, Diagram, Stretch } from './model.ts';
+import type { Arrow, Diagram, Row, Stretch } from './model.ts';
 import type { Paints } from './palette.ts';
 import { escapeXml, fitLine, isMeasured, textOf, widthOf } from './text.ts';
 import type { Icon } from './words.ts';
@@ -89,9 +91,12 @@ export function fillOf({ condition, owner }: Stretch, { hued }: Diagram, paints:
 }
 
 /** The heads of the lanes. */
-export function drawHead({ lanes, clientX, diagram, width }: Layout, paints: Paints): Part {
+export function drawHead(
+  { lanes, clientX, timesTo, diagram, width }: Layout,
+  paints: Paints,
+): Part {
   const quiet = { sizePx: 11, fill: paints.quiet };
-  const parts = [drawText('ms', 46, 20, { ...quiet, anchor: 'end' })];
+  const parts = [drawText(unitOf(diagram), timesTo - 4, 20, { ...quiet, anchor: 'end' })];
   if (clientX !== null) parts.push(drawText('client', clientX - 14, 20, quiet));
   for (const { uid, x } of lanes) {
     const index = diagram.hued.indexOf(uid);
@@ -158,7 +163,8 @@ function drawLanes(layout: Layout, paints: Paints): string[] {
       const width = STRIPE_PX[stretch.condition];
       const place = `x="${px(x - width / 2)}" y="${px(y1)}"`;
       const size = `width="${width}" height="${px(y2 - y1)}"`;
-      parts.push(`<rect ${place} ${size} fill="${fill}"/>`);
+      const of = `data-of="${escapeXml(uid)}"`;
+      parts.push(`<rect ${place} ${size} ${of} fill="${fill}"/>`);
       if (stretch.condition !== 'follows') continue;
       const hue = hueOf(stretch.owner, diagram, paints);
       parts.push(`<path d="M${px(x)} ${px(y1)}V${px(y2)}" stroke="${hue}"/>`);
@@ -214,7 +220,10 @@ function drawArrow(placed: PlacedArrow, { diagram }: Layout, paints: Paints): st
   const hue = hueOf(owner, diagram, paints);
   const opacity = end === 'late' ? FAINT : end === 'lost' || isStub ? FADED : 1;
   const width = end === 'late' ? Math.min(style.width, 1.2) : style.width;
-  const rows = ` data-from="${fromRow}" data-to="${toRow}"`;
+  const ends = [arrow.from, arrow.to].filter((uid) => uid !== null).map(escapeXml);
+  const rows =
+    ` data-from="${fromRow}" data-to="${toRow}" data-kind="${kindOf(type)}"` +
+    ` data-between="${ends.join(' ')}"`;
   const faint = opacity === 1 ? '' : ` opacity="${opacity}"`;
   const bend = levelTo ?? x1;
   const level = levelTo === null ? '' : drawLine(x1, y1, bend, y1, hue, width, style.dash);
@@ -269,10 +278,10 @@ export function drawHeadOf(
 function drawRow(placed: PlacedRow, layout: Layout, paints: Paints, isLinked: boolean): string {
   const { row, y, lines, foldY, lane, time } = placed;
   const parts: string[] = [];
-  if (foldY !== null) parts.push(drawFold(foldY, row.silenceMs, layout.width, paints));
+  if (foldY !== null) parts.push(drawFold(foldY, row, layout.width, paints));
   if (time !== null) {
     const options = { sizePx: 10.5, fill: paints.quiet, anchor: 'end' } as const;
-    const drawn = drawText(time, 46, y, options);
+    const drawn = drawText(time, layout.timesTo - 4, y, options);
     parts.push(isLinked ? `<a href="#${row.number}">${drawn}</a>` : drawn);
   }
   if (row.asked !== null) parts.push(drawAsked(placed, row.asked, layout, paints));
@@ -280,7 +289,9 @@ function drawRow(placed: PlacedRow, layout: Layout, paints: Paints, isLinked: bo
     lines.length > 0
       ? `r="4.5" fill="${paints.background}" stroke="${paints.ink}" stroke-width="1.6"`
       : `r="2" fill="${paints.quiet}"`;
-  parts.push(`<circle cx="${px(lane.x)}" cy="${px(y)}" ${dot}/>`);
+  const tip = row.late === null ? '' : `<title>${escapeXml(row.late)}</title>`;
+  const of = `data-of="${escapeXml(lane.uid)}"`;
+  parts.push(`<circle cx="${px(lane.x)}" cy="${px(y)}" ${of} ${dot}>${tip}</circle>`);
   for (const line of lines) parts.push(drawWords(line, placed, layout, paints));
   return parts.join('\n');
 }
@@ -300,8 +311,8 @@ function drawAsked(placed: PlacedRow, asked: Words, layout: Layout, paints: Pain
 
 const FOLD_STEP_PX = 12;
 
-function drawFold(y: number, silenceMs: number, width: number, paints: Paints): string {
-  const words = `${formatSilence(silenceMs)} of silence`;
+function drawFold(y: number, row: Row, width: number, paints: Paints): string {
+  const words = wordsOfFold(row);
   const style = { sizePx: 10.5, isBold: false };
   const left = 20 + widthOf(words, style) + 8;
   const steps = Math.floor((width - 16 - left) / FOLD_STEP_PX);
@@ -311,8 +322,16 @@ function drawFold(y: number, silenceMs: number, width: number, paints: Paints): 
   return `<path d="${path}" fill="none" stroke="${paints.guide}"/>${drawn}`;
 }
 
+function wordsOfFold({ silenceMs, repeats }: Row): string {
+  if (repeats === 0) return `${formatSilence(silenceMs)} of silence`;
+  const often = `${repeats} times more, in vain`;
+  return silenceMs > 0 ? `${often}, in ${formatSilence(silenceMs)}` : often;
+}
+
 function formatSilence(ms: number): string {
-  return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 600_000) return `${(ms / 1_000).toFixed(1)} s`;
+  return ms < 36_000_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`;
 }
 
 /** Words are drawn with a rim, which hides what passes behind them. */

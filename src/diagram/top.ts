@@ -63,6 +63,9 @@ function itemsFor(layout: Layout, paints: Paints): Item[] {
   if (types.has('catchup')) line('catchup', 'catch-up');
   if (types.has('propose') || types.has('request')) line('propose', "a client's value");
   if (types.has('read')) line('read', "a client's read");
+  const answers = ['chosen', 'value', 'refused', 'transferred'] as const;
+  const answer = answers.find((type) => types.has(type));
+  if (answer !== undefined) line(answer, 'its answer');
   if (ends.has('lost')) {
     const draw = (x: number, y: number) => drawCross(x + 5, y, paints.trouble);
     items.push({ words: 'lost', width: 10, draw });
@@ -80,10 +83,12 @@ function itemsFor(layout: Layout, paints: Paints): Item[] {
   items.push(...stripeItems(layout, paints), ...iconItems(layout, paints));
   const { diagram } = layout;
   const isForAll = diagram.hued.length === diagram.uids.length;
-  const words = `hue = owner of the proposal id${isForAll ? '' : ', of the busiest ones'}`;
+  const words = `hue = owner of the proposal id${isForAll ? '' : ', grey for all others'}`;
   items.push({ words, width: 0, draw: () => '' });
   return items;
 }
+
+const OWNED: readonly string[] = ['prepare', 'promise', 'nack', 'accept', 'accepted'];
 
 function sampleLine(
   type: keyof typeof LINES,
@@ -93,7 +98,7 @@ function sampleLine(
   paints: Paints,
 ): string {
   const { width, dash, head } = LINES[type];
-  const isOwned = !['catchup', 'propose', 'read'].includes(type) && diagram.hued.length > 0;
+  const isOwned = OWNED.includes(type) && diagram.hued.length > 0;
   const hue = isOwned ? paints.hue(0) : paints.quiet;
   const ends = { x1: x, y1: y, x2: x + SAMPLE_PX, y2: y };
   return (
@@ -213,7 +218,14 @@ function drawTicks(y: number, durationMs: number, paints: Paints, xOf: XOf): str
   const parts: string[] = [];
   for (let ms = 0; ms <= durationMs * 0.97; ms += step) {
     const x = xOf(ms);
-    const words = ms === 0 ? '0 ms' : step >= 1_000 ? `${ms / 1_000} s` : `${ms}`;
+    const words =
+      ms === 0
+        ? '0 ms'
+        : step >= 600_000
+          ? `${Math.round(ms / 60_000)} min`
+          : step >= 1_000
+            ? `${ms / 1_000} s`
+            : `${ms}`;
     parts.push(`<path d="M${px(x)} ${px(y)}v4" stroke="${paints.quiet}"/>`);
     const anchor = ms === 0 ? 'start' : 'middle';
     parts.push(drawText(words, x, y + 12, { sizePx: 10, fill: paints.quiet, anchor }));

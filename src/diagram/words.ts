@@ -34,14 +34,15 @@ export class Narrator {
     this.#chosenUpTo = chosenUpTo;
   }
 
-  tell(turn: Turn): readonly Phrase[] {
+  /** `isMaster`: whether its server believes itself master after it; null: nobody knows. */
+  tell(turn: Turn, isMaster: boolean | null = null): readonly Phrase[] {
     if (turn.events.length === 0) {
       return [alarm({ before: 'KILLED by now, without a last word' })];
     }
     const phrases: Phrase[] = [];
     for (const event of turn.events) {
       const phrase = this.#say(event, turn.events);
-      if (phrase !== null) phrases.push(phrase);
+      if (phrase !== null) phrases.push(asBelieved(phrase, event, isMaster));
     }
     return phrases;
   }
@@ -91,6 +92,12 @@ export class Narrator {
     this.#chosen.add(instanceNumber);
     return { icon: 'star', words: { before: `#${instanceNumber} CHOSEN `, value }, mood: 'strong' };
   }
+}
+
+/** A broken server may go on as master when its lease is over, and is not told to be none. */
+function asBelieved(phrase: Phrase, event: TraceEvent, isMaster: boolean | null): Phrase {
+  if (event.event !== 'lease' || event.what !== 'over' || isMaster !== true) return phrase;
+  return alarm({ before: 'lease over, and it goes on as MASTER' });
 }
 
 function plain(words: Words): Phrase {

@@ -7,6 +7,7 @@ import { UsageError } from '../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../node/program.ts';
 import { BREAKS, type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
 import { STORE_BREAKS } from '../simulation/broken/stores.ts';
+import type { Machine } from '../simulation/machine.ts';
 import { describeAction, minimise } from '../simulation/minimise.ts';
 import { run, type Variant } from '../simulation/run.ts';
 import { drawSchedule, FAULTS, type Fault, type Schedule } from '../simulation/schedule.ts';
@@ -21,6 +22,7 @@ import {
   type StoreSituation,
   StoreSituations,
 } from '../simulation/store-situations.ts';
+import { noteBelief } from '../simulation/world.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import type { Violation } from '../trace/invariants.ts';
@@ -81,6 +83,20 @@ const MAIN_COUNTS: readonly Situation[] = [
   'a request answered',
 ];
 
+/** What a picture of a run is made of. */
+class Kept {
+  readonly events: TraceEvent[] = [];
+  readonly beliefs = new Map<TraceEvent, boolean>();
+
+  readonly observe = (event: TraceEvent): void => {
+    this.events.push(event);
+  };
+
+  readonly turnEnded = (machine: Machine): void => {
+    noteBelief(this.beliefs, this.events, machine);
+  };
+}
+
 class Simulation {
   readonly #options: Options;
   readonly #situations = new Map<Situation | StoreSituation, number>();
@@ -126,12 +142,14 @@ class Simulation {
     const isDrawn = diagramFile !== null && firstSeed === lastSeed;
     const situations = new Situations(schedule.uids);
     const ofStores = new StoreSituations();
-    const kept: TraceEvent[] = [];
-    const { violation, events, history } = run(schedule, variant, (event) => {
+    const kept = new Kept();
+    const observe = (event: TraceEvent) => {
       situations.observe(event);
       if (variant.store === true) ofStores.observe(event);
-      if (isDrawn) kept.push(event);
-    });
+      if (isDrawn) kept.observe(event);
+    };
+    const ended = isDrawn ? kept.turnEnded : undefined;
+    const { violation, events, history } = run(schedule, variant, observe, ended);
     if (isDrawn && violation === null) this.#draws(diagramFile, kept, schedule, null);
     situations.end(history);
     this.#seeds += 1;
@@ -144,12 +162,12 @@ class Simulation {
 
   #draws(
     path: string,
-    events: readonly TraceEvent[],
+    { events, beliefs }: Kept,
     { uids }: Schedule,
     violation: Violation | null,
   ): void {
     const violations = violation === null ? [] : [violation];
-    console.log(writeDiagram(path, diagramOf(events, { uids, violations })));
+    console.log(writeDiagram(path, diagramOf(events, { uids, violations, beliefs })));
   }
 
   #describeRun(): string {
@@ -226,8 +244,8 @@ class Simulation {
     this.#endProgress();
 
     const lines: string[] = [];
-    const events: TraceEvent[] = [];
-    const outcome = run(least, variant, (event) => events.push(event));
+    const kept = new Kept();
+    const outcome = run(least, variant, kept.observe, kept.turnEnded);
     const found = outcome.violation ?? violation;
     lines.push(`seed ${schedule.seed}: ${headlineOf(invariant)}`);
     lines.push(`  ${placeInRun(found)}`, `  ${found.why}`);
@@ -238,11 +256,11 @@ class Simulation {
     const from = Math.max(0, told.length - SHOWN_LINES);
     lines.push('', from > 0 ? `the last ${SHOWN_LINES} lines of that run:` : 'that run:');
     lines.push(...told.slice(from));
-    writeFileSync(traceFile, events.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    writeFileSync(traceFile, kept.events.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
     lines.push('', `its trace is in ${traceFile}; the same again: ${this.#command(schedule.seed)}`);
     console.log(lines.join('\n'));
     if (diagramFile !== null) {
-      this.#draws(diagramFile, events, least, outcome.violation ?? violation);
+      this.#draws(diagramFile, kept, least, outcome.violation ?? violation);
     }
   }
 

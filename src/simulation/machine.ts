@@ -262,6 +262,18 @@ export class Machine {
     this.wake();
   }
 
+  /** Whether the process runs, stands still, or is not there. */
+  get condition(): 'down' | 'paused' | 'asleep' | 'running' {
+    if (this.#replica === null) return 'down';
+    if (this.#isAsleep) return 'asleep';
+    return this.#pauses > 0 ? 'paused' : 'running';
+  }
+
+  /** At which point of its work it will be killed, if that was asked for. */
+  get dies(): CrashPoint | null {
+    return this.#armed?.point ?? null;
+  }
+
   get #standsStill(): boolean {
     return this.#pauses > 0 || this.#isAsleep || this.#isSaving;
   }

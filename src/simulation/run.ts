@@ -35,13 +35,17 @@ export interface Outcome {
   readonly history: readonly Operation[];
 }
 
-/** Runs a schedule to its end, or to the first violation. `listen` hears every event. */
+/**
+ * Runs a schedule to its end, or to the first violation. `listen` hears every event, `turnEnded` of
+ * every turn.
+ */
 export function run(
   schedule: Schedule,
   variant: Variant,
   listen: (event: TraceEvent, world: World) => void = () => {},
+  turnEnded: (machine: Machine) => void = () => {},
 ): Outcome {
-  return new Run(schedule, variant, listen).toTheEnd();
+  return new Run(schedule, variant, listen, turnEnded).toTheEnd();
 }
 
 /** How long after the end the servers may take to be level in one and the same moment. */
@@ -84,6 +88,7 @@ class Run {
     schedule: Schedule,
     variant: Variant,
     listen: (event: TraceEvent, world: World) => void,
+    turnEnded: (machine: Machine) => void,
   ) {
     const { uids, seed, clockRates, actions, saveMs, mistaken } = schedule;
     const { store = false, leases } = variant;
@@ -108,6 +113,7 @@ class Run {
         listen(event, this.#world);
       },
       wrong: (invariant, why) => this.#foundByLooking(invariant, why),
+      turnEnded: (uid) => turnEnded(this.#world.machine(uid)),
     });
     for (const uid of mistaken) this.#world.machine(uid).replicaClass = other;
     this.#clients = actions.some((action) => action.do === 'ask')

@@ -13,60 +13,78 @@
  * it. Time stands still until the story says `wait`. So a story is the same on every machine, and
  * a test runs its commands again and compares.
  *
- * Commands (`A->BC accept` stands for all datagrams in flight from A to B or C of that type; each
- * part may be left out, `all` stands for everything):
- *
- *     cluster A B C [with leases]    the servers of this story, none of them running yet
- *     cluster A B C of stores [with leases]   the same, of part II, that keep four links and more
- *     start A B C                    starts servers; a crashed one goes on from its disk
- *     start C D of the cluster C D   the same with a cluster file that names only these
- *     submit A hello                 a client's value arrives at A
- *     request A c1 hello             client c1 asks A, and waits for an answer; the same value once
- *                                    more is the same request, asked again
- *     query A c1 get color           client c1 asks the store A
- *     read A c1 [locally]            client c1 asks A for the value
- *     transfer A c1 to B             client c1 asks A to see to it that B is master
- *     deliver A->BC accept           what matches arrives, oldest first
- *     deliver all                    everything arrives, and what is sent in answer, until silence
- *     drop …                         what matches is lost
- *     keep …                         a copy of what matches is put aside …
- *     bring back …                   … and is in flight again: a duplicate, or very late
- *     cut A                          from now on nothing gets to A or away from it …
- *     cut A->BC                      … nothing gets from A to B or C …
- *     cut AB|CDE                     … nothing gets from one group to the other; cuts add up …
- *     mend                           … and now everything does again
- *     wait 1000                      so many milliseconds pass
- *     crash A [at POINT] [with power cut]   kills A now, or at that point of its next turn …
- *     lose disk A [at POINT]         … and takes its state file away
- *     rejoin A                       starts A again as with --rejoin
- *     fail save A [at STEP]          the next save at A fails, at its first or at this step
- *     flip a bit at A                the disk of A, which is down, holds something else now
- *     edit A hello                   somebody puts another value into the file of A, which is down
- *     forge C->A prepare             somebody who is not C sends A this, with a huge number in it
- *     forge C->A leap                … or a prepare with the largest number that A believes
- *     switch to leases / plain       servers that start from now on have, or do not have, leases
- *     stop A                         a clean stop: queue and lease are brought in order first
- *     pause A / resume A             the process stands still, as by Ctrl-Z
- *     sleep A / wake A               the whole machine stands still, its monotonic clock, too
- *     save takes 2000 at A           from now on each save at A takes so many milliseconds; what
- *                                    it does after a save waits for it, and so does its next turn
- *     set clock A by -5000           somebody sets A's wall clock, in milliseconds
- *     in flight                      lists what is under way
- *     show                           what every server has
+ * The commands are listed below, in `COMMANDS`.
  */
-import type { RequestId } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientMessage } from '../messages.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
-import type { TraceEvent } from '../trace/events.ts';
-import { Invariants, type Violation } from '../trace/invariants.ts';
-import { sessionOf } from './clients.ts';
+import type { Stamp, TraceEvent } from '../trace/events.ts';
+import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
+import { BREAKS } from './broken/layers.ts';
 import { SAVE_STEPS } from './disk.ts';
 import { FORGERIES } from './forger.ts';
 import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
 import { replicaOf } from './replicas.ts';
-import { World } from './world.ts';
+import { StoryClients } from './story-clients.ts';
+import { noteBelief, World } from './world.ts';
+
+/**
+ * How each command is written, and what it does: for people who ask for help. `A->BC accept`
+ * stands for all datagrams in flight from A to B or C of that type; each part may be left out,
+ * `all` stands for everything, and `A->B accept 2nd` is the second of those.
+ */
+export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
+  [
+    'cluster A B C [of stores] [with leases] [seed 7]',
+    'the servers of this story, none of them running yet, and the seed of their chance',
+  ],
+  ['start A B C', 'starts servers; a crashed one goes on from its disk'],
+  ['start C D of the cluster C D', 'the same with a cluster file that names only these'],
+  ['submit A hello', "a client's value arrives at A"],
+  [
+    'request A c1 hello',
+    'client c1 asks A, and waits for an answer; the same value once more is the same request',
+  ],
+  ['query A c1 get color', 'client c1 asks the store A'],
+  ['read A c1 [locally]', 'client c1 asks A for the value'],
+  ['transfer A c1 to B', 'client c1 asks A to see to it that B is master'],
+  ['deliver A->BC accept', 'what matches arrives, oldest first'],
+  ['deliver all', 'everything arrives, and what is sent in answer, until silence'],
+  ['drop …', 'what matches is lost'],
+  ['keep …', 'a copy of what matches is put aside …'],
+  ['bring back …', '… and is in flight again: a duplicate, or very late'],
+  ['hold back …', 'what matches itself is put aside, until it is brought back'],
+  ['repeat …', 'what matches is in flight twice from now on'],
+  ['cut A', 'from now on nothing gets to A or away from it …'],
+  ['cut A->BC', '… nothing gets from A to B or C …'],
+  ['cut AB|CDE', '… nothing gets from one group to the other; cuts add up …'],
+  ['mend [A->BC]', '… and now everything does again, or what these links carry'],
+  ['wait 1000', 'so many milliseconds pass (`wait 0.5`: half of one)'],
+  ['crash A [at POINT] [with power cut]', 'kills A now, or at that point of its next turn'],
+  ['lose disk A [at POINT]', '… and takes its state file away'],
+  ['rejoin A', 'starts A again as with --rejoin'],
+  ['flip a bit at A', 'the disk of A, which is down, holds something else now'],
+  ['edit A hello', 'somebody puts another value into the file of A, which is down'],
+  ['forge C->A prepare', 'somebody who is not C sends A this, with a huge number in it'],
+  ['forge C->A leap', '… or a prepare with the largest number that A believes'],
+  ['fail save A [at STEP]', 'the next save at A fails, at its first or at this step'],
+  ['break quorum-of-one', 'servers that start from now on break this rule'],
+  ['switch to leases / plain', 'servers that start from now on have, or do not have, leases'],
+  ['stop A', 'a clean stop: queue and lease are brought in order first'],
+  ['pause A / resume A', 'A stands still, as by Ctrl-Z'],
+  ['sleep A / wake A', 'the whole machine stands still, its monotonic clock, too'],
+  [
+    'save takes 2000 at A',
+    'each save at A takes so long; what it does then waits, and so does its next turn',
+  ],
+  ['set clock A by -5000', "somebody sets A's wall clock, in milliseconds"],
+  ['in flight', 'lists what is under way'],
+  ['show', 'what every server has'],
+];
+
+/** Servers that break a rule may have something to say to each other for ever. */
+const MOST_DELIVERIES = 1_000;
 
 /** What a run of a story gave. */
 export interface Told {
@@ -76,16 +94,15 @@ export interface Told {
   readonly violations: readonly Violation[];
   /** All that the servers traced. */
   readonly events: readonly TraceEvent[];
+  /** By the last event of a turn: whether its server then believed itself master. */
+  readonly beliefs: ReadonlyMap<TraceEvent, boolean>;
 }
 
 /**
  * Runs the commands of a story. `broken` makes another replica class of the right one, to see
  * whether the story notices. Throws, naming the line, if the story cannot be understood.
  */
-export function tellStory(
-  story: string,
-  broken: (right: ReplicaClass) => ReplicaClass = (right) => right,
-): Told {
+export function tellStory(story: string, broken?: (right: ReplicaClass) => ReplicaClass): Told {
   const teller = new StoryTeller(broken);
   const lines: string[] = [];
   let isTold = false; // what follows a command is what it printed last time, up to an empty line
@@ -94,57 +111,126 @@ export function tellStory(
     if (isTold) continue;
     lines.push(line);
     if (line === '' || line.startsWith('#')) continue;
-    lines.push('----', ...teller.obey(line, index + 1));
+    lines.push('----', ...obeyAt(index + 1, line, teller));
     isTold = true;
   }
-  const { violations, events } = teller;
-  return { text: `${lines.join('\n').trimEnd()}\n`, violations, events };
+  const { violations, events, beliefs } = teller;
+  return { text: `${lines.join('\n').trimEnd()}\n`, violations, events, beliefs };
 }
 
 /** Those that speak of what the chain has made. */
 const STATE_INVARIANTS = [2, 11];
 
-interface Asked {
-  readonly requestId: RequestId;
-  readonly number: number;
-  readonly value: string | null;
+function obeyAt(lineNumber: number, command: string, teller: StoryTeller): string[] {
+  try {
+    return teller.obey(command).map(({ text }) => text);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`line ${lineNumber}: ${why}`, { cause: error });
+  }
 }
 
-class StoryTeller {
+/** A line that a server printed in one of its turns; `stamp` null: it is about nobody's turn. */
+export interface Line {
+  readonly text: string;
+  readonly stamp: Stamp | null;
+}
+
+/** Carries out the commands of a story, one after the other. */
+export class StoryTeller {
   readonly violations: Violation[] = [];
   readonly events: TraceEvent[] = [];
+  /** By the last event of a turn: whether its server then believed itself master. */
+  readonly beliefs = new Map<TraceEvent, boolean>();
   readonly #broken: (right: ReplicaClass) => ReplicaClass;
   #world: World | null = null;
   #isStore = false;
+  #hasLeases = false;
   #isEdited = false;
   #kept: Datagram[] = [];
   #cuts: [Uid, Uid][] = [];
-  #said: string[] = [];
-  /** What each client asked last; `value` null: it read. */
-  readonly #asked = new Map<string, Asked>();
+  #said: Line[] = [];
+  readonly #clients: StoryClients;
+  readonly #turnEnded: () => void;
   #endTurn = () => {};
 
-  constructor(broken: (right: ReplicaClass) => ReplicaClass) {
+  /** `broken` makes another replica class of the right one; `turnEnded` hears of every turn. */
+  constructor(
+    broken: (right: ReplicaClass) => ReplicaClass = (right) => right,
+    turnEnded: () => void = () => {},
+  ) {
     this.#broken = broken;
+    this.#turnEnded = turnEnded;
+    this.#clients = new StoryClients(
+      () => this.#the.nowMs,
+      (why) => this.#wrong(9, why),
+    );
   }
 
-  /** Carries out one command, and returns what was printed meanwhile. */
-  obey(command: string, lineNumber: number): string[] {
+  /** The commands that the one carried out last consists of, one for each server or datagram. */
+  readonly parts: string[] = [];
+
+  /** The world of this story; null before its cluster is named. */
+  get world(): World | null {
+    return this.#world;
+  }
+
+  /** What was put aside and not brought back, oldest first. */
+  get kept(): readonly Datagram[] {
+    return this.#kept;
+  }
+
+  /**
+   * Carries out one command, and returns what was printed meanwhile. Throws an `Error` with one
+   * plain sentence if that is no command, or not one for now. Then a part of it may have happened.
+   */
+  obey(command: string): readonly Line[] {
     this.#said = [];
+    this.parts.length = 0;
     for (const [pattern, act] of this.#commands) {
       const match = pattern.exec(command);
       if (match === null) continue;
       act(match[1] ?? '', match[2] ?? '', match[3] ?? '');
       this.#endTurn();
-      return this.#said.map((line) => line.trimEnd());
+      return this.#linesSaid();
     }
-    throw new Error(`line ${lineNumber}: "${command}" is not a command of stories`);
+    throw new Error(`"${command}" is not a command of stories`);
+  }
+
+  /**
+   * Lets time go on until a timer has made something happen that a server tells of, and returns the
+   * command that does the same; null, and nothing has happened, if no timer runs. Most timers do
+   * nothing that anybody would see; after so many of them it gives up.
+   */
+  waitForTimer(
+    mostTimers = 200,
+  ): { readonly command: string; readonly lines: readonly Line[] } | null {
+    const world = this.#the;
+    if (!Number.isFinite(world.nextAtMs)) return null;
+    const startMs = world.nowMs;
+    const told = this.events.length;
+    this.#said = [];
+    this.parts.length = 0;
+    const isTold = () => this.events.slice(told).some(({ event }) => event !== 'save');
+    for (let timer = 0; timer < mostTimers && !isTold(); timer += 1) world.step(world.nextAtMs);
+    const waitedMs = Math.max(1, Math.ceil(world.nowMs - startMs));
+    world.runUntil(startMs + waitedMs);
+    this.#endTurn();
+    return { command: `wait ${waitedMs}`, lines: this.#linesSaid() };
+  }
+
+  #linesSaid(): readonly Line[] {
+    return this.#said.map(({ text, stamp }) => ({ text: text.trimEnd(), stamp }));
+  }
+
+  #note(text: string): void {
+    this.#said.push({ text, stamp: null });
   }
 
   readonly #commands: readonly [RegExp, (a: string, b: string, c: string) => void][] = [
     [
-      /^cluster ([A-Z](?: [A-Z])*)( of stores)?( with leases)?$/,
-      (uids, stores, leases) => this.#build(uids, stores, leases),
+      /^cluster ([A-Z](?: [A-Z])*)((?: of stores)?(?: with leases)?)(?: seed ([0-9]+))?$/,
+      (...of) => this.#build(...of),
     ],
     [
       /^start ([A-Z](?: [A-Z])*)(?: of the cluster ([A-Z](?: [A-Z])*))?$/,
@@ -156,15 +242,18 @@ class StoryTeller {
     [/^read ([A-Z]) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
     [/^transfer ([A-Z]) (c[0-9]) to ([A-Z])$/, (uid, c, to) => this.#transfer(uid, c, to)],
     [/^deliver all$/, () => this.#deliverAll()],
-    [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#the.deliver(it))],
+    [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#deliver(it))],
     [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'on the way'))],
     [/^keep (.+)$/, (what) => this.#keep(what)],
     [/^bring back (.+)$/, (what) => this.#bringBack(what)],
+    [/^hold back (.+)$/, (what) => this.#take(what, (it) => this.#kept.push(it))],
+    [/^repeat (.+)$/, (what) => this.#repeat(what)],
+    [/^break ([a-z-]+)$/, (name) => this.#break(name)],
     [/^cut ([A-Z])$/, (uid) => this.#cutApart(uid, this.#the.uids.join('').replace(uid, ''))],
     [/^cut ([A-Z]+)\|([A-Z]+)$/, (left, right) => this.#cutApart(left, right)],
     [/^cut ([A-Z]+)->([A-Z]+)$/, (from, to) => this.#cut(from, to)],
-    [/^mend$/, () => this.#mend()],
-    [/^wait ([0-9]+)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
+    [/^mend(?: ([A-Z]+)->([A-Z]+))?$/, (from, to) => this.#mend(from, to)],
+    [/^wait ([0-9]+(?:\.[0-9]+)?)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
     [/^crash ([A-Z])(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
     [/^lose disk ([A-Z])(?: at ([a-z ]+))?$/, (uid, at) => this.#at(uid).loseDisk(pointOf(at))],
     [/^rejoin ([A-Z])$/, (uid) => this.#at(uid).rejoin()],
@@ -184,34 +273,49 @@ class StoryTeller {
     [/^show$/, () => this.#show()],
   ];
 
-  #build(uids: string, stores: string, leases: string): void {
-    this.#isStore = stores !== '';
+  #build(uids: string, kind: string, seed: string): void {
+    this.#isStore = kind.includes('of stores');
+    const leases = kind.includes('with leases') ? kind : '';
     const cluster = uids.split(' ');
-    const write = (line: string) => this.#said.push(line);
+    const write = (text: string, stamp: Stamp) => this.#said.push({ text, stamp });
     const console = new ConsoleLines({ uids: cluster, verbose: false, paint: plainPaint, write });
     this.#endTurn = () => console.endTurn();
     const invariants = new Invariants(cluster);
-    const found = (violation: Violation) => {
-      // What a person has put there is no fault of the protocol.
-      if (this.#isEdited && STATE_INVARIANTS.includes(violation.invariant)) return;
-      if (!this.violations.some(({ invariant }) => invariant === violation.invariant)) {
-        this.violations.push(violation);
-      }
-    };
+    this.#hasLeases = leases !== '';
     this.#world = new World({
       uids: cluster,
-      replicaClass: this.#replicaClass(leases !== ''),
-      seed: 'story',
+      replicaClass: this.#replicaClass(this.#hasLeases),
+      seed: seed === '' ? 'story' : seed,
       byHand: true,
       trace: (event) => {
         this.events.push(event);
         console.show(event);
         const violation = invariants.observe(event);
-        if (violation !== null) found(violation);
+        if (violation !== null) this.#found(violation);
       },
-      wrong: (invariant, why) => found({ invariant, sentence: why, event: null, why }),
-      turnEnded: this.#endTurn,
+      wrong: (invariant, why) => this.#wrong(invariant, why),
+      turnEnded: (uid) => {
+        noteBelief(this.beliefs, this.events, this.#at(uid));
+        this.#endTurn();
+        this.#turnEnded();
+      },
     });
+  }
+
+  /** Of each invariant the first violation is told. */
+  #found(violation: Violation): void {
+    const { invariant, why } = violation;
+    // What a person has put there is no fault of the protocol.
+    if (this.#isEdited && STATE_INVARIANTS.includes(invariant)) return;
+    if (this.violations.some((known) => known.invariant === invariant)) return;
+    this.violations.push(violation);
+    this.#note(`✗ violates ${invariant}. ${nameOf(invariant)}: ${why}`);
+  }
+
+  /** What no trace can tell shows in what somebody does last. */
+  #wrong(invariant: number, why: string): void {
+    const sentence = INVARIANTS.find(({ number }) => number === invariant)?.sentence ?? why;
+    this.#found({ invariant, sentence, event: this.events.at(-1) ?? null, why });
   }
 
   #replicaClass(hasLeases: boolean): ReplicaClass {
@@ -219,7 +323,19 @@ class StoryTeller {
   }
 
   #switchTo(layers: string): void {
-    this.#the.replicaClass = this.#replicaClass(layers === 'leases');
+    this.#hasLeases = layers === 'leases';
+    this.#the.replicaClass = this.#replicaClass(this.#hasLeases);
+  }
+
+  #break(name: string): void {
+    const rule = BREAKS.find((known) => known.name === name);
+    if (rule === undefined) throw new Error(`no rule can be broken by the name of "${name}"`);
+    if (rule.leases !== this.#hasLeases) {
+      const kind = rule.leases ? 'with' : 'without';
+      throw new Error(`${name} can be broken in a cluster ${kind} leases only`);
+    }
+    this.#the.replicaClass = rule.replicaClass;
+    this.#the.skippedSaveSteps = rule.skippedSaveSteps;
   }
 
   get #the(): World {
@@ -231,12 +347,21 @@ class StoryTeller {
     return this.#the.machine(uid);
   }
 
-  #start(uids: string, cluster: string): void {
-    for (const uid of uids.split(' ')) {
-      const machine = this.#at(uid);
+  #start(named: string, cluster: string): void {
+    // All of them are known, or none starts.
+    const machines = named.split(' ').map((uid) => this.#at(uid));
+    const of = cluster === '' ? '' : ` of the cluster ${cluster}`;
+    for (const machine of machines) {
+      this.parts.push(`start ${machine.uid}${of}`);
       machine.members = cluster === '' ? this.#the.uids : cluster.split(' ');
       machine.start();
     }
+  }
+
+  #deliver(datagram: Datagram): void {
+    const { from, to, message } = datagram;
+    this.parts.push(`deliver ${from ?? ''}->${to} ${message.type} 1st`);
+    this.#the.deliver(datagram);
   }
 
   #edit(uid: Uid, value: string): void {
@@ -255,52 +380,56 @@ class StoryTeller {
   }
 
   #request(uid: Uid, client: string, value: string): void {
-    const again = this.#asked.get(client);
-    const isAgain = again?.value === value;
-    const requestId = isAgain ? again.requestId : this.#nextRequest(client, value);
+    const requestId = this.#clients.requestId(client, value);
     this.#fromClient(uid, { type: 'request', requestId, value }, client);
   }
 
   #read(uid: Uid, client: string, locally: string): void {
-    const requestId = this.#nextRequest(client, null);
+    const requestId = this.#clients.requestId(client, null);
     this.#fromClient(uid, { type: 'read', requestId, isLocal: locally !== '' }, client);
   }
 
   #query(uid: Uid, client: string, query: string): void {
-    const requestId = this.#nextRequest(client, null);
+    const requestId = this.#clients.requestId(client, null);
     this.#fromClient(uid, { type: 'query', requestId, query, isLocal: false }, client);
   }
 
   #transfer(uid: Uid, client: string, to: Uid): void {
-    const requestId = this.#nextRequest(client, null);
+    const requestId = this.#clients.requestId(client, null);
     this.#fromClient(uid, { type: 'transfer', requestId, to }, client);
   }
 
-  /** Like a session, a client of a story counts what it asks. */
-  #nextRequest(client: string, value: string | null): RequestId {
-    const number = (this.#asked.get(client)?.number ?? 0) + 1;
-    const requestId = `${sessionOf(client)}-1-${number}`;
-    this.#asked.set(client, { requestId, number, value });
-    return requestId;
-  }
-
   #fromClient(uid: Uid, message: ClientMessage, client?: string): void {
-    if (this.#at(uid).replica === null) this.#said.push('(nobody listens)');
+    if (this.#at(uid).replica === null) this.#note('(nobody listens)');
+    this.#clients.ask(client ?? null, message);
+    if (client !== undefined) {
+      this.#the.addClient(client, (_from, reply) => this.#clients.hear(reply));
+    }
     this.#the.deliver({ from: null, to: uid, seq: 0, message, client });
   }
 
   #deliverAll(): void {
-    while (this.#the.inFlight.length > 0) this.#take('all', (it) => this.#the.deliver(it));
+    while (this.#the.inFlight.length > 0 && this.parts.length < MOST_DELIVERIES) {
+      this.#take('all', (it) => this.#deliver(it));
+    }
+    if (this.#the.inFlight.length > 0) this.#note('(and so on: what is left stays in flight)');
   }
 
-  /** Takes all that matches out of what is in flight now. */
+  /** Takes all that is meant out of what is in flight now, one after the other. */
   #take(what: string, act: (datagram: Datagram) => void): void {
-    const matches = matcher(what);
-    const taken = this.#the.inFlight.filter(matches);
-    const left = this.#the.inFlight.filter((datagram) => !matches(datagram));
-    this.#the.inFlight.splice(0, Number.POSITIVE_INFINITY, ...left);
-    if (taken.length === 0) this.#said.push('(nothing like that is in flight)');
-    for (const datagram of taken) act(datagram);
+    for (const datagram of this.#meant(what)) {
+      const { inFlight } = this.#the;
+      inFlight.splice(inFlight.indexOf(datagram), 1);
+      act(datagram);
+    }
+  }
+
+  /** All that is meant of what is in flight, and leaves it there. */
+  #meant(what: string): Datagram[] {
+    const { inFlight } = this.#the;
+    const isMeant = selector(what)(inFlight);
+    if (isMeant.size === 0) this.#note('(nothing like that is in flight)');
+    return inFlight.filter((_, place) => isMeant.has(place));
   }
 
   /** Cuts the links from each of these servers to each of those, beside what is cut already. */
@@ -315,9 +444,11 @@ class StoryTeller {
     this.#cut(right, left);
   }
 
-  #mend(): void {
-    this.#cuts = [];
-    this.#the.network.cut([]);
+  /** Mends these links; all of them, if none is named. */
+  #mend(from: string, to: string): void {
+    const isMended = ([a, b]: [Uid, Uid]) => from === '' || (from.includes(a) && to.includes(b));
+    this.#cuts = this.#cuts.filter((link) => !isMended(link));
+    this.#the.network.cut(this.#cuts);
   }
 
   #slowDown(uid: Uid, saveMs: number): void {
@@ -325,14 +456,18 @@ class StoryTeller {
   }
 
   #keep(what: string): void {
-    this.#kept.push(...this.#the.inFlight.filter(matcher(what)));
+    this.#kept.push(...this.#meant(what));
+  }
+
+  #repeat(what: string): void {
+    this.#the.inFlight.push(...this.#meant(what));
   }
 
   #bringBack(what: string): void {
-    const back = this.#kept.filter(matcher(what));
-    if (back.length === 0) this.#said.push('(nothing like that was put aside)');
-    this.#the.inFlight.push(...back);
-    this.#kept = this.#kept.filter((datagram) => !back.includes(datagram));
+    const isMeant = selector(what)(this.#kept);
+    if (isMeant.size === 0) this.#note('(nothing like that was put aside)');
+    this.#the.inFlight.push(...this.#kept.filter((_, place) => isMeant.has(place)));
+    this.#kept = this.#kept.filter((_, place) => !isMeant.has(place));
   }
 
   #crash(uid: Uid, at: string, powerCut: string): void {
@@ -356,20 +491,20 @@ class StoryTeller {
     for (const { from, to, message } of this.#the.inFlight) {
       const id = 'proposalId' in message ? message.proposalId : null;
       const words = id === null ? [message.type] : [message.type, `${id.number}.${id.uid}`];
-      this.#said.push(`${from ?? 'client'}->${to} ${words.join(' ')}`);
+      this.#note(`${from ?? 'client'}->${to} ${words.join(' ')}`);
     }
-    if (this.#the.inFlight.length === 0) this.#said.push('nothing');
+    if (this.#the.inFlight.length === 0) this.#note('nothing');
   }
 
   #show(): void {
     for (const { uid, replica } of this.#the.machines.values()) {
       if (replica === null) {
-        this.#said.push(`${uid} is down`);
+        this.#note(`${uid} is down`);
         continue;
       }
       const { instanceNumber, chain, digest } = replica;
       const value = this.#isStore ? `state ${digest}` : JSON.stringify(chain.currentValue);
-      this.#said.push(`${uid} #${instanceNumber} ${value}${replica.isMaster ? ' master' : ''}`);
+      this.#note(`${uid} #${instanceNumber} ${value}${replica.isMaster ? ' master' : ''}`);
     }
   }
 }
@@ -380,13 +515,25 @@ function pointOf(at: string): CrashPoint {
   throw new Error(`a crash may be at: ${CRASH_POINTS.join(', ')}; not at "${at}"`);
 }
 
-/** `A->BC accept`, `A->B`, `->C`, `accept`, `all`: a question to ask of a datagram. */
-function matcher(what: string): (datagram: Datagram) => boolean {
-  const match = /^(?:all|(?:([A-Z]*)->([A-Z]*))?(?:^| |$)([a-z_]*))$/.exec(what);
+/**
+ * `A->BC accept`, `A->B`, `->C`, `accept`, `all`, `A->B accept 2nd`: finds the places of those in
+ * a list of datagrams that are meant.
+ */
+function selector(what: string): (datagrams: readonly Datagram[]) => ReadonlySet<number> {
+  const shape = /^(?:all|(?:([A-Z]*)->([A-Z]*))?(?:^| |$)([a-z_]*))(?: ([1-9][0-9]*)[a-z]{2})?$/;
+  const match = shape.exec(what);
   if (match === null) throw new Error(`"${what}" does not say which datagrams`);
-  const [, from = '', to = '', type = ''] = match;
-  return (datagram) =>
+  const [, from = '', to = '', type = '', ordinal] = match;
+  const matches = (datagram: Datagram) =>
     (from === '' || (datagram.from !== null && from.includes(datagram.from))) &&
     (to === '' || to.includes(datagram.to)) &&
     (type === '' || datagram.message.type === type);
+  return (datagrams) => {
+    const places = datagrams.flatMap((datagram, place) => (matches(datagram) ? [place] : []));
+    return new Set(ordinal === undefined ? places : places.slice(+ordinal - 1, +ordinal));
+  };
+}
+
+function nameOf(invariant: number): string {
+  return INVARIANTS.find(({ number }) => number === invariant)?.name ?? 'fail-stop';
 }

@@ -41,12 +41,22 @@ export interface WorldOptions {
   readonly skippedSaveSteps?: readonly Skippable[];
 }
 
+/** Notes, by the last event of the turn that ends, whether a server believes itself master. */
+export function noteBelief(
+  beliefs: Map<TraceEvent, boolean>,
+  events: readonly TraceEvent[],
+  { uid, replica }: Machine,
+): void {
+  const last = events.findLast(({ server, event }) => server === uid && event !== 'lost');
+  if (last !== undefined) beliefs.set(last, replica?.isMaster === true);
+}
+
 export class World implements Surroundings {
   readonly seed: string | number;
   readonly uids: readonly Uid[];
   /** What a server that starts is made of. */
   replicaClass: ReplicaClass;
-  readonly skippedSaveSteps: readonly Skippable[];
+  skippedSaveSteps: readonly Skippable[];
   readonly network: Network;
   readonly machines: ReadonlyMap<Uid, Machine>;
   /** What is under way, oldest first, when the network is driven by hand. */
@@ -91,6 +101,11 @@ export class World implements Surroundings {
 
   later(delayMs: number, act: () => void): Entry {
     return this.#agenda.add(this.#nowMs + delayMs, act);
+  }
+
+  /** When the next thing happens by itself, in true time; infinity: nothing will. */
+  get nextAtMs(): number {
+    return this.#agenda.nextAtMs;
   }
 
   /** Lets the next thing happen, if it is due until then; false: nothing is. */

@@ -33,8 +33,8 @@ export interface ConsoleOptions {
   readonly paint: Paint;
   /** Minutes and seconds, unless said otherwise. */
   readonly time?: TimeStyle;
-  /** Takes one line, without its end. */
-  readonly write: (line: string) => void;
+  /** Takes one line, without its end, of what the server of this stamp says. */
+  readonly write: (line: string, stamp: Stamp) => void;
 }
 
 /** So many of the latest datagrams are remembered, to say what was in one that is lost. */
@@ -87,7 +87,7 @@ export class ConsoleLines {
   readonly #sent = new Map<string, Message>();
   #held: Held | null = null;
   /** Lines that belong behind the held one. */
-  #behindHeld: string[] = [];
+  #behindHeld: { readonly line: string; readonly stamp: Stamp }[] = [];
   #latest: Stamp | null = null;
   // What has been said in the present turn.
   #isBound = false;
@@ -186,7 +186,7 @@ export class ConsoleLines {
     if (event.event === 'chosen') this.#isChosen = true;
     if (event.event !== 'start') return;
     const { time, write } = this.#options;
-    for (const line of formatLinesOfLayers(event.layers, time)) write(line);
+    for (const line of formatLinesOfLayers(event.layers, time)) write(line, event);
   }
 
   /** A server answers its own questions, too. How much that counts for comes right after. */
@@ -233,12 +233,13 @@ export class ConsoleLines {
     const held = this.#held;
     this.#held = null;
     if (held !== null) this.#write(held.stamp, held.direction, held.saying);
-    for (const line of this.#behindHeld.splice(0)) this.#options.write(line);
+    for (const { line, stamp } of this.#behindHeld.splice(0)) this.#options.write(line, stamp);
   }
 
   #showBehindHeld(stamp: Stamp, direction: string, said: Saying | null): void {
     if (said === null || !this.#isShown(said)) return;
-    this.#behindHeld.push(...this.#lines(stamp, direction, said));
+    const lines = this.#lines(stamp, direction, said);
+    this.#behindHeld.push(...lines.map((line) => ({ line, stamp })));
     if (this.#held === null) this.#flush();
   }
 
@@ -257,7 +258,7 @@ export class ConsoleLines {
 
   #write(stamp: Stamp, direction: string, said: Saying): void {
     if (!this.#isShown(said)) return;
-    for (const line of this.#lines(stamp, direction, said)) this.#options.write(line);
+    for (const line of this.#lines(stamp, direction, said)) this.#options.write(line, stamp);
   }
 
   #lines(stamp: Stamp, direction: string, said: Saying): string[] {

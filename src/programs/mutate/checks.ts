@@ -1,20 +1,24 @@
 /**
  * The checks that mutants have to pass, the cheapest first: those tests that run in one process,
- * and the simulator. Each is one file of JavaScript for each mutant, in a process of its own.
+ * and the simulator. The quick ones run together, in one process.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { Failure } from '../../node/failure.ts';
 import { applied, type Mutant } from './mutants.ts';
+import type { Job, Verdict } from './test-runner.ts';
 
 export const PROJECT = join(import.meta.dirname, '..', '..', '..');
 const TESTS = join(PROJECT, 'test');
+/** Where the tests stand, for those that ask. */
+const PLACE = pathToFileURL(join(TESTS, 'any.test.ts')).href;
 const SEEDS = 'src/programs/mutate/seeds.ts';
+const RUNNER = 'src/programs/mutate/test-runner.ts';
 /** These start processes or browsers, or load what cannot be bundled. */
 const IS_OUTSIDE = /'\.\/(?:processes|browser)\.ts'|node:child_process|import\('/;
 /** Two that look at sources, and one whose subject is rules that are wrong already. */
@@ -25,50 +29,127 @@ const REQUIRE =
 /** A mutant may run in circles: so it seems when it takes so much longer than the right code. */
 const PATIENCE_FACTOR = 10;
 const LEAST_PATIENCE_MS = 15_000;
+const QUICK_PATIENCE_MS = 60_000;
+/** What is left out if it is to be quick. */
+const QUICK_MS = 100;
+const ANY = Number.POSITIVE_INFINITY;
 const MOST_MEMORY_MB = 2_000;
 
+/** These take longest, and notice least that the others do not: each comes by itself, at last. */
+const SLOW = [
+  'test/turns.test.ts',
+  'test/system-environment.test.ts',
+  'test/console.test.ts',
+  'test/guards.test.ts',
+  'test/load.test.ts',
+  'test/deviations.test.ts',
+  SEEDS,
+  'test/explorer.test.ts',
+  'test/rejoin.test.ts',
+  'test/simulation.test.ts',
+  'test/invariants.test.ts',
+  'test/linearizability.test.ts',
+];
+
+/** A slow file, and what it takes without a mutant; found out when one is first tried on it. */
 interface Check {
   readonly name: string;
-  /** The sources that it runs, as paths from the project. */
-  readonly reaches: ReadonlySet<string>;
-  readonly tookMs: number;
+  tookMs: Promise<number> | null;
 }
 
 export class Checks {
   readonly #directory = mkdtempSync(join(tmpdir(), 'paxos-mutate-'));
   readonly #seeds: number;
+  readonly #isQuick: boolean;
   readonly #children = new Set<ChildProcess>();
-  #checks: readonly Check[] = [];
+  /** Runners of the quick tests that have nothing to do. */
+  readonly #idle: ChildProcess[] = [];
+  /** For each source the quick tests that run it, those first that are most about it. */
+  readonly #quick = new Map<string, readonly string[]>();
+  readonly #slow: readonly Check[] = SLOW.map((name) => ({ name, tookMs: null }));
+  readonly #reached = new Map<string, ReadonlySet<string>>();
   #files = 0;
+  /** What each quick test takes without a mutant. */
+  #costs: ReadonlyMap<string, number> = new Map();
 
-  constructor(seeds: number) {
+  /** `isQuick`: those that take longest are left out. */
+  constructor(seeds: number, isQuick: boolean) {
     this.#seeds = seeds;
+    this.#isQuick = isQuick;
   }
 
-  /** Finds the checks, and how long each takes. Throws a `Failure` if one fails by itself. */
-  async prepare(): Promise<void> {
-    const checks: Check[] = [];
-    for (const name of [...testsInOneProcess(), SEEDS]) {
-      const { file, reaches } = await this.#bundle(name, null);
-      const startedMs = performance.now();
-      const fault = await this.#faultOf(name, file, Number.POSITIVE_INFINITY);
-      if (fault !== null) throw new Failure(`${name} does not pass without a mutant: ${fault}`);
-      checks.push({ name, reaches, tookMs: performance.now() - startedMs });
+  /** Finds out which checks run these sources. Throws a `Failure` if a quick one fails alone. */
+  async prepare(sources: readonly string[]): Promise<void> {
+    const quick = testsInOneProcess().filter((name) => !SLOW.includes(name));
+    for (const name of [...quick, ...(this.#isQuick ? [] : SLOW)]) {
+      this.#reached.set(name, (await this.#bundle([name], null, 'esm')).reaches);
     }
-    this.#checks = checks.toSorted((a, b) => a.tookMs - b.tookMs);
+    // The fewer files a test reaches, the more it is about each of them.
+    const sizeOf = (name: string) => this.#reached.get(name)?.size ?? 0;
+    for (const source of sources) {
+      const names = quick
+        .filter((name) => this.#reached.get(name)?.has(source) === true)
+        .toSorted((a, b) => sizeOf(a) - sizeOf(b));
+      this.#quick.set(source, names);
+    }
+    const runner = await this.#bundle([RUNNER], null, 'cjs');
+    writeFileSync(join(this.#directory, 'runner.cjs'), runner.text);
+    const { text } = await this.#bundle(quick, null, 'cjs');
+    const { fault, costs } = await this.#judge({ script: text, costs: new Map(), mostMs: ANY });
+    this.#costs = costs;
+    if (fault !== null) throw new Failure(`a test fails without a mutant: ${fault}`);
   }
 
   /** What notices the mutant first, in words; null if nothing does. */
   async whoNotices(mutant: Mutant): Promise<string | null> {
-    for (const { name, reaches, tookMs } of this.#checks) {
-      if (!reaches.has(mutant.file)) continue;
-      const { file } = await this.#bundle(name, mutant);
-      const patienceMs = Math.max(LEAST_PATIENCE_MS, PATIENCE_FACTOR * tookMs);
-      const fault = await this.#faultOf(name, file, patienceMs);
-      rmSync(file);
-      if (fault !== null) return `${name}: ${fault}`;
+    const names = this.#quick.get(mutant.file) ?? [];
+    const built = await this.#bundle(names, mutant, 'cjs').catch(() => null);
+    if (built === null) return 'it cannot be built';
+    const { text } = built;
+    const mostMs = this.#isQuick ? QUICK_MS : ANY;
+    const { fault } = await this.#judge({ script: text, costs: this.#costs, mostMs });
+    if (fault !== null) return fault;
+    for (const check of this.#slow) {
+      if (this.#reached.get(check.name)?.has(mutant.file) !== true) continue;
+      check.tookMs ??= this.#timeWithoutMutant(check.name);
+      const patienceMs = Math.max(LEAST_PATIENCE_MS, PATIENCE_FACTOR * (await check.tookMs));
+      const fault = await this.#slowFault(check.name, mutant, patienceMs);
+      if (fault !== null) return `${check.name}: ${fault}`;
     }
     return null;
+  }
+
+  async #timeWithoutMutant(name: string): Promise<number> {
+    const startedMs = performance.now();
+    const fault = await this.#slowFault(name, null, Number.POSITIVE_INFINITY);
+    if (fault !== null) throw new Failure(`${name} fails without a mutant: ${fault}`);
+    return performance.now() - startedMs;
+  }
+
+  /** What the tests find that run one after the other in one process. */
+  async #judge(job: Job): Promise<Verdict> {
+    const runner = this.#idle.pop() ?? this.#newRunner();
+    const late = setTimeout(() => runner.kill('SIGKILL'), QUICK_PATIENCE_MS);
+    runner.send(job);
+    const verdict = await Promise.race([
+      once(runner, 'message').then(([said]) => said as Verdict),
+      once(runner, 'exit').then(() => ({ fault: 'it does not end', costs: new Map() })),
+    ]);
+    clearTimeout(late);
+    if (this.#children.has(runner)) this.#idle.push(runner);
+    return verdict;
+  }
+
+  #newRunner(): ChildProcess {
+    const runner = fork(join(this.#directory, 'runner.cjs'), {
+      cwd: PROJECT,
+      execArgv: [`--max-old-space-size=${MOST_MEMORY_MB}`],
+      serialization: 'advanced', // for maps
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'], // nobody reads what the tests print
+    });
+    this.#children.add(runner);
+    runner.on('exit', () => this.#children.delete(runner));
+    return runner;
   }
 
   /** Ends all that runs, and leaves nothing behind. */
@@ -77,31 +158,40 @@ export class Checks {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  async #bundle(name: string, mutant: Mutant | null) {
-    this.#files += 1;
-    const file = join(this.#directory, `${this.#files}.mjs`);
-    const place = pathToFileURL(join(PROJECT, name));
-    const { metafile } = await build({
+  /** A script of these files, with the mutant in it. */
+  async #bundle(names: readonly string[], mutant: Mutant | null, format: 'esm' | 'cjs') {
+    const contents = names.map((name) => `import './${name}';`).join('\n');
+    const { metafile, outputFiles } = await build({
       absWorkingDir: PROJECT,
-      entryPoints: [name],
-      outfile: file,
+      stdin: { contents, resolveDir: PROJECT },
+      write: false,
       bundle: true,
       platform: 'node',
-      format: 'esm',
+      format,
       target: 'node20',
       keepNames: true, // the layers tell their names
-      banner: { js: REQUIRE },
+      banner: format === 'esm' ? { js: REQUIRE } : {},
       metafile: true,
+      logLevel: 'error',
       define: {
-        'import.meta.url': JSON.stringify(place.href),
+        'import.meta.url': JSON.stringify(PLACE),
         'import.meta.dirname': JSON.stringify(TESTS),
       },
       plugins: mutant === null ? [] : [putIn(mutant)],
     });
-    return { file, reaches: new Set(Object.keys(metafile.inputs)) };
+    return { text: outputFiles[0]?.text ?? '', reaches: new Set(Object.keys(metafile.inputs)) };
   }
 
-  /** The first fault that a check finds, in its own words; null if it finds none. */
+  /** The first fault that a slow check finds, in its own words; null if it finds none. */
+  async #slowFault(name: string, mutant: Mutant | null, patienceMs: number) {
+    this.#files += 1;
+    const file = join(this.#directory, `${this.#files}.mjs`);
+    writeFileSync(file, (await this.#bundle([name], mutant, 'esm')).text);
+    const fault = await this.#faultOf(name, file, patienceMs);
+    rmSync(file);
+    return fault;
+  }
+
   async #faultOf(name: string, file: string, patienceMs: number): Promise<string | null> {
     const flags = ['--test-reporter=tap', `--max-old-space-size=${MOST_MEMORY_MB}`];
     const args = name === SEEDS ? [`${this.#seeds}`] : [];

@@ -27,6 +27,7 @@ interface Settings {
   readonly seed: string;
   readonly isToWrite: boolean;
   readonly isToShow: boolean;
+  readonly isQuick: boolean;
 }
 
 function readSettings(args: readonly string[]): Settings {
@@ -38,6 +39,7 @@ function readSettings(args: readonly string[]): Settings {
     .option('--sample <N>', 'try so many mutants only, drawn by chance')
     .option('--seed <SEED>', 'which ones are drawn', `${Date.now() % 1_000_000}`)
     .option('--write', `write ${LIST} anew, with the reasons that are known`)
+    .option('--quick', 'leave out the checks that take longest, and try more mutants in a minute')
     .option('--show', 'show the mutants, and try none');
   const named = parseArguments(command, args);
   const options = command.opts();
@@ -56,6 +58,7 @@ function readSettings(args: readonly string[]): Settings {
     seed: options['seed'],
     isToWrite: options['write'] === true,
     isToShow: options['show'] === true,
+    isQuick: options['quick'] === true,
   };
 }
 
@@ -141,7 +144,7 @@ await runProgram(async (args) => {
   console.log(`${mutants.length} of ${all.length} mutants${sampled}\n`);
   if (settings.isToShow) return console.log(mutants.map(nameOf).join('\n\n'));
 
-  const checks = new Checks(settings.seeds);
+  const checks = new Checks(settings.seeds, settings.isQuick);
   for (const [signal, code] of Object.entries(EXIT_CODES)) {
     process.once(signal, () => {
       checks.end();
@@ -149,7 +152,7 @@ await runProgram(async (args) => {
     });
   }
   try {
-    await checks.prepare();
+    await checks.prepare(settings.files);
     const survivors = await survivorsOf(mutants, checks, settings.atOnce);
     if (settings.isToWrite) write(survivors, settings.files);
     else judge(survivors);

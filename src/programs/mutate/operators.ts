@@ -107,6 +107,9 @@ function swaps(code: string): readonly Edit[] {
   });
 }
 
+/** The beginning of a field of a class. */
+const DECLARES = /^(?:protected )?(?:readonly )?#?\w+!?: /;
+
 /** Every statement but a declaration, and but a block, is left out. */
 function withoutStatements(code: string): readonly Edit[] {
   const starts = code.matchAll(
@@ -114,6 +117,7 @@ function withoutStatements(code: string): readonly Edit[] {
   );
   return [...starts].flatMap(({ 0: word, index: start }) => {
     if (/^(?:const|let|export|import|type|override|protected|readonly|else)$/.test(word)) return [];
+    if (DECLARES.test(code.slice(start))) return [];
     const end = endOfStatement(code, start);
     return end === null ? [] : [{ start, end, by: '' }];
   });
@@ -126,10 +130,29 @@ function inAnotherOrder(code: string, text: string): readonly Edit[] {
     const middle = text.indexOf('\n', start) + 1;
     const end = text.indexOf('\n', middle) + 1;
     const [first, second] = [text.slice(start, middle), text.slice(middle, end)];
-    const isDeclared = [first, second].some((line) => /^ *(?:const|let|return|throw)\b/.test(line));
+    const lines = [first.trim(), second.trim()] as const;
+    if (areApart(...lines)) return [];
+    const isDeclared = lines.some((line) => {
+      return /^(?:const|let|return|throw)\b/.test(line) || DECLARES.test(line);
+    });
     return isDeclared ? [] : [{ start, end: end - 1, by: `${second}${first.trimEnd()}` }];
   });
 }
+
+/**
+ * In whose order nothing lies: two values that are kept, neither of which is made of the other one;
+ * two guards; a word of what happens, before it or after it.
+ */
+function areApart(first: string, second: string): boolean {
+  if (IS_GUARD.test(first) && IS_GUARD.test(second)) return true;
+  if (IS_WORD.test(first) || IS_WORD.test(second)) return true;
+  const [a, b] = [first, second].map((line) => /^([\w.#]+) = (.*);$/.exec(line));
+  if (a?.[1] === undefined || b?.[1] === undefined) return false;
+  return !a[2]?.includes(b[1]) && !b[2]?.includes(a[1]) && a[1] !== b[1];
+}
+
+const IS_GUARD = /^if .*\b(?:return|throw)\b/;
+const IS_WORD = /^(?:if \(.*\) )?this\.(?:#say|ignore|environment\.trace)\(/;
 
 /** Behind its semicolon; null if it has a block of its own. */
 function endOfStatement(code: string, start: number): number | null {
@@ -201,7 +224,8 @@ function choices(code: string): readonly Edit[] {
     let start = end;
     for (let depth = 0; start > 0; start -= 1) {
       const before = code.slice(Math.max(0, start - 8), start);
-      if (depth === 0 && /(?:[([{,;]|\s=|=>|\breturn)\s*$/.test(before)) break;
+      const isStart = /(?:[([{,;]|\s=|=>|\breturn)\s*$/.test(before) && code.charAt(start) !== '=';
+      if (depth === 0 && isStart) break;
       if (')]}'.includes(code.charAt(start - 1))) depth += 1;
       if ('([{'.includes(code.charAt(start - 1))) depth -= 1;
     }

@@ -1,0 +1,232 @@
+/**
+ * Finding a violation: seeds are run in the simulator until one falls, its schedule is cut down,
+ * and what is left is written out as a story, every arrival a command.
+ *
+ * The story runs in a world that is driven by hand, but with the same chance: the seed is the same,
+ * so the same timers run out at the same times. What cannot be said in a story is left out from the
+ * beginning; what it says less exactly (a crash at the third of several points) may make it end
+ * otherwise. Then there is no story, and whoever asked is told the seed.
+ */
+import type { Uid } from '../composable-paxos.ts';
+import type { Break } from '../simulation/broken/layers.ts';
+import { minimise } from '../simulation/minimise.ts';
+import { run, type Variant } from '../simulation/run.ts';
+import { type Action, drawSchedule, type Schedule } from '../simulation/schedule.ts';
+import { StoryTeller } from '../simulation/story.ts';
+import type { TraceEvent } from '../trace/events.ts';
+import { readScript, writeScript } from './script.ts';
+import { ordinal } from './stage.ts';
+
+const SECONDS = 60;
+
+export interface Found {
+  readonly seed: number;
+  readonly invariant: number;
+  readonly why: string;
+  /** Null: this run cannot be told as a story. */
+  readonly story: string | null;
+}
+
+/**
+ * Runs one seed with a broken rule; null: nothing is violated that this rule guards. `fell` hears
+ * that something is, before its schedule is cut down, which may take longer than all before.
+ */
+export function trySeed(broken: Break, seed: number, fell = () => {}): Found | null {
+  const { leases, servers, faults, replicaClass, skippedSaveSteps, invariants } = broken;
+  const variant: Variant = { leases, broken: () => replicaClass, skippedSaveSteps };
+  const schedule = tellable(drawSchedule(seed, servers, SECONDS, faults));
+  const { violation } = run(schedule, variant);
+  if (violation === null || !invariants.includes(violation.invariant)) return null;
+  fell();
+  const least = minimise(schedule, variant, violation.invariant);
+  const story = upToViolation(storyOf(least, variant, broken.name), invariants);
+  const { invariant, why } = violation;
+  return { seed, invariant, why, story };
+}
+
+/** As much of a story as it takes to violate one of these; null: it does not. */
+function upToViolation(story: string, invariants: readonly number[]): string | null {
+  const teller = new StoryTeller();
+  const items = readScript(story);
+  for (const [index, { text }] of items.entries()) {
+    teller.obey(text);
+    if (teller.violations.some(({ invariant }) => invariants.includes(invariant))) {
+      return writeScript(items.slice(0, index + 1));
+    }
+  }
+  return null;
+}
+
+/** The schedule without what no story can say: clocks at other rates, other layers, slow disks. */
+function tellable(schedule: Schedule): Schedule {
+  const actions = schedule.actions.filter((action) => !['switch', 'spoil'].includes(action.do));
+  return { ...schedule, clockRates: {}, saveMs: {}, actions };
+}
+
+/** What the run of a schedule does, as the commands of a story. */
+export function storyOf(schedule: Schedule, variant: Variant, broken: string | null): string {
+  const writer = new Writer(schedule, variant.leases, broken);
+  const events: TraceEvent[] = [];
+  run(schedule, variant, (event) => events.push(event));
+  writer.write(events);
+  return writer.text;
+}
+
+interface Flying {
+  readonly from: Uid;
+  readonly to: Uid;
+  readonly seq: number;
+  readonly type: string;
+}
+
+/** Actions that a story has words for; what the network does shows in what arrives. */
+const ACTIONS: { readonly [Do in Action['do']]?: (action: Action & { do: Do }) => string } = {
+  pause: ({ uid }) => `pause ${uid}`,
+  sleep: ({ uid }) => `sleep ${uid}`,
+  'set clock': ({ uid, byMs }) => `set clock ${uid} by ${Math.round(byMs)}`,
+  stop: ({ uid }) => `stop ${uid}`,
+  'fail save': ({ uid, step }) => `fail save ${uid} at ${step}`,
+};
+
+class Writer {
+  readonly #commands: string[];
+  #flying: Flying[] = [];
+  #nowMs = 0;
+  readonly #clients = new Map<string, string>();
+  /** What is due apart from what the servers tell, earliest first. */
+  readonly #actions: { readonly atMs: number; readonly command: string }[];
+
+  constructor({ seed, uids, actions }: Schedule, leases: boolean, broken: string | null) {
+    const cluster = `cluster ${uids.join(' ')}${leases ? ' with leases' : ''} seed ${seed}`;
+    this.#commands = [cluster, ...(broken === null ? [] : [`break ${broken}`])];
+    const planned = actions.flatMap((action) => {
+      const say = ACTIONS[action.do] as ((action: Action) => string) | undefined;
+      return say === undefined ? [] : [{ atMs: action.atMs, command: say(action) }];
+    });
+    const ends = actions.flatMap((action) => {
+      if (action.do === 'pause')
+        return [{ atMs: action.atMs + action.forMs, command: `resume ${action.uid}` }];
+      if (action.do === 'sleep')
+        return [{ atMs: action.atMs + action.forMs, command: `wake ${action.uid}` }];
+      return [];
+    });
+    this.#actions = [...planned, ...ends].sort((a, b) => a.atMs - b.atMs);
+  }
+
+  get text(): string {
+    return `${this.#commands.join('\n\n')}\n`;
+  }
+
+  write(events: readonly TraceEvent[]): void {
+    const arrivals = new Map<string, number>();
+    const crashes = crashesIn(events);
+    for (const event of events) {
+      if (event.event !== 'receive' || event.from === null) continue;
+      const key = `${event.from}${event.server}${event.seq}`;
+      arrivals.set(key, (arrivals.get(key) ?? 0) + 1);
+    }
+    let turn = '';
+    for (const event of events) {
+      const name = `${event.server} ${event.turn}`;
+      const isNewTurn = name !== turn;
+      turn = name;
+      if (isNewTurn) this.#beginTurn(event, crashes.get(name) ?? null);
+      if (event.event === 'send') {
+        for (const to of event.to) {
+          const { seq, server: from, message } = event;
+          this.#flying.push({ from, to, seq, type: message.type });
+          const copies = (arrivals.get(`${from}${to}${seq}`) ?? 0) - 1;
+          for (let copy = 0; copy < copies; copy += 1) this.#repeat(from, to, message.type);
+        }
+      }
+    }
+  }
+
+  /** What makes this turn happen. Copies are made as soon as their original is sent. */
+  #repeats: string[] = [];
+
+  #repeat(from: Uid, to: Uid, type: string): void {
+    const last = this.#flying.filter((it) => it.from === from && it.to === to && it.type === type);
+    this.#repeats.push(`repeat ${from}->${to} ${type} ${ordinal(last.length)}`);
+    const [copied] = last.slice(-1);
+    if (copied !== undefined) this.#flying.push(copied);
+  }
+
+  #beginTurn(event: TraceEvent, dies: string | null): void {
+    this.#commands.push(...this.#repeats.splice(0));
+    this.#actUntil(event.at);
+    this.#waitUntil(event.at);
+    if (dies === 'now') {
+      this.#commands.push(`crash ${event.server}`);
+      return;
+    }
+    if (dies !== null) this.#commands.push(`crash ${event.server} at ${dies}`);
+    if (event.event === 'start') this.#commands.push(`start ${event.server}`);
+    if (event.event === 'receive') this.#deliver(event);
+  }
+
+  #deliver({ server: to, from, seq, message }: TraceEvent & { event: 'receive' }): void {
+    if (from === null) {
+      const asked = this.#asked(to, message);
+      if (asked !== null) this.#commands.push(asked);
+      return;
+    }
+    const { type } = message;
+    const alike = this.#flying.filter((it) => it.from === from && it.to === to && it.type === type);
+    const place = alike.findIndex((it) => it.seq === seq);
+    const flying = alike[place];
+    if (flying === undefined) return;
+    this.#commands.push(`deliver ${from}->${to} ${type} ${ordinal(place + 1)}`);
+    this.#flying.splice(this.#flying.indexOf(flying), 1);
+  }
+
+  #asked(to: Uid, message: (TraceEvent & { event: 'receive' })['message']): string | null {
+    switch (message.type) {
+      case 'propose':
+        return `submit ${to} ${message.value}`;
+      case 'request':
+        return `request ${to} ${this.#client(message.requestId)} ${message.value}`;
+      case 'read':
+        return `read ${to} ${this.#client(message.requestId)}${message.isLocal ? ' locally' : ''}`;
+      case 'transfer':
+        return `transfer ${to} ${this.#client(message.requestId)} to ${message.to}`;
+      default:
+        return null;
+    }
+  }
+
+  #client(requestId: string): string {
+    const session = requestId.split('-')[0] ?? '';
+    const known = this.#clients.get(session) ?? `c${(this.#clients.size % 9) + 1}`;
+    this.#clients.set(session, known);
+    return known;
+  }
+
+  #actUntil(atMs: number): void {
+    for (
+      let next = this.#actions[0];
+      next !== undefined && next.atMs <= atMs;
+      next = this.#actions[0]
+    ) {
+      this.#waitUntil(next.atMs);
+      this.#commands.push(next.command);
+      this.#actions.shift();
+    }
+  }
+
+  #waitUntil(atMs: number): void {
+    if (atMs <= this.#nowMs) return;
+    const waitMs = Math.ceil((atMs - this.#nowMs) * 1_000) / 1_000;
+    this.#commands.push(`wait ${waitMs}`);
+    this.#nowMs += waitMs;
+  }
+}
+
+/** In which turns a server was killed, and where. */
+function crashesIn(events: readonly TraceEvent[]): ReadonlyMap<string, string> {
+  return new Map(
+    events.flatMap((event) =>
+      event.event === 'crash' ? [[`${event.server} ${event.turn}`, event.where] as const] : [],
+    ),
+  );
+}

@@ -1,0 +1,512 @@
+/// <reference lib="dom" />
+/** What the page knows beside its session, and everything that can be done with it. */
+
+import type { Hidden } from '../../diagram/hiding.ts';
+import { BREAKS } from '../../simulation/broken/layers.ts';
+import type { TraceEvent } from '../../trace/events.ts';
+import { Autopilot, type Stop, stopIn } from '../autopilot.ts';
+import { type Choice, choiceIn } from '../choice.ts';
+import { contradictedEvents } from '../contradiction.ts';
+import { GOALS, type Goal } from '../goals.ts';
+import { turnOf } from '../labels.ts';
+import { type Landmark, landmarkAfter } from '../landmarks.ts';
+import { type Item, readScript, writeScript } from '../script.ts';
+import { type Place, Session } from '../session.ts';
+import { fragmentOf, type Wanted, wantedIn } from '../share.ts';
+import type { Stage } from '../stage.ts';
+import { lookFor, type News } from './finder.ts';
+
+/** A story of the project. */
+export interface Told {
+  /** `02-duel` */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What is chosen on a menu. */
+export interface Entry {
+  readonly label: string;
+  /** The key that does the same while the menu, or its message, has the focus. */
+  readonly key?: string;
+  readonly act: () => void;
+}
+
+export interface Menu {
+  readonly title: string;
+  /** The `data-key` of what it belongs to. */
+  readonly owner: string;
+  readonly entries: readonly Entry[];
+}
+
+/** How far a search for a violation is. */
+export interface Search {
+  readonly seed: number;
+  /** It has found one, and cuts its schedule down. */
+  readonly hasFallen: boolean;
+}
+
+export const SPEEDS = [0.5, 1, 2, 5] as const;
+/** What a millisecond of the world takes on the page at speed 1, and the longest wait for one. */
+const REAL_PER_VIRTUAL = 8;
+const LONGEST_WAIT_MS = 900;
+const END = Number.POSITIVE_INFINITY;
+/** A long story is played in slices, so that the page can be used, and left, meanwhile. */
+const SLICE_MS = 40;
+
+export class App {
+  readonly stories: readonly Told[];
+  session = new Session();
+  /** Which story was loaded; null: one of one's own. */
+  story: Told | null = null;
+  goal: Goal | null = null;
+  hintsShown = 0;
+  choice: Choice = { servers: 3, leases: false, broken: null };
+  menu: Menu | null = null;
+  dialog: 'share' | 'paste' | 'copy' | 'keys' | null = null;
+  dialogText = '';
+  notice = '';
+  isPlaying = false;
+  speed: number = 1;
+  stops = new Set<Stop>(['violation']);
+  /** Whose lines are shown; null: everybody's. */
+  linesOf: string | null = null;
+  value = 'hello';
+  #autopilot = new Autopilot('play');
+  /** What the diagram does not show. */
+  hidden: Hidden = { kinds: new Set(), servers: new Set() };
+  search: Search | null = null;
+  #endSearch = () => {};
+  #loads = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #changed: () => void;
+
+  constructor(stories: readonly Told[], changed: () => void) {
+    this.stories = stories;
+    this.#changed = changed;
+    this.begin(this.choice);
+  }
+
+  get stage(): Stage | null {
+    return this.session.stage;
+  }
+
+  /** The events that contradict each other in the latest violation; none: all is well. */
+  get violated(): readonly TraceEvent[] {
+    const violation = this.session.violations.at(-1);
+    return violation === undefined ? [] : contradictedEvents(violation, this.session.events);
+  }
+
+  get isAtGoal(): boolean {
+    return this.goal?.isReached(this.session) ?? false;
+  }
+
+  /** A new cluster, and nothing has happened there. */
+  begin(choice: Choice): void {
+    const { broken } = choice;
+    const servers = broken?.servers ?? choice.servers;
+    const leases = broken?.leases ?? choice.leases;
+    const uids = [...'ABCDEFGHI'].slice(0, servers).join(' ');
+    const commands = [
+      `cluster ${uids}${leases ? ' with leases' : ''}`,
+      ...(broken === null ? [] : [`break ${broken.name}`]),
+      `start ${uids}`,
+      'deliver all',
+    ];
+    this.#load(
+      commands.map((text): Item => ({ kind: 'command', text })),
+      true,
+    );
+    this.changed();
+  }
+
+  /** Tells a story from its first paragraph, or from where so many of its items are done. */
+  tell(story: Told, item: number | null = null): void {
+    this.#attempt(() => {
+      this.#load(readScript(story.text), false);
+      this.story = story;
+      if (item === null) this.nextParagraph();
+      else this.session.goTo({ item, moment: END });
+    });
+  }
+
+  /** Plays a text to its end, if all of it can be understood; true: it is. */
+  async paste(text: string): Promise<boolean> {
+    const load = ++this.#loads;
+    const isCurrent = () => this.#loads === load;
+    try {
+      const items = readScript(text);
+      const session = new Session(items);
+      await this.#playSlowly(session, isCurrent);
+      if (!isCurrent()) return false;
+      this.#show(session);
+      this.dialog = null;
+      this.changed();
+      return true;
+    } catch (error) {
+      if (isCurrent()) this.say(error);
+      return false;
+    }
+  }
+
+  /** Looks for a run in which the broken rule shows, and plays it. */
+  lookForViolation(): void {
+    const { broken } = this.choice;
+    if (broken === null) return;
+    this.stopLooking();
+    try {
+      this.#endSearch = lookFor(broken.name, (news) => this.#hearOf(news));
+      this.search = { seed: 1, hasFallen: false };
+    } catch (error) {
+      this.say(error);
+    }
+    this.changed();
+  }
+
+  stopLooking(): void {
+    this.#endSearch();
+    this.#endSearch = () => {};
+    this.search = null;
+    this.changed();
+  }
+
+  aimAt(goal: Goal): void {
+    this.#load(readScript(goal.story), true);
+    this.goal = goal;
+    this.hintsShown = 0;
+    this.changed();
+  }
+
+  /** The value to ask for: what is typed, or if that is nothing, something. */
+  get wanted(): string {
+    return this.value.trim() === '' ? 'hello' : this.value.trim();
+  }
+
+  /** Does a command; what cannot be done is said, and changes nothing. */
+  act(...commands: readonly string[]): void {
+    this.menu = null;
+    this.#attempt(() => {
+      const before = this.session.moment.events;
+      for (const command of commands) this.session.do(command);
+      this.#lookAt(before);
+    });
+  }
+
+  /** One step: the next of the story, or else the oldest message, or else the next timer. */
+  step(): void {
+    this.menu = null;
+    this.#attempt(() => {
+      const { place, known } = this.session;
+      const before = this.session.moment.events;
+      const moments = known[place.item - 1]?.moments.length ?? 1;
+      if (place.moment < moments - 1) this.session.goTo({ ...place, moment: place.moment + 1 });
+      else if (this.session.hasNext) this.#nextMoment();
+      else this.#doOldest();
+      this.#lookAt(before);
+    });
+  }
+
+  back(): void {
+    this.menu = null;
+    this.pause();
+    const { item, moment } = this.session.place;
+    if (moment > 0) this.session.goTo({ item, moment: moment - 1 });
+    else this.session.goTo({ item: item - 1, moment: END });
+    this.changed();
+  }
+
+  /** All that is under way arrives, and what is sent in answer. */
+  deliverAll(): void {
+    this.act('deliver all');
+  }
+
+  /** Time goes on until a timer has made something happen. */
+  nextTimer(): void {
+    this.#attempt(() => {
+      const before = this.session.moment.events;
+      this.#waitForTimer();
+      this.#lookAt(before);
+    });
+  }
+
+  undo(): void {
+    this.menu = null;
+    this.pause();
+    if (!this.session.undo()) this.notice = 'there is nothing to take back';
+    this.changed();
+  }
+
+  redo(): void {
+    this.#attempt(() => {
+      if (this.session.hasNext) this.session.next();
+      else this.notice = 'there is nothing to do again';
+    });
+  }
+
+  /** Plays the story up to its next paragraph. */
+  nextParagraph(): void {
+    this.#attempt(() => {
+      const { session } = this;
+      const before = session.moment.events;
+      const isTold = () => session.script[session.place.item]?.kind === 'paragraph';
+      while (session.hasNext && !isTold()) session.next();
+      while (session.hasNext && isTold()) session.next();
+      this.#lookAt(before);
+    });
+  }
+
+  /** Back to where the story was left. */
+  backToStory(): void {
+    const { story } = this;
+    if (story === null) return;
+    const script = readScript(story.text);
+    const same = this.session.script.findIndex(({ text }, index) => script[index]?.text !== text);
+    const branch = this.session.branches.find(({ at, tail }) => at + tail.length === script.length);
+    const at = same < 0 ? this.session.script.length : same;
+    if (branch !== undefined) this.session.switchTo(branch);
+    else this.#load(script, false);
+    this.goTo({ item: at, moment: END });
+  }
+
+  get isOffStory(): boolean {
+    if (this.story === null) return false;
+    const script = readScript(this.story.text);
+    return this.session.script.some(({ text }, index) => script[index]?.text !== text);
+  }
+
+  goTo(place: Place): void {
+    this.menu = null;
+    this.pause();
+    this.#attempt(() => this.session.goTo(place));
+  }
+
+  /** Goes to the next one of these from here; behind the last one comes the first. */
+  jump(landmark: Landmark): void {
+    const place = landmarkAfter(this.session, landmark);
+    if (place !== null) return this.goTo(place);
+    this.say(`no ${landmark === 'chosen' ? 'chosen value' : landmark} to go to`);
+  }
+
+  /** Goes to the end of the turn in which an event happened. */
+  goToEvent(event: TraceEvent): void {
+    this.goToTurn(turnOf(event));
+  }
+
+  /** Goes to the end of a turn, as elements name it. */
+  goToTurn(turn: string): void {
+    const last = this.session.allEvents.findLastIndex((event) => turnOf(event) === turn);
+    const place = last < 0 ? null : this.session.placeOf(last);
+    if (place !== null) this.goTo(place);
+  }
+
+  showLinesOf(uid: string | null): void {
+    this.linesOf = uid;
+    this.changed();
+  }
+
+  hide(hidden: Hidden): void {
+    this.hidden = hidden;
+    this.changed();
+  }
+
+  togglePlay(): void {
+    if (this.isPlaying) this.pause();
+    else {
+      this.isPlaying = true;
+      this.#playOn();
+    }
+    this.changed();
+  }
+
+  pause(): void {
+    this.isPlaying = false;
+    clearTimeout(this.#timer);
+  }
+
+  /** What the address asks for. What it cannot mean is said. */
+  async open(fragment: string): Promise<void> {
+    try {
+      const wanted = await wantedIn(fragment);
+      if (wanted !== null) this.#open(wanted);
+    } catch (error) {
+      this.say(error);
+    }
+  }
+
+  async share(): Promise<void> {
+    const fragment = await fragmentOf(this.#commands());
+    this.dialog = 'share';
+    this.dialogText = `${location.href.split('#')[0]}#${fragment}`;
+    this.changed();
+  }
+
+  copy(): void {
+    this.dialog = 'copy';
+    this.dialogText = this.session.story();
+    this.changed();
+  }
+
+  say(error: unknown): void {
+    this.notice = error instanceof Error ? error.message : String(error);
+    this.changed();
+  }
+
+  changed(): void {
+    this.#changed();
+  }
+
+  #open(wanted: Wanted): void {
+    if (wanted.kind === 'story') {
+      void this.paste(wanted.text);
+      return;
+    }
+    const { kind, name } = wanted;
+    const goal = GOALS.find((known) => known.name === name);
+    const broken = BREAKS.find((known) => known.name === name);
+    const story = this.stories.find((known) => known.name === name);
+    if (kind === 'goal' && goal !== undefined) this.aimAt(goal);
+    else if (kind === 'break' && broken !== undefined) this.begin({ ...this.choice, broken });
+    else if (kind === 'at' && story !== undefined) this.tell(story, wanted.item);
+    else throw new Error(`there is no ${kind === 'at' ? 'story' : kind} by the name of "${name}"`);
+  }
+
+  #commands(): string {
+    return writeScript(this.session.done);
+  }
+
+  #load(items: readonly Item[], isPlayed: boolean): void {
+    this.#loads += 1;
+    const session = new Session(items);
+    if (isPlayed) session.goTo({ item: items.length, moment: END });
+    this.#show(session);
+  }
+
+  /** Another session than before: what belonged to that is gone. */
+  #show(session: Session): void {
+    this.pause();
+    this.session = session;
+    this.choice = choiceIn(session.script) ?? this.choice;
+    this.story = null;
+    this.goal = null;
+    this.menu = null;
+    this.notice = '';
+    this.hidden = { ...this.hidden, servers: new Set() };
+    this.linesOf = null;
+    this.#autopilot = new Autopilot('play');
+  }
+
+  /** Plays all of it, and says how far it is; it stops where something else is loaded meanwhile. */
+  async #playSlowly(session: Session, isCurrent: () => boolean): Promise<void> {
+    while (session.hasNext && isCurrent()) {
+      const untilMs = performance.now() + SLICE_MS;
+      while (session.hasNext && performance.now() < untilMs) session.next();
+      if (!session.hasNext) return;
+      this.notice = `playing: ${session.place.item} of ${session.script.length}`;
+      this.changed();
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+  }
+
+  #hearOf(news: News): void {
+    if ('seed' in news) {
+      this.search = { seed: news.seed, hasFallen: news.kind === 'fell' };
+      return this.changed();
+    }
+    this.stopLooking();
+    if (news.kind === 'failed') return this.say(`the search has failed: ${news.why}`);
+    void this.#playFound(news);
+  }
+
+  async #playFound({ found, seeds }: Extract<News, { kind: 'found' }>): Promise<void> {
+    if (found === null) return this.say(`none of ${seeds} seeds violates anything`);
+    const { seed, invariant, why, story } = found;
+    const words = `seed ${seed} violates ${invariant}: ${why}`;
+    if (story === null) return this.say(`${words}; but no story can tell how`);
+    if (!(await this.paste(story))) return;
+    const wrong = firstViolation(this.session, 0);
+    if (wrong !== null) this.session.goTo(wrong);
+    const { length } = this.session.script;
+    this.say(`seed ${seed} violates it: here as a story of ${length} commands`);
+  }
+
+  /** The first moment of the next item; a paragraph has but one. */
+  #nextMoment(): void {
+    const { moments, item } = this.session.next();
+    if (item.kind === 'command' && moments.length > 1) {
+      this.session.goTo({ item: this.session.place.item, moment: 0 });
+    }
+  }
+
+  #doOldest(): void {
+    const flight = this.stage?.flights[0];
+    if (flight === undefined) this.#waitForTimer();
+    else this.session.do(`deliver ${flight.name}`);
+  }
+
+  #waitForTimer(): void {
+    const step = this.stage === null ? null : this.session.waitForTimer();
+    if (step === null) throw new Error('nothing is under way, and no timer runs');
+  }
+
+  #playOn(): void {
+    if (!this.isPlaying) return;
+    const { stage } = this;
+    const before = this.session.moment.events;
+    const fromMs = stage?.nowMs ?? 0;
+    const isPlayed = this.#attempt(() => {
+      if (this.session.hasNext) this.session.next();
+      else if (stage !== null) this.#fly(stage);
+    });
+    if (!isPlayed) return this.pause();
+    this.#lookAt(before);
+    const passedMs = (this.stage?.nowMs ?? 0) - fromMs;
+    const waitMs = Math.min(LONGEST_WAIT_MS, 120 + passedMs * REAL_PER_VIRTUAL) / this.speed;
+    if (this.isPlaying) this.#timer = setTimeout(() => this.#playOn(), waitMs);
+  }
+
+  #fly(stage: Stage): void {
+    const commands = this.#autopilot.next(stage);
+    if (commands.length === 0) this.pause();
+    for (const command of commands) this.session.do(command);
+  }
+
+  /** A violation, or what somebody waits for, stops the play, in the moment in which it happens. */
+  #lookAt(before: number): void {
+    const { session } = this;
+    const stopped = stopIn(session.events.slice(before), this.stops);
+    if (stopped !== null && this.isPlaying) {
+      this.pause();
+      this.notice = `stopped: ${stopped.stop} at ${stopped.server}`;
+    }
+    const wrong = this.stops.has('violation') ? firstViolation(session, before) : null;
+    if (wrong !== null) {
+      this.pause();
+      session.goTo(wrong);
+      this.notice = `stopped: a violation, see the invariants`;
+    }
+    this.changed();
+  }
+
+  #attempt(act: () => void): boolean {
+    try {
+      this.notice = '';
+      act();
+      return true;
+    } catch (error) {
+      this.pause();
+      this.notice = error instanceof Error ? error.message : String(error);
+      return false;
+    } finally {
+      this.changed();
+    }
+  }
+}
+
+/** The first moment after so many events in which more is wrong than then; null: there is none. */
+function firstViolation({ steps, violations }: Session, before: number): Place | null {
+  if (violations.length === 0) return null;
+  const moments = steps.flatMap(({ moments }, index) =>
+    moments.map((moment, place) => ({ moment, place: { item: index + 1, moment: place } })),
+  );
+  const known = moments.findLast(({ moment }) => moment.events <= before)?.moment.violations ?? 0;
+  return moments.find(({ moment }) => moment.violations > known)?.place ?? null;
+}

@@ -1,0 +1,425 @@
+/// <reference lib="dom" />
+/** The stage: servers, links, and messages under way, each with a menu of what can be done. */
+import { SAVE_STEPS } from '../../simulation/disk.ts';
+import { CRASH_POINTS } from '../../simulation/machine.ts';
+import { formatId } from '../../trace/words.ts';
+import { beliefOf, idOrNothing, labelOf, shortValue, turnOf } from '../labels.ts';
+import { cardSize, type Pile, placeCards, placePiles, type Size } from '../places.ts';
+import type { Card, Flight, Stage } from '../stage.ts';
+import type { App, Entry, Menu } from './app.ts';
+import { h, s } from './dom.ts';
+import { hueOf, onHueOf, paleOf } from './hues.ts';
+
+/** More messages of a link than these are counted, not shown. */
+const MOST_SHOWN = 3;
+const CHIP_HEIGHT = 26;
+const SMALL_FROM = 6;
+/** Messages on more links than these are on a menu only: there is no room for them. */
+const MOST_PILES = 14;
+const MOST_SMALL_PILES = 8;
+
+/** Everything on the stage, for a place of this size. */
+export function stageView(app: App, size: Size): Node[] {
+  const { stage } = app;
+  if (stage === null) {
+    const how = app.session.hasNext ? 'go on with the story' : 'choose one above, or a story';
+    return [h('p', { class: 'empty' }, `No cluster yet: ${how}.`)];
+  }
+  const card = cardSize(stage.uids.length, size);
+  const places = placeCards(stage.uids, size, card);
+  const all = groupsOf(stage.flights);
+  const isSmall = stage.uids.length >= SMALL_FROM;
+  const groups = all.slice(0, isSmall ? MOST_SMALL_PILES : MOST_PILES);
+  const others = all.slice(groups.length).flat();
+  const piles = groups.map((flights) => pileOf(flights, isSmall));
+  const boxes = placePiles(piles, places, card, size);
+  return [
+    linksView(app, stage, places, size),
+    ...stage.cards.map((it) => {
+      const { x, y } = places.get(it.uid) ?? { x: 0, y: 0 };
+      return cardView(app, stage, it, { x, y, ...card });
+    }),
+    ...groups.map((flights, index) =>
+      pileView(app, stage, flights, boxes[index] ?? { x: 0, y: 0 }),
+    ),
+    ...(others.length === 0 ? [] : [moreView(app, others, 'on other links')]),
+  ];
+}
+
+/** What is under way on one link in one direction, oldest first. */
+function groupsOf(flights: readonly Flight[]): readonly (readonly Flight[])[] {
+  const groups = new Map<string, Flight[]>();
+  for (const flight of flights) {
+    const key = `${flight.from}${flight.to}`;
+    groups.set(key, [...(groups.get(key) ?? []), flight]);
+  }
+  return [...groups.values()];
+}
+
+function pileOf(flights: readonly Flight[], isSmall: boolean): Pile {
+  const shown = flights.slice(0, isSmall ? 1 : MOST_SHOWN);
+  const letters = Math.max(...shown.map((flight) => wordsOn(flight, isSmall).length));
+  const rows = shown.length + (flights.length > shown.length ? 1 : 0);
+  const [first] = flights;
+  return {
+    from: first?.from ?? '',
+    to: first?.to ?? '',
+    width: Math.min(230, 26 + 6.7 * letters),
+    height: rows * CHIP_HEIGHT,
+  };
+}
+
+/** Where there is little room, what a message carries is left out. */
+function wordsOn(flight: Flight, isSmall = false): string {
+  const { type, id, carries: all } = labelOf(flight);
+  const carries = isSmall ? '' : all;
+  return [type, id, carries, '→ X'].filter((word) => word !== '').join(' ');
+}
+
+function pileView(
+  app: App,
+  stage: Stage,
+  flights: readonly Flight[],
+  { x, y }: { readonly x: number; readonly y: number },
+): HTMLElement {
+  const isSmall = stage.uids.length >= SMALL_FROM;
+  const { width, height } = pileOf(flights, isSmall);
+  const shown = isSmall ? 1 : MOST_SHOWN;
+  const more = flights.length - shown;
+  return h(
+    'div',
+    { class: 'pile', style: `left:${x - width / 2}px;top:${y - height / 2}px;width:${width}px` },
+    ...flights.slice(0, shown).map((flight) => flightView(app, stage, flight)),
+    more > 0 ? moreView(app, flights.slice(shown)) : null,
+  );
+}
+
+/** What there is no room for has a menu, each entry of which opens that of its message. */
+function moreView(app: App, hidden: readonly Flight[], where?: string): HTMLElement {
+  const [first] = hidden;
+  const link = `${first?.from ?? ''}${first?.to ?? ''}`;
+  const owner = where === undefined ? `more ${link}` : 'more';
+  const entries = hidden.map((flight) => ({
+    label: `${wordsOn(flight).replace(/ → X$/, '')} ${flight.from ?? ''}→${flight.to}`,
+    act: () => open(app, flightMenu(app, flight, owner)),
+  }));
+  const title = `${hidden.length} more from ${first?.from ?? ''} to ${first?.to ?? ''}`;
+  return h(
+    'button',
+    {
+      type: 'button',
+      class: where === undefined ? 'more' : 'more apart',
+      'data-key': owner,
+      'aria-haspopup': 'menu',
+      onclick: () => open(app, { title, owner, entries }),
+    },
+    `and ${hidden.length} more`,
+    where === undefined
+      ? h('span', { class: 'unseen' }, ` from ${first?.from ?? ''} to ${first?.to ?? ''}`)
+      : ` ${where}`,
+  );
+}
+
+function flightView(app: App, stage: Stage, flight: Flight): HTMLElement {
+  const { type, id, carries } = labelOf(flight);
+  const owner = 'proposalId' in flight.message ? flight.message.proposalId.uid : null;
+  const key = `flight ${flight.name}`;
+  const menu = () => flightMenu(app, flight, key);
+  return h(
+    'button',
+    {
+      type: 'button',
+      class: `chip ${flight.message.type}`,
+      'data-key': key,
+      'data-flight': flight.name,
+      'data-to': flight.to,
+      'data-turn': turnOfSending(app, flight),
+      'aria-haspopup': 'menu',
+      style: owner === null ? '' : `border-color:${hueOf(stage, owner)}`,
+      onclick: () => open(app, menu()),
+      onkeydown: (event: KeyboardEvent) => byKey(event, menu().entries),
+    },
+    `${type} `,
+    id === '' ? null : h('b', {}, `${id} `),
+    carries === '' || stage.uids.length >= SMALL_FROM ? null : `${carries} `,
+    h('span', { class: 'unseen' }, `from ${flight.from ?? 'a client'} `),
+    h('span', { class: 'to' }, `→ ${flight.to}`),
+  );
+}
+
+/** The turn in which a message was sent; empty: nobody knows. */
+function turnOfSending(app: App, { from, seq }: Flight): string {
+  const sent = app.session.events.findLast(
+    (event) => event.event === 'send' && event.server === from && event.seq === seq,
+  );
+  return sent === undefined ? '' : turnOf(sent);
+}
+
+function flightMenu(app: App, { name }: Flight, owner: string): Menu {
+  return {
+    title: name,
+    owner,
+    entries: [
+      { label: 'Deliver', key: 'd', act: () => app.act(`deliver ${name}`) },
+      { label: 'Lose', key: 'x', act: () => app.act(`drop ${name}`) },
+      { label: 'Send twice', key: '2', act: () => app.act(`repeat ${name}`) },
+      { label: 'Keep back', key: 'h', act: () => app.act(`hold back ${name}`) },
+    ],
+  };
+}
+
+/** Opens a menu, or closes it if it is open already. */
+export function open(app: App, menu: Menu): void {
+  const isOpen = app.menu?.owner === menu.owner && app.menu.title === menu.title;
+  app.menu = isOpen ? null : menu;
+  app.changed();
+}
+
+/** Does what this key stands for among these entries. */
+export function byKey(event: KeyboardEvent, entries: readonly Entry[]): void {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const entry = entries.find(({ key }) => key === event.key);
+  if (entry === undefined) return;
+  event.preventDefault();
+  event.stopPropagation();
+  entry.act();
+}
+
+function linksView(
+  app: App,
+  { uids, cuts }: Stage,
+  places: ReturnType<typeof placeCards>,
+  { width, height }: Size,
+): SVGElement {
+  const pairs = uids.flatMap((a, index) => uids.slice(index + 1).map((b) => [a, b] as const));
+  const isCut = (a: string, b: string) => cuts.some(([from, to]) => from === a && to === b);
+  const links = pairs.map(([a, b]) => {
+    const [from, to] = [places.get(a), places.get(b)];
+    const state =
+      isCut(a, b) && isCut(b, a) ? 'cut' : isCut(a, b) || isCut(b, a) ? 'half' : 'whole';
+    const line = { x1: from?.x ?? 0, y1: from?.y ?? 0, x2: to?.x ?? 0, y2: to?.y ?? 0 };
+    const said = {
+      cut: 'cut both ways',
+      half: isCut(a, b) ? `cut from ${a} to ${b}` : `cut from ${b} to ${a}`,
+      whole: 'whole',
+    };
+    const key = `link ${a}${b}`;
+    const menu = (): Menu => linkMenu(app, a, b, state, key);
+    return s(
+      'g',
+      {
+        class: `link ${state}`,
+        role: 'button',
+        tabindex: 0,
+        'data-key': key,
+        'aria-haspopup': 'menu',
+        'aria-label': `link between ${a} and ${b}, ${said[state]}`,
+        onclick: () => open(app, menu()),
+        onkeydown: (event: KeyboardEvent) => {
+          if (event.key !== 'Enter' && event.key !== ' ') return byKey(event, menu().entries);
+          event.preventDefault();
+          open(app, menu());
+        },
+      },
+      s('line', { ...line, class: 'target' }),
+      s('line', { ...line, class: 'shown' }),
+      state === 'whole'
+        ? null
+        : s(
+            'text',
+            { x: (line.x1 + line.x2) / 2, y: (line.y1 + line.y2) / 2 - 6, class: 'said' },
+            state === 'cut' ? '✗ cut' : `✗ ${said.half.slice(9)}`,
+          ),
+    );
+  });
+  return s('svg', { class: 'links', width, height }, ...links);
+}
+
+function linkMenu(app: App, a: string, b: string, state: string, owner: string): Menu {
+  const entry = (label: string, key: string, ...commands: readonly string[]): Entry => ({
+    label,
+    key,
+    act: () => app.act(...commands),
+  });
+  return {
+    title: `link ${a}–${b}`,
+    owner,
+    entries: [
+      entry(`Cut both ways`, 'x', `cut ${a}|${b}`),
+      entry(`Cut ${a} → ${b}`, '1', `cut ${a}->${b}`),
+      entry(`Cut ${b} → ${a}`, '2', `cut ${b}->${a}`),
+      ...(state === 'whole' ? [] : [entry('Mend', 'm', `mend ${a}->${b}`, `mend ${b}->${a}`)]),
+    ],
+  };
+}
+
+function cardView(
+  app: App,
+  stage: Stage,
+  card: Card,
+  { x, y, width, height }: Size & { readonly x: number; readonly y: number },
+): HTMLElement {
+  const { uid, condition } = card;
+  const key = `server ${uid}`;
+  const isActive = condition === 'running';
+  const role = card.isMaster ? 'master' : card.round !== null ? 'candidate' : 'calm';
+  const menu = () => serverMenu(app, card, stage.uids, key);
+  return h(
+    'button',
+    {
+      type: 'button',
+      class: `server ${condition} ${role}${stage.uids.length < SMALL_FROM ? '' : ' small'}`,
+      'data-key': key,
+      'data-server': uid,
+      'data-turn': latestTurnOf(app, uid),
+      'aria-haspopup': 'menu',
+      style:
+        `left:${x - width / 2}px;top:${y - height / 2}px;width:${width}px;height:${height}px;` +
+        `--hue:${hueOf(stage, uid)};--pale:${paleOf(stage, uid)}`,
+      onclick: () => open(app, menu()),
+      onkeydown: (event: KeyboardEvent) => byKey(event, menu().entries),
+    },
+    h(
+      'span',
+      { class: 'headline' },
+      h(
+        'span',
+        { class: 'tag', style: `background:${hueOf(stage, uid)};color:${onHueOf(stage, uid)}` },
+        uid,
+      ),
+      h('b', {}, beliefOf(card, stage.uids.length)),
+      card.leaseLeft > 0 ? leaseRing(card) : null,
+    ),
+    ...(isActive ? rowsOf(card, stage.uids.length < SMALL_FROM) : []),
+    diskRow(card),
+  );
+}
+
+/** What it has done last; empty: nothing. */
+function latestTurnOf(app: App, uid: string): string {
+  const latest = app.session.events.findLast(({ server }) => server === uid);
+  return latest === undefined ? '' : turnOf(latest);
+}
+
+function leaseRing({ leaseLeft }: Card): SVGElement {
+  const round = 2 * Math.PI * 7;
+  const left = `${Math.round(100 * leaseLeft)} % of its lease are left`;
+  return s(
+    'svg',
+    {
+      class: 'lease',
+      width: 18,
+      height: 18,
+      viewBox: '0 0 18 18',
+      role: 'img',
+      'aria-label': left,
+    },
+    s('circle', { cx: 9, cy: 9, r: 7, class: 'whole' }),
+    s('circle', {
+      cx: 9,
+      cy: 9,
+      r: 7,
+      class: 'left',
+      'stroke-dasharray': `${leaseLeft * round} ${round}`,
+    }),
+  );
+}
+
+function row(name: string, value: string, extra = ''): HTMLElement {
+  return h('span', { class: `fact ${extra}` }, h('i', {}, name), h('span', {}, value));
+}
+
+function rowsOf(card: Card, isLarge: boolean): HTMLElement[] {
+  const { instanceNumber, promisedId, acceptedId, acceptedValue, currentValue, waiting } = card;
+  const accepted =
+    acceptedId === null || acceptedValue === null
+      ? 'nothing'
+      : `${shortValue(acceptedValue)} ${formatId(acceptedId)}`;
+  const value = currentValue === null ? 'none' : JSON.stringify(currentValue);
+  const queue = waiting > 0 ? `, ${waiting} waiting` : '';
+  const small = [
+    row('value', value, 'value'),
+    row(`#${instanceNumber}`, `${promisedId === null ? '' : `≥ ${formatId(promisedId)}`}${queue}`),
+  ];
+  if (!isLarge) return small;
+  return [
+    row('value', value, 'value'),
+    row('instance', `#${instanceNumber}`),
+    row('promised', idOrNothing(promisedId)),
+    row('accepted', accepted),
+    ...(waiting > 0 ? [row('queue', `${waiting} waiting`)] : []),
+  ];
+}
+
+function diskRow({ condition, disk, isDurable }: Card): HTMLElement {
+  if (condition === 'running' && isDurable) return row('disk', 'level ✓', 'disk good');
+  if (disk === null) return row('disk', 'empty', 'disk');
+  const { instanceNumber, promisedId, acceptedId, acceptedValue } = disk;
+  const accepted =
+    acceptedId === null || acceptedValue === null
+      ? ''
+      : `, accepted ${shortValue(acceptedValue)} ${formatId(acceptedId)}`;
+  const what = `#${instanceNumber}, promised ${idOrNothing(promisedId)}${accepted}`;
+  return row('disk', condition === 'running' ? `behind: ${what}` : what, 'disk');
+}
+
+/** What can be done to a server. */
+function serverMenu(app: App, card: Card, uids: readonly string[], owner: string): Menu {
+  const { uid, condition, isMaster } = card;
+  const entry = (label: string, command: string, key?: string): Entry => ({
+    label,
+    ...(key === undefined ? {} : { key }),
+    act: () => app.act(command),
+  });
+  const clock = [
+    entry('Set its clock back by 2 s', `set clock ${uid} by -2000`),
+    entry('Set its clock ahead by 2 s', `set clock ${uid} by 2000`),
+  ];
+  const power = entry('Power cut', `crash ${uid} with power cut`, 'P');
+  const entries: Record<Card['condition'], readonly Entry[]> = {
+    absent: [entry('Start', `start ${uid}`, 's')],
+    down: [
+      entry('Start', `start ${uid}`, 's'),
+      entry('Start as with --rejoin', `rejoin ${uid}`, 'j'),
+      entry('Take its disk away', `lose disk ${uid}`),
+      power,
+      ...clock,
+    ],
+    paused: [
+      entry('Go on', `resume ${uid}`, 's'),
+      entry('Crash now', `crash ${uid}`, 'x'),
+      power,
+      ...clock,
+    ],
+    asleep: [
+      entry('Wake up', `wake ${uid}`, 's'),
+      entry('Crash now', `crash ${uid}`, 'x'),
+      power,
+      ...clock,
+    ],
+    running: [
+      entry(`Ask for ${JSON.stringify(app.wanted)}`, `submit ${uid} ${app.wanted}`, 'a'),
+      entry(`Ask for it, and wait (client c1)`, `request ${uid} c1 ${app.wanted}`, 'w'),
+      entry('Read (client c2)', `read ${uid} c2`, 'r'),
+      entry('Read what it has in memory', `read ${uid} c2 locally`),
+      entry('Crash now', `crash ${uid}`, 'x'),
+      power,
+      ...CRASH_POINTS.filter((point) => point !== 'now').map((point) => {
+        const where = (SAVE_STEPS as readonly string[]).includes(point)
+          ? `before: ${point}`
+          : `at: ${point}`;
+        return entry(`Crash ${where}`, `crash ${uid} at ${point}`);
+      }),
+      entry('Let its next save fail', `fail save ${uid}`),
+      entry('Pause', `pause ${uid}`, 'z'),
+      entry('Put its machine to sleep', `sleep ${uid}`),
+      entry('Stop in order', `stop ${uid}`, 't'),
+      ...(isMaster ? uids.filter((other) => other !== uid) : []).map((other) =>
+        entry(`Hand its lease to ${other}`, `transfer ${uid} c3 to ${other}`),
+      ),
+      entry('Cut it off', `cut ${uid}`, 'c'),
+      ...clock,
+    ],
+  };
+  return { title: `server ${uid}`, owner, entries: entries[condition] };
+}

@@ -1,0 +1,345 @@
+/**
+ * A session: a story that is being played, forwards and backwards.
+ *
+ * All that is ever done is a command of a story, so a run *is* its list of commands. What was on
+ * the stage is remembered, moment by moment, and going back just shows it; whoever then does
+ * something else carries out the commands up to there anew, and leaves the old end behind as a
+ * branch, which stays within reach.
+ *
+ * A session moves in *items* (a paragraph of the story, or a command) and shows *moments*, one at
+ * the end of each turn of a server: `deliver all` is one command and many moments.
+ */
+import type { Uid } from '../composable-paxos.ts';
+import { ABSENT, type Standing, standingAfter } from '../diagram/lives.ts';
+import { type Line, StoryTeller, tellStory } from '../simulation/story.ts';
+import type { TraceEvent } from '../trace/events.ts';
+import type { Violation } from '../trace/invariants.ts';
+import { type Item, readScript, writeScript } from './script.ts';
+import { type Stage, stageOf } from './stage.ts';
+
+/** What has become of one item of the script. */
+export interface Step {
+  readonly item: Item;
+  /** What the servers printed. */
+  readonly lines: readonly Line[];
+  /** Its events are those from here on to the next step's. */
+  readonly firstEvent: number;
+  readonly moments: readonly Moment[];
+  /** The commands that it consists of, one for each server or datagram; none: it is one. */
+  readonly parts: readonly string[];
+}
+
+/** The end of a turn, or of a command. */
+export interface Moment {
+  /** What is on the stage; null before the story has named its cluster. */
+  readonly stage: Stage | null;
+  /** All events up to this one have happened; 0: none. */
+  readonly events: number;
+  /** So many invariants have been violated until now. */
+  readonly violations: number;
+  /** How many of the parts of the command have begun. */
+  readonly parts: number;
+}
+
+/** What was left behind when somebody did something else. */
+export interface Branch {
+  /** How many items are the same. */
+  readonly at: number;
+  readonly tail: readonly Item[];
+}
+
+/** Where a session is: so many items are done, and of the last one so many moments are shown. */
+export interface Place {
+  readonly item: number;
+  /** From 0 on; the last moment of an item, or anything beyond it, is its end. */
+  readonly moment: number;
+}
+
+const NOWHERE: Moment = { stage: null, events: 0, violations: 0, parts: 0 };
+const END = Number.POSITIVE_INFINITY;
+
+export class Session {
+  #script: readonly Item[];
+  /** What is known of the script: as many of its items as were ever carried out. */
+  #run = new Run();
+  /** So many items are shown as done. */
+  #item = 0;
+  /** Which moment of the last of them is shown; null: its last. */
+  #shown: number | null = null;
+  #branches: readonly Branch[] = [];
+
+  /** Begins a story, none of which is played yet. */
+  constructor(script: readonly Item[] = []) {
+    this.#script = script;
+  }
+
+  /** Begins the story of this text. Throws an `Error` with one sentence if that is none. */
+  static ofStory(story: string): Session {
+    return new Session(readScript(story));
+  }
+
+  /** All items: those that are done, and those that come next. */
+  get script(): readonly Item[] {
+    return this.#script;
+  }
+
+  /** What is done of the script, item by item. */
+  get steps(): readonly Step[] {
+    return this.#run.steps.slice(0, this.#item);
+  }
+
+  /** What is known of the script: what is done, and what was done before somebody went back. */
+  get known(): readonly Step[] {
+    return this.#run.steps;
+  }
+
+  get branches(): readonly Branch[] {
+    return this.#branches;
+  }
+
+  /** The items that lead to the shown moment: in the middle of a command, parts of it. */
+  get done(): readonly Item[] {
+    const step = this.#step;
+    if (this.#shown === null || step === undefined) return this.#script.slice(0, this.#item);
+    return [...this.#script.slice(0, this.#item - 1), ...itemsUntil(step, this.#shown)];
+  }
+
+  get place(): Place {
+    return { item: this.#item, moment: this.#shown ?? lastOf(this.#step) };
+  }
+
+  /** The moment that is shown. */
+  get moment(): Moment {
+    return this.#step?.moments[this.place.moment] ?? NOWHERE;
+  }
+
+  get stage(): Stage | null {
+    return this.moment.stage;
+  }
+
+  /** All that the servers have traced until now. */
+  get events(): readonly TraceEvent[] {
+    return this.#run.teller.events.slice(0, this.moment.events);
+  }
+
+  /** What is wrong until now: the first violation of each invariant. */
+  get violations(): readonly Violation[] {
+    return this.#run.teller.violations.slice(0, this.moment.violations);
+  }
+
+  /** Those, and what happened later, before somebody went back. */
+  get allEvents(): readonly TraceEvent[] {
+    return this.#run.teller.events;
+  }
+
+  /** By the last event of a turn: whether its server then believed itself master. */
+  get beliefs(): ReadonlyMap<TraceEvent, boolean> {
+    return this.#run.teller.beliefs;
+  }
+
+  get allViolations(): readonly Violation[] {
+    return this.#run.teller.violations;
+  }
+
+  /** True: what comes next was done before, or stands in the story. */
+  get hasNext(): boolean {
+    return this.#item < this.#script.length;
+  }
+
+  /**
+   * Does something: the command becomes the next item. What stood there before is left behind as
+   * a branch. Throws an `Error` with one sentence, and changes nothing, if it cannot be done.
+   */
+  do(command: string): Step {
+    const before = this.done;
+    const run = this.#runFromHere();
+    const step = this.#take(run, { kind: 'command', text: command.trim() });
+    this.#follow(before, run, step);
+    return step;
+  }
+
+  /**
+   * Lets time go on until a timer has made something happen that a server tells of: a `wait` is
+   * the next item. Null, and nothing is changed, if no timer runs.
+   */
+  waitForTimer(): Step | null {
+    const before = this.done;
+    const run = this.#runFromHere();
+    const step = run.takeTimer();
+    if (step !== null) this.#follow(before, run, step);
+    return step;
+  }
+
+  /** Carries out the next item of the script. Throws, and changes nothing, if it cannot be done. */
+  next(): Step {
+    const item = this.#script[this.#item];
+    if (item === undefined) throw new Error('the story is at its end');
+    const step = this.known[this.#item] ?? this.#take(this.#run, item);
+    this.#item += 1;
+    this.#shown = null;
+    return step;
+  }
+
+  /** Goes to a place, forwards or backwards. Throws if a command on the way cannot be done. */
+  goTo({ item, moment }: Place): void {
+    const wanted = Math.max(0, Math.min(item, this.#script.length));
+    this.#item = Math.min(wanted, this.known.length);
+    this.#shown = null;
+    while (this.#item < wanted) this.next();
+    this.#shown = moment < lastOf(this.#step) ? Math.max(0, moment) : null;
+  }
+
+  /** Takes the last command back, and the paragraphs behind it; false: there is none. */
+  undo(): boolean {
+    const at = this.steps.findLastIndex(({ item }) => item.kind === 'command');
+    if (at < 0) return false;
+    this.goTo({ item: at, moment: END });
+    return true;
+  }
+
+  /** The old end comes back, and what stands there now becomes a branch. */
+  switchTo(branch: Branch): void {
+    if (!this.#branches.includes(branch)) throw new Error('there is no such branch');
+    const { at, tail } = branch;
+    this.#branches = this.#branches.filter((other) => other !== branch);
+    this.#leave(at);
+    this.#script = [...this.#script.slice(0, at), ...tail];
+    this.#run = Run.of(this.#script.slice(0, at));
+    this.goTo({ item: this.#script.length, moment: END });
+  }
+
+  /** What leads to the shown moment as the text of a story, with all that it prints. */
+  story(): string {
+    // In the middle of a command there is more to do than to write down what is known.
+    if (this.#shown !== null) return tellStory(writeScript(this.done)).text;
+    const printed = (index: number) => this.known[index]?.lines.map(({ text }) => text) ?? [];
+    return writeScript(this.done, printed);
+  }
+
+  /** At the end of which turn this event happened; null: there is no such event. */
+  placeOf(event: number): Place | null {
+    const item = this.known.findLastIndex(({ firstEvent }) => firstEvent <= event) + 1;
+    const moment = this.known[item - 1]?.moments.findIndex(({ events }) => events > event) ?? -1;
+    return moment < 0 ? null : { item, moment };
+  }
+
+  /** A run that is where this session is, and can go on. */
+  #runFromHere(): Run {
+    const isAtEnd = this.#item === this.known.length && this.#shown === null;
+    return isAtEnd ? this.#run : Run.of(this.done);
+  }
+
+  /** Goes where a run has gone. */
+  #follow(before: readonly Item[], run: Run, step: Step): void {
+    this.#leave(this.#shown === null ? this.#item : this.#item - 1);
+    this.#script = [...before, step.item];
+    this.#run = run;
+    this.goTo({ item: this.#script.length, moment: END });
+  }
+
+  get #step(): Step | undefined {
+    return this.known[this.#item - 1];
+  }
+
+  #leave(at: number): void {
+    const tail = this.#script.slice(at);
+    if (tail.length > 0) this.#branches = [...this.#branches, { at, tail }];
+  }
+
+  #take(run: Run, item: Item): Step {
+    const before = run.steps.map((step) => step.item);
+    try {
+      return run.take(item);
+    } catch (error) {
+      // A part of it may have happened.
+      if (run === this.#run) this.#run = Run.of(before);
+      throw error;
+    }
+  }
+}
+
+function lastOf(step: Step | undefined): number {
+  return Math.max(0, (step?.moments.length ?? 1) - 1);
+}
+
+/** The commands that lead to a moment in the middle of a step. */
+function itemsUntil({ item, moments, parts }: Step, shown: number): Item[] {
+  const moment = moments[shown] as Moment;
+  const command = (text: string): Item => ({ kind: 'command', text });
+  if (parts.length > 0) return parts.slice(0, moment.parts).map(command);
+  const [, wait] = /^wait ([0-9.]+)$/.exec(item.text) ?? [];
+  if (wait === undefined) return [item];
+  const endMs = moments.at(-1)?.stage?.nowMs ?? 0;
+  const leftMs = endMs - (moment.stage?.nowMs ?? endMs);
+  return [command(`wait ${Math.ceil((Number(wait) - leftMs) * 1_000) / 1_000}`)];
+}
+
+/** One way through a story, always forwards. */
+class Run {
+  readonly steps: Step[] = [];
+  readonly teller: StoryTeller;
+  readonly #standings = new Map<Uid, Standing>();
+  /** So many events are in the standings, and so many in the steps. */
+  #seen = 0;
+  #told = 0;
+  #moments: Moment[] = [];
+
+  constructor() {
+    this.teller = new StoryTeller(undefined, () => this.#moments.push(this.#moment()));
+  }
+
+  static of(items: readonly Item[]): Run {
+    const run = new Run();
+    for (const item of items) run.take(item);
+    return run;
+  }
+
+  take(item: Item): Step {
+    this.#moments = [];
+    const lines = item.kind === 'command' ? this.teller.obey(item.text) : [];
+    return this.#stepOf(item, lines);
+  }
+
+  takeTimer(): Step | null {
+    this.#moments = [];
+    const waited = this.teller.waitForTimer();
+    if (waited === null) return null;
+    return this.#stepOf({ kind: 'command', text: waited.command }, waited.lines);
+  }
+
+  #stepOf(item: Item, lines: readonly Line[]): Step {
+    const parts = item.kind === 'command' ? [...this.teller.parts] : [];
+    this.#moments.push(this.#moment());
+    const moments = distinct(this.#moments);
+    const firstEvent = this.#told;
+    this.#told = this.teller.events.length;
+    const step = { item, lines, firstEvent, moments, parts };
+    this.steps.push(step);
+    return step;
+  }
+
+  #moment(): Moment {
+    const { world, kept, events, violations, parts } = this.teller;
+    for (; this.#seen < events.length; this.#seen += 1) {
+      const event = events[this.#seen] as TraceEvent;
+      const before = this.#standings.get(event.server) ?? ABSENT;
+      this.#standings.set(event.server, standingAfter(before, event));
+    }
+    const stage = world === null ? null : stageOf(world, kept, this.#standings);
+    return {
+      stage,
+      events: events.length,
+      violations: violations.length,
+      parts: parts.length,
+    };
+  }
+}
+
+/** The end of a command is often the end of its last turn, and one of them is enough. */
+function distinct(moments: readonly Moment[]): readonly Moment[] {
+  const [last, before] = [moments.at(-1), moments.at(-2)];
+  const isSame = last !== undefined && before?.events === last.events;
+  return isSame && before?.stage?.nowMs === last.stage?.nowMs
+    ? [...moments.slice(0, -2), last]
+    : moments;
+}

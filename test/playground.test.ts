@@ -1,0 +1,249 @@
+/** The playground without a browser: playing by itself, addresses, goals. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { suite, test } from 'node:test';
+import { deflateRawSync } from 'node:zlib';
+import { convert, LoggerManager, MemoryLogger } from '@asciidoctor/core';
+import { Autopilot, STOPS, stopIn } from '../src/playground/autopilot.ts';
+import { GOALS } from '../src/playground/goals.ts';
+import { cardSize, overlap, placeCards, placePiles } from '../src/playground/places.ts';
+import { readScript, writeScript } from '../src/playground/script.ts';
+import { Session } from '../src/playground/session.ts';
+import { fragmentOf, wantedIn } from '../src/playground/share.ts';
+import { BREAKS } from '../src/simulation/broken/layers.ts';
+import { Random } from '../src/simulation/random.ts';
+import { SOLUTIONS } from './solutions.ts';
+
+const DIRECTORY = new URL('stories/', import.meta.url);
+
+function begun(...commands: readonly string[]): Session {
+  const session = new Session();
+  for (const command of commands) session.do(command);
+  return session;
+}
+
+function playBy(autopilot: Autopilot, session: Session, steps: number): void {
+  for (let step = 0; step < steps && session.stage !== null; step += 1) {
+    for (const command of autopilot.next(session.stage)) session.do(command);
+  }
+}
+
+suite('Playing by itself', () => {
+  test('one seed is one run, and its commands are a story', () => {
+    const play = (seed: number) => {
+      const session = begun('cluster A B C with leases', 'start A B C', 'submit A hello');
+      playBy(new Autopilot(seed), session, 120);
+      return session;
+    };
+    const [one, again, other] = [play(1), play(1), play(2)];
+    assert.deepEqual(one.script, again.script);
+    assert.notDeepEqual(one.script, other.script);
+    assert.ok(one.events.some(({ event }) => event === 'chosen'));
+    const copy = Session.ofStory(one.story());
+    while (copy.hasNext) copy.next();
+    assert.deepEqual(copy.events, one.events);
+  });
+
+  test('whatever is under way arrives within its delays', () => {
+    const session = begun('cluster A B C', 'start A B C');
+    const autopilot = new Autopilot('delays', { minMs: 20, maxMs: 80 });
+    const sentMs = new Map<string, number>();
+    for (let step = 0; step < 60; step += 1) {
+      const { flights = [], nowMs = 0 } = session.stage ?? {};
+      const keys = flights.map(({ from, to, seq }) => `${from}${to}${seq}`);
+      for (const key of keys) sentMs.set(key, sentMs.get(key) ?? nowMs);
+      for (const key of keys) assert.ok(nowMs - (sentMs.get(key) ?? 0) <= 80);
+      if (step === 20) session.do('submit B x');
+      playBy(autopilot, session, 1);
+    }
+    assert.ok(sentMs.size > 10);
+  });
+
+  test('nothing to do is nothing done', () => {
+    assert.deepEqual(new Autopilot(1).next(begun('cluster A B C').stage as never), []);
+  });
+
+  test('it can be stopped at what somebody waits for', () => {
+    const session = begun('cluster A B C with leases', 'start A B C');
+    playBy(new Autopilot(3), session, 100);
+    assert.equal(stopIn(session.events, new Set(['master']))?.stop, 'master');
+    assert.equal(stopIn(session.events, new Set()), null);
+    assert.ok(STOPS.length === 4);
+  });
+});
+
+suite('A story in an address', () => {
+  for (const name of readdirSync(DIRECTORY)) {
+    test(`${name} comes back as it was`, async () => {
+      const text = writeScript(readScript(readFileSync(new URL(name, DIRECTORY), 'utf8')));
+      const fragment = await fragmentOf(text);
+      assert.deepEqual(await wantedIn(fragment), { kind: 'story', text });
+      assert.ok(fragment.length < 2_500);
+    });
+  }
+
+  test('two hundred commands fit into 8,000 characters', async () => {
+    const random = new Random('commands');
+    const commands = Array.from({ length: 200 }, () => {
+      const [from, to] = [random.pick([...'ABCDE']), random.pick([...'ABCDE'])];
+      const types = ['prepare', 'promise', 'accept', 'accepted', 'nack'];
+      const verb = random.pick(['deliver', 'drop', 'hold back', 'repeat']);
+      return `${verb} ${from}->${to} ${random.pick(types)} ${1 + random.below(9)}th`;
+    });
+    assert.ok((await fragmentOf(commands.join('\n\n'))).length < 8_000);
+  });
+
+  test('exercises and goals have short addresses', async () => {
+    assert.deepEqual(await wantedIn('break=quorum-of-one'), {
+      kind: 'break',
+      name: 'quorum-of-one',
+    });
+    assert.deepEqual(await wantedIn('goal=first-value'), { kind: 'goal', name: 'first-value' });
+    assert.deepEqual(await wantedIn('at=02-duel'), { kind: 'at', name: '02-duel', item: null });
+    assert.deepEqual(await wantedIn('at=02-duel:12'), { kind: 'at', name: '02-duel', item: 12 });
+    assert.equal(await wantedIn(''), null);
+  });
+
+  test('one that is cut, damaged, hostile or huge is refused in a sentence', async () => {
+    const good = await fragmentOf('cluster A B C\n\nstart A B C\n');
+    for (let length = 7; length < good.length; length += 1) {
+      await assert.rejects(wantedIn(good.slice(0, length)), /cut off or damaged/);
+    }
+    const random = new Random('hostile');
+    for (let i = 0; i < 200; i += 1) {
+      const place = 6 + random.below(good.length - 6);
+      const bad = `${good.slice(0, place)}${random.pick([...'AZaz09-_'])}${good.slice(place + 1)}`;
+      await wantedIn(bad).catch((error: Error) =>
+        assert.match(error.message, /cut off or damaged/),
+      );
+    }
+    for (const bad of [
+      'story=',
+      'story=<script>',
+      'goal=../../x y',
+      'at=02-duel:x',
+      'at=a:1:2',
+      'nonsense',
+      '%00',
+      'break=',
+    ]) {
+      await assert.rejects(wantedIn(bad), /^Error: (?:this address|the story in this address)/);
+    }
+    const bomb = deflateRawSync(Buffer.alloc(50_000_000, 'a')).toString('base64url');
+    await assert.rejects(wantedIn(`story=${bomb}`), /longer than anybody plays/);
+  });
+});
+
+suite('Goals', () => {
+  test('there are at least twelve, from easy to hard, each with hints', () => {
+    assert.ok(GOALS.length >= 12);
+    assert.equal(new Set(GOALS.map(({ name }) => name)).size, GOALS.length);
+    const levels = GOALS.map(({ level }) => level);
+    assert.deepEqual(levels, levels.toSorted());
+    for (const { hints, task, lesson } of GOALS) {
+      assert.ok(hints.length >= 2 && task !== '' && lesson !== '');
+    }
+    assert.deepEqual(Object.keys(SOLUTIONS).sort(), GOALS.map(({ name }) => name).sort());
+  });
+
+  for (const goal of GOALS) {
+    test(`${goal.name} can be reached, and is not reached before`, () => {
+      const session = Session.ofStory(goal.story);
+      while (session.hasNext) session.next();
+      const solution = readScript(SOLUTIONS[goal.name] ?? '').map(({ text }) => text);
+      for (const command of solution) {
+        assert.equal(goal.isReached(session), false, `before ${command}`);
+        session.do(command);
+      }
+      assert.equal(goal.isReached(session), true, session.story());
+    });
+  }
+});
+
+suite('The chapter about the playground', () => {
+  const chapter = readFileSync(new URL('../src/playground/README.adoc', import.meta.url), 'utf8');
+  const words = (text: string) => text.replaceAll(/\s+/g, ' ');
+
+  test('has nothing that Asciidoctor minds', async () => {
+    const log = MemoryLogger.create();
+    LoggerManager.logger = log;
+    await convert(chapter, { safe: 'safe', standalone: true });
+    assert.deepEqual(log.getMessages(), []);
+  });
+
+  test('lists all goals, as the page does', () => {
+    for (const { name, task } of GOALS) {
+      assert.ok(words(chapter).includes(words(`| \`${name}\` | ${task}`)), name);
+    }
+  });
+
+  test('links to what there is', async () => {
+    const links = [...chapter.matchAll(/`#((?:at|break|goal)=[^`]+)`/g)].map(
+      ([, link = '']) => link,
+    );
+    assert.equal(links.length, 4);
+    for (const link of links) {
+      const wanted = await wantedIn(link);
+      assert.ok(wanted !== null && wanted.kind !== 'story');
+      const names = {
+        at: readdirSync(DIRECTORY).map((file) => file.replace(/\.txt$/, '')),
+        break: BREAKS.map(({ name }) => name),
+        goal: GOALS.map(({ name }) => name),
+      };
+      assert.ok(names[wanted.kind].includes(wanted.name), link);
+    }
+  });
+});
+
+const STAGE = { width: 487, height: 600 };
+const PHONE = { width: 360, height: 520 };
+
+suite('The stage', () => {
+  function boxesOf(servers: number, links: number, seed: number, stage = STAGE) {
+    const uids = [...'ABCDEFGHI'].slice(0, servers);
+    const random = new Random('piles', servers, seed);
+    const pairs = uids.flatMap((from) => uids.filter((to) => to !== from).map((to) => [from, to]));
+    const piles = Array.from({ length: Math.min(links, pairs.length) }, () => {
+      const [[from = '', to = ''] = []] = pairs.splice(random.below(pairs.length), 1);
+      return { from, to, width: 120 + random.below(70), height: 26 * (1 + random.below(3)) };
+    });
+    const card = cardSize(servers, stage);
+    const cards = placeCards(uids, stage, card);
+    return {
+      cards: [...cards.values()].map((place) => ({ ...place, ...card })),
+      boxes: placePiles(piles, cards, card, stage),
+    };
+  }
+
+  for (let servers = 1; servers <= 9; servers += 1) {
+    test(`${servers} servers stand on it, none upon another`, () => {
+      for (const stage of [STAGE, PHONE, { width: 700, height: 640 }]) {
+        const { cards } = boxesOf(servers, 0, 0, stage);
+        for (const [index, card] of cards.entries()) {
+          assert.ok(card.x >= card.width / 2 && card.x <= stage.width - card.width / 2);
+          assert.ok(card.y >= card.height / 2 && card.y <= stage.height - card.height / 2);
+          for (const other of cards.slice(0, index)) {
+            assert.deepEqual(overlap(card, other), { x: 0, y: 0 });
+          }
+        }
+      }
+    });
+  }
+
+  test('no message covers a server', () => {
+    for (const servers of [2, 3, 4, 5, 9]) {
+      for (let seed = 1; seed <= 30; seed += 1) {
+        const { cards, boxes } = boxesOf(servers, servers > 5 ? 4 : 5, seed);
+        for (const box of boxes) {
+          for (const card of cards) {
+            const { x, y } = overlap(box, card);
+            assert.ok(
+              Math.min(Math.abs(x), Math.abs(y)) < 1 || (x === 0 && y === 0),
+              `${servers} servers, seed ${seed}: ${JSON.stringify([x, y])}`,
+            );
+          }
+        }
+      }
+    }
+  });
+});

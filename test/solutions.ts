@@ -1,0 +1,130 @@
+/** How each goal of the playground can be reached, as the commands that a person would give. */
+export const SOLUTIONS: Readonly<Record<string, string>> = {
+  'first-value': `
+submit A hello
+deliver prepare
+deliver promise
+deliver accept
+deliver accepted`,
+
+  'without-one': `
+submit A hello
+deliver A->BC prepare
+deliver promise
+deliver A->BC accept
+deliver BC->A accepted`,
+
+  refused: `
+submit A mine
+submit B yours
+deliver B->C prepare
+deliver A->C prepare
+deliver C->A nack`,
+
+  unnoticed: `
+submit A hello
+deliver A->B prepare
+deliver B->A promise
+deliver A->B accept`,
+
+  orphan: `
+submit A orphan
+deliver A->B prepare
+deliver B->A promise
+deliver A->B accept
+crash A
+drop all
+wait 6000
+deliver B->C prepare
+deliver C->B promise
+deliver B->C accept
+deliver C->B accepted`,
+
+  laggard: `
+submit A one
+deliver A->B
+deliver B->A
+deliver A->B
+deliver B->A
+submit A two
+deliver A->B
+deliver B->A
+deliver A->B accept
+deliver B->A accepted
+deliver A->B accepted
+drop ->C
+submit A three
+deliver A->C prepare
+deliver C->A sync_request
+deliver A->C catchup`,
+
+  'two-values': `
+submit A mine
+submit B yours
+deliver A->C accept
+deliver B->C accept`,
+
+  duel: `
+submit A mine
+submit B yours
+submit C ours
+deliver C->AB prepare
+deliver A->BC prepare
+deliver B->AC prepare
+deliver nack
+wait 100
+deliver prepare
+deliver nack
+deliver ->C promise
+deliver C->AB accept
+deliver nack
+wait 200
+deliver prepare
+deliver nack`,
+
+  'silent-promise': `
+submit A hello
+crash B at save and send
+deliver A->B prepare
+start B`,
+
+  'one-round-trip': `
+wait 600
+deliver all
+submit A hello
+submit B hello
+submit C hello
+deliver all`,
+
+  'asked-twice': `
+request A c1 hello
+request B c1 hello
+deliver A->C prepare
+deliver C->A promise
+deliver A->C accept
+deliver C->A accepted
+deliver A->B accepted
+deliver C->B accepted`,
+
+  'new-master': `
+wait 600
+deliver all
+wait 10500
+deliver B->A prepare
+deliver A->B promise
+deliver B->A accept
+deliver A->B accepted`,
+
+  'forgotten-promise': `
+submit A hello`,
+
+  'old-news': `
+wait 600
+deliver all
+pause C
+wait 10500
+deliver B->A prepare
+deliver A->B promise
+deliver B->A accept
+deliver A->B accepted`,
+};
