@@ -523,7 +523,7 @@ function withoutCounts(text: string): string {
 
 for (const cluster of ['3', '5', '3 --master', '5 --master']) {
   test(`npm run simulate -- --servers ${cluster} says so`, async () => {
-    const seeds = cluster === '3' ? 10_000 : 200;
+    const seeds = 1_000;
     const command = `npm run simulate -- --seeds 1-${seeds} --servers ${cluster} -v`;
     const fewer = parse(command.replace(`1-${seeds}`, '1-10'));
     const { code, stdout } = await run(fewer.file ?? '', ...fewer.args);
