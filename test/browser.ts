@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { layOut } from '../src/diagram/layout.ts';
 import type { Diagram } from '../src/diagram/model.ts';
-import { temporaryDirectory } from './processes.ts';
+import { PATIENCE_MS, temporaryDirectory } from './processes.ts';
 
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 /** Why the tests with a browser are left out, or false. */
@@ -41,6 +41,7 @@ export async function openPage(
   options: Parameters<Browser['newPage']>[0] = {},
 ): Promise<Page> {
   const page = await browser.newPage({ viewport: WIDE, ...options });
+  page.setDefaultTimeout(PATIENCE_MS);
   t.after(() => page.close());
   return page;
 }

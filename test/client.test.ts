@@ -305,7 +305,6 @@ suite('The command line of the client', () => {
     const wrong: [string[], RegExp][] = [
       [['A'], /there is no value/],
       [['A', '--wait'], /there is no value/],
-      [['A', 'x', '--read'], /not both at once/],
       [['A', 'x', '--local'], /--local goes with --read/],
       [['A', 'x', '--json'], /--json goes with --status/],
       [['A', 'x', '--timeout', '5'], /--timeout goes with --wait/],
