@@ -21,8 +21,8 @@ const SEEDS = 'src/programs/mutate/seeds.ts';
 const RUNNER = 'src/programs/mutate/test-runner.ts';
 /** These start processes or browsers, or load what cannot be bundled. */
 const IS_OUTSIDE = /'\.\/(?:processes|browser)\.ts'|node:child_process|import\('/;
-/** Two that look at sources, and one whose subject is rules that are wrong already. */
-const OTHERS = ['architecture.test.ts', 'mutants.test.ts', 'breaks.test.ts'];
+/** Two that look at sources. */
+const OTHERS = ['architecture.test.ts', 'mutants.test.ts'];
 /** One of the packages is CommonJS, which asks for its modules by `require`. */
 const REQUIRE =
   'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
