@@ -265,8 +265,8 @@ export const MAX_PART = 8_000;
 const MAX_SNAPSHOT_LENGTH = 2 ** 29;
 
 /**
- * Beyond this no number from the wire is believed: a stop that no server gets to, since
- * `ReplicatedValue` believes a leap towards it only in small steps …
+ * Beyond this no number from the wire is believed. No server gets there by itself, and none is led
+ * there at once, since `ReplicatedValue` believes only so much of a leap at a time …
  */
 export const MAX_NUMBER = 2 ** 49;
 /** … while a disk may hold what has grown out of the largest that was believed. */

@@ -1,6 +1,6 @@
 /**
  * `CatchUp`: noticing that others are ahead, and getting there in one step; another strategy, for
- * a chain that is kept, would fetch link after link.
+ * a chain that is kept, fetches link after link: see `log/log.ts`.
  *
  * A replica that missed links does not need them one by one: whoever is ahead can tell where the
  * chain stands now. The news that we are behind comes by itself most of the time, as a message from

@@ -300,7 +300,7 @@ function readOptions(args: readonly string[]): Options {
     .option('--for <SECONDS>', 'new seeds, for so many real seconds')
     .option('--servers <N>', 'how many servers, 1 to 9 (default: 3)')
     .option('--master', 'with master leases')
-    .option('--store', 'with the log and the state machine of part II')
+    .option('--store', 'servers with a log and a state machine')
     .option('--seconds <N>', 'virtual seconds a seed', '60')
     .option('--faults <LIST>', 'the faults, with commas between, or "none" (default: drawn)')
     .option('--break <NAME>', 'break a rule on purpose')
