@@ -148,6 +148,7 @@ export class Checks {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'], // nobody reads what the tests print
     });
     this.#children.add(runner);
+    runner.setMaxListeners(0); // for each mutant somebody waits for its end
     runner.on('exit', () => this.#children.delete(runner));
     return runner;
   }
