@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { type ChainState, EMPTY_CHAIN } from '../src/chain.ts';
+import { type ChainState, EMPTY_CHAIN, isUpdate } from '../src/chain.ts';
 import { clusterName, decodeDatagram, encodeDatagram } from '../src/messages.ts';
 import { overstayersOf } from '../src/simulation/clock-promises.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
 import { PlainReplica } from '../src/simulation/replicas.ts';
 import { run, type Variant } from '../src/simulation/run.ts';
-import { drawSchedule } from '../src/simulation/schedule.ts';
+import { type Action, drawSchedule } from '../src/simulation/schedule.ts';
 import {
   LEASE_SITUATIONS,
   SITUATIONS,
@@ -141,4 +141,24 @@ test('without leases no clock excuses a stale read', () => {
   assert.notEqual(overstayersOf(schedule).size, 0);
   const { violation } = run(schedule, { leases: false, broken: () => BrokenReplica });
   assert.equal(violation?.invariant, 9);
+});
+
+test('flags are mended once all who have wrong ones are stopped', () => {
+  const schedule = drawSchedule(1, 3, SECONDS, ['mixed flags']);
+  const { healMs } = schedule;
+  const master = 'A';
+  const actions: Action[] = [
+    { atMs: healMs - 100, do: 'spoil', uid: master, asItLeads: false, how: 'paused' },
+    { atMs: healMs + 10, do: 'submit', to: 'C', value: 'of a server without leases' },
+  ];
+  let lastsUntilMs = 0;
+  const chosen: string[] = [];
+  const mixed = { ...schedule, mistaken: [master, 'B'], actions };
+  const { violation } = run(mixed, { leases: false }, (event) => {
+    if (event.event === 'lease' && event.what === 'ours') lastsUntilMs = event.at + event.lastsMs;
+    if (event.event === 'chosen' && isUpdate(event.value)) chosen.push(event.value.update);
+  });
+  assert.equal(violation, null);
+  assert.ok(lastsUntilMs > healMs + 1_000, 'there is a master as its flags are mended');
+  assert.ok(chosen.includes('of a server without leases'));
 });

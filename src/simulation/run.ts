@@ -317,12 +317,15 @@ class Run {
     this.#cuts.clear();
     this.#renewNetwork();
     this.#switchTo(this.#own);
-    for (const machine of this.#world.machines.values()) {
+    const machines = [...this.#world.machines.values()];
+    // Flags are mended once all who have wrong ones are stopped: one that stands still, too.
+    const mistaken = machines.filter(({ replicaClass }) => replicaClass !== null);
+    for (const machine of mistaken) machine.crash('now', false);
+    for (const machine of mistaken) machine.replicaClass = null;
+    for (const machine of machines) {
       if (this.#spoiled.get(machine.uid)?.how === 'paused') continue;
       machine.calmDown();
       machine.disk.mend();
-      if (machine.replicaClass !== null) machine.crash('now', false); // its flags are mended
-      machine.replicaClass = null;
       if (this.#spoiled.get(machine.uid)?.how === 'down') machine.crash('now', false);
       this.#start(machine.uid);
     }
