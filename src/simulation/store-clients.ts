@@ -1,53 +1,85 @@
 /**
  * What clients of a store ask in a simulation, and what they must be told.
  *
- * The values of a schedule become commands: some set what others read, key by key, so that each key
- * is a register with a history of its own; the others count, compare and delete. What these must be
- * answered is found out by a machine beside all servers, which applies what was chosen, once.
+ * The values of a schedule become commands. Those that are fired set keys. Those whose client waits
+ * for the answer also count, delete, and change what somebody has read if it still is so. What they
+ * are told is a history, which must be that of one store; and it must be what a machine beside all
+ * servers says, which applies what was chosen, once.
  */
-import type { ChainState, Link } from '../chain.ts';
+import type { ChainState, Link, RequestId } from '../chain.ts';
 import type { Inquiry } from '../client-session.ts';
 import { KeyValue } from '../log/key-value.ts';
+import { spelled, wordsOf } from '../log/state-machine.ts';
+import type { StoreOperation } from '../log/store-history.ts';
 import type { Asked } from '../trace/history.ts';
 import { hashText } from './random.ts';
 
-/** Keys that are set and read, and nothing else. */
+/** Keys that are only set and read, keys that hold texts, and keys that hold numbers. */
 const REGISTERS = ['r0', 'r1', 'r2'] as const;
+const TEXTS = ['s0', 's1'] as const;
+const NUMBERS = ['n0', 'n1'] as const;
+const KEYS = [...REGISTERS, ...TEXTS, ...NUMBERS];
 
-/** The command that stands for this value of a schedule: no two values have the same. */
+/** The command that stands for this value of a schedule when it is fired and forgotten. */
 export function commandOf(value: string): string {
   const hash = hashText(value) >>> 0;
-  const key = `s${hash % 2}`;
-  switch (hash % 8) {
-    case 0:
-      return `add ${key} ${hash}`;
-    case 1:
-      return `swap ${key} ${hash % 100} ${JSON.stringify(value)}`;
-    case 2:
-      return `set "${key}" ${JSON.stringify(`${value} é`)}`;
-    default:
-      return `set ${REGISTERS[hash % 3]} ${value}`;
+  if (hash % 4 > 0) return `set ${REGISTERS[hash % 3]} ${value}`;
+  return `set "${pick(TEXTS, hash)}" ${JSON.stringify(`${value} é`)}`;
+}
+
+/** What the clients of a store ask, by what they have been told. */
+export class StoreQuestions {
+  /** What some client was told last of a key. */
+  readonly #known = new Map<string, string>();
+
+  /** The question to a store that stands for this one of a schedule; `seed` picks the key. */
+  inquiry(question: Asked, seed: string): Inquiry {
+    const hash = hashText(seed) >>> 0;
+    if (question.type === 'request') {
+      return { type: 'request', value: this.#command(question.value, hash) };
+    }
+    const { isLocal } = question;
+    return { type: 'query', query: `get ${pick(KEYS, hash)}`, isLocal };
+  }
+
+  /** Somebody was told this. */
+  told({ line, answer }: StoreOperation): void {
+    const [verb, key = '', ...values] = wordsOf(line) ?? [];
+    if (verb === 'get' || verb === 'add') this.#known.set(key, answer ?? '');
+    else if (answer === 'ok') this.#known.set(key, values.at(-1) ?? '');
+  }
+
+  #command(value: string, hash: number): string {
+    const [text, number] = [pick(TEXTS, hash), pick(NUMBERS, hash)];
+    const held = (key: string) => spelled(this.#known.get(key) ?? value);
+    switch (hash % 10) {
+      case 0:
+      case 1:
+        return `add ${number} ${hash % 1_000}`;
+      case 2:
+      case 3:
+        return `swap ${text} ${held(text)} ${value}`;
+      case 4:
+        return `swap ${number} ${held(number)} ${hash}`;
+      case 5:
+        return `delete ${pick([...TEXTS, ...NUMBERS], hash)}`;
+      case 6:
+        return `set ${text} ${value}`;
+      default:
+        return commandOf(value);
+    }
   }
 }
 
-/** The question to a store that stands for this one of a schedule; `seed` picks the key. */
-export function storeQuestion(question: Asked, seed: string): Inquiry {
-  if (question.type === 'request') return { type: 'request', value: commandOf(question.value) };
-  const { isLocal } = question;
-  return { type: 'query', query: `get ${REGISTERS[(hashText(seed) >>> 0) % 3]}`, isLocal };
-}
-
-/** Which register this command sets, to what; or which one this query reads. */
-export function registerOf(line: string): { readonly key: string; readonly value: string } | null {
-  const [verb, key = '', value = ''] = line.split(' ');
-  const isRegister = (verb === 'set' || verb === 'get') && REGISTERS.some((one) => one === key);
-  return isRegister ? { key, value } : null;
+/** `hash` decides; what it was asked before must not tell. */
+function pick(keys: readonly string[], hash: number): string {
+  return keys[Math.floor(hash / 16) % keys.length] ?? '';
 }
 
 /** What is true of a store, by what was chosen. */
 export class StoreTruth {
   readonly #machine = new KeyValue();
-  readonly #answers = new Map<string, string>();
+  readonly #answers = new Map<RequestId, string>();
   /** The state before each instance, as a snapshot of the machine. */
   readonly #states = new Map<number, unknown>();
 
@@ -57,14 +89,15 @@ export class StoreTruth {
     const isFirst =
       !('request' in link) || chain.requests.at(-1)?.instanceNumber === instanceNumber;
     if ('update' in link && isFirst) {
-      this.#answers.set(link.update, this.#machine.apply(link.update));
+      const answer = this.#machine.apply(link.update);
+      if ('request' in link) this.#answers.set(link.request, answer);
     }
     this.#states.set(instanceNumber + 1, this.#machine.snapshot());
   }
 
-  /** The answer to a command, if it has taken effect. */
-  answerTo(command: string): string | undefined {
-    return this.#answers.get(command);
+  /** The answer to a request, if it has taken effect. */
+  answerTo(request: RequestId): string | undefined {
+    return this.#answers.get(request);
   }
 
   /** What a query finds before this instance. */

@@ -1,6 +1,10 @@
 /** Where a run of stores has been, beside the situations of every run. */
 import type { Uid } from '../composable-paxos.ts';
+import { wholeNumberOf } from '../log/state-machine.ts';
+import type { StoreOperation } from '../log/store-history.ts';
 import type { TraceEvent } from '../trace/events.ts';
+
+const CHANGED = 'a change of what still was as it had been read';
 
 export const STORE_SITUATIONS = [
   'a command applied',
@@ -14,6 +18,9 @@ export const STORE_SITUATIONS = [
   'a part of a snapshot that no one waits for',
   'the reading of a snapshot begun anew',
   'links after a snapshot',
+  'a snapshot after links',
+  CHANGED,
+  'a sum',
 ] as const;
 
 export type StoreSituation = (typeof STORE_SITUATIONS)[number];
@@ -23,6 +30,8 @@ interface Known {
   isReading: boolean;
   hasJumped: boolean;
   hasTaken: boolean;
+  /** It has got nearer by links in this life. */
+  hasReadLinks: boolean;
   /** In which turn it was asked for a change. */
   askedIn: number;
 }
@@ -30,6 +39,14 @@ interface Known {
 export class StoreSituations {
   readonly counts = new Map<StoreSituation, number>();
   readonly #known = new Map<Uid, Known>();
+
+  /** What clients asked and were told in the whole run. */
+  end(history: readonly StoreOperation[]): void {
+    for (const { line, answer } of history) {
+      if (line.startsWith('swap') && answer === 'ok') this.#reached(CHANGED);
+      if (line.startsWith('add') && wholeNumberOf(answer ?? '') !== null) this.#reached('a sum');
+    }
+  }
 
   observe(event: TraceEvent): void {
     const server = this.#of(event.server);
@@ -45,6 +62,7 @@ export class StoreSituations {
         if (event.message.type !== 'links') return;
         this.#reached('links for a laggard');
         if (server.hasJumped) this.#reached('links after a snapshot');
+        server.hasReadLinks = true;
         return;
       case 'ignore':
         if (!event.why.includes('waiting for this part')) return;
@@ -68,9 +86,10 @@ export class StoreSituations {
       case 'installed':
         server.isReading = false;
         server.hasJumped = true;
+        if (server.hasReadLinks) this.#reached('a snapshot after links');
         return this.#reached('a snapshot for a laggard');
       case 'restored':
-        server.isReading = server.hasJumped = false;
+        server.isReading = server.hasJumped = server.hasReadLinks = false;
         if (server.hasTaken && instanceNumber > 1) this.#reached('a restart after a snapshot');
     }
   }
@@ -84,6 +103,7 @@ export class StoreSituations {
       isReading: false,
       hasJumped: false,
       hasTaken: false,
+      hasReadLinks: false,
       askedIn: -1,
     };
     this.#known.set(uid, known);
