@@ -23,23 +23,28 @@ const KEYS = [...REGISTERS, ...TEXTS, ...NUMBERS];
 /** The command that stands for this value of a schedule when it is fired and forgotten. */
 export function commandOf(value: string): string {
   const hash = hashText(value) >>> 0;
-  if (hash % 4 > 0) return `set ${REGISTERS[hash % 3]} ${value}`;
+  if (hash % 4 > 0) return `set ${REGISTERS[hash % 3]} ${spelled(value)}`;
   return `set "${pick(TEXTS, hash)}" ${JSON.stringify(`${value} é`)}`;
 }
+
+/** After so many questions others of these keys are asked for, so that no history grows long. */
+const ASKED_OF_A_KEY = 200;
 
 /** What the clients of a store ask, by what they have been told. */
 export class StoreQuestions {
   /** What some client was told last of a key. */
   readonly #known = new Map<string, string>();
+  #asked = 0;
 
   /** The question to a store that stands for this one of a schedule; `seed` picks the key. */
   inquiry(question: Asked, seed: string): Inquiry {
+    this.#asked += 1;
     const hash = hashText(seed) >>> 0;
     if (question.type === 'request') {
       return { type: 'request', value: this.#command(question.value, hash) };
     }
     const { isLocal } = question;
-    return { type: 'query', query: `get ${pick(KEYS, hash)}`, isLocal };
+    return { type: 'query', query: `get ${this.#pick(KEYS, hash)}`, isLocal };
   }
 
   /** Somebody was told this. */
@@ -50,7 +55,7 @@ export class StoreQuestions {
   }
 
   #command(value: string, hash: number): string {
-    const [text, number] = [pick(TEXTS, hash), pick(NUMBERS, hash)];
+    const [text, number] = [this.#pick(TEXTS, hash), this.#pick(NUMBERS, hash)];
     const held = (key: string) => spelled(this.#known.get(key) ?? value);
     switch (hash % 10) {
       case 0:
@@ -58,20 +63,27 @@ export class StoreQuestions {
         return `add ${number} ${hash % 1_000}`;
       case 2:
       case 3:
-        return `swap ${text} ${held(text)} ${value}`;
+        return `swap ${text} ${held(text)} ${spelled(value)}`;
       case 4:
         return `swap ${number} ${held(number)} ${hash}`;
       case 5:
-        return `delete ${pick([...TEXTS, ...NUMBERS], hash)}`;
+        return `delete ${hash % 16 < 8 ? text : number}`;
       case 6:
-        return `set ${text} ${value}`;
+        return `set ${text} ${spelled(value)}`;
       default:
         return commandOf(value);
     }
   }
+
+  #pick(keys: readonly string[], hash: number): string {
+    const key = pick(keys, hash);
+    const generation = Math.floor(this.#asked / ASKED_OF_A_KEY);
+    const isRegister = REGISTERS.some((register) => register === key);
+    return isRegister || generation === 0 ? key : `${key}.${generation}`;
+  }
 }
 
-/** `hash` decides; what it was asked before must not tell. */
+/** By those bits of the hash that did not decide what is asked. */
 function pick(keys: readonly string[], hash: number): string {
   return keys[Math.floor(hash / 16) % keys.length] ?? '';
 }
