@@ -127,6 +127,10 @@ const ONE_KEY: Model<OfKey> = {
     return outcome !== 'ok' || answer === 'ok' || wholeNumberOf(answer ?? '') !== null;
   },
 
+  overwrites({ verb, outcome }) {
+    return verb === 'set' || (verb === 'delete' && outcome !== 'ok');
+  },
+
   nameOf({ line, answer, outcome }) {
     const isAnswered = outcome === 'ok';
     return isAnswered ? `the answer ${JSON.stringify(answer)} to ${JSON.stringify(line)}` : line;

@@ -28,7 +28,7 @@ export function commandOf(value: string): string {
 }
 
 /** After so many questions others of these keys are asked for, so that no history grows long. */
-const ASKED_OF_A_KEY = 200;
+const ASKED_OF_A_KEY = 60;
 
 /** What the clients of a store ask, by what they have been told. */
 export class StoreQuestions {

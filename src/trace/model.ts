@@ -6,10 +6,13 @@
  * keeps what the object *may* be like: its state, and which of those under way have had their
  * moment. An operation gets its moment when it returns, at the latest; right before it, any others
  * that are under way may get theirs, in any order that fits to their answers ("just-in-time
- * linearization": Lowe, "Testing for linearizability", 2017). Three things keep that small:
+ * linearization": Lowe, "Testing for linearizability", 2017). Four things keep that small:
  *
  *   - What was answered without changing anything has its moment as soon as its answer fits: that
  *     can do no harm.
+ *   - What *overwrites* leaves the same state whatever was before. One that is overwritten at once is
+ *     seen by nobody: it is *hidden*, and need not be thought of before it returns; then it is
+ *     enough that since its call there was an overwriting at all.
  *   - One of unknown outcome may have its moment at any time, or never. So of two possibilities
  *     that are otherwise the same the one is enough that has taken fewer of these.
  *   - Equal operations of unknown outcome are only counted.
@@ -39,6 +42,8 @@ export interface Model<TOperation extends Timed> {
   after(state: string | null, operation: TOperation): string | null | undefined;
   /** False: with this answer, or without one, it can have changed nothing, whatever the state. */
   mayChange(operation: TOperation): boolean;
+  /** True: its answer, and the state after it, are the same whatever the state was. */
+  overwrites(operation: TOperation): boolean;
   /** What was asked, in words: two with the same ones do the same. */
   nameOf(operation: TOperation): string;
   /** A state, in words. */
@@ -52,6 +57,10 @@ interface Possibility<TOperation> {
   readonly done: ReadonlySet<TOperation>;
   /** How many of unknown outcome have, by their names. */
   readonly taken: ReadonlyMap<string, number>;
+  /** When something was overwritten for the last time. */
+  readonly overwrittenMs: number;
+  /** What has just overwritten was not seen by anybody yet: who overwrites it now hides it. */
+  readonly isUnseen: boolean;
 }
 
 /** So many possibilities are followed side by side … */
@@ -80,15 +89,19 @@ class Search<TOperation extends Timed> {
   #possibilities: readonly Possibility<TOperation>[];
   #numbered = 0;
   #steps = 0;
+  #nowMs = Number.NEGATIVE_INFINITY;
   #areAllFollowed = true;
 
   constructor(model: Model<TOperation>) {
     this.#model = model;
-    this.#possibilities = [{ state: model.initial, done: new Set(), taken: new Map() }];
+    const nothing = { done: new Set<TOperation>(), taken: new Map<string, number>() };
+    const never = { overwrittenMs: Number.NEGATIVE_INFINITY, isUnseen: false };
+    this.#possibilities = [{ state: model.initial, ...nothing, ...never }];
   }
 
   toTheEnd(history: readonly TOperation[]): string | null {
-    for (const { operation, isCall } of this.#eventsOf(history)) {
+    for (const { atMs, operation, isCall } of this.#eventsOf(history)) {
+      this.#nowMs = atMs;
       if (isCall) {
         this.#call(operation);
         continue;
@@ -134,7 +147,7 @@ class Search<TOperation extends Timed> {
       for (const to of from.done.has(operation) ? [from] : this.#waysFor(operation, from)) {
         const done = new Set(to.done);
         done.delete(operation);
-        kept.add({ ...to, done });
+        kept.add({ ...to, done, isUnseen: false });
       }
     }
     this.#underWay.delete(operation);
@@ -144,7 +157,11 @@ class Search<TOperation extends Timed> {
 
   /** What may be once `by` has had its moment, after whichever others. */
   #waysFor(by: TOperation, from: Possibility<TOperation>): Possibility<TOperation>[] {
-    const ways: Possibility<TOperation>[] = [];
+    const isHidden =
+      this.#model.overwrites(by) &&
+      by.call <= from.overwrittenMs &&
+      this.#model.after(from.state, by) !== undefined;
+    const ways: Possibility<TOperation>[] = isHidden ? [from] : [];
     const seen = new Frontier<TOperation>((one) => this.#keyOf(one));
     seen.add(from);
     for (const one of seen) {
@@ -178,11 +195,14 @@ class Search<TOperation extends Timed> {
   /** This operation has its moment; null: it would have been answered otherwise. */
   #take(operation: TOperation, one: Possibility<TOperation>): Possibility<TOperation> | null {
     this.#steps += 1;
+    const isUnseen = this.#model.overwrites(operation);
+    if (one.isUnseen && isUnseen) return null;
     const state = this.#model.after(one.state, operation);
     if (state === undefined) return null;
     const isKnown = operation.outcome === 'ok';
     const done = isKnown ? new Set(one.done).add(operation) : one.done;
-    return this.#settle({ ...one, state, done });
+    const overwrittenMs = isUnseen ? this.#nowMs : one.overwrittenMs;
+    return this.#settle({ ...one, state, done, overwrittenMs, isUnseen });
   }
 
   /** Whoever was answered so, and changes nothing, has its moment now. */
@@ -192,7 +212,8 @@ class Search<TOperation extends Timed> {
       const isOpen = !one.done.has(operation) && !model.mayChange(operation);
       return isOpen && model.after(one.state, operation) !== undefined;
     });
-    return seen.length === 0 ? one : { ...one, done: new Set([...one.done, ...seen]) };
+    if (seen.length === 0) return one;
+    return { ...one, done: new Set([...one.done, ...seen]), isUnseen: false };
   }
 
   #keyOf({ state, done }: Possibility<TOperation>): string {
@@ -224,7 +245,7 @@ class Frontier<TOperation> {
   add(one: Possibility<TOperation>): void {
     const key = this.#keyOf(one);
     const alike = this.#byKey.get(key) ?? [];
-    if (alike.some(({ taken }) => isWithin(taken, one.taken))) return;
+    if (alike.some((other) => isAsGood(other, one))) return;
     alike.push(one);
     this.#byKey.set(key, alike);
     this.all.push(one);
@@ -234,6 +255,15 @@ class Frontier<TOperation> {
   [Symbol.iterator](): Iterator<Possibility<TOperation>> {
     return this.all[Symbol.iterator]();
   }
+}
+
+/** Does `one` fit to whatever is to come that `other` fits to, if they are alike in the rest? */
+function isAsGood<TOperation>(
+  one: Possibility<TOperation>,
+  other: Possibility<TOperation>,
+): boolean {
+  if (one.isUnseen && !other.isUnseen) return false;
+  return one.overwrittenMs >= other.overwrittenMs && isWithin(one.taken, other.taken);
 }
 
 /** Has `some` taken no more of anything than `others`? */
