@@ -35,7 +35,13 @@ suite('few deviations', () => {
     ['forgotten-promise', 1],
   ] as const) {
     test(`${breakName} is found with ${most} deviations`, () => {
-      const options = { leases: false, isStore: false, breakName, deviations: most, maxRuns: 100_000 };
+      const options = {
+        leases: false,
+        isStore: false,
+        breakName,
+        deviations: most,
+        maxRuns: 100_000,
+      };
       const found = search(scenarioOf(options), most, options.maxRuns);
       assert.ok(found.violation);
       assert.equal(found.deviations.length, most);
