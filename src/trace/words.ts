@@ -56,7 +56,9 @@ export function sayMessage(message: Message): Saying {
 
 function messageWords(message: Message): Words {
   if (message.type === 'reach') return { before: 'how far is the chain?' };
-  if (message.type === 'query') return { value: message.query };
+  if ('query' in message) return { value: message.query };
+  if (message.type === 'extent_request') return { before: 'it reads by a quorum' };
+  if (message.type === 'extent') return { before: 'so far we must come before we answer' };
   if (message.type === 'links') return { before: linksIn(message) };
   if (message.type === 'snapshot_chunk') return { before: partOf(message) };
   return 'value' in message && message.value !== null ? { value: message.value } : {};
@@ -171,6 +173,9 @@ const VERBS: Partial<Record<Message['type'], string>> = {
   snapshot_chunk: 'snapshot',
   rejoin_request: 'rejoin',
   rejoin_answer: 'open',
+  extent_request: 'how far',
+  extent: 'so far',
+  quorum_query: 'query',
   chosen: 'answer',
   value: 'answer',
   answered: 'answer',
@@ -276,6 +281,10 @@ function sentWords(message: PeerMessage, isBound: boolean): { words: Words; mood
       return { words: { before: 'I have lost my votes: what is open at yours?' } };
     case 'rejoin_answer':
       return { words: { before: 'this instance is open here' } };
+    case 'extent_request':
+      return { words: { before: 'where have you accepted nothing yet?' } };
+    case 'extent':
+      return { words: { before: 'here I have accepted nothing yet' } };
   }
 }
 
