@@ -414,7 +414,8 @@ const TOLD: ReadonlySet<Message['type']> = new Set(['catchup', 'links', 'snapsho
 /** `event.instanceNumber` is the instance that is open here. */
 function whyIgnored({ instanceNumber: open, why }: Event<'ignore'>, message: Saying): string {
   const instanceNumber = message.instanceNumber ?? open;
-  if (message.isChatter || message.verb === VERBS.rejoin_answer) return why;
+  const isPolled = message.verb === VERBS.rejoin_answer || message.verb === VERBS.extent;
+  if (message.isChatter || isPolled) return why;
   if (instanceNumber > open) return `I am behind: my open instance is #${open}`;
   const isAnswer = message.verb === 'promise' || message.verb === 'nack';
   return instanceNumber < open || isAnswer ? `late: ${why}` : `no answer: ${why}`;
