@@ -232,7 +232,7 @@ export class StoryTeller {
 
   readonly #commands: readonly [RegExp, (a: string, b: string, c: string) => void][] = [
     [
-      /^cluster ([A-Z](?: [A-Z])*)((?: of stores)?(?: with leases(?: for [A-Z])?)?)(?: seed ([0-9]+))?$/,
+      /^cluster ((?:[A-Z] )*[A-Z])((?: of stores)?(?: with leases(?: for [A-Z])?)?)(?: seed (\d+))?$/,
       (...of) => this.#build(...of),
     ],
     [
