@@ -138,6 +138,9 @@ export interface Line {
   readonly stamp: Stamp | null;
 }
 
+const CLUSTER =
+  /^cluster ((?:[A-Z] )*[A-Z])((?: of stores)?(?: with leases(?: for [A-Z])?)?)(?: seed (\d+))?$/;
+
 /** Carries out the commands of a story, one after the other. */
 export class StoryTeller {
   readonly violations: Violation[] = [];
@@ -231,10 +234,7 @@ export class StoryTeller {
   }
 
   readonly #commands: readonly [RegExp, (a: string, b: string, c: string) => void][] = [
-    [
-      /^cluster ((?:[A-Z] )*[A-Z])((?: of stores)?(?: with leases(?: for [A-Z])?)?)(?: seed (\d+))?$/,
-      (...of) => this.#build(...of),
-    ],
+    [CLUSTER, (...of) => this.#build(...of)],
     [
       /^start ([A-Z](?: [A-Z])*)(?: of the cluster ([A-Z](?: [A-Z])*))?$/,
       (uids, cluster) => this.#start(uids, cluster),
