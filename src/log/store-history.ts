@@ -48,6 +48,7 @@ export function firedAtStore(client: string, line: string, call: number): StoreO
 /** The line of an inquiry that belongs into a history; null: its answer may be of any age. */
 export function lineOf(inquiry: Inquiry): string | null {
   if (inquiry.type === 'request') return inquiry.value;
+  if (inquiry.type === 'quorum_query') return inquiry.query;
   return inquiry.type === 'query' && !inquiry.isLocal ? inquiry.query : null;
 }
 

@@ -74,6 +74,8 @@ export class Clients {
   /** What must be true of a store; null: the servers are none. */
   readonly #truth: StoreTruth | null;
   readonly #questions = new StoreQuestions();
+  /** Whether the servers have the layer for that. */
+  #mayAskQuorum = false;
   #asked = 0;
   /** What the register held before each instance. */
   readonly #values = new Map<number, string | null>([[1, null]]);
@@ -126,10 +128,11 @@ export class Clients {
   #inquiry({ client, question }: Asking): Inquiry {
     this.#asked += 1;
     if (this.#truth === null) return question;
-    return this.#questions.inquiry(question, `${client} ${this.#asked}`);
+    return this.#questions.inquiry(question, `${client} ${this.#asked}`, this.#mayAskQuorum);
   }
 
   observe(event: TraceEvent): void {
+    if (event.event === 'start') this.#mayAskQuorum = event.layers.includes('QuorumReads');
     if (event.event === 'advance') return this.#advance(event);
     if (event.event !== 'receive' || event.message.type !== 'propose') return;
     const { value } = event.message;
@@ -220,7 +223,7 @@ export class Clients {
   }
 
   #checkFound({ inquiry }: Put, { found, instanceNumber }: FoundReply): void {
-    if (inquiry.type !== 'query') return;
+    if (!('query' in inquiry)) return;
     const truth = this.#truth?.found(inquiry.query, instanceNumber) ?? null;
     if (truth === found) return;
     const [told, right] = [found, truth].map((it) => JSON.stringify(it));

@@ -36,15 +36,20 @@ export class StoreQuestions {
   readonly #known = new Map<string, string>();
   #asked = 0;
 
-  /** The question to a store that stands for this one of a schedule; `seed` picks the key. */
-  inquiry(question: Asked, seed: string): Inquiry {
+  /**
+   * The question to a store that stands for this one of a schedule; `seed` picks the key and, where
+   * a quorum may be asked, whether it is.
+   */
+  inquiry(question: Asked, seed: string, mayAskQuorum: boolean): Inquiry {
     this.#asked += 1;
     const hash = hashText(seed) >>> 0;
     if (question.type === 'request') {
       return { type: 'request', value: this.#command(question.value, hash) };
     }
     const { isLocal } = question;
-    return { type: 'query', query: `get ${this.#pick(KEYS, hash)}`, isLocal };
+    const query = `get ${this.#pick(KEYS, hash)}`;
+    if (mayAskQuorum && !isLocal && hash % 2 === 0) return { type: 'quorum_query', query };
+    return { type: 'query', query, isLocal };
   }
 
   /** Somebody was told this. */

@@ -154,7 +154,7 @@ class Chaos {
     const clients = Array.from({ length: WAITING_CLIENTS }, (_, index) => {
       const name = `client ${index + 1}`;
       return WaitingClient.join(addresses, {
-        ...{ name, history, questions },
+        ...{ name, history, questions, mayAskQuorum: !hasLeases },
         random: new Random(seed, name),
       });
     });

@@ -67,6 +67,8 @@ interface Newcomer {
   readonly history: HistoryFile;
   readonly random: Random;
   readonly questions: StoreQuestions | null;
+  /** Whether the servers read by a quorum if they are asked to. */
+  readonly mayAskQuorum: boolean;
 }
 
 /** One client: asks one thing at a time. */
@@ -82,11 +84,14 @@ export class WaitingClient {
   readonly #random: Random;
   /** What it asks a store instead; null: the servers are none. */
   readonly #questions: StoreQuestions | null;
+  readonly #mayAskQuorum: boolean;
   #written = 0;
   #asked = 0;
 
-  private constructor(network: ClientNetwork, { name, history, random, questions }: Newcomer) {
+  private constructor(network: ClientNetwork, newcomer: Newcomer) {
+    const { name, history, random, questions, mayAskQuorum } = newcomer;
     this.name = name;
+    this.#mayAskQuorum = mayAskQuorum;
     this.#network = network;
     this.#asker = new Asker(network);
     this.#history = history;
@@ -129,7 +134,8 @@ export class WaitingClient {
     const server = this.#random.pick(this.#network.uids);
     const call = this.#history.nowMs;
     this.#asked += 1;
-    const inquiry = this.#questions?.inquiry(question, `${this.name} ${this.#asked}`) ?? question;
+    const seed = `${this.name} ${this.#asked}`;
+    const inquiry = this.#questions?.inquiry(question, seed, this.#mayAskQuorum) ?? question;
     const ended = await this.#asker.ask(inquiry, { server, timeoutMs, mayMove: true });
     const line = this.#questions === null ? null : lineOf(inquiry);
     if (line === null) {
