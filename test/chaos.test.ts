@@ -176,6 +176,12 @@ suite('The relay', () => {
     assert.deepEqual(await arrival(a), ['two', whereAFindsB]);
     assert.equal(relay.lost, 1);
     relay.mend([['A', 'B']]);
+    const inA = await openSocket(t); // a client in the process of A
+    inA.send('asked', whereAFindsB, LOOPBACK);
+    const [asked, door] = await arrival(b);
+    assert.equal(asked, 'asked');
+    b.send('answered', door, LOOPBACK);
+    assert.deepEqual(await arrival(inA), ['answered', whereAFindsB]);
     relay.weather = { ...FAIR_WEATHER, duplicate: 1, maxDelayMs: 1 };
     const copies = [arrival(b), arrival(b, 2)];
     a.send('three', whereAFindsB, LOOPBACK);
