@@ -496,7 +496,7 @@ function kindsOfStores(
 ): Record<'apply' | 'snapshot', What[]> {
   const digest = '0123abcd';
   return {
-    apply: [{ event: 'apply', instanceNumber, answer: value, digest }],
+    apply: [{ event: 'apply', instanceNumber, answers: [value], digest }],
     snapshot: (['taken', 'restored', 'reading', 'installed'] as const).map((what) => {
       const from = what === 'reading' || what === 'installed' ? 'B' : null;
       return { event: 'snapshot', what, instanceNumber, from, digest };

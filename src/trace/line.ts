@@ -149,7 +149,8 @@ function leastColumnsOf({ before = '', value, after = '' }: Words): number {
 
 function formatWords({ before = '', value, after = '' }: Words, columns: number): string {
   if (value === undefined) return shorten(printable(before + after), columns);
-  const left = columns - columnsOf(before) - columnsOf(after);
+  const beside = columnsOf(formatValue(value, () => ''));
+  const left = columns - columnsOf(before) - columnsOf(after) - beside;
   const room = Math.max(VALUE_COLUMNS_AT_LEAST, left) - 2;
   const text = formatValue(value, (unquoted) => `"${shorten(printable(unquoted), room)}"`);
   return shorten(printable(before) + text + printable(after), columns);
