@@ -530,14 +530,14 @@ const LOSSES = {
 
 /**
  * What a value of the chain is called: a text in quotes, or what happens to the lease. Of a batch
- * how many there are, and the first of them.
+ * how many there are, and the first of them; without it where `quoted` leaves nothing of it.
  */
 export function formatValue(value: Link | string, quoted: (text: string) => string): string {
   if (typeof value === 'string') return quoted(value);
   if (isBatch(value)) {
     const [first] = value.batch;
     const example = first === undefined ? '' : formatValue(first, quoted);
-    return `a batch of ${value.batch.length}: ${example} …`;
+    return `a batch of ${value.batch.length}${example === '' ? '' : `: ${example}`}`;
   }
   if (isUpdate(value)) return quoted(value.update);
   if ('read' in value) return 'a read';
