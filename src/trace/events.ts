@@ -144,7 +144,7 @@ export type Decision =
 
 /** What a store does with the chain, traced by its layers. Its state is known by its digest. */
 export type StoreEvent =
-  /** Commands took effect in this instance, in this order: one of its link, or those of its batch. */
+  /** Commands took effect in this instance, in this order: one, or those of a batch. */
   | {
       readonly event: 'apply';
       readonly instanceNumber: number;
