@@ -11,10 +11,13 @@ import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
 import { Batches } from './batches.ts';
 import { Log } from './log.ts';
+import { QuorumReads } from './quorum-reads.ts';
 import { Store } from './store.ts';
 
-export class StoreReplica extends Store(
-  ClientAnswers(Rejoin(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+export class StoreReplica extends QuorumReads(
+  Store(
+    ClientAnswers(Rejoin(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+  ),
 ) {}
 
 export class MasterStoreReplica extends Store(

@@ -13,10 +13,11 @@ import {
 import type { Uid } from '../../composable-paxos.ts';
 import type { Batches } from '../../log/batches.ts';
 import type { Log, Snapshot } from '../../log/log.ts';
+import { QuorumReads } from '../../log/quorum-reads.ts';
 import type { Store } from '../../log/store.ts';
 import type { PeerMessage, Question } from '../../messages.ts';
 import type { Constructor } from '../../replicated-value.ts';
-import { SmallStoreReplica } from '../replicas.ts';
+import { SmallMasterStoreReplica, SmallStoreReplica } from '../replicas.ts';
 import type { Break } from './layers.ts';
 
 /** A snapshot that does not say which requests have had their effect. */
@@ -141,6 +142,15 @@ function OvertakenRequests<TBase extends Constructor<Store>>(Base: TBase) {
   };
 }
 
+/** Takes the word of one server for that of a quorum. */
+function ExtentOfOne<TBase extends Constructor<QuorumReads>>(Base: TBase) {
+  return class ExtentOfOne extends Base {
+    protected override get extentsWanted(): number {
+      return 1;
+    }
+  };
+}
+
 const SOUND_REST = {
   leases: false,
   store: true,
@@ -218,5 +228,21 @@ export const STORE_BREAKS: readonly Break[] = [
     invariants: [9],
     faults: ['loss', 'lateness', 'cuts'],
     replicaClass: class BrokenReplica extends OvertakenRequests(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'extent-of-one',
+    breaks: 'whoever reads by a quorum is content with how far one server is',
+    invariants: [9],
+    replicaClass: class BrokenReplica extends ExtentOfOne(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    leases: true,
+    name: 'quorum-reads-beside-masters',
+    breaks: 'a quorum is asked how far it is while a master answers from memory',
+    invariants: [9],
+    faults: ['lateness', 'cuts', 'loss'],
+    replicaClass: class BrokenReplica extends QuorumReads(SmallMasterStoreReplica) {},
   },
 ];
