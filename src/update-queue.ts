@@ -50,7 +50,7 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       return this.#waiting.length;
     }
 
-    /** Who waits, in the order in which they came. */
+    /** Who waits, in the order in which they came: for a layer that proposes more than the head. */
     protected get line(): readonly Waiting[] {
       return this.#waiting;
     }
@@ -110,11 +110,12 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       super.stop();
     }
 
+    /** Only the head of the line is proposed … */
     protected override nextLink(): Link | null {
       return this.#waiting[0] ?? super.nextLink();
     }
 
-    /** How many of the line are done. Only its head is proposed, and the chain names its id. */
+    /** … so that many of the line are done when the chain names this as our latest: it, or none. */
     protected inChain(latestId: LinkId): number {
       return this.#waiting[0]?.id === latestId ? 1 : 0;
     }
