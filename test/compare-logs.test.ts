@@ -80,7 +80,7 @@ suite('Logs side by side', () => {
 
   test('differ in what was made of them, even if one has told it later', () => {
     const [one, other] = [toldBy('A', links(4)), toldBy('B', links(4))];
-    other.observe({ event: 'apply', instanceNumber: 4, answer: '11', digest: '01234567' });
+    other.observe({ event: 'apply', instanceNumber: 4, answers: ['11'], digest: '01234567' });
     const { isSame, sentence } = compareLogs([one, other]);
     assert.equal(isSame, false);
     assert.match(sentence, /^the state before instance 5 is [0-9a-f]{8} at A, and 01234567 at B$/);

@@ -6,7 +6,7 @@
  * are told is a history, which must be that of one store; and it must be what a machine beside all
  * servers says, which applies what was chosen, once.
  */
-import type { ChainState, Link, RequestId } from '../chain.ts';
+import type { RequestedLink, RequestId, UpdateLink } from '../chain.ts';
 import type { Inquiry } from '../client-session.ts';
 import { KeyValue } from '../log/key-value.ts';
 import { spelled, wordsOf } from '../log/state-machine.ts';
@@ -100,14 +100,12 @@ export class StoreTruth {
   /** The state before each instance, as a snapshot of the machine. */
   readonly #states = new Map<number, unknown>();
 
-  /** This link was chosen, and `chain` is what is left of all up to it. In order, each once. */
-  apply(link: Link, instanceNumber: number, chain: ChainState): void {
+  /** These took effect in this instance. In order, each instance once. */
+  apply(effects: readonly (UpdateLink | RequestedLink)[], instanceNumber: number): void {
     if (!this.#states.has(1)) this.#states.set(1, this.#machine.snapshot());
-    const isFirst =
-      !('request' in link) || chain.requests.at(-1)?.instanceNumber === instanceNumber;
-    if ('update' in link && isFirst) {
-      const answer = this.#machine.apply(link.update);
-      if ('request' in link) this.#answers.set(link.request, answer);
+    for (const effect of effects) {
+      const answer = this.#machine.apply(effect.update);
+      if ('request' in effect) this.#answers.set(effect.request, answer);
     }
     this.#states.set(instanceNumber + 1, this.#machine.snapshot());
   }
