@@ -7,7 +7,7 @@ import { CROWDS, type Report, SUBJECTS } from '../src/programs/bench/report.ts';
 import { STORE_CROWDS, type StoreReport } from '../src/programs/bench/store-report.ts';
 import { run, temporaryDirectory } from './processes.ts';
 
-test('the benchmark of stores measures everything as well, and the cost of a long log', async (t) => {
+test('the benchmark of stores measures everything, and what a long log costs', async (t) => {
   const directory = temporaryDirectory(t);
   const out = join(directory, 'bench.json');
   const size = ['--store', '--rounds', '1', '--updates', '2', '--no-memory', '--links', '1000'];

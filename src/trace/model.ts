@@ -10,8 +10,8 @@
  *
  *   - What was answered without changing anything has its moment as soon as its answer fits: that
  *     can do no harm.
- *   - What *overwrites* leaves the same state whatever was before. One that is overwritten at once is
- *     seen by nobody: it is *hidden*, and need not be thought of before it returns; then it is
+ *   - What *overwrites* leaves the same state whatever was before. One that is overwritten at once
+ *     is seen by nobody: it is *hidden*, and need not be thought of before it returns; then it is
  *     enough that since its call there was an overwriting at all.
  *   - One of unknown outcome may have its moment at any time, or never. So of two possibilities
  *     that are otherwise the same the one is enough that has taken fewer of these.

@@ -2,9 +2,9 @@
  * The floor of the benchmark of stores: what an update costs at least that is appended to a file
  * and brought to the disk at two of three servers, whatever the protocol.
  *
- * Whoever gets a `request` leads. What has come in while the disk was busy goes out together: as one
- * datagram to each of the others, and one line that is appended and brought to the disk, once. Both
- * do the same at the same time, and say so; the first word of another one is enough for the answer.
+ * Whoever gets a `request` leads. What has come in while the disk was busy goes out together: as
+ * one datagram to each of the others, and one line that is appended and brought to the disk, once.
+ * The others do the same at the same time, and say so; the first word of one of them is enough.
  * Nothing is checked, counted or decided.
  *
  * `append-floor.ts <uid> <cluster file> <directory>`

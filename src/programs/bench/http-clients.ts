@@ -49,7 +49,7 @@ export class HttpClients {
     });
   }
 
-  /** `clients` ask, each as often, `count` times in all. Throws a `Failure` if one has no success. */
+  /** `clients` ask, `count` times in all. Throws a `Failure` if one has no success. */
   async measure(
     clients: number,
     count: number,

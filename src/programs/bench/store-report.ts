@@ -153,6 +153,11 @@ export function storeTableOf({
       const verdict = isReached ? '' : ', NOT REACHED';
       return `${name.padEnd(32)}${ratio.toFixed(2)}  to reach: ${wanted}${verdict}`;
     }),
-    `a store killed at instance ${restart.instanceNumber} has answered ${restart.tookMs.toFixed(0)} ms after its start`,
+    sayRestart(restart),
   ];
+}
+
+function sayRestart({ instanceNumber, tookMs }: Restart): string {
+  const killed = `a store killed at instance ${instanceNumber}`;
+  return `${killed} has answered ${tookMs.toFixed(0)} ms after its start`;
 }

@@ -193,9 +193,8 @@ class Chaos {
   #describe(): void {
     const { seed, seconds, uids, hasLeases, isStore, isVerbose } = this.#options;
     const layers = hasLeases ? 'with master leases' : 'without leases';
-    say(
-      `${uids.length} ${isStore ? 'stores' : 'servers'} ${layers}, ${seconds} s of faults, seed ${seed}`,
-    );
+    const kind = isStore ? 'stores' : 'servers';
+    say(`${uids.length} ${kind} ${layers}, ${seconds} s of faults, seed ${seed}`);
     const { drop, duplicate, maxDelayMs } = this.#plan.serverFaults;
     const [lost, twice] = [drop, duplicate].map((share) => `${Math.round(100 * share)} %`);
     say(`their datagrams: ${lost} lost, ${twice} sent twice, up to ${maxDelayMs} ms late`);
@@ -549,7 +548,8 @@ class Chaos {
   #command(): string {
     const { seed, seconds, uids, hasLeases, isStore } = this.#options;
     const flags = `--seed ${seed} --seconds ${seconds} --servers ${uids.length}`;
-    return `the same faults again: npm run chaos -- ${flags}${hasLeases ? ' --master' : ''}${isStore ? ' --store' : ''}`;
+    const layers = `${hasLeases ? ' --master' : ''}${isStore ? ' --store' : ''}`;
+    return `the same faults again: npm run chaos -- ${flags}${layers}`;
   }
 
   #count(name: Count): void {

@@ -4,8 +4,8 @@
  *
  * Servers know their peers by source address, so the relay has one socket for each pair (X, Y):
  * there X finds Y. What arrives at it from X goes on to Y out of the socket where Y finds X. What
- * arrives from another port is of a client that lives in X: it goes on out of a socket of its own, and
- * whatever Y answers there comes back to that port.
+ * arrives from another port is of a client that lives in X: it goes on out of a socket of its own,
+ * and whatever Y answers there comes back to that port.
  */
 import type { Socket } from 'node:dgram';
 import type { Uid } from '../../composable-paxos.ts';
