@@ -111,7 +111,7 @@ function ratiosOf(rounds: readonly StoreRound[]): StoreRatio[] {
   return [
     floor,
     atMost('time of an update / etcd', p50('store', 'etcd'), 0.8),
-    ...[64, 256].map((crowd) => {
+    ...STORE_CROWDS.filter((crowd) => crowd >= 64).map((crowd) => {
       const ratio = speed(crowd);
       const name = `updates of ${crowd} clients / etcd`;
       return { name, ratio, wanted: 'at least 1.5', isReached: ratio >= 1.5 };
