@@ -1,6 +1,6 @@
 /**
- * The replicas of part II, woven: those of part I, with the log above `CatchUp`, and what the
- * values mean above all the rest.
+ * The replicas of part II, woven: those of part I, with the log above `CatchUp`, what the values
+ * mean above all the rest, and above that who hears of every change.
  */
 import { ClientAnswers } from '../client-answers.ts';
 import { MasterLeases } from '../master-strategy.ts';
@@ -11,13 +11,16 @@ import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
 import { Log } from './log.ts';
 import { Store } from './store.ts';
+import { Watch } from './watch.ts';
 
-export class StoreReplica extends Store(
-  ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+export class StoreReplica extends Watch(
+  Store(ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
 ) {}
 
-export class MasterStoreReplica extends Store(
-  ClientAnswers(
-    Rejoin(MasterLeases(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+export class MasterStoreReplica extends Watch(
+  Store(
+    ClientAnswers(
+      Rejoin(MasterLeases(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+    ),
   ),
 ) {}

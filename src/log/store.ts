@@ -18,7 +18,7 @@ import { type ClientMessage, isRecord, type Reply } from '../messages.ts';
 import type { Constructor } from '../replicated-value.ts';
 import { KeyValue } from './key-value.ts';
 import type { Log } from './log.ts';
-import { MAX_ANSWER_LENGTH, PairsDigest, type StateMachine } from './state-machine.ts';
+import { type Change, MAX_ANSWER_LENGTH, PairsDigest, type StateMachine } from './state-machine.ts';
 
 /** What came of the latest request of a client. */
 interface Answer {
@@ -117,12 +117,16 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
     protected override apply(link: Link, instanceNumber: number, chain: ChainState): void {
       super.apply(link, instanceNumber, chain);
       if (!isUpdate(link) || !this.takesEffect(link, instanceNumber, chain)) return;
-      const answer = this.#machine.apply(link.update);
+      const answer = this.#machine.apply(link.update, instanceNumber);
+      this.changed(this.#machine.changes ?? []);
       if ('request' in link) this.#remember(link.request, answer, chain);
       if (!this.isRunning) return; // it has been said, in an earlier life
       const digest = this.stateDigest;
       this.environment.trace({ event: 'apply', instanceNumber, answer, digest });
     }
+
+    /** A command has changed this. */
+    protected changed(_changes: readonly Change[]): void {}
 
     /** The chain names a request with the instance in which it took effect: only the first one. */
     protected takesEffect(link: Link, instanceNumber: number, { requests }: ChainState): boolean {

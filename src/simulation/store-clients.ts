@@ -57,7 +57,7 @@ export class StoreTruth {
     const isFirst =
       !('request' in link) || chain.requests.at(-1)?.instanceNumber === instanceNumber;
     if ('update' in link && isFirst) {
-      this.#answers.set(link.update, this.#machine.apply(link.update));
+      this.#answers.set(link.update, this.#machine.apply(link.update, instanceNumber));
     }
     this.#states.set(instanceNumber + 1, this.#machine.snapshot());
   }
