@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { ClientAnswers } from '../src/client-answers.ts';
 import { Log } from '../src/log/log.ts';
 import { Store } from '../src/log/store.ts';
+import { Watch } from '../src/log/watch.ts';
 import { MasterLeases } from '../src/master-strategy.ts';
 import { Rejoin } from '../src/rejoin-strategy.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
@@ -60,7 +61,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/log': ['src/time', 'src/trace'],
   'src/simulation': ['src/time', 'src/trace', 'src/log'],
   'src/playground': ['src/trace', 'src/diagram', 'src/simulation'],
-  'src/node': ['src/time', 'src/trace'],
+  'src/node': ['src/time', 'src/trace', 'src/log'],
   'src/programs': [
     ...['src/node', 'src/trace', 'src/diagram', 'src/simulation', 'src/playground', 'src/log'],
   ],
@@ -263,6 +264,8 @@ test('layers in a wrong order do not compile', () => {
     Store(ClientAnswers(UpdateQueue(Driven))),
     // @ts-expect-error a store has answers
     Store(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))),
+    // @ts-expect-error only a store has changes to watch
+    Watch(ClientAnswers(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
   ];
   const Queued = UpdateQueue(Driven);
   const right = [

@@ -137,6 +137,7 @@ suite('keys and values', () => {
     assert.equal(machine.apply('set a 3 if 17.5', 18), 'ok');
     assert.equal(versionAfter('ok', 18), '18');
     assert.equal(versionAfter('ok, as 17.2', 17), '17.2');
+    assert.equal(versionAfter('there is no such key', 17), null);
   });
 
   test('a machine tells what each command has changed', () => {

@@ -242,9 +242,10 @@ export function isVersion(text: string): boolean {
   return ONE_VERSION.test(text);
 }
 
-/** The version of what a command has set: it was chosen in this instance, and answered so. */
-export function versionAfter(answer: string, instanceNumber: number): string {
-  return answer.startsWith(DONE_AS) ? answer.slice(DONE_AS.length) : `${instanceNumber}`;
+/** The version of what `set` has set in this instance, by its answer; null: it has set nothing. */
+export function versionAfter(answer: string, instanceNumber: number): string | null {
+  if (answer === DONE) return `${instanceNumber}`;
+  return answer.startsWith(DONE_AS) ? answer.slice(DONE_AS.length) : null;
 }
 
 const DONE_AS = `${DONE}, as `;
