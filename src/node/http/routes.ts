@@ -182,7 +182,8 @@ async function change(asking: Asking, value: string) {
   const { clients, patienceMs, headers } = asking;
   const { 'request-id': id } = headers;
   if (id !== undefined && !REQUEST_ID.test(`${id}`)) {
-    throw new Problem(400, 'a Request-Id is one that an earlier answer has named');
+    const like = '16 hexadecimal digits, an instance, a number: 9f86d081884c7d65-40-7';
+    throw new Problem(400, `a Request-Id is ${like}`);
   }
   const again = id === undefined ? {} : { requestId: `${id}` };
   const ended = await clients.ask({ type: 'request', value, ...again }, patienceMs);
