@@ -9,22 +9,33 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return 'transfer-encoding' in headers || (headers['content-length'] ?? '0') !== '0';
 }
 
-/** A body that is read: to its end, or until somebody knows why not. */
+/** A body that is read, once: to its end, or until somebody knows why not. */
 export class Body {
   readonly #request: IncomingMessage;
   readonly #pieces: Buffer[] = [];
   #bytes = 0;
+  #problem: Problem | null = null;
   #failed: (problem: Problem) => void = () => {};
 
   constructor(request: IncomingMessage) {
     this.#request = request;
   }
 
-  /** Its text; throws a `Problem` if there are more bytes, or they are none. */
-  async read(mostBytes: number): Promise<string> {
+  /** Has all of it come? */
+  get isWhole(): boolean {
+    return this.#request.complete;
+  }
+
+  /**
+   * Its text; throws a `Problem` if there are more bytes, or they are none. `begin` is called when
+   * it is worth sending.
+   */
+  async read(mostBytes: number, begin: () => void): Promise<string> {
     const request = this.#request;
     const tooLong = new Problem(413, `a value has ${mostBytes} bytes at most`, { closes: true });
     if (Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLong;
+    if (this.#problem !== null) throw this.#problem;
+    begin();
     await new Promise<void>((read, failed) => {
       this.#failed = failed;
       request.on('data', (piece: Buffer) => {
@@ -46,6 +57,7 @@ export class Body {
   fail(problem: Problem): void {
     this.#request.removeAllListeners('data');
     this.#request.pause();
+    this.#problem = problem;
     this.#failed(problem);
   }
 }

@@ -106,6 +106,7 @@ interface Line {
   isDeaf: boolean;
   /** An answer has ended it. */
   isOver: boolean;
+  /** What the latest request carries. */
   body: Body | null;
 }
 
@@ -272,17 +273,21 @@ export class HttpDoor {
   #take(request: IncomingMessage, response: ServerResponse, wantsContinue: boolean): void {
     const line = this.#lineOf(request.socket);
     if (line.isDeaf) return;
-    const isTooMuch = line.waiting > this.#limits.pipelined;
+    const { bodyBytes, pipelined } = this.#limits;
+    const isTooMuch = line.waiting > pipelined;
     if (isTooMuch) {
       line.isDeaf = true;
       request.socket.pause();
     }
+    const body = new Body(request);
+    line.body = body;
     line.waiting += 1;
     line.last = line.last.then(async () => {
       line.waiting -= 1;
       if (line.isOver || request.socket.destroyed) return;
       const why = isTooMuch ? 'too many requests wait on this connection' : null;
-      await this.#answer(request, response, line, wantsContinue, why);
+      const begin = () => wantsContinue && response.writeContinue();
+      await this.#answer(request, response, line, () => body.read(bodyBytes, begin), why);
     });
   }
 
@@ -290,16 +295,13 @@ export class HttpDoor {
     request: IncomingMessage,
     response: ServerResponse,
     line: Line,
-    wantsContinue: boolean,
+    readBody: () => Promise<string>,
     whyNot: string | null,
   ): Promise<void> {
-    const body = new Body(request);
     let isRead = !hasBody(request);
     const read = () => {
       isRead = true;
-      line.body = body;
-      if (wantsContinue) response.writeContinue();
-      return body.read(this.#limits.bodyBytes);
+      return readBody();
     };
     let label = 'none';
     let answer: Answer | Problem;
@@ -317,7 +319,6 @@ export class HttpDoor {
       answer = problem;
       if (REJECTED.has(problem.status)) this.#reject(addressOf(request.socket), problem.message);
     }
-    line.body = null;
     const closes = (answer instanceof Problem && answer.closes) || !isRead;
     if (closes) line.isDeaf = line.isOver = true;
     this.#count(request.method ?? '', label, answer.status);
@@ -374,7 +375,7 @@ export class HttpDoor {
     this.#reject(addressOf(socket), `${why} (${codeOf(error) ?? describe(error)})`);
     const line = this.#lineOf(socket);
     line.isDeaf = true;
-    if (line.body !== null) return line.body.fail(problem);
+    if (line.body?.isWhole === false) return line.body.fail(problem);
     line.last = line.last.then(() => {
       if (!line.isOver && socket.writable) socket.write(rawAnswer(problem));
       line.isOver = true;
