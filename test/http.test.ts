@@ -1,7 +1,9 @@
 /** HTTP at a server: every route, and everything that it answers, the bad as well as the good. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import { OPEN_API, ROUTES } from '../src/node/http/routes.ts';
+import { ROUTES } from '../src/node/http/routes.ts';
 import { SmallStoreReplica } from '../src/simulation/replicas.ts';
 import { wrongInEvent } from '../src/trace/guards.ts';
 import { openDoor, SEEN } from './http-door.ts';
@@ -391,7 +393,8 @@ suite('who may ask', () => {
 const END = 'GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n';
 
 suite('the description', () => {
-  const description = JSON.parse(OPEN_API);
+  const text = readFileSync(join(import.meta.dirname, '../src/node/http/openapi.json'), 'utf8');
+  const description = JSON.parse(text);
 
   test('names the routes that there are, and what stands behind the ?', async (t) => {
     const at = await openDoor(t);
@@ -412,9 +415,7 @@ suite('the description', () => {
   });
 
   test('leads nowhere where there is nothing', () => {
-    const references = [...OPEN_API.matchAll(/"\$ref": "#\/([^"]+)"/g)].map(
-      ([, path = '']) => path,
-    );
+    const references = [...text.matchAll(/"\$ref": "#\/([^"]+)"/g)].map(([, path = '']) => path);
     assert.ok(references.length > 20);
     for (const path of references) {
       const found = path.split('/').reduce((at, name) => at?.[name], description);

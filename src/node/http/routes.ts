@@ -171,10 +171,9 @@ async function tellHealth({ replica, clients }: Asking): Promise<Answer> {
 }
 
 /** What a program may read about all this. */
-export const OPEN_API = readFileSync(new URL('./openapi.json', import.meta.url), 'utf8');
-
 function tellOpenApi(): Answer {
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: OPEN_API };
+  const body = readFileSync(new URL('./openapi.json', import.meta.url), 'utf8');
+  return { status: 200, headers: { 'content-type': 'application/json' }, body };
 }
 
 /** Asks for a change, for as long as it takes to know what became of it. */
