@@ -180,8 +180,8 @@ suite('what is wrong is said', () => {
       [400, /tags in quotes/, 'GET', '/kv/a', { 'if-none-match': 'x' }],
       [400, /not there cannot/, 'DELETE', '/kv/a', { 'if-none-match': '*' }],
       [400, /Request-Id is 16 hexadecimal/, 'PUT', '/kv/a', { 'request-id': 'x' }, 'x'],
-      [400, /GET carries nothing/, 'GET', '/kv/a', {}, 'x'],
-      [400, /DELETE carries nothing/, 'DELETE', '/kv/a', {}, 'x'],
+      [400, /GET carries nothing/, 'GET', '/kv/a', { 'content-length': '1' }, 'x'],
+      [400, /DELETE carries nothing/, 'DELETE', '/kv/a', { 'content-length': '1' }, 'x'],
       [404, /nothing here: see \/openapi.json/, 'GET', '/'],
       [404, /nothing here/, 'GET', '/KV/a'],
       [404, /nothing here/, 'PUT', '//kv/a', {}, 'x'],
@@ -190,16 +190,17 @@ suite('what is wrong is said', () => {
       [405, /is GET$/, 'PUT', '/kv', {}, 'x'],
       [405, /is GET$/, 'HEAD', '/watch'],
       [413, /32768 bytes at most/, 'PUT', '/kv/a', {}, 'x'.repeat(32_769)],
-      [413, /it takes 32783 bytes/, 'PUT', '/kv/a', {}, ' '.repeat(32_768)],
+      [413, /it takes 32780 bytes/, 'PUT', '/kv/a', {}, ' '.repeat(32_768)],
       [415, /not encoded/, 'PUT', '/kv/a', { 'content-encoding': 'gzip' }, 'x'],
       [421, /localhost/, 'GET', '/kv/a', { host: 'evil.example' }],
       [421, /localhost/, 'GET', '/kv/a', { host: 'localhost.evil.example:8001' }],
     ];
     for (const [status, why, method, path, headers, body] of wrong) {
       const answer = await at.ask(method, path, headers, body);
+      assert.ok(method === 'HEAD' || answer.json !== null, `${method} ${path}: ${answer.text}`);
       const { title, detail } = method === 'HEAD' ? { title: 'x', detail: 'is GET' } : answer.json;
       assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`);
-      assert.equal(answer.headers['content-type'], 'application/problem+json');
+      assert.equal(answer.headers['content-type'], 'application/problem+json', path);
       assert.match(detail, why);
       assert.ok(title.length > 0 && !detail.includes('\n'));
     }
@@ -340,7 +341,7 @@ suite('the rest', () => {
     assert.ok(samples.includes(`paxos_open_instance ${instanceNumber}`));
     const put = 'paxos_http_requests_total{method="PUT",route="/kv/{key}",status="200"} 1';
     assert.ok(samples.includes(put));
-    assert.ok(samples.includes('paxos_http_asking 1')); // this one
+    assert.ok(samples.includes('paxos_http_connections 1')); // this one
   });
 
   test('what HTTP does is traced as what clients do', async (t) => {

@@ -10,11 +10,14 @@ import { BackoffResolution } from '../resolution-strategy.ts';
 import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
 import { Log } from './log.ts';
+import { QuorumReads } from './quorum-reads.ts';
 import { Store } from './store.ts';
 import { Watch } from './watch.ts';
 
 export class StoreReplica extends Watch(
-  Store(ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+  QuorumReads(
+    Store(ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+  ),
 ) {}
 
 export class MasterStoreReplica extends Watch(

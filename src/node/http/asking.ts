@@ -19,6 +19,7 @@ export type Served = Pick<
   | 'uid'
   | 'uids'
   | 'cluster'
+  | 'hasLeases'
   | 'instanceNumber'
   | 'digest'
   | 'firstKept'

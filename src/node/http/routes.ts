@@ -4,6 +4,7 @@
  * `node:http` in either case; a popular one would be 400 files more, and take `%ZZ` for a key.
  */
 import { readFileSync } from 'node:fs';
+import type { Inquiry } from '../../client-session.ts';
 import { quorumOf } from '../../composable-paxos.ts';
 import {
   DONE,
@@ -219,13 +220,19 @@ function whyNotDone(answer: string, condition: string | null, requestId: string)
   return new Problem(condition === null ? 404 : 412, answer, parts);
 }
 
-/** Asks the store, in such a way that nothing newer was told to anybody; unless it is `local`. */
+/**
+ * Asks the store, in such a way that nothing newer was told to anybody; unless it is `local`. A
+ * master knows what is newest, and without one a quorum does: that takes no link of the chain.
+ */
 async function find(asking: Asking, line: string): Promise<FoundReply> {
-  const { clients, patienceMs, query } = asking;
+  const { clients, patienceMs, query, replica } = asking;
   const local = query.get('local') ?? 'false';
   if (!['', 'true', 'false'].includes(local)) throw new Problem(400, 'local is true or false');
   const isLocal = local !== 'false';
-  const inquiry = { type: 'query', query: line, isLocal } as const;
+  const inquiry: Inquiry =
+    isLocal || replica.hasLeases
+      ? { type: 'query', query: line, isLocal }
+      : { type: 'quorum_query', query: line };
   const ended = await clients.ask(inquiry, patienceMs, !isLocal);
   if (ended.outcome === 'answered' && ended.reply.type === 'found') return ended.reply;
   const lastWord = 'lastWord' in ended ? ended.lastWord : 'it was answered with something else';
