@@ -69,7 +69,7 @@ export class DoorInTest {
     const response = await this.open(method, path, headers, body);
     let text = '';
     for await (const piece of response.setEncoding('utf8')) text += piece;
-    return answered(method, path, response, text);
+    return answered(response, text);
   }
 
   /** The same, but the body of the answer is still to be read. */
@@ -81,7 +81,11 @@ export class DoorInTest {
   ): Promise<IncomingMessage> {
     return new Promise((done, failed) => {
       const options = { host: LOOPBACK, port: this.port, method, path, headers, agent: false };
-      const request = httpRequest(options, done);
+      const request = httpRequest(options, (response) => {
+        const route = `${method === 'HEAD' ? 'GET' : method} ${templateOf(path)}`;
+        SEEN.add(`${route} ${response.statusCode}`);
+        done(response);
+      });
       request.once('error', failed);
       request.end(body);
     });
@@ -200,13 +204,7 @@ function environmentOf(door: HttpDoor, turns: Turns): Environment {
   };
 }
 
-function answered(
-  method: string,
-  path: string,
-  { statusCode: status = 0, headers }: IncomingMessage,
-  text: string,
-): Answered {
-  SEEN.add(`${method === 'HEAD' ? 'GET' : method} ${templateOf(path)} ${status}`);
+function answered({ statusCode: status = 0, headers }: IncomingMessage, text: string): Answered {
   const isJson = /json$/.test(headers['content-type'] ?? '') && text !== '';
   return { status, headers, text, json: isJson ? JSON.parse(text) : null };
 }

@@ -425,9 +425,12 @@ suite('the description', () => {
   });
 
   test('names every status that any request was answered with, and no other', async (t) => {
-    const at = await openDoor(t, { replicaClass: SmallStoreReplica });
-    for (let number = 1; number <= 10; number += 1) await at.set(['a', `${number}`]);
-    await at.ask('GET', '/watch?from=0');
+    const at = await openDoor(t, { replicaClass: OneChange });
+    await at.set(['a', '1'], ['a', '2']);
+    assert.equal((await at.ask('GET', '/watch?from=0')).status, 410);
+    const watching = await at.open('GET', '/watch');
+    assert.equal(watching.statusCode, 200);
+    watching.destroy();
     const described = Object.entries<Record<string, Described>>(description.paths).flatMap(
       ([path, methods]) =>
         Object.entries(methods).flatMap(([method, { responses = {} }]) =>
@@ -443,6 +446,13 @@ suite('the description', () => {
     assert.deepEqual(unseen, []);
   });
 });
+
+/** Knows of the latest change only. */
+class OneChange extends SmallStoreReplica {
+  protected override get keepChanges(): number {
+    return 1;
+  }
+}
 
 interface Described {
   readonly parameters?: readonly { readonly in: string; readonly name: string }[];
