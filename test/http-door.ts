@@ -9,14 +9,22 @@ import type { TestContext } from 'node:test';
 import type { Uid } from '../src/composable-paxos.ts';
 import type { Environment } from '../src/environment.ts';
 import { StoreReplica } from '../src/log/replicas.ts';
+import { Watch } from '../src/log/watch.ts';
 import type { Served } from '../src/node/http/asking.ts';
 import { HttpDoor, LIMITS, type Limits } from '../src/node/http/door.ts';
 import { ROUTES } from '../src/node/http/routes.ts';
 import { Turns } from '../src/node/turns.ts';
 import { freePort, LOOPBACK } from '../src/programs/common/free-port.ts';
 import type { ReplicatedValue } from '../src/replicated-value.ts';
+import { SmallStoreReplica } from '../src/simulation/replicas.ts';
 import type { ServerState } from '../src/state.ts';
 import type { TraceEvent } from '../src/trace/events.ts';
+
+/** What a server with `--http` is. */
+export class WatchedStore extends Watch(StoreReplica) {}
+
+/** The same, with few links, and snapshots in short parts. */
+export class SmallWatchedStore extends Watch(SmallStoreReplica) {}
 
 type Replica = ReplicatedValue & Served;
 type StoreClass = new (uid: Uid, uids: readonly Uid[], environment: Environment) => Replica;
@@ -157,7 +165,7 @@ export async function openDoor(
   t: TestContext,
   { uids = ['A'], token = null, limits = {}, ...rest }: DoorOptions = {},
 ): Promise<DoorInTest> {
-  const { replicaClass = StoreReplica, isClosed = false } = rest;
+  const { replicaClass = WatchedStore, isClosed = false } = rest;
   const ports = await Promise.all(uids.map(() => freePort()));
   const cluster = new Map(
     uids.map((uid, index) => [uid, { host: LOOPBACK, port: ports[index] ?? 0 }]),

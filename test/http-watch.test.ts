@@ -5,16 +5,14 @@ import { suite, test } from 'node:test';
 import type { ChainState, Link } from '../src/chain.ts';
 import { ClientAnswers } from '../src/client-answers.ts';
 import { Log } from '../src/log/log.ts';
-import { StoreReplica } from '../src/log/replicas.ts';
 import { Store } from '../src/log/store.ts';
 import { Watch } from '../src/log/watch.ts';
 import { Rejoin } from '../src/rejoin-strategy.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
 import { BackoffResolution } from '../src/resolution-strategy.ts';
-import { SmallStoreReplica } from '../src/simulation/replicas.ts';
 import { CatchUp } from '../src/sync-strategy.ts';
 import { UpdateQueue } from '../src/update-queue.ts';
-import { type DoorInTest, openDoor } from './http-door.ts';
+import { type DoorInTest, openDoor, SmallWatchedStore, WatchedStore } from './http-door.ts';
 
 interface Event {
   readonly id: string;
@@ -229,14 +227,14 @@ suite('a watcher', () => {
 });
 
 /** Keeps three changes. */
-class FewChanges extends StoreReplica {
+class FewChanges extends WatchedStore {
   protected override get keepChanges(): number {
     return 3;
   }
 }
 
 /** Gets to where others might have been. */
-class Jumping extends SmallStoreReplica {
+class Jumping extends SmallWatchedStore {
   jumpTo(instanceNumber: number): void {
     this.jump(instanceNumber, this.chain);
   }

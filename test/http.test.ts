@@ -4,9 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { ROUTES } from '../src/node/http/routes.ts';
-import { SmallStoreReplica } from '../src/simulation/replicas.ts';
 import { wrongInEvent } from '../src/trace/guards.ts';
-import { openDoor, SEEN } from './http-door.ts';
+import { openDoor, SEEN, SmallWatchedStore } from './http-door.ts';
 
 /** Three servers, of which only this one is there. */
 const ALONE = { uids: ['A', 'B', 'C'], limits: { patienceMs: 600 } };
@@ -301,7 +300,7 @@ suite('asking again', () => {
 
 suite('the rest', () => {
   test('the log is told as far as it is kept', async (t) => {
-    const at = await openDoor(t, { replicaClass: SmallStoreReplica });
+    const at = await openDoor(t, { replicaClass: SmallWatchedStore });
     for (let number = 1; number <= 10; number += 1) await at.set(['a', `${number}`]);
     const { instanceNumber: open, firstKept } = at.replica;
     assert.ok(firstKept > 1);
@@ -448,7 +447,7 @@ suite('the description', () => {
 });
 
 /** Knows of the latest change only. */
-class OneChange extends SmallStoreReplica {
+class OneChange extends SmallWatchedStore {
   protected override get keepChanges(): number {
     return 1;
   }

@@ -1,6 +1,6 @@
 /**
- * The replicas of part II, woven: those of part I, with the log above `CatchUp`, what the values
- * mean above all the rest, and above that who hears of every change.
+ * The replicas of part II, woven: those of part I, with the log above `CatchUp`, and what the
+ * values mean above all the rest.
  */
 import { ClientAnswers } from '../client-answers.ts';
 import { MasterLeases } from '../master-strategy.ts';
@@ -12,18 +12,13 @@ import { UpdateQueue } from '../update-queue.ts';
 import { Log } from './log.ts';
 import { QuorumReads } from './quorum-reads.ts';
 import { Store } from './store.ts';
-import { Watch } from './watch.ts';
 
-export class StoreReplica extends Watch(
-  QuorumReads(
-    Store(ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
-  ),
+export class StoreReplica extends QuorumReads(
+  Store(ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
 ) {}
 
-export class MasterStoreReplica extends Watch(
-  Store(
-    ClientAnswers(
-      Rejoin(MasterLeases(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
-    ),
+export class MasterStoreReplica extends Store(
+  ClientAnswers(
+    Rejoin(MasterLeases(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
   ),
 ) {}

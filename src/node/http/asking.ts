@@ -1,6 +1,6 @@
 /** A request on its way through the house, and what comes back. */
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
-import type { StoreReplica } from '../../log/replicas.ts';
+import type { Watch } from '../../log/watch.ts';
 import type { InnerClients } from './inner-clients.ts';
 
 /** What the door counts. */
@@ -15,7 +15,7 @@ export interface Counts {
 
 /** What is needed of a replica, beside what its clients may ask. */
 export type Served = Pick<
-  StoreReplica,
+  Watch,
   | 'uid'
   | 'uids'
   | 'cluster'
