@@ -1,6 +1,6 @@
 /**
- * Three servers that answer over HTTP, as processes, and those who use them: one that writes, and one
- * that watches, at whichever server is there.
+ * Three servers that answer over HTTP, as processes, and those who use them: one that writes, and
+ * one that watches, at whichever server is there.
  */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
@@ -165,8 +165,8 @@ async function write(http: HttpCluster, uids: readonly Uid[], count: number): Pr
 
 /**
  * Keys are set and read by way of each server, over HTTP and by `client.ts`. Then one server after
- * the other is killed, the master first, while somebody writes and somebody watches: every change is
- * told, in order, once.
+ * the other is killed, the master first, while somebody writes and somebody watches: every change
+ * is told, in order, once.
  */
 export async function assertNothingIsMissed(t: TestContext, master: boolean): Promise<void> {
   const http = await startHttp(t, master);

@@ -1,6 +1,6 @@
 /**
- * A server with a door for HTTP, in the process of the test: a real replica, alone in its cluster or
- * cut off from the others, and requests to it, well-formed ones and any bytes at all.
+ * A server with a door for HTTP, in the process of the test: a real replica, alone in its cluster
+ * or cut off from the others, and requests to it, well-formed ones and any bytes at all.
  */
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { connect, type Socket } from 'node:net';

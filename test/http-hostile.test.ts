@@ -1,13 +1,17 @@
-/** Hostile HTTP: slow, huge, half, in bulk, or meant to be read in two ways. Nothing comes of it. */
+/** Hostile HTTP: slow, huge, half, in bulk, or meant to be read in two ways: nothing comes of it */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type DoorInTest, openDoor } from './http-door.ts';
 
 const HOST = 'host: localhost\r\n';
+const CHUNKED = 'transfer-encoding: chunked\r\n';
+/** The beginning of a change. */
+const PUT_A = `PUT /kv/a HTTP/1.1\r\n${HOST}`;
 const LAST = `GET /health HTTP/1.1\r\n${HOST}connection: close\r\n\r\n`;
 
 function put(key: string, value: string, headers = ''): string {
-  return `PUT /kv/${key} HTTP/1.1\r\n${HOST}${headers}content-length: ${value.length}\r\n\r\n${value}`;
+  const length = `content-length: ${value.length}`;
+  return `PUT /kv/${key} HTTP/1.1\r\n${HOST}${headers}${length}\r\n\r\n${value}`;
 }
 
 /** The statuses that came back, in order. */
@@ -38,71 +42,44 @@ suite('what is no HTTP', () => {
     'a NUL in a header': [400, `GET /kv/a HTTP/1.1\r\n${HOST}x: \0\r\n\r\n`],
     'a space in the target': [400, `GET /kv/a b HTTP/1.1\r\n${HOST}\r\n`],
     'a header without a name': [400, `GET /kv/a HTTP/1.1\r\n${HOST}: x\r\n\r\n`],
-    'a space before a colon': [400, `PUT /kv/a HTTP/1.1\r\n${HOST}content-length : 1\r\n\r\nx`],
-    'a folded header': [
-      400,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}x: y\r\n transfer-encoding: chunked\r\n\r\n`,
-    ],
+    'a space before a colon': [400, `${PUT_A}content-length : 1\r\n\r\nx`],
+    'a folded header': [400, `${PUT_A}x: y\r\n ${CHUNKED}\r\n`],
     'a lone CR': [400, `GET /kv/a HTTP/1.1\r\n${HOST}x: a\rcontent-length: 5\r\n\r\n`],
     'no host': [400, 'GET /kv/a HTTP/1.1\r\n\r\n'],
     'two hosts': [400, `GET /kv/a HTTP/1.1\r\n${HOST}${HOST}\r\n`],
-    'a length and chunks': [
-      400,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
-    ],
-    'chunks and a length': [
-      400,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n`,
-    ],
-    'two lengths': [
-      400,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}content-length: 1\r\ncontent-length: 2\r\n\r\nxy`,
-    ],
-    'a length twice': [400, `PUT /kv/a HTTP/1.1\r\n${HOST}content-length: 1, 1\r\n\r\nx`],
-    'a negative length': [400, `PUT /kv/a HTTP/1.1\r\n${HOST}content-length: -1\r\n\r\nx`],
-    'a length with a sign': [400, `PUT /kv/a HTTP/1.1\r\n${HOST}content-length: +1\r\n\r\nx`],
-    'a hexadecimal length': [400, `PUT /kv/a HTTP/1.1\r\n${HOST}content-length: 0x1\r\n\r\nx`],
-    'a length beyond all numbers': [
-      400,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}content-length: 99999999999999999999\r\n\r\nx`,
-    ],
+    'a length and chunks': [400, `${PUT_A}content-length: 4\r\n${CHUNKED}\r\n0\r\n\r\n`],
+    'chunks and a length': [400, `${PUT_A}${CHUNKED}content-length: 4\r\n\r\n0\r\n\r\n`],
+    'two lengths': [400, `${PUT_A}content-length: 1\r\ncontent-length: 2\r\n\r\nxy`],
+    'a length twice': [400, `${PUT_A}content-length: 1, 1\r\n\r\nx`],
+    'a negative length': [400, `${PUT_A}content-length: -1\r\n\r\nx`],
+    'a length with a sign': [400, `${PUT_A}content-length: +1\r\n\r\nx`],
+    'a hexadecimal length': [400, `${PUT_A}content-length: 0x1\r\n\r\nx`],
+    'a length beyond all numbers': [400, `${PUT_A}content-length: 99999999999999999999\r\n\r\nx`],
     'an encoding that is not chunked': [
       400,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}transfer-encoding: xchunked\r\n\r\n0\r\n\r\n`,
+      `${PUT_A}transfer-encoding: xchunked\r\n\r\n0\r\n\r\n`,
     ],
     'chunked, and something after it': [
       400,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
+      `${PUT_A}transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
     ],
-    'a chunk that is longer than it says': [
-      400,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n1\r\nxy\r\n0\r\n\r\n`,
-    ],
-    'a chunk of no length': [
-      400,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\nz\r\nx\r\n0\r\n\r\n`,
-    ],
+    'a chunk that is longer than it says': [400, `${PUT_A}${CHUNKED}\r\n1\r\nxy\r\n0\r\n\r\n`],
+    'a chunk of no length': [400, `${PUT_A}${CHUNKED}\r\nz\r\nx\r\n0\r\n\r\n`],
     'headers that are too long': [
       431,
       `GET /kv/a HTTP/1.1\r\n${HOST}x: ${'y'.repeat(9_000)}\r\n\r\n`,
     ],
     'a target that is too long': [431, `GET /kv/${'a'.repeat(9_000)} HTTP/1.1\r\n${HOST}\r\n`],
     'very many headers': [431, `GET /kv/a HTTP/1.1\r\n${HOST}${'x: y\r\n'.repeat(5_000)}\r\n`],
-    'a body that is announced too long': [
-      413,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}content-length: 40000\r\n\r\n`,
-    ],
+    'a body that is announced too long': [413, `${PUT_A}content-length: 40000\r\n\r\n`],
     'a body that is too long, and asks first': [
       413,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}expect: 100-continue\r\ncontent-length: 40000\r\n\r\n`,
+      `${PUT_A}expect: 100-continue\r\ncontent-length: 40000\r\n\r\n`,
     ],
-    'a chunked body that is too long': [
-      413,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n9000\r\n${'x'.repeat(0x9000)}`,
-    ],
+    'a chunked body that is too long': [413, `${PUT_A}${CHUNKED}\r\n9000\r\n${'x'.repeat(0x9000)}`],
     'chunks that say too much of themselves': [
       413,
-      `PUT /kv/a HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n1;${'x'.repeat(20_000)}\r\nx\r\n`,
+      `${PUT_A}${CHUNKED}\r\n1;${'x'.repeat(20_000)}\r\nx\r\n`,
     ],
   };
 
@@ -141,11 +118,11 @@ suite('what is slow, or never comes', () => {
   });
 
   for (const headers of ['content-length: 1000\r\n', 'transfer-encoding: chunked\r\n']) {
-    test(`a body that comes byte by byte is waited for only so long: ${headers.trim()}`, async (t) => {
+    test(`nor for a body that comes byte by byte: ${headers.trim()}`, async (t) => {
       const at = await openDoor(t, { limits });
       const connection = at.connect();
       const { socket, closed } = connection;
-      socket.write(`PUT /kv/a HTTP/1.1\r\n${HOST}${headers}\r\n`);
+      socket.write(`${PUT_A}${headers}\r\n`);
       const drip = setInterval(() => socket.write('1\r\nx\r\n'), 20);
       await closed;
       clearInterval(drip);
@@ -254,12 +231,13 @@ suite('what comes in bulk', () => {
 suite('what is unusual, and right', () => {
   test('a body in chunks, with trailers, and one that asks first', async (t) => {
     const at = await openDoor(t);
-    const chunks = `PUT /kv/a HTTP/1.1\r\n${HOST}transfer-encoding: chunked\r\n\r\n1\r\nx\r\n2;e=1\r\nyz\r\n0\r\nt: u\r\n\r\n`;
+    const pieces = '1\r\nx\r\n2;e=1\r\nyz\r\n0\r\nt: u\r\n\r\n';
+    const chunks = `${PUT_A}${CHUNKED}\r\n${pieces}`;
     assert.deepEqual(statusesIn(await at.raw(`${chunks}${LAST}`)), [200, 200]);
     assert.equal((await at.ask('GET', '/kv/a')).text, 'xyz');
     const connection = at.connect();
     const { socket, closed } = connection;
-    socket.write(`PUT /kv/a HTTP/1.1\r\n${HOST}expect: 100-continue\r\ncontent-length: 2\r\n\r\n`);
+    socket.write(`${PUT_A}expect: 100-continue\r\ncontent-length: 2\r\n\r\n`);
     await connection.until(/^HTTP\/1\.1 100 Continue\r\n/);
     socket.write(`hi${LAST}`);
     await closed;
@@ -272,13 +250,14 @@ suite('what is unusual, and right', () => {
     assert.match(await at.raw('GET /kv/a HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 200 [\s\S]*\r\n\r\n1$/);
     const proxied = await at.raw(`GET http://localhost/kv/a HTTP/1.1\r\n${HOST}\r\n${LAST}`);
     assert.deepEqual(statusesIn(proxied), [200, 200]);
-    const upgrade = `GET /kv/a HTTP/1.1\r\n${HOST}connection: upgrade, close\r\nupgrade: websocket\r\n\r\n`;
+    const wish = 'connection: upgrade, close\r\nupgrade: websocket\r\n\r\n';
+    const upgrade = `GET /kv/a HTTP/1.1\r\n${HOST}${wish}`;
     assert.deepEqual(statusesIn(await at.raw(upgrade)), [200]);
     assert.equal(await at.raw('CONNECT localhost:1 HTTP/1.1\r\n\r\n'), '');
     await assertWell(at, 'a');
   });
 
-  test('what is told of strangers is told of few, and holds nothing that a terminal obeys', async (t) => {
+  test('what is told of strangers is little, and nothing that a terminal obeys', async (t) => {
     const at = await openDoor(t);
     for (let time = 0; time < 50; time += 1) await at.raw('\u001b[2J\r\n\r\n');
     for (let time = 0; time < 5; time += 1) await at.ask('GET', '/', { host: 'a\u00a0b' });

@@ -11,7 +11,7 @@ import { openDoor, SEEN, SmallWatchedStore } from './http-door.ts';
 const ALONE = { uids: ['A', 'B', 'C'], limits: { patienceMs: 600 } };
 
 suite('keys', () => {
-  test('a key is set, read and deleted, and its tag is the instance of its latest change', async (t) => {
+  test('a key is set, read, deleted; its tag is the instance of its latest change', async (t) => {
     const at = await openDoor(t);
     const none = await at.ask('GET', '/kv/color');
     assert.deepEqual([none.status, none.json.detail], [404, 'there is no such key']);

@@ -37,7 +37,7 @@ test('what is spelled is read again as it was', () => {
   }
 });
 
-/** Commands with the answers that they give, one after the other, each in an instance of its own. */
+/** Commands with the answers that they give, each in an instance of its own. */
 function assertAnswers(machine: StateMachine, steps: readonly (readonly [string, string])[]) {
   for (const [index, [command, answer]] of steps.entries()) {
     assert.equal(machine.whyNoCommand(command), null, command);

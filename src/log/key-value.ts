@@ -208,7 +208,7 @@ export class KeyValue implements StateMachine {
     return listed.join(' ');
   }
 
-  /** The first `count` keys in order. No more than these are ever sorted, however many there are. */
+  /** The first `count` keys in order. Few more than these are ever sorted. */
   #firstKeys(prefix: string, count: number, after: string | null): readonly string[] {
     let first: string[] = [];
     for (const key of this.#entries.keys()) {

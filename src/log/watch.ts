@@ -10,8 +10,8 @@
  * since the snapshot from which this server has started, or which it got from another one: what
  * that has jumped over nobody can tell any more. Then a watcher has to read the keys anew.
  *
- * A watcher is not called with changes: it *pulls* them, as a snapshot is pulled, when it hears that
- * there are some. So nothing is kept for one that is slow, and each is bounded.
+ * A watcher *pulls* changes when it hears that there are some, as a snapshot is pulled. So nothing
+ * is kept for one that is slow.
  */
 import type { ChainState, Link } from '../chain.ts';
 import type { Constructor } from '../replicated-value.ts';

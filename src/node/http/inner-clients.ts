@@ -1,7 +1,7 @@
 /**
  * Clients inside a server: whoever asks over HTTP has a session here that asks for them, as
- * `client.ts` would, with the same ids, the same patience, and the same way to the master. Only what
- * it says to its own server takes no network.
+ * `client.ts` would, with the same ids, the same patience, and the same way to the master. Only
+ * what it says to its own server takes no network.
  */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';

@@ -11,8 +11,8 @@ in a file that only you may read`;
 const LOOPBACK = '127.0.0.1';
 
 /**
- * What `--http` and `--http-token-file` say; null: it answers nobody. Throws a `UsageError`, also if
- * other machines could change what is stored, and there is no token to keep them out.
+ * What `--http` and `--http-token-file` say; null: it answers nobody. Throws a `UsageError`, also
+ * if other machines could change what is stored, and there is no token to keep them out.
  */
 export function httpOptionsOf(
   where: string | undefined,
