@@ -26,7 +26,7 @@ export async function freeTcpPort(): Promise<number> {
 }
 
 /** A cluster whose servers answer over HTTP, and where. */
-class HttpCluster {
+export class HttpCluster {
   readonly cluster: Cluster;
   readonly #ports: ReadonlyMap<Uid, number>;
 
@@ -69,7 +69,7 @@ interface Log {
   readonly links: readonly { readonly instance: number; readonly link: object }[];
 }
 
-async function startHttp(t: TestContext, master: boolean): Promise<HttpCluster> {
+export async function startHttp(t: TestContext, master: boolean): Promise<HttpCluster> {
   const cluster = await prepareCluster(t, { master, flags: ['--store'] });
   const ports = new Map<Uid, number>();
   for (const uid of UIDS) ports.set(uid, await freeTcpPort());

@@ -1,16 +1,55 @@
 /** HTTP as a person meets it: three processes, keys by way of each, and one of them killed. */
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { LOOPBACK } from '../src/programs/common/free-port.ts';
-import { assertNothingIsMissed, freeTcpPort } from './http-cluster.ts';
+import { assertNothingIsMissed, freeTcpPort, type HttpCluster, startHttp } from './http-cluster.ts';
 import { prepareCluster, run, startCluster } from './processes.ts';
 
 test('keys by way of every server, the master killed, watched throughout', (t) => {
   return assertNothingIsMissed(t, true);
 });
+
+test('the chapter shows what curl prints', async (t) => {
+  const http = await startHttp(t, false);
+  const chapter = readFileSync(join(import.meta.dirname, '../src/log/README.adoc'), 'utf8');
+  const [, listing = ''] = /\.Keys over HTTP\n.*\n----\n([\s\S]*?)\n----/.exec(chapter) ?? [];
+  const steps = listing.split(/^\$ /m).filter((step) => step !== '');
+  assert.equal(steps.length, 4);
+  for (const step of steps) {
+    const [command = '', ...shown] = step.trim().split('\n');
+    assert.equal(withoutIds(await curl(http, command)), withoutIds(shown.join('\n')), command);
+  }
+
+  const [, watched = ''] = /\$ curl -N '(?:.*)\n([\s\S]*?)\n----/.exec(chapter) ?? [];
+  const response = await http.ask('C', '/watch?prefix=col&from=0');
+  let text = '';
+  const decoder = new TextDecoder();
+  for await (const bytes of response.body ?? []) {
+    text += decoder.decode(bytes);
+    if (text.includes('"red"')) break;
+  }
+  assert.equal(text.trim(), watched.trim());
+});
+
+/** What a command of the book prints, by way of the server that it means. */
+async function curl(http: HttpCluster, command: string): Promise<string> {
+  const words = command.match(/'[^']*'|\S+/g)?.map((word) => word.replaceAll("'", '')) ?? [];
+  const after = (flag: string) => words[words.indexOf(flag, 1) + 1] ?? '';
+  const [, port, path = ''] = /^localhost:800([1-3])(.*)$/.exec(words.at(-1) ?? '') ?? [];
+  const uid = 'ABC'[Number(port) - 1] ?? '';
+  const [name = '', value = ''] = words.includes('-H') ? after('-H').split(': ') : [];
+  const isPut = words.includes('-X');
+  const put = { method: 'PUT', body: after('-d'), headers: name === '' ? {} : { [name]: value } };
+  const response = await http.insist(uid, path, isPut ? put : {});
+  return (await response.text()).trim();
+}
+
+function withoutIds(text: string): string {
+  return text.replaceAll(/[0-9a-f]{16}-[0-9]+-[0-9]+/g, 'ID');
+}
 
 test('a start that cannot be meant is one sentence', async (t) => {
   const cluster = await prepareCluster(t, { uids: ['A'] });

@@ -20,6 +20,7 @@ export type Served = Pick<
   | 'uids'
   | 'cluster'
   | 'hasLeases'
+  | 'master'
   | 'instanceNumber'
   | 'digest'
   | 'firstKept'

@@ -136,7 +136,8 @@ export class HttpDoor {
     this.#limits = limits;
     this.#turns = turns;
     this.#network = network;
-    this.#clients = new InnerClients(uid, [...cluster.keys()], (to, message) => {
+    const first = (mayMove: boolean) => (mayMove ? (this.#replica?.master ?? uid) : uid);
+    this.#clients = new InnerClients([...cluster.keys()], first, (to, message) => {
       if (to === uid) this.#ask(message);
       else network?.send(to, message);
     });

@@ -23,8 +23,8 @@ interface OpenSession {
 }
 
 export class InnerClients {
-  readonly #uid: Uid;
   readonly #uids: readonly Uid[];
+  readonly #first: (mayMove: boolean) => Uid;
   readonly #send: (to: Uid, message: ClientMessage) => void;
   /** Who asks nothing now, the latest last. The fewer clients, the longer each is remembered. */
   readonly #free: OpenSession[] = [];
@@ -33,10 +33,17 @@ export class InnerClients {
   #changing = 0;
   readonly #line: (() => void)[] = [];
 
-  /** `send` brings what they say to a server, this one or another one. */
-  constructor(uid: Uid, uids: readonly Uid[], send: (to: Uid, message: ClientMessage) => void) {
-    this.#uid = uid;
+  /**
+   * `send` brings what they say to a server, this one or another one. `first` is whom they ask
+   * first: this one, or whom it takes for the master if they may go there.
+   */
+  constructor(
+    uids: readonly Uid[],
+    first: (mayMove: boolean) => Uid,
+    send: (to: Uid, message: ClientMessage) => void,
+  ) {
     this.#uids = uids;
+    this.#first = first;
     this.#send = send;
   }
 
@@ -50,7 +57,7 @@ export class InnerClients {
     return this.#hearing.get(reply.requestId)?.(from, reply) ?? false;
   }
 
-  /** Asks this server first, and others only if `mayMove`. */
+  /** Asks until there is an answer, or so long; others than this server only if `mayMove`. */
   async ask(inquiry: Inquiry, timeoutMs: number, mayMove = true): Promise<Ended> {
     if (inquiry.type !== 'request') return this.#askNow(inquiry, timeoutMs, mayMove);
     const { requestId = null } = inquiry;
@@ -111,7 +118,8 @@ export class InnerClients {
     const open = this.#free.pop() ?? this.#open();
     open.requestId = null;
     return new Promise((done) => {
-      open.session.inquire(inquiry, { server: this.#uid, timeoutMs, mayMove }, (outcome) => {
+      const options = { server: this.#first(mayMove), timeoutMs, mayMove };
+      open.session.inquire(inquiry, options, (outcome) => {
         for (const id of open.ids) this.#hearing.delete(id);
         open.ids.clear();
         // Who does not know what became of a request asks for nothing else under its name: so
