@@ -129,11 +129,21 @@ class Watcher {
   }
 }
 
-/** Was this request chosen before, so that it has no effect here? */
-function isRepeated(log: ReadonlyMap<number, string>, instance: number): boolean {
-  const { request } = JSON.parse(log.get(instance) ?? '{}');
-  if (request === undefined) return false;
-  return [...log].some(([other, text]) => other < instance && JSON.parse(text).request === request);
+/** The ids that the changes of a log have as events. */
+function changesIn(log: ReadonlyMap<number, string>): string[] {
+  const requests = new Set<string>();
+  return [...log].flatMap(([instance, text]) => {
+    const link = JSON.parse(text);
+    const singles: { readonly update?: string; readonly request: string }[] = link.batch ?? [link];
+    const changes = singles.filter(({ update, request }) => {
+      const isNew = update !== undefined && !requests.has(request);
+      requests.add(request);
+      return isNew;
+    });
+    return changes.map((_, index) => {
+      return index === changes.length - 1 ? `${instance}` : `${instance}:${index + 1}`;
+    });
+  });
 }
 
 interface Page {
@@ -219,13 +229,9 @@ export async function assertNothingIsMissed(t: TestContext, master: boolean): Pr
   await http.start(others[0] ?? 'B');
 
   const log = await http.log(others[1] ?? 'C');
-  const updates = [...log].flatMap(([instance, text]) => {
-    const { update } = JSON.parse(text);
-    return update === undefined || isRepeated(log, instance) ? [] : [`${instance}`];
-  });
   assert.deepEqual(
     watcher.told.map(({ id }) => id),
-    updates,
+    changesIn(log),
   );
   for (const uid of UIDS) {
     const other = await http.log(uid);

@@ -80,10 +80,10 @@ export function Watch<TBase extends Constructor<Store>>(Base: TBase) {
       this.#changing.push(...changes);
     }
 
-    protected override apply(link: Link, instanceNumber: number, chain: ChainState): void {
+    protected override apply(link: Link, instanceNumber: number, before: ChainState): void {
       if (instanceNumber !== this.#next) this.#beginAt(instanceNumber);
       this.#changing = [];
-      super.apply(link, instanceNumber, chain);
+      super.apply(link, instanceNumber, before);
       this.#next = instanceNumber + 1;
       if (this.#changing.length > 0) this.#keep({ instanceNumber, changes: this.#changing });
       for (const look of this.#watchers) look();
