@@ -171,7 +171,11 @@ suite('a watcher', () => {
   });
 
   test('whose server jumps is told so, and let go', async (t) => {
-    const at = await openDoor(t, { uids: ['A', 'B', 'C'], replicaClass: Jumping });
+    const at = await openDoor(t, {
+      uids: ['A', 'B', 'C'],
+      replicaClass: Jumping,
+      limits: { idleMs: 2_000 },
+    });
     const watcher = await watch(at, '/watch?from=0');
     at.turns.run(() => (at.replica as Jumping).jumpTo(100));
     await watcher.ended;

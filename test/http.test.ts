@@ -235,7 +235,10 @@ suite('what is wrong is said', () => {
       /^after 600 ms the outcome is unknown \(.*\): ask again with its/,
     );
     assert.equal(put.headers['request-id'], put.json.requestId);
-    assert.equal((await at.ask('DELETE', '/kv/a')).json.outcome, 'unknown');
+    const drop = await at.ask('DELETE', '/kv/a');
+    assert.equal(drop.json.outcome, 'unknown');
+    // Under the name of the first one nothing else is asked, or nobody could ask for it again.
+    assert.notEqual(drop.json.requestId.slice(0, 16), put.json.requestId.slice(0, 16));
     // What a server knows by itself it still tells.
     assert.equal((await at.ask('GET', '/kv/a?local')).status, 404);
     assert.equal((await at.ask('GET', '/status')).json.waiting > 0, true);
