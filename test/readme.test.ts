@@ -427,6 +427,7 @@ const SYSTEM_COMMANDS = [
   'rm state/B.mark',
   "pkill -9 -xf 'node --import tsx server.ts B'",
   '(umask 077; openssl rand -hex 32 > ~/paxos.key)',
+  '(umask 077; openssl rand -hex 32 > ~/paxos.token)',
   `echo '{"A":"127.0.0.1:1234"}' > one.json`,
 ];
 
@@ -445,6 +446,7 @@ const COMMANDS = [
 function parse(line: string): Command {
   if (SYSTEM_COMMANDS.includes(line)) return { file: null, args: [] };
   const words = line.match(/"[^"]*"|\S+/g)?.map((word) => word.replaceAll('"', '')) ?? [];
+  if (words[0] === 'curl') return { file: null, args: [] }; // what it prints: `http-programs`
   const [first, second, third, ...rest] = words.filter((word) => !/^[A-Z]+=/.test(word));
   if (first === 'npm' && second === 'run') {
     const script = SCRIPTS[third ?? ''];

@@ -5,6 +5,8 @@ import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TimeStyle } from '../trace/console.ts';
 import { type Address, addressOf, type Cluster, parseAddress } from './cluster-file.ts';
 import { describe, UsageError } from './failure.ts';
+import type { HttpOptions } from './http/door.ts';
+import { httpOptionsOf, TOKEN_FILE_HELP } from './http/options.ts';
 import { chosenCluster, parseArguments, wholeNumber } from './program.ts';
 import { chosenKey, KEY_FILE_HELP } from './shared-key.ts';
 import type { NetworkFaults, Protection } from './udp-messenger.ts';
@@ -27,6 +29,8 @@ export interface ServerOptions {
   readonly traceLimitBytes: number;
   readonly faults: NetworkFaults;
   readonly protection: Protection;
+  /** Where it answers over HTTP; null: nowhere. */
+  readonly http: HttpOptions | null;
   readonly isVerbose: boolean;
   readonly isQuiet: boolean;
   readonly isColoured: boolean;
@@ -41,7 +45,7 @@ const EXAMPLES = `
 Examples:
   node --import tsx server.ts A
   node --import tsx server.ts B --master --state-dir /var/lib/paxos
-  node --import tsx server.ts A --store --state-dir stores
+  node --import tsx server.ts A --store --state-dir stores --http 8001
   node --import tsx server.ts C --master --prefer B        say so to all servers
   node --import tsx server.ts C --drop 0.2 --duplicate 0.1 --delay 0-50 --trace c.ndjson
 
@@ -65,6 +69,8 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--duplicate <P>', 'send a datagram to a peer twice with this probability', '0')
     .option('--delay <MIN-MAX>', 'hold datagrams to peers back, in milliseconds', '0-0')
     .option('--key-file <FILE>', KEY_FILE_HELP)
+    .option('--http <ADDRESS>', 'answer over HTTP at this port, or at HOST:PORT (with --store)')
+    .option('--http-token-file <FILE>', TOKEN_FILE_HELP)
     .option('--trust-network', 'without a key: let other machines reach this server all the same')
     .option('-v, --verbose', 'show all events, not only those that tell the story')
     .option('-q, --quiet', 'show no events at all: making their lines takes time')
@@ -100,6 +106,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
       key: chosenKey(options['keyFile']),
       trustsNetwork: options['trustNetwork'] === true,
     },
+    http: httpOptionsOf(options['http'], options['httpTokenFile'], options['store'] === true),
     isVerbose: options['verbose'] === true,
     isQuiet: options['quiet'] === true,
     isColoured: options['color'] === true,
