@@ -6,8 +6,10 @@ import type { ReplicatedValue } from '../replicated-value.ts';
 import { MustStop, STATE_IS_MISSING } from '../state.ts';
 import { addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
-import { JsonStateFile, whatMayBeLost } from './json-state-file.ts';
+import { JournalFile } from './journal-file.ts';
+import { JsonStateFile } from './json-state-file.ts';
 import type { ServerOptions } from './server-options.ts';
+import { type StateFile, whatMayBeLost } from './state-directory.ts';
 import { SystemEnvironment } from './system-environment.ts';
 import { exitFrom, Lines, neverWaitFor, terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
@@ -48,7 +50,8 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   process.on('uncaughtException', (error) => turns.fail(error));
 
   messenger = await UdpMessenger.open(uid, cluster, turns, options);
-  const file = new JsonStateFile(options.stateDirectory, uid);
+  const File = options.hasJournal ? JournalFile : JsonStateFile;
+  const file = new File(options.stateDirectory, uid);
   if (options.rejoins) file.saveAsLost(uids);
   const replica = new Replica(uid, uids, new SystemEnvironment(turns, messenger, file));
   const address = formatAddress(options.listen ?? addressOf(cluster, uid));
@@ -58,9 +61,11 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   messenger.deliverTo(replica);
   stopOnSignal(turns, replica, messenger, lines);
   turns.run(() => startFrom(file, replica));
+  if (file.takesOver === null) return;
+  lines.write(`the state in ${file.takesOver} goes over to ${file.path} with the next save`);
 }
 
-function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
+function startFrom(file: StateFile, replica: ReplicatedValue): void {
   try {
     replica.start();
   } catch (error) {
