@@ -217,15 +217,18 @@ function isFlat(record: Fields): boolean {
   return Object.values(record).every((value) => typeof value !== 'object' || value === null);
 }
 
-function changeOfRecord(before: Fields, after: Fields): RecordChange {
+function changeOfRecord(before: Fields, after: Fields): RecordChange | null {
   const set: [string, unknown][] = [];
   const inside: [string, Change][] = [];
-  for (const [key, value] of Object.entries(after)) {
-    const change = Object.hasOwn(before, key) ? changeOf(before[key], value) : 'other';
+  for (const [key, value] of fieldsOf(after)) {
+    const isNew = !Object.hasOwn(before, key) || before[key] === undefined;
+    const change = isNew ? 'other' : changeOf(before[key], value);
     if (change === 'other') set.push([key, value]);
     else if (change !== null) inside.push([key, change]);
   }
-  const unset = Object.keys(before).filter((key) => after[key] === undefined);
+  const isGone = (key: string) => !Object.hasOwn(after, key) || after[key] === undefined;
+  const unset = fieldsOf(before).flatMap(([key]) => (isGone(key) ? [key] : []));
+  if (set.length + unset.length + inside.length === 0) return null;
   return {
     ...(set.length > 0 ? { set: Object.fromEntries(set) } : {}),
     ...(unset.length > 0 ? { unset } : {}),
@@ -233,8 +236,13 @@ function changeOfRecord(before: Fields, after: Fields): RecordChange {
   };
 }
 
+/** What JSON has no word for is not there. */
+function fieldsOf(record: Fields): [string, unknown][] {
+  return Object.entries(record).filter(([, value]) => value !== undefined);
+}
+
 /** Entries that are still there are the same objects, in the same order. */
-function changeOfList(before: unknown[], after: unknown[]): ListChange | 'other' {
+function changeOfList(before: unknown[], after: unknown[]): ListChange | 'other' | null {
   const cut: [number, number][] = [];
   let kept = 0;
   let from = 0; // since here nothing was kept
@@ -244,9 +252,10 @@ function changeOfList(before: unknown[], after: unknown[]): ListChange | 'other'
     from = index + 1;
     kept += 1;
   }
-  if (kept === 0) return 'other';
+  if (kept === 0 && before.length + after.length > 0) return 'other';
   if (before.length > from) cut.push([from, before.length - from]);
   const add = after.slice(kept);
+  if (cut.length + add.length === 0) return null;
   return { ...(cut.length > 0 ? { cut } : {}), ...(add.length > 0 ? { add } : {}) };
 }
 
