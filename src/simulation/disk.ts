@@ -29,7 +29,7 @@ export interface Step {
   /** What it is called where a broken disk does without it. */
   readonly name: Skippable;
   readonly act: () => void;
-  /** What is done of it if the disk says no in the middle. */
+  /** What is done of it if the disk says no, or the process is killed, in the middle. */
   readonly actHalf?: (luck: number) => void;
 }
 

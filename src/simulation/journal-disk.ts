@@ -5,7 +5,7 @@
  * A save that writes a line has two steps: write it behind the others, and sync. One with which the
  * journal begins anew has the four of `disk.ts`. A *power cut* takes what was not synced, and
  * how much of it is a matter of luck: all, nothing, what is behind some byte, or what is before one,
- * which is read as zeros then. A *full disk* leaves half a line. A bit may flip anywhere.
+ * which is read as zeros then. A *full disk*, or a kill, leaves half a line. A bit may flip anywhere.
  *
  * The world knows which state each line makes, and so what must be there; what a server is given
  * when it starts is read from the bytes.
@@ -25,7 +25,7 @@ import {
 import type { Random } from './random.ts';
 
 /** So short that every run begins several journals. */
-const LIMIT_BYTES = 2_000;
+const LIMIT_BYTES = 300;
 
 /** What may happen to a journal, and has to somewhere, or nothing is tested here. */
 export const JOURNAL_SITUATIONS = [
@@ -33,7 +33,7 @@ export const JOURNAL_SITUATIONS = [
   'a line lost',
   'a line torn',
   'a line with a hole',
-  'half a line on a full disk',
+  'half a line written',
   'a torn line cut off',
   'a journal read again',
   'a new journal lost',
@@ -170,7 +170,7 @@ export class JournalDisk implements VirtualDisk {
       act: () => this.#append(bytes, state),
       actHalf: (luck) => {
         this.#append(bytes.subarray(0, Math.floor(luck * bytes.length)), null);
-        this.#happened('half a line on a full disk');
+        this.#happened('half a line written');
       },
     };
     return [write, { step: 'sync', name: 'line sync', act: () => this.#sync() }];

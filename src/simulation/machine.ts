@@ -475,7 +475,7 @@ export class Machine {
     this.#tookMs += this.saveMs;
     for (const step of disk.save(state)) {
       if (step.step === this.#failingStep) {
-        if (step.actHalf !== undefined) this.#doHalf(step.actHalf);
+        this.#doHalf(step);
         throw new DiskTrouble(`the state cannot be saved: ${step.step} fails`);
       }
       this.#do(step);
@@ -484,15 +484,21 @@ export class Machine {
     this.trace(savedEvent(state));
   }
 
-  #doHalf(act: (luck: number) => void): void {
-    const luck = this.#luck.next();
-    this.#later(() => act(luck));
+  #do(step: Step): void {
+    try {
+      this.#strike(step.step);
+    } catch (crash) {
+      this.#doHalf(step);
+      throw crash;
+    }
+    if (this.#world.skippedSaveSteps.includes(step.name)) return;
+    this.#later(step.act);
   }
 
-  #do({ step, name, act }: Step): void {
-    this.#strike(step);
-    if (this.#world.skippedSaveSteps.includes(name)) return;
-    this.#later(act);
+  #doHalf({ actHalf }: Step): void {
+    if (actHalf === undefined) return;
+    const luck = this.#luck.next();
+    this.#later(() => actHalf(luck));
   }
 }
 
