@@ -156,8 +156,6 @@ await runProgram(async (args) => {
   const left = bytes.length - soundBytes;
   for (const line of summaryOf(path, state)) console.log(printable(line));
   if (left === 0) return;
-  console.log(
-    `note: behind that are ${left} bytes of a line that was never written to its end, and`,
-  );
-  console.log('so was never spoken of; the server cuts them off when it starts');
+  console.log(`note: ${left} bytes behind that are of a line that was never written to its end.`);
+  console.log('Nothing was said that depends on it: the server cuts it off when it starts.');
 });
