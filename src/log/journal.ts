@@ -10,9 +10,9 @@
  * others behind; all other data is small, or new.
  *
  * A journal that is never cut grows for ever. So from time to time a new one begins, in a new file:
- * its first line is a whole state. That one is on the disk before it takes the place of the old
- * one, so there is always one whole journal. A line that would be as long as that, since it brings a
- * snapshot, begins a new one at once.
+ * its first line is a whole state. It is on the disk before it takes the place of the old one, so
+ * there is always one whole journal. A line that would be too long, since it brings a snapshot,
+ * begins a new one at once.
  *
  * Every line has a checksum, of itself *and all before it*: no line can be missing, or be of
  * another journal. What is found to be wrong may have come about in two ways, and these

@@ -1,4 +1,4 @@
-/** `npm run journal`: the journal of a server for people, line by line, and what is wrong with it. */
+/** `npm run journal`: the journal of a server for people, and what is wrong with a bad one. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import type { Link } from '../chain.ts';
@@ -121,6 +121,7 @@ function summaryOf(path: string, stored: object): string[] {
     throw new Failure(`the state that ${path} makes cannot be used: ${describe(error)}`);
   }
   const { promisedId, acceptedId, acceptedValue, votesFrom, lease } = state;
+  const votes = votesFrom === null ? 'none: it has lost its state' : `from instance ${votesFrom}`;
   const accepted = acceptedId === null ? 'nothing' : `${idOf(acceptedId)} ${linkOf(acceptedValue)}`;
   return [
     `server ${uid} of cluster ${members.join(' ')}`,
@@ -129,7 +130,7 @@ function summaryOf(path: string, stored: object): string[] {
     `  promised  ${promisedId === null ? 'nothing' : idOf(promisedId)}`,
     `  accepted  ${accepted}`,
     `  lease     ${lease === null ? 'of nobody' : `of ${lease.holder}`}`,
-    `  votes     ${votesFrom === null ? 'none: it has lost its state' : `from instance ${votesFrom}`}`,
+    `  votes     ${votes}`,
     `  clients   ${state.requests.length} are remembered`,
     ...logOf((stored as { kept?: unknown }).kept),
   ];

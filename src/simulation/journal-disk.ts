@@ -3,9 +3,9 @@
  * to them.
  *
  * A save that writes a line has two steps: write it behind the others, and sync. One with which the
- * journal begins anew has the four of `disk.ts`. A *power cut* takes what was not synced, and
- * how much of it is a matter of luck: all, nothing, what is behind some byte, or what is before one,
- * which is read as zeros then. A *full disk*, or a kill, leaves half a line. A bit may flip anywhere.
+ * journal begins anew has the four of `disk.ts`. A *power cut* takes what was not synced, and how
+ * much of it is a matter of luck: all, nothing, what is behind some byte, or what is before one,
+ * which is read as zeros then. A *full disk*, or a kill, leaves half a line. And bits flip.
  *
  * The world knows which state each line makes, and so what must be there; what a server is given
  * when it starts is read from the bytes.
