@@ -25,9 +25,9 @@ function at(instanceNumber: number, more: Partial<ServerState> = {}): ServerStat
   return { ...STATE, instanceNumber, ...more };
 }
 
-/** A journal file that begins anew when it is longer than that. */
-function open(directory: string, system: FileSystem = fs, limitBytes?: number): JournalFile {
-  return new JournalFile(directory, 'A', system, process.platform, limitBytes);
+/** A journal file that begins anew when it is longer than that, in pieces of such a length. */
+function open(directory: string, system: FileSystem = fs, ...limits: number[]): JournalFile {
+  return new JournalFile(directory, 'A', system, process.platform, limits as [number?, number?]);
 }
 
 /** A file system that notes what is done to which file. */
@@ -61,6 +61,9 @@ function noting(calls: string[]): FileSystem {
     renameSync: (from, to) => {
       calls.push('rename');
       fs.renameSync(from, to);
+      for (const [file, name] of names) {
+        if (String(from).endsWith(`/${name}`)) names.set(file, String(to).split('/').at(-1) ?? '');
+      }
     },
     rmSync: (path) => {
       calls.push(`remove ${String(path).split('/').at(-1)}`);
@@ -113,10 +116,41 @@ suite('A journal file', () => {
       file.save(at(instanceNumber));
       instanceNumber += 1;
     }
-    assert.deepEqual(calls.splice(0), BEGUN);
+    assert.deepEqual(calls.splice(0), [...APPENDED, ...BEGUN]);
     file.save(at(instanceNumber));
     assert.deepEqual(calls, APPENDED);
     assert.deepEqual(open(directory).load(), at(instanceNumber));
+  });
+
+  test('begins anew in pieces, and is the old one until the last of them is on the disk', (t) => {
+    const directory = temporaryDirectory(t);
+    const calls: string[] = [];
+    const list = Array.from({ length: 50 }, (_, n) => `${n} `.repeat(20));
+    const file = open(directory, noting(calls), 0, 400);
+    let number = 0;
+    const save = () => {
+      number += 1;
+      calls.length = 0;
+      file.save(at(number, { kept: { list } }));
+      return calls.includes('write A.journal.tmp');
+    };
+    save();
+    while (!save());
+    const pieces = [...APPENDED, 'write A.journal.tmp', 'fsync A.journal.tmp'];
+    for (let n = 0; n < 4; n += 1) {
+      assert.deepEqual(calls, pieces);
+      const copy = temporaryDirectory(t);
+      fs.cpSync(directory, copy, { recursive: true });
+      const killed = open(copy, fs, 0, 400);
+      assert.deepEqual(killed.load(), at(number, { kept: { list } }));
+      killed.save(at(99));
+      assert.deepEqual(open(copy).load(), at(99));
+      save();
+    }
+    while (!calls.includes('rename')) save();
+    assert.deepEqual(calls, [...pieces, 'rename', 'fsync directory']);
+    assert.deepEqual(open(directory).load(), at(number, { kept: { list } }));
+    assert.deepEqual(fs.readdirSync(directory).sort(), ['A.journal', 'A.mark']);
   });
 
   test('is for its owner only, and read by a server that starts again', (t) => {

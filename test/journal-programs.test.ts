@@ -135,7 +135,7 @@ suite('npm run journal', () => {
     const { code, stdout, stderr } = await run(PRINTER, path);
     assert.deepEqual([code, stderr], [0, '']);
     const lines = stdout.split('\n');
-    assert.match(lines[1] ?? '', /^ {5}1 +[0-9,]+ +#2 {2}- {9}- +the whole state: here it begins$/);
+    assert.match(lines[1] ?? '', /^ {5}1 +[0-9,]+ +#2 {2}- {9}- +a whole state: here it begins$/);
     assert.match(
       lines[2] ?? '',
       /^ {5}2 +[0-9]+ +#3 +requests \+1, kept\.links \+1, currentValue "set key2/,

@@ -1,6 +1,7 @@
 /** The journal: what is written of a state, and what is believed of what is read. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import { EMPTY_CHAIN } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
 import { entriesOf, JOURNAL_LIMIT_BYTES, Journal, type Write } from '../src/log/journal.ts';
@@ -16,17 +17,43 @@ const STATE: ServerState = {
   ...UNTOUCHED,
 };
 
+/** What is written behind what is there, if the journal does not begin anew. */
+function bytesIn({ line, piece }: Write): Uint8Array {
+  return line ?? piece?.bytes ?? assert.fail();
+}
+
 /** What a journal that is written from beginning to end holds. */
 function bytesOf(writes: readonly Write[]): Buffer {
   assert.deepEqual(
-    writes.map(({ begins }) => begins),
-    writes.map((_, index) => index === 0),
+    writes.map(({ line, piece }) => [line === null, piece !== null]),
+    writes.map((_, index) => [index === 0, index === 0]),
   );
-  return Buffer.concat(writes.map(({ bytes }) => bytes));
+  return Buffer.concat(writes.map(bytesIn));
 }
 
-function written(states: readonly ServerState[], limitBytes?: number): Write[] {
-  const journal = new Journal(limitBytes);
+/** A file with a journal, and the one that is to take its place. */
+class JournalInMemory {
+  bytes = Buffer.alloc(0);
+  /** How many pieces each journal had. */
+  readonly pieces: number[] = [];
+  #next = Buffer.alloc(0);
+  #pieces = 0;
+
+  write({ line, piece }: Write): void {
+    if (line !== null) this.bytes = Buffer.concat([this.bytes, line]);
+    if (piece === null) return;
+    if (piece.isFirst) this.#next = Buffer.alloc(0);
+    if (piece.isFirst) this.#pieces = 0;
+    this.#next = Buffer.concat([this.#next, piece.bytes]);
+    this.#pieces += 1;
+    if (!piece.isLast) return;
+    this.bytes = this.#next;
+    this.pieces.push(this.#pieces);
+  }
+}
+
+function written(states: readonly ServerState[], ...limits: number[]): Write[] {
+  const journal = new Journal(...limits);
   return states.map((state) => journal.save(state));
 }
 
@@ -39,8 +66,8 @@ function onDisk(state: unknown): unknown {
   return JSON.parse(JSON.stringify(state));
 }
 
-function lineOf({ bytes }: Write): object {
-  const { checksum, ...line } = JSON.parse(Buffer.from(bytes).toString());
+function lineOf(write: Write): object {
+  const { checksum, ...line } = JSON.parse(Buffer.from(bytesIn(write)).toString());
   assert.match(checksum, /^[0-9a-f]{8}$/);
   return line;
 }
@@ -116,41 +143,77 @@ suite('What is new', () => {
 
 suite('A journal', () => {
   test('of a store gives every state back, in few bytes, and goes on from each', () => {
-    const states = statesOfAStore(60);
-    assert.ok(states.length >= 60);
-    for (const limitBytes of [0, 500, 3_000, JOURNAL_LIMIT_BYTES]) {
-      let file = Buffer.alloc(0);
-      let journal = new Journal(limitBytes);
+    const states = statesOfAStore(90);
+    assert.ok(states.length >= 90);
+    for (const limits of [[0, 400], [0, 1_000], [500, 2_000], [JOURNAL_LIMIT_BYTES]]) {
+      const file = new JournalInMemory();
+      let journal = new Journal(...limits);
       for (const [index, state] of states.entries()) {
-        const { begins, bytes } = journal.save(state);
-        file = begins ? Buffer.from(bytes) : Buffer.concat([file, bytes]);
-        assert.deepEqual(read(file), { state: onDisk(state), soundBytes: file.length });
-        if (index % 10 !== 0) continue;
-        journal = new Journal(limitBytes); // its server is killed, and starts anew
-        journal.load(file);
+        file.write(journal.save(state));
+        assert.deepEqual(read(file.bytes), { state: onDisk(state), soundBytes: file.bytes.length });
+        if (index % 30 !== 0) continue;
+        journal = new Journal(...limits); // its server is killed, and starts anew
+        journal.load(file.bytes);
       }
+      assert.equal(file.pieces.length > 2, limits.length > 1, `${file.pieces}`);
+      if (limits[1] === 1_000) assert.ok(Math.max(...file.pieces) > 1, `${file.pieces}`);
     }
   });
 
   test('begins anew when it is long, or a line would be', () => {
     const states = Array.from({ length: 100 }, (_, n) => ({ ...STATE, instanceNumber: n + 1 }));
     const begun = (limitBytes: number) =>
-      written(states, limitBytes).filter(({ begins }) => begins).length;
+      written(states, limitBytes).filter(({ piece }) => piece?.isLast).length;
     assert.equal(begun(JOURNAL_LIMIT_BYTES), 1);
     const few = begun(1_000);
     assert.ok(few > 4 && few < 15, `${few}`);
-    // Its first line is longer than the limit: then that is how long the others may be.
+    // Its first state is longer than the limit: then that is how long the others may be.
     assert.ok(begun(0) > few && begun(0) < 40, `${begun(0)}`);
     const long = { ...STATE, currentValue: 'x'.repeat(2_000) };
     assert.deepEqual(
-      written([STATE, long, STATE], 1_000).map(({ begins }) => begins),
+      written([STATE, long, STATE], 1_000).map(({ line }) => line === null),
       [true, true, false],
     );
   });
 
+  test('begins with a long state in lines that are short, and not before all are there', () => {
+    const list = Array.from({ length: 40_000 }, (_, n) => ({ n, word: `the number ${n}` }));
+    const kept = { short: [1], long: list, deep: { empty: [], list: list.slice(0, 33) } };
+    const [first] = written([{ ...STATE, kept }]) as [Write];
+    const bytes = bytesIn(first);
+    const entries = [...entriesOf(bytes)];
+    assert.ok(entries.length > 20, `${entries.length}`);
+    assert.deepEqual(read(bytes).state, { ...STATE, kept });
+    for (const [index, { endsAt, isPart }] of entries.entries()) {
+      assert.ok(endsAt - (entries[index - 1]?.endsAt ?? 0) < 20_000);
+      assert.equal(isPart, index < entries.length - 1);
+      if (!isPart) continue;
+      assert.throws(() => read(bytes.slice(0, endsAt)), {
+        message: `line ${index + 2} is missing`,
+      });
+      const torn = { message: `line ${index + 2} is not what was written` };
+      assert.throws(() => read(bytes.slice(0, endsAt + 20)), torn);
+    }
+  });
+
+  test('that is begun anew in pieces writes no more than these with a save', () => {
+    const list = Array.from({ length: 40_000 }, (_, n) => ({ n }));
+    const journal = new Journal(1_000, 50_000);
+    const file = new JournalInMemory();
+    let longest = 0;
+    for (let n = 0; n < 100_000 && file.pieces.length < 2; n += 1) {
+      const write = journal.save({ ...STATE, instanceNumber: n + 1, kept: { list } });
+      file.write(write);
+      if (n > 0) longest = Math.max(longest, write.piece?.bytes.length ?? 0);
+    }
+    assert.equal(file.pieces.length, 2);
+    assert.ok((file.pieces[1] ?? 0) > 5, `${file.pieces}`);
+    assert.ok(longest < 150_000, `${longest}`);
+  });
+
   test('goes on from what it has read as from what it has written', () => {
     const [state] = statesOfAStore(20).slice(-1) as [ServerState];
-    const { bytes } = new Journal().save(state);
+    const bytes = bytesIn(new Journal().save(state));
     const journal = new Journal();
     const found = journal.load(bytes).state as ServerState;
     assert.deepEqual(lineOf(journal.save(found)), { entry: 2 });
@@ -159,6 +222,8 @@ suite('A journal', () => {
     assert.deepEqual(lineOf(next), { entry: 3, set: { instanceNumber } });
   });
 });
+
+const NO_JOURNAL = (line: number) => ({ message: `line ${line} says what no journal can say` });
 
 suite('What is read', () => {
   const states = statesOfAStore(9).slice(-4);
@@ -205,7 +270,7 @@ suite('What is read', () => {
   });
 
   test('is refused if a line is missing, comes twice, or is of another journal', () => {
-    const lines = writes.map((write) => write.bytes);
+    const lines = writes.map(bytesIn);
     const [first, second, third] = lines as [Uint8Array, Uint8Array, Uint8Array];
     const wrong = [
       [first, third],
@@ -213,7 +278,7 @@ suite('What is read', () => {
       [first, second, second],
       [first, third, second],
       [first, first],
-      [first, (written(states.slice(1))[1] as Write).bytes],
+      [first, bytesIn(written(states.slice(1))[1] as Write)],
       [first, Buffer.from('\n'), second],
     ];
     for (const some of wrong) assert.throws(() => read(Buffer.concat(some)), /^Error: line [12]|3/);
@@ -222,14 +287,22 @@ suite('What is read', () => {
   test('is refused if it is no journal at all, also with a checksum that is right', () => {
     const texts = ['\n', 'hello\n', '{}\n', '{"checksum":"00000000",}\n', 'null\n', '[]\n', '\0\n'];
     for (const text of texts) assert.throws(() => read(Buffer.from(text)), /line 1 is not what/);
-    const forged = (second: object): Uint8Array => {
-      const journal = new Journal();
-      const { bytes: head } = journal.save(STATE);
-      const { bytes: line } = journal.save({ ...STATE, ...second });
-      return Buffer.concat([head, line]);
+    const forged = (...bodies: readonly object[]): Buffer => {
+      let checksum = 0;
+      const lines = bodies.map((body, index) => {
+        const rest = JSON.stringify({ entry: index + 1, ...body }).slice(1);
+        checksum = crc32(rest, checksum);
+        return `{"checksum":"${checksum.toString(16).padStart(8, '0')}",${rest}\n`;
+      });
+      return Buffer.from(lines.join(''));
     };
-    assert.doesNotThrow(() => read(forged({ currentValue: 'x' })));
-    const noState = new Journal().save([] as unknown as ServerState);
-    assert.throws(() => read(noState.bytes), /^Error: line 1 says what no journal can say$/);
+    const sound = forged({ state: STATE }, { set: { currentValue: 'x' } });
+    assert.deepEqual(read(sound).state, { ...STATE, currentValue: 'x' });
+    const wrong = [{}, { state: null }, { state: [STATE] }, { state: 'A' }];
+    for (const first of wrong) assert.throws(() => read(forged(first)), NO_JOURNAL(1));
+    const inside = { add: [1] };
+    for (const second of [{ in: { uid: inside } }, { in: { nowhere: inside } }, { set: null }]) {
+      assert.throws(() => read(forged({ state: STATE }, second)), NO_JOURNAL(2));
+    }
   });
 });

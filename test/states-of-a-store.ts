@@ -9,7 +9,7 @@ export function statesOfAStore(commands: number): ServerState[] {
   one.replica.start();
   const states: ServerState[] = [];
   for (let number = 1; number <= commands; number += 1) {
-    const client = (number % 7).toString(16).padStart(16, '0');
+    const client = (number % 50).toString(16).padStart(16, '0');
     const requestId = `${client}-1-${number}`;
     const value = number % 3 === 0 ? `add visits ${number}` : `set key${number % 5} "ä ${number}"`;
     one.replica.receiveFromClient('', { type: 'request', requestId, value });

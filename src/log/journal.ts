@@ -9,10 +9,11 @@
  * as before need not be looked into. A list is what it was, without some of its entries, and with
  * others behind; all other data is small, or new.
  *
- * A journal that is never cut grows for ever. So from time to time a new one begins, in a new file:
- * its first line is a whole state. It is on the disk before it takes the place of the old one, so
- * there is always one whole journal. A line that would be too long, since it brings a snapshot,
- * begins a new one at once.
+ * A journal that is never cut grows for ever. So from time to time a new one begins, in a new file,
+ * with a whole state. A large one takes long to write, and a server must not stand still. But the
+ * state does not change, so it may be written at leisure: a piece of the new journal with each
+ * save, while the old one goes on, and at last what has become of it meanwhile. When it is on the
+ * disk, and only then, it takes the place of the old one: so there is always one whole journal.
  *
  * Every line has a checksum, of itself *and all before it*: no line can be missing, or be of
  * another journal. What is found to be wrong may have come about in two ways, and these
@@ -29,13 +30,28 @@
 import { isRecord } from '../messages.ts';
 import type { ServerState } from '../state.ts';
 
-/** A journal whose further lines are longer than this, and than its first one, begins anew. */
+/** A journal whose further lines are longer than this, and than its first state, begins anew. */
 export const JOURNAL_LIMIT_BYTES = 1_000_000;
+/** So much of a new journal is written with each save: a millisecond's work. */
+const PIECE_BYTES = 64_000;
+/** A first state has lines that are so much shorter than a piece … */
+const LINES_PER_PIECE = 4;
+/** … and a list stands in lines of its own that has more entries than a piece such bytes. */
+const BYTES_PER_ENTRY = 2_000;
 
-/** What a save has to write: behind the journal that is there, or a whole new one. */
+/** What a save has to write and to bring to the disk, in this order. */
 export interface Write {
-  readonly begins: boolean;
+  /** Behind the journal that is there. */
+  readonly line: Uint8Array | null;
+  /** Behind what there is of a new one. */
+  readonly piece: Piece | null;
+}
+
+/** The last piece of a new journal makes it a whole one, and it takes the place of the old one. */
+export interface Piece {
   readonly bytes: Uint8Array;
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
 }
 
 /** What has become of a record. What is named nowhere is as it was. */
@@ -55,10 +71,12 @@ export type Change = RecordChange | ListChange;
 
 /** A line that is as it was written. */
 export interface Entry {
-  /** From 1 on. The first one has a whole state, the others what is new. */
+  /** From 1 on. The first one has a state, the others what is new. */
   readonly entry: number;
   readonly state?: unknown;
   readonly change: RecordChange;
+  /** The first state is not whole before the next line. */
+  readonly isPart: boolean;
   readonly checksum: number;
   /** Where the next line begins. */
   readonly endsAt: number;
@@ -78,15 +96,18 @@ const HEAD_BYTES = `${CHECKSUM}01234567",`.length;
 /** The end of one journal, from where it goes on. Each run of a server has its own. */
 export class Journal {
   readonly #limitBytes: number;
+  readonly #pieceBytes: number;
   /** What its lines make; null: there is none yet. */
   #state: object | null = null;
-  #entry = 0;
-  #checksum = 0;
+  #lines = new Lines();
+  /** The length of its first state. */
   #firstBytes = 0;
-  #bytes = 0;
+  /** The journal that is to take its place, as far as it is written. */
+  #next: NextJournal | null = null;
 
-  constructor(limitBytes = JOURNAL_LIMIT_BYTES) {
+  constructor(limitBytes = JOURNAL_LIMIT_BYTES, pieceBytes = PIECE_BYTES) {
     this.#limitBytes = limitBytes;
+    this.#pieceBytes = pieceBytes;
   }
 
   /**
@@ -96,16 +117,16 @@ export class Journal {
    */
   load(bytes: Uint8Array): { state: object; soundBytes: number } {
     let state: object | null = null;
+    let isWhole = false;
     for (const entry of entriesOf(bytes)) {
       state = stateAfter(state, entry);
-      if (entry.entry === 1) this.#firstBytes = entry.endsAt;
-      this.#entry = entry.entry;
-      this.#checksum = entry.checksum;
-      this.#bytes = entry.endsAt;
+      if (!isWhole) this.#firstBytes = entry.endsAt;
+      isWhole ||= !entry.isPart;
+      this.#lines.goOnFrom(entry);
     }
     if (state === null) throw new Error('it is empty');
     this.#state = state;
-    return { state, soundBytes: this.#bytes };
+    return { state, soundBytes: this.#lines.bytes };
   }
 
   /**
@@ -115,29 +136,138 @@ export class Journal {
   save(state: ServerState): Write {
     const change = this.#state === null ? 'other' : changeOf(this.#state, state);
     this.#state = state;
-    if (change !== 'other') {
-      const body = { entry: this.#entry + 1, ...change };
-      const bytes = this.#write(body, this.#checksum);
-      const longestBytes = Math.max(this.#limitBytes, this.#firstBytes);
-      if (this.#bytes - this.#firstBytes + bytes.length <= longestBytes) {
-        this.#entry += 1;
-        this.#bytes += bytes.length;
-        return { begins: false, bytes };
-      }
-    }
-    const bytes = this.#write({ entry: 1, state }, 0);
-    this.#entry = 1;
-    this.#firstBytes = this.#bytes = bytes.length;
-    return { begins: true, bytes };
+    if (change === 'other') return { line: null, piece: this.#beginAtOnce(state) };
+
+    const longestBytes = Math.max(this.#limitBytes, this.#firstBytes);
+    const line = this.#lines.write(change ?? {});
+    if (line.length > longestBytes) return { line: null, piece: this.#beginAtOnce(state) };
+    const isLong = this.#lines.bytes - this.#firstBytes > longestBytes;
+    this.#next?.add(change ?? {});
+    if (this.#next === null && isLong) this.#next = new NextJournal(state, this.#pieceBytes);
+    const piece = this.#next === null ? null : this.#write(this.#next, this.#pieceBytes);
+    return { line, piece };
   }
 
-  #write(body: object, before: number): Uint8Array {
-    const rest = JSON.stringify(body).slice(1);
+  #beginAtOnce(state: ServerState): Piece {
+    this.#next = new NextJournal(state, this.#pieceBytes);
+    return this.#write(this.#next, Number.POSITIVE_INFINITY);
+  }
+
+  #write(next: NextJournal, mostBytes: number): Piece {
+    const piece = next.write(mostBytes);
+    if (!piece.isLast) return piece;
+    this.#lines = next.lines;
+    this.#firstBytes = next.firstBytes;
+    this.#next = null;
+    return piece;
+  }
+}
+
+/** Makes the lines of one journal, each of which goes on from all before it. */
+class Lines {
+  entry = 0;
+  checksum = 0;
+  bytes = 0;
+
+  goOnFrom({ entry, checksum, endsAt }: Entry): void {
+    this.entry = entry;
+    this.checksum = checksum;
+    this.bytes = endsAt;
+  }
+
+  write(body: object): Uint8Array {
+    this.entry += 1;
+    const rest = JSON.stringify({ entry: this.entry, ...body }).slice(1);
     const bytes = encoder.encode(`${CHECKSUM}01234567",${rest}\n`);
-    this.#checksum = crc32(bytes.subarray(HEAD_BYTES, -1), before);
-    bytes.set(encoder.encode(hexOf(this.#checksum)), CHECKSUM.length);
+    this.checksum = crc32(bytes.subarray(HEAD_BYTES, -1), this.checksum);
+    bytes.set(encoder.encode(hexOf(this.checksum)), CHECKSUM.length);
+    this.bytes += bytes.length;
     return bytes;
   }
+}
+
+/** A new journal: a state that does not change, and behind it what has become of it meanwhile. */
+class NextJournal {
+  readonly lines = new Lines();
+  firstBytes = 0;
+  readonly #first: Iterator<object, void>;
+  #isWhole = false;
+  readonly #changes: object[] = [];
+
+  constructor(state: object, pieceBytes: number) {
+    this.#first = linesOf(state as Fields, pieceBytes);
+  }
+
+  add(change: object): void {
+    this.#changes.push(change);
+  }
+
+  /** The next piece, of about so many bytes; the last one has all that was added. */
+  write(mostBytes: number): Piece {
+    const isFirst = this.lines.entry === 0;
+    const fromBytes = this.lines.bytes;
+    const written: Uint8Array[] = [];
+    while (!this.#isWhole && this.lines.bytes - fromBytes < mostBytes) {
+      const { value = {} } = this.#first.next();
+      written.push(this.lines.write(value));
+      this.#isWhole = !('isPart' in value);
+      this.firstBytes = this.lines.bytes;
+    }
+    if (this.#isWhole) written.push(...this.#changes.map((change) => this.lines.write(change)));
+    return { bytes: joined(written), isFirst, isLast: this.#isWhole };
+  }
+}
+
+/** A state in lines that are not too long: first without its long lists, and then these. */
+function* linesOf(state: Fields, pieceBytes: number): Generator<object, void> {
+  const mostEntries = pieceBytes / BYTES_PER_ENTRY;
+  const longest = pieceBytes / LINES_PER_PIECE;
+  const lists: (readonly [path: readonly string[], list: readonly unknown[]])[] = [];
+  const head = without(state, [], (path, list) => {
+    if (list.length > mostEntries) lists.push([path, list]);
+    return list.length > mostEntries;
+  });
+  yield lists.length > 0 ? { isPart: true, state: head } : { state: head };
+  for (const [index, [path, list]] of lists.entries()) {
+    for (let from = 0; from < list.length; ) {
+      const add: unknown[] = [];
+      for (let length = 0; length < longest && from + add.length < list.length; ) {
+        const one = list[from + add.length];
+        length += JSON.stringify(one).length;
+        add.push(one);
+      }
+      from += add.length;
+      const isPart = index < lists.length - 1 || from < list.length;
+      const change = path.reduceRight<object>((inside, key) => ({ in: { [key]: inside } }), {
+        add,
+      });
+      yield isPart ? { isPart, ...change } : change;
+    }
+  }
+}
+
+/** The record, and all in it, with an empty list wherever `isOut` says so. */
+function without(
+  record: Fields,
+  path: readonly string[],
+  isOut: (path: readonly string[], list: readonly unknown[]) => boolean,
+): Fields {
+  const left = Object.entries(record).map(([key, value]) => {
+    const place = [...path, key];
+    if (isRecord(value)) return [key, without(value, place, isOut)] as const;
+    return [key, Array.isArray(value) && isOut(place, value) ? [] : value] as const;
+  });
+  return Object.fromEntries(left);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 /**
@@ -147,19 +277,23 @@ export class Journal {
 export function* entriesOf(bytes: Uint8Array): Generator<Entry> {
   let from = 0;
   let checksum = 0;
-  for (let entry = 1; from < bytes.length; entry += 1) {
+  let isPart = true;
+  let entry = 1;
+  for (; from < bytes.length; entry += 1) {
     const newline = bytes.indexOf(NEWLINE, from);
     const end = newline < 0 ? bytes.length : newline;
     const line = bytes.subarray(from, end);
     const sound = newline < 0 ? null : soundLine(line, entry, checksum);
     if (sound === null) {
-      if (entry > 1 && isTorn(bytes.subarray(from), entry, checksum)) return;
+      if (!isPart && isTorn(bytes.subarray(from), entry, checksum)) return;
       throw new Error(`line ${entry} is not what was written`);
     }
     from = end + 1;
     checksum = sound.checksum;
+    isPart &&= sound.isPart;
     yield { ...sound, endsAt: from };
   }
+  if (isPart && from > 0) throw new Error(`line ${entry} is missing`);
 }
 
 /** The state after one more line. The one before is not what it was any more. Throws. */
@@ -195,8 +329,8 @@ function soundLine(line: Uint8Array, entry: number, before: number): Sound | nul
   try {
     const text = decoder.decode(line);
     if (!text.startsWith(`${CHECKSUM}${hexOf(checksum)}",`)) return null;
-    const { checksum: _, entry: number, state, ...change } = JSON.parse(text);
-    return number === entry ? { entry, state, change, checksum } : null;
+    const { checksum: _, entry: number, state, isPart = false, ...change } = JSON.parse(text);
+    return number === entry ? { entry, state, change, isPart, checksum } : null;
   } catch {
     return null; // it is no UTF-8, or no JSON
   }

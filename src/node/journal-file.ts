@@ -3,9 +3,9 @@
  * `log/journal.ts`.
  *
  * A save writes one line and waits once for the disk: for its bytes, by `fdatasync`, since nothing
- * else of the file has changed that anybody needs. Only where the journal begins anew is a file
- * written as a whole, brought to the disk, renamed, and its directory brought to the disk, as
- * `json-state-file.ts` does with every save. You can read it: `cat`, or `npm run journal -- FILE`.
+ * else of the file has changed that anybody needs. Only while the journal begins anew does it write
+ * to another file, too. When all of that is on the disk it is renamed, and the directory is
+ * brought to the disk. You can read it: `cat`, or `npm run journal -- FILE`.
  *
  * A server that has kept a JSON file goes over to a journal: it begins with what that file says,
  * and its first save begins the journal and takes the file away, in this order. If it is killed in
@@ -14,7 +14,7 @@
 import * as nodeFs from 'node:fs';
 import { join } from 'node:path';
 import type { Uid } from '../composable-paxos.ts';
-import { Journal } from '../log/journal.ts';
+import { Journal, type Piece } from '../log/journal.ts';
 import { lostState, type ServerState } from '../state.ts';
 import { JsonStateFile } from './json-state-file.ts';
 import { attempt, type FileSystem, StateDirectory, type StateFile } from './state-directory.ts';
@@ -28,25 +28,26 @@ export class JournalFile implements StateFile {
   readonly #journal: Journal;
   /** The file, open; null: there is none yet. */
   #file: number | null = null;
+  /** The one that is to take its place, if one is being written. */
+  #next: number | null = null;
   #takesOver = false;
 
   /**
-   * The journal of server `uid` in this directory, which begins anew when it is longer than that.
-   * Throws a `Failure` if the directory cannot be had.
+   * The journal of server `uid` in this directory; `limits` are those of a `Journal`. Throws a `Failure` if the directory cannot be had.
    */
   constructor(
     directory: string,
     uid: Uid,
     fs: FileSystem = nodeFs,
     platform: NodeJS.Platform = process.platform,
-    limitBytes?: number,
+    limits: readonly [limitBytes?: number, pieceBytes?: number] = [],
   ) {
     this.path = join(directory, `${uid}.journal`);
     this.#uid = uid;
     this.#fs = fs;
     this.#old = new JsonStateFile(directory, uid, fs, platform);
     this.#directory = new StateDirectory(directory, uid, fs, platform);
-    this.#journal = new Journal(limitBytes);
+    this.#journal = new Journal(...limits);
   }
 
   get takesOver(): string | null {
@@ -80,12 +81,10 @@ export class JournalFile implements StateFile {
 
   /** Returns once the state would survive a power cut. Throws a `Failure` otherwise. */
   save(state: ServerState): void {
-    const { begins, bytes } = this.#journal.save(state);
+    const { line, piece } = this.#journal.save(state);
     attempt(this.path, 'written', () => {
-      if (begins) return this.#begin(bytes);
-      const file = this.#file ?? this.#open();
-      this.#directory.write(file, bytes);
-      this.#fs.fdatasyncSync(file);
+      if (line !== null) this.#append(line);
+      if (piece !== null) this.#begin(piece);
     });
   }
 
@@ -94,10 +93,23 @@ export class JournalFile implements StateFile {
     this.save(lostState(this.#uid, members));
   }
 
-  #begin(bytes: Uint8Array): void {
-    this.#directory.replace(this.path, bytes);
+  #append(line: Uint8Array): void {
+    const file = this.#file ?? this.#open();
+    this.#directory.write(file, line);
+    this.#fs.fdatasyncSync(file);
+  }
+
+  #begin({ bytes, isFirst, isLast }: Piece): void {
+    if (isFirst && this.#next !== null) this.#fs.closeSync(this.#next);
+    if (isFirst) this.#next = this.#directory.createTemporary(this.path);
+    const next = this.#next as number;
+    this.#directory.write(next, bytes);
+    this.#fs.fsyncSync(next);
+    if (!isLast) return;
+    this.#directory.rename(this.path);
     if (this.#file !== null) this.#fs.closeSync(this.#file);
-    this.#open();
+    this.#file = next;
+    this.#next = null;
     this.#settle();
   }
 

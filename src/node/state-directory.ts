@@ -124,10 +124,28 @@ export class StateDirectory {
 
   /** These bytes take the place of the file, durably; but there must be a mark, too. */
   replace(path: string, bytes: Uint8Array): void {
-    const temporaryPath = `${path}.tmp`;
-    this.#writeAndClose(this.#createTemporary(temporaryPath), bytes);
-    this.#fs.renameSync(temporaryPath, path);
+    this.#writeAndClose(this.createTemporary(path), bytes);
+    this.rename(path);
+  }
+
+  /** What is in its temporary file takes the place of the file; that must be on the disk. */
+  rename(path: string): void {
+    this.#fs.renameSync(`${path}.tmp`, path);
     this.sync();
+  }
+
+  /** Opens a new and empty temporary file that may take the place of this one. */
+  createTemporary(path: string): number {
+    const temporaryPath = `${path}.tmp`;
+    const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+    try {
+      return this.#fs.openSync(temporaryPath, flags, FILE_MODE);
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      // It is left over from a crash. It was never renamed, so nothing was said that is in it.
+      this.#fs.rmSync(temporaryPath);
+      return this.#fs.openSync(temporaryPath, flags, FILE_MODE);
+    }
   }
 
   /** Opens the file, which is there, to write behind its end. */
@@ -170,18 +188,6 @@ export class StateDirectory {
       this.#fs.fsyncSync(file);
     } finally {
       this.#fs.closeSync(file);
-    }
-  }
-
-  #createTemporary(path: string): number {
-    const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-    try {
-      return this.#fs.openSync(path, flags, FILE_MODE);
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error;
-      // It is left over from a crash. It was never renamed, so nothing was said that is in it.
-      this.#fs.rmSync(path);
-      return this.#fs.openSync(path, flags, FILE_MODE);
     }
   }
 

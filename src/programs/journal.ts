@@ -63,17 +63,20 @@ function say(cells: readonly string[]): void {
   console.log(shorten(padded.join('  '), COLUMNS).trimEnd());
 }
 
-function cellsOf({ entry, state, change }: Entry, bytes: number): string[] {
+function cellsOf({ entry, state, change, isPart }: Entry, bytes: number): string[] {
   const isWhole = isRecord(state);
   const set: Fields = isWhole ? state : (change.set ?? {});
   const { instanceNumber, promisedId, acceptedId, acceptedValue } = set;
+  const news = isWhole
+    ? `a whole state: here it begins${isPart ? ', and goes on' : ''}`
+    : newsOf(change, '').join(', ');
   return [
     `${entry}`,
     bytes.toLocaleString('en'),
     instanceNumber === undefined ? '' : `#${instanceNumber}`,
     idOf(promisedId),
     `${idOf(acceptedId)} ${linkOf(acceptedValue)}`.trim(),
-    isWhole ? 'the whole state: here it begins' : newsOf(change, '').join(', '),
+    news,
   ];
 }
 

@@ -2,34 +2,28 @@
  * A virtual disk with a journal on it: bytes, as they would be in a real file, and what can happen
  * to them.
  *
- * A save that writes a line has two steps: write it behind the others, and sync. One with which the
- * journal begins anew has the four of `disk.ts`. A *power cut* takes what was not synced, and how
+ * A save writes a line behind the others, and syncs. While the journal begins anew it writes a piece
+ * of the new one, too, and syncs that, and with the last piece come a rename and a sync of the
+ * directory. A *power cut* takes what was not synced, and how
  * much of it is a matter of luck: all, nothing, what is behind some byte, or what is before one,
  * which is read as zeros then. A *full disk*, or a kill, leaves half a line. And bits flip.
  *
  * The world knows which state each line makes, and so what must be there; what a server is given
  * when it starts is read from the bytes.
  */
-import { entriesOf, Journal, type Write } from '../log/journal.ts';
+import { entriesOf, Journal, type Piece, type Write } from '../log/journal.ts';
 import type { ServerState } from '../state.ts';
 import type { DiskLoss } from '../trace/events.ts';
-import {
-  hasVote,
-  type OpenDisk,
-  SAVE_STEPS,
-  type SaveStep,
-  type Skippable,
-  type Step,
-  type VirtualDisk,
-} from './disk.ts';
+import { hasVote, type OpenDisk, type Skippable, type Step, type VirtualDisk } from './disk.ts';
 import type { Random } from './random.ts';
 
-/** So short that every run begins several journals. */
-const LIMIT_BYTES = 300;
+/** So short that every run begins several journals, each in several pieces. */
+const LIMITS = [300, 200] as const;
 
 /** What may happen to a journal, and has to somewhere, or nothing is tested here. */
 export const JOURNAL_SITUATIONS = [
   'a journal begun anew',
+  'a piece of a new journal',
   'a line lost',
   'a line torn',
   'a line with a hole',
@@ -71,7 +65,7 @@ export class JournalDisk implements VirtualDisk {
   }
 
   open(skipped: readonly Skippable[]): OpenDisk {
-    const journal = new Journal(LIMIT_BYTES);
+    const journal = new Journal(...LIMITS);
     return {
       beforeLoad: () => [
         { step: 'sync', name: 'load sync', act: () => this.#sync() },
@@ -159,29 +153,54 @@ export class JournalDisk implements VirtualDisk {
     return state;
   }
 
-  #stepsOf({ begins, bytes }: Write, state: ServerState): readonly Step[] {
-    if (begins) {
-      const stepOf = (step: SaveStep) => () => this.#begin(step, bytes, state);
-      return SAVE_STEPS.map((step) => ({ step, name: step, act: stepOf(step) }));
-    }
-    const write: Step = {
-      step: 'write',
-      name: 'write',
-      act: () => this.#append(bytes, state),
-      actHalf: (luck) => {
-        this.#append(bytes.subarray(0, Math.floor(luck * bytes.length)), null);
-        this.#happened('half a line written');
-      },
+  #stepsOf({ line, piece }: Write, state: ServerState): readonly Step[] {
+    const appending = line === null ? [] : this.#appending(line, state);
+    return piece === null ? appending : [...appending, ...this.#beginning(piece, state)];
+  }
+
+  #appending(line: Uint8Array, state: ServerState): readonly Step[] {
+    const actHalf = (luck: number) => {
+      this.#append(line.subarray(0, Math.floor(luck * line.length)), null);
+      this.#happened('half a line written');
     };
-    return [write, { step: 'sync', name: 'line sync', act: () => this.#sync() }];
+    return [
+      { step: 'write', name: 'write', act: () => this.#append(line, state), actHalf },
+      { step: 'sync', name: 'line sync', act: () => this.#sync() },
+    ];
+  }
+
+  #beginning({ bytes, isFirst, isLast }: Piece, state: ServerState): readonly Step[] {
+    const write = () => {
+      const before = isFirst ? NOTHING : (this.#temporary ?? NOTHING);
+      const more = joined(before.bytes, bytes);
+      const states = isLast ? [{ state, endsAt: more.length }] : [];
+      this.#temporary = { bytes: more, syncedBytes: before.syncedBytes, states };
+    };
+    const sync = () => {
+      if (this.#temporary !== null) this.#temporary.syncedBytes = this.#temporary.bytes.length;
+    };
+    const rename = () => {
+      if (this.#file !== null) this.#happened('a journal begun anew');
+      if (this.#temporary !== null) this.#renamed.push(this.#temporary);
+      this.#temporary = this.#flippedBit = null;
+    };
+    if (!isLast) this.#happened('a piece of a new journal');
+    const pieces: readonly Step[] = [
+      { step: 'write', name: 'write', act: write },
+      { step: 'sync', name: 'sync', act: sync },
+    ];
+    if (!isLast) return pieces;
+    return [
+      ...pieces,
+      { step: 'rename', name: 'rename', act: rename },
+      { step: 'sync directory', name: 'sync directory', act: () => this.#syncDirectory() },
+    ];
   }
 
   #append(more: Uint8Array, state: ServerState | null): void {
     const file = this.#file;
     if (file === null) return; // it was removed under the process that writes
-    const bytes = new Uint8Array(file.bytes.length + more.length);
-    bytes.set(file.bytes);
-    bytes.set(more, file.bytes.length);
+    const bytes = joined(file.bytes, more);
     file.bytes = bytes;
     if (state !== null) file.states.push({ state, endsAt: bytes.length });
   }
@@ -196,29 +215,18 @@ export class JournalDisk implements VirtualDisk {
     this.#isMarked ||= this.#named !== null;
   }
 
-  #begin(step: SaveStep, bytes: Uint8Array, state: ServerState): void {
-    switch (step) {
-      case 'write': {
-        const states = [{ state, endsAt: bytes.length }];
-        this.#temporary = { bytes, syncedBytes: 0, states };
-        return;
-      }
-      case 'sync':
-        if (this.#temporary !== null) this.#temporary.syncedBytes = bytes.length;
-        return;
-      case 'rename':
-        if (this.#file !== null) this.#happened('a journal begun anew');
-        if (this.#temporary !== null) this.#renamed.push(this.#temporary);
-        this.#temporary = this.#flippedBit = null;
-        return;
-      case 'sync directory':
-        this.#syncDirectory();
-    }
-  }
-
   #happened(situation: JournalSituation): void {
     this.counts.set(situation, (this.counts.get(situation) ?? 0) + 1);
   }
+}
+
+const NOTHING: JournalBytes = { bytes: new Uint8Array(), syncedBytes: 0, states: [] };
+
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
 }
 
 /** The state that the lines make which are over by then. */
@@ -235,8 +243,12 @@ function flipped(bytes: Uint8Array, bit: number): Uint8Array {
 /** As if a line that is not what was written were a torn one, and all behind it. */
 function withoutBadLine(bytes: Uint8Array): Uint8Array {
   let soundBytes = 0;
+  let isWhole = false;
   try {
-    for (const { endsAt } of entriesOf(bytes)) soundBytes = endsAt;
+    for (const { endsAt, isPart } of entriesOf(bytes)) {
+      isWhole ||= !isPart;
+      if (isWhole) soundBytes = endsAt;
+    }
     return bytes;
   } catch {
     return bytes.slice(0, soundBytes);
