@@ -33,7 +33,8 @@ export class JournalFile implements StateFile {
   #takesOver = false;
 
   /**
-   * The journal of server `uid` in this directory; `limits` are those of a `Journal`. Throws a `Failure` if the directory cannot be had.
+   * The journal of server `uid` in this directory; `limits` are those of a `Journal`. Throws a
+   * `Failure` if the directory cannot be had.
    */
   constructor(
     directory: string,

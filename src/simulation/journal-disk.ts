@@ -2,11 +2,11 @@
  * A virtual disk with a journal on it: bytes, as they would be in a real file, and what can happen
  * to them.
  *
- * A save writes a line behind the others, and syncs. While the journal begins anew it writes a piece
- * of the new one, too, and syncs that, and with the last piece come a rename and a sync of the
- * directory. A *power cut* takes what was not synced, and how
- * much of it is a matter of luck: all, nothing, what is behind some byte, or what is before one,
- * which is read as zeros then. A *full disk*, or a kill, leaves half a line. And bits flip.
+ * A save writes a line behind the others, and syncs. While the journal begins anew it writes a
+ * piece of the new one, too, and syncs that, and with the last piece come a rename and a sync of
+ * the directory. A *power cut* takes what was not synced, and how much of it is a matter of luck:
+ * all, nothing, what is behind some byte, or what is before one, which is read as zeros then. A
+ * *full disk*, or a kill, leaves half a line. And bits flip.
  *
  * The world knows which state each line makes, and so what must be there; what a server is given
  * when it starts is read from the bytes.
