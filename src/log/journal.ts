@@ -34,9 +34,9 @@ import type { ServerState } from '../state.ts';
 export const JOURNAL_LIMIT_BYTES = 1_000_000;
 /** So much of a new journal is written with each save: a millisecond's work. */
 const PIECE_BYTES = 64_000;
-/** A first state has lines that are so much shorter than a piece … */
+/** The lines of a first state are so much shorter than a piece … */
 const LINES_PER_PIECE = 4;
-/** … and a list stands in lines of its own that has more entries than a piece such bytes. */
+/** … and a list has lines of its own if it has an entry for each so many bytes of a piece. */
 const BYTES_PER_ENTRY = 2_000;
 
 /** What a save has to write and to bring to the disk, in this order. */
@@ -238,9 +238,8 @@ function* linesOf(state: Fields, pieceBytes: number): Generator<object, void> {
       }
       from += add.length;
       const isPart = index < lists.length - 1 || from < list.length;
-      const change = path.reduceRight<object>((inside, key) => ({ in: { [key]: inside } }), {
-        add,
-      });
+      const added: object = { add };
+      const change = path.reduceRight((inside, key) => ({ in: { [key]: inside } }), added);
       yield isPart ? { isPart, ...change } : change;
     }
   }

@@ -107,8 +107,8 @@ export class JournalFile implements StateFile {
     this.#directory.write(next, bytes);
     this.#fs.fsyncSync(next);
     if (!isLast) return;
+    if (this.#file !== null) this.#fs.closeSync(this.#file); // Windows replaces no open file
     this.#directory.rename(this.path);
-    if (this.#file !== null) this.#fs.closeSync(this.#file);
     this.#file = next;
     this.#next = null;
     this.#settle();
