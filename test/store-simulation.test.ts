@@ -8,7 +8,7 @@ import { STORE_SITUATIONS, StoreSituations } from '../src/simulation/store-situa
 import type { TraceEvent } from '../src/trace/events.ts';
 
 const SECONDS = 60;
-const SEEDS = 60;
+const SEEDS = 80;
 
 for (const servers of [3, 5]) {
   for (const leases of [false, true]) {
