@@ -3,7 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { JOURNAL_SITUATIONS, JournalDisk } from '../src/simulation/journal-disk.ts';
 import { run } from '../src/simulation/run.ts';
-import { drawSchedule, type Fault } from '../src/simulation/schedule.ts';
+import {
+  type Action,
+  drawSchedule,
+  type Fault,
+  type Schedule,
+} from '../src/simulation/schedule.ts';
 import type { World } from '../src/simulation/world.ts';
 
 const SECONDS = 60;
@@ -17,12 +22,23 @@ const VARIANTS = [
   { leases: true, store: true },
 ];
 
+/** Every other second, by turns, somebody has no power right before something is durable. */
+function withPowerCuts(schedule: Schedule): Schedule {
+  const { uids, actions, healMs } = schedule;
+  const cuts = Array.from({ length: healMs / 2_000 }, (_, n): Action => {
+    const uid = uids[n % uids.length] ?? '';
+    const point = n % 2 === 0 ? 'sync' : 'sync directory';
+    return { atMs: 2_000 * n, do: 'crash', uid, point, power: true, skip: n % 3, downMs: 300 };
+  });
+  return { ...schedule, actions: [...actions, ...cuts].toSorted((a, b) => a.atMs - b.atMs) };
+}
+
 test('journals go through all that can happen to them', () => {
   const total = new Map<string, number>();
   for (const variant of VARIANTS) {
     for (let seed = 1; seed <= SEEDS; seed += 1) {
       let world: World | null = null;
-      const schedule = drawSchedule(seed, 3, SECONDS, OF_DISKS);
+      const schedule = withPowerCuts(drawSchedule(seed, 3, SECONDS, OF_DISKS));
       const { violation } = run(schedule, variant, (_, where) => {
         world = where;
       });
