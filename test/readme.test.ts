@@ -24,6 +24,7 @@ import { MAX_VALUE_BYTES, type StatusReply } from '../src/messages.ts';
 import { type Figures, report, tableOf } from '../src/programs/bench/report.ts';
 import { sayStatusLine } from '../src/programs/client/words.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
+import { JOURNAL_BREAKS } from '../src/simulation/broken/journals.ts';
 import { BREAKS, withRules } from '../src/simulation/broken/layers.ts';
 import { SOUND } from '../src/simulation/broken/roles.ts';
 import { STORE_BREAKS } from '../src/simulation/broken/stores.ts';
@@ -275,6 +276,12 @@ test('the tables are those of the code', () => {
     BREAKS.map(({ name, breaks, invariants }) => [`\`${name}\``, breaks, invariants.join(', ')]),
   );
   assert.deepEqual(
+    tableBelow('Journals in the simulator'),
+    JOURNAL_BREAKS.map(({ name, breaks, invariants }) => {
+      return [`\`${name}\``, breaks, invariants.join(', ')];
+    }),
+  );
+  assert.deepEqual(
     tableBelow('In the simulator'),
     STORE_BREAKS.map(({ name, breaks, invariants }) => {
       return [`\`${name}\``, breaks, invariants.join(', ')];
@@ -497,7 +504,7 @@ test('every command is known, and so are its options', async () => {
   const named = QUOTES.flatMap((quote) => /--break ([a-z-]+)/.exec(quote)?.[1] ?? []);
   for (const name of named)
     assert.ok(
-      [...BREAKS, ...STORE_BREAKS].some((known) => known.name === name),
+      [...BREAKS, ...STORE_BREAKS, ...JOURNAL_BREAKS].some((known) => known.name === name),
       name,
     );
 });

@@ -11,8 +11,10 @@ import { MustStop, STATE_IS_MISSING } from '../state.ts';
 import { addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
 import { HttpDoor } from './http/door.ts';
-import { JsonStateFile, whatMayBeLost } from './json-state-file.ts';
+import { JournalFile } from './journal-file.ts';
+import { JsonStateFile } from './json-state-file.ts';
 import type { ServerOptions } from './server-options.ts';
+import { type StateFile, whatMayBeLost } from './state-directory.ts';
 import { SystemEnvironment } from './system-environment.ts';
 import { exitFrom, Lines, neverWaitFor, terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
@@ -57,7 +59,8 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
 
   messenger = await UdpMessenger.open(uid, cluster, turns, options);
   const door = options.http && (await HttpDoor.open(options.http, { ...options, turns }));
-  const file = new JsonStateFile(options.stateDirectory, uid);
+  const File = options.hasJournal ? JournalFile : JsonStateFile;
+  const file = new File(options.stateDirectory, uid);
   if (options.rejoins) file.saveAsLost(uids);
   const { preferred } = options;
   const Led = preferred === null ? Replica : preferring(Replica as WithLeases, preferred);
@@ -73,9 +76,11 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   stopOnSignal(turns, replica, messenger, lines, door);
   turns.run(() => startFrom(file, replica));
   door?.serve(replica);
+  if (file.takesOver === null) return;
+  lines.write(`the state in ${file.takesOver} goes over to ${file.path} with the next save`);
 }
 
-function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
+function startFrom(file: StateFile, replica: ReplicatedValue): void {
   try {
     replica.start();
   } catch (error) {

@@ -16,6 +16,8 @@ export interface ServerOptions {
   readonly isMaster: boolean;
   /** Its values are commands to a state machine, see `log/`. */
   readonly isStore: boolean;
+  /** Its state is kept as a journal: a save writes only what is new. */
+  readonly hasJournal: boolean;
   /** Who should be master, if that can be; null: all are equal. */
   readonly preferred: Uid | null;
   /** It has lost its state, and knows it. */
@@ -46,6 +48,7 @@ Examples:
   node --import tsx server.ts A
   node --import tsx server.ts B --master --state-dir /var/lib/paxos
   node --import tsx server.ts A --store --state-dir stores --http 8001
+  node --import tsx server.ts B --journal
   node --import tsx server.ts C --master --prefer B        say so to all servers
   node --import tsx server.ts C --drop 0.2 --duplicate 0.1 --delay 0-50 --trace c.ndjson
 
@@ -58,6 +61,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .argument('<uid>', 'which server this is: one capital letter')
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--store', 'be a database: its values are commands (all servers or none)')
+    .option('--journal', 'keep the state as a journal, as --store does: a save writes what is new')
     .option('--prefer <UID>', 'with --master: hand the lease to this server when it is level')
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
@@ -89,6 +93,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     uid,
     isMaster: options['master'] === true,
     isStore: options['store'] === true,
+    hasJournal: options['journal'] === true || options['store'] === true,
     preferred: preferredOf(options['prefer'], options['master'] === true, cluster),
     rejoins,
     cluster,
