@@ -18,13 +18,23 @@ import { hashText } from './random.ts';
 const REGISTERS = ['r0', 'r1', 'r2'] as const;
 const TEXTS = ['s0', 's1'] as const;
 const NUMBERS = ['n0', 'n1'] as const;
+/** Keys that are changed under conditions on their versions: no model here knows of these. */
+const VERSIONED = ['v0', 'v1'] as const;
 const KEYS = [...REGISTERS, ...TEXTS, ...NUMBERS];
 
 /** The command that stands for this value of a schedule when it is fired and forgotten. */
 export function commandOf(value: string): string {
   const hash = hashText(value) >>> 0;
   if (hash % 4 > 0) return `set ${REGISTERS[hash % 3]} ${spelled(value)}`;
+  if (hash % 8 > 0) {
+    return `set ${pick(VERSIONED, hash)} ${JSON.stringify(`${value} é`)} if ${conditionOf(hash)}`;
+  }
   return `set "${pick(TEXTS, hash)}" ${JSON.stringify(`${value} é`)}`;
+}
+
+/** Often met, and often not. */
+function conditionOf(hash: number): string {
+  return ['any', 'none', '1,2,3,4,5,6,7,8,9'][hash % 3] ?? 'any';
 }
 
 /** After so many questions others of these keys are asked for, so that no history grows long. */
@@ -56,7 +66,7 @@ export class StoreQuestions {
   told({ line, answer }: StoreOperation): void {
     const [verb, key = '', ...values] = wordsOf(line) ?? [];
     if (verb === 'get' || verb === 'add') this.#known.set(key, answer ?? '');
-    else if (answer === 'ok') this.#known.set(key, values.at(-1) ?? '');
+    else if (answer?.startsWith('ok') === true) this.#known.set(key, values.at(-1) ?? '');
   }
 
   #command(value: string, hash: number): string {
@@ -104,7 +114,7 @@ export class StoreTruth {
   apply(effects: readonly (UpdateLink | RequestedLink)[], instanceNumber: number): void {
     if (!this.#states.has(1)) this.#states.set(1, this.#machine.snapshot());
     for (const effect of effects) {
-      const answer = this.#machine.apply(effect.update);
+      const answer = this.#machine.apply(effect.update, instanceNumber);
       if ('request' in effect) this.#answers.set(effect.request, answer);
     }
     this.#states.set(instanceNumber + 1, this.#machine.snapshot());

@@ -28,6 +28,7 @@ import {
   type Subject,
   tableOf,
 } from './report.ts';
+import { benchSaves } from './saves.ts';
 import { benchStores, longLogLines, type StoreSettings } from './store-bench.ts';
 import { type StoreReport, storeTableOf } from './store-report.ts';
 
@@ -48,6 +49,8 @@ interface Settings {
   readonly out: string;
   /** What is measured of stores, if these are to be measured. */
   readonly ofStores: StoreSettings | null;
+  /** Only what a save costs is measured. */
+  readonly isOfSaves: boolean;
 }
 
 /** What is measured of one subject. */
@@ -73,6 +76,7 @@ function readSettings(args: readonly string[]): Settings {
     .option('--store', 'stores instead, with up to 256 clients')
     .option('--links <N>', 'with --store: how long a log gets whose cost is measured', '100000')
     .option('--against <OTHER>', 'with --store: etcd, where it is installed, beside them')
+    .option('--saves', 'measure only what a save costs, as a file and in a journal')
     .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json');
   parseArguments(command, args);
   const options = command.opts();
@@ -87,6 +91,7 @@ function readSettings(args: readonly string[]): Settings {
     stateDirectory: options['stateDir'],
     hasMemory: options['memory'] === true && existsSync(MEMORY),
     out: options['out'],
+    isOfSaves: options['saves'] === true,
   };
 }
 
@@ -215,6 +220,12 @@ function write(file: string, settings: Settings, reports: readonly (Report | Sto
   }
 }
 
+function showSaves({ stateDirectory, hasMemory, updates }: Settings): void {
+  for (const directory of [stateDirectory, ...(hasMemory ? [MEMORY] : [])]) {
+    console.log([`State in ${directory}`, ...benchSaves(directory, updates), ''].join('\n'));
+  }
+}
+
 await runProgram(async (args) => {
   const settings = readSettings(args);
   if (settings.ofStores !== null) {
@@ -222,6 +233,7 @@ await runProgram(async (args) => {
     console.log(`All figures are in ${settings.out}.`);
     return;
   }
+  if (settings.isOfSaves) return showSaves(settings);
   const reports = [await bench('disk', settings.stateDirectory, settings)];
   if (settings.hasMemory) reports.push(await bench('memory', MEMORY, settings));
   for (const one of reports) console.log(`${tableOf(one).join('\n')}\n`);

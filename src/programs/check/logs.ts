@@ -9,10 +9,11 @@ import { StoreReplica } from '../../log/replicas.ts';
 import { isRecord } from '../../messages.ts';
 import { describe, Failure } from '../../node/failure.ts';
 import { JsonStateFile } from '../../node/json-state-file.ts';
+import { stateOnDisk } from '../../node/state-on-disk.ts';
 import { readTraces } from '../common/read-traces.ts';
 
 const TRACE = /\.ndjson$/;
-const STATE = /^([A-Z])\.json$/;
+const STATE = /^([A-Z])\.(json|journal)$/;
 
 /** Compares what these files say, or those of these directories. Throws a `Failure`. */
 export function compareLogFiles(paths: readonly string[]): Comparison {
@@ -27,7 +28,13 @@ export function compareLogFiles(paths: readonly string[]): Comparison {
 function filesIn(path: string): string[] {
   try {
     if (!statSync(path).isDirectory()) return [path];
-    const names = readdirSync(path).filter((name) => TRACE.test(name) || STATE.test(name));
+    const all = readdirSync(path);
+    // Where both are there, the journal counts.
+    const isLeft = (name: string) => all.includes(name.replace(/\.json$/, '.journal'));
+    const names = all.filter(
+      (name) =>
+        TRACE.test(name) || (STATE.test(name) && (!name.endsWith('.json') || !isLeft(name))),
+    );
     return names.sort().map((name) => join(path, name));
   } catch (error) {
     throw new Failure(`${path} cannot be read: ${describe(error)}`);
@@ -62,7 +69,9 @@ class StoredLog {
     if (uid === '') throw new Failure(`${path} is neither a trace nor the state of a server`);
     this.log = new ToldLog(uid);
     try {
-      const state = new JsonStateFile(dirname(path), uid).load();
+      const state = path.endsWith('.journal')
+        ? stateOnDisk(dirname(path), uid)
+        : new JsonStateFile(dirname(path), uid).load();
       const { members, kept } = isRecord(state) ? state : {};
       const uids = Array.isArray(members) ? members : [uid];
       this.#replica = new StoreReplica(
