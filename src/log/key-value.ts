@@ -1,5 +1,14 @@
 /** The first state machine: keys, and what each of them holds. */
 import {
+  countOf,
+  entriesFrom,
+  sizeOf,
+  type Tree,
+  valueIn,
+  withKey,
+  withoutKey,
+} from './sorted-map.ts';
+import {
   type Form,
   matchForm,
   PairsDigest,
@@ -24,11 +33,11 @@ const NO_KEY = 'there is no such key';
  * read it and thought about it may change it, unless somebody was faster. `add KEY N` counts, from
  * 0 where nothing was, and answers with the sum.
  *
- * The pairs stand in one map that changes. Keys and values themselves never do, so a snapshot is a
- * copy of the list of pairs, which takes no copy of any text and may be written down at leisure.
+ * The pairs stand in a map that never changes, and each command makes another one of it that shares
+ * nearly all: a snapshot is the map as it is, and may be written down at leisure.
  */
 export class KeyValue implements StateMachine {
-  #pairs = new Map<string, string>();
+  #pairs: Tree<string> = null;
   #digest = new PairsDigest();
 
   whyNoCommand(line: string): string | null {
@@ -52,7 +61,7 @@ export class KeyValue implements StateMachine {
     const match = matchForm(line, COMMANDS);
     if (why !== null || 'why' in match) return why ?? '';
     const [verb, key = '', second = '', third = ''] = match.words;
-    const held = this.#pairs.get(key);
+    const held = valueIn(this.#pairs, key);
     switch (verb) {
       case 'set':
         return this.#set(key, second);
@@ -70,22 +79,20 @@ export class KeyValue implements StateMachine {
     const match = matchForm(line, QUERIES);
     if ('why' in match) return match.why;
     const [verb, word = ''] = match.words;
-    if (verb === 'get') return this.#pairs.get(word) ?? null;
-    if (verb === 'size') return String(this.#pairs.size);
+    if (verb === 'get') return valueIn(this.#pairs, word) ?? null;
+    if (verb === 'size') return String(sizeOf(this.#pairs));
     return this.#keys(word);
   }
 
-  snapshot(): unknown {
-    return [...this.#pairs];
+  snapshot(): Iterable<unknown> {
+    return entriesFrom(this.#pairs);
   }
 
-  restore(snapshot: unknown): void {
-    if (!Array.isArray(snapshot) || !snapshot.every(isPair)) throw new Error('it holds no pairs');
-    const pairs = new Map<string, string>(snapshot);
-    if (pairs.size < snapshot.length) throw new Error('it holds a key twice');
-    this.#pairs = pairs;
-    this.#digest = new PairsDigest();
-    for (const [key, value] of pairs) this.#digest.add(key, value);
+  restore(piece: unknown): void {
+    if (!isPair(piece)) throw new Error('it holds what is no pair');
+    const [key, value] = piece;
+    if (valueIn(this.#pairs, key) !== undefined) throw new Error('it holds a key twice');
+    this.#put(key, value);
   }
 
   get digest(): string {
@@ -93,16 +100,22 @@ export class KeyValue implements StateMachine {
   }
 
   #set(key: string, value: string): string {
-    this.#delete(key);
-    this.#pairs.set(key, value);
-    this.#digest.add(key, value);
+    const held = valueIn(this.#pairs, key);
+    if (held !== undefined) this.#digest.remove(key, held);
+    this.#put(key, value);
     return DONE;
   }
 
+  #put(key: string, value: string): void {
+    this.#pairs = withKey(this.#pairs, key, value);
+    this.#digest.add(key, value);
+  }
+
   #delete(key: string): string {
-    const held = this.#pairs.get(key);
-    if (held !== undefined) this.#digest.remove(key, held);
-    this.#pairs.delete(key);
+    const held = valueIn(this.#pairs, key);
+    if (held === undefined) return DONE;
+    this.#digest.remove(key, held);
+    this.#pairs = withoutKey(this.#pairs, key);
     return DONE;
   }
 
@@ -117,13 +130,16 @@ export class KeyValue implements StateMachine {
 
   /** Those that begin so, in order, as many as a datagram holds. */
   #keys(prefix: string): string {
-    const keys = [...this.#pairs.keys()].filter((key) => key.startsWith(prefix)).sort();
     const listed: string[] = [];
     let length = 0;
-    for (const key of keys.map(spelled)) {
-      length += key.length + 1;
-      if (length > MAX_LIST_LENGTH) return `${listed.join(' ')} … of ${keys.length}`;
-      listed.push(key);
+    for (const [key] of entriesFrom(this.#pairs, prefix)) {
+      if (!key.startsWith(prefix)) break;
+      const word = spelled(key);
+      length += word.length + 1;
+      if (length > MAX_LIST_LENGTH) {
+        return `${listed.join(' ')} … of ${countOf(this.#pairs, prefix)}`;
+      }
+      listed.push(word);
     }
     return listed.join(' ');
   }

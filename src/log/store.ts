@@ -28,7 +28,7 @@ interface Answer {
 
 /** The state of a store, as a snapshot carries it. */
 interface StoreState {
-  readonly machine: unknown;
+  readonly machine: readonly unknown[];
   readonly answers: readonly (readonly [client: string, number: number, answer: string])[];
 }
 
@@ -159,13 +159,13 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
       const answers = [...this.#answers].map(
         ([client, { number, answer }]) => [client, number, answer] as const,
       );
-      return { machine: this.#machine.snapshot(), answers };
+      return { machine: [...this.#machine.snapshot()], answers };
     }
 
     protected override bringState(state: unknown): void {
       if (!isStoreState(state)) throw new Error('it is not the state of a store');
       const machine = this.createMachine();
-      machine.restore(state.machine);
+      for (const piece of state.machine) machine.restore(piece);
       this.#machine = machine;
       this.#answers = new Map();
       this.#answersDigest = new PairsDigest();
@@ -186,9 +186,9 @@ function mixed(a: string, b: string): string {
 }
 
 function isStoreState(state: unknown): state is StoreState {
-  if (!isRecord(state) || !('machine' in state)) return false;
-  const { answers } = state;
-  return Array.isArray(answers) && answers.every(isAnswer);
+  if (!isRecord(state)) return false;
+  const { machine, answers } = state;
+  return Array.isArray(machine) && Array.isArray(answers) && answers.every(isAnswer);
 }
 
 function isAnswer(entry: unknown): boolean {

@@ -49,17 +49,17 @@ export class StoreTruth {
   readonly #machine = new KeyValue();
   readonly #answers = new Map<string, string>();
   /** The state before each instance, as a snapshot of the machine. */
-  readonly #states = new Map<number, unknown>();
+  readonly #states = new Map<number, readonly unknown[]>();
 
   /** This link was chosen, and `chain` is what is left of all up to it. In order, each once. */
   apply(link: Link, instanceNumber: number, chain: ChainState): void {
-    if (!this.#states.has(1)) this.#states.set(1, this.#machine.snapshot());
+    if (!this.#states.has(1)) this.#states.set(1, [...this.#machine.snapshot()]);
     const isFirst =
       !('request' in link) || chain.requests.at(-1)?.instanceNumber === instanceNumber;
     if ('update' in link && isFirst) {
       this.#answers.set(link.update, this.#machine.apply(link.update));
     }
-    this.#states.set(instanceNumber + 1, this.#machine.snapshot());
+    this.#states.set(instanceNumber + 1, [...this.#machine.snapshot()]);
   }
 
   /** The answer to a command, if it has taken effect. */
@@ -70,7 +70,7 @@ export class StoreTruth {
   /** What a query finds before this instance. */
   found(query: string, instanceNumber: number): string | null {
     const machine = new KeyValue();
-    machine.restore(this.#states.get(instanceNumber) ?? []);
+    for (const piece of this.#states.get(instanceNumber) ?? []) machine.restore(piece);
     return machine.query(query);
   }
 }
