@@ -17,7 +17,14 @@
  * it for all who have asked before it was first proposed. Who comes later needs a later one: the
  * link may be chosen by then, and a change after it be told to somebody.
  */
-import { isUpdate, type Link, type LinkId, type RequestId, standingOf } from './chain.ts';
+import {
+  isUpdate,
+  type Link,
+  type LinkId,
+  type RequestId,
+  type Standing,
+  standingOf,
+} from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { ClientAddress } from './environment.ts';
 import type {
@@ -98,6 +105,11 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       }
     }
 
+    /** Whether this request has had its effect. */
+    protected standingOf(request: RequestId): Standing {
+      return standingOf(this.chain, request);
+    }
+
     /** Who fires a value and then reads may expect to find it. */
     override submit(value: string): void {
       this.#sharedRead = null;
@@ -119,7 +131,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
     /** What clients wait for is proposed only if the chain lacks it, and they still wait. */
     protected override whyLetGo(link: Waiting): string | null {
       if ('request' in link) {
-        const standing = standingOf(this.chain, link.request);
+        const standing = this.standingOf(link.request);
         if (typeof standing === 'number') return `it was chosen in instance ${standing}`;
         if (standing === 'overtaken') return 'its client has gone on to something else';
         if (standing === 'forgotten') return 'it may have been chosen: nobody knows any more';
@@ -171,7 +183,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
     }
 
     #receiveRequest(client: ClientAddress, { requestId, value }: RequestMessage): void {
-      const isSettled = standingOf(this.chain, requestId) !== 'new';
+      const isSettled = this.standingOf(requestId) !== 'new';
       if (isSettled && this.mayAnswer) return this.#answerRequest(client, requestId);
       const refusal = this.whyNot();
       if (refusal !== null) {
@@ -207,7 +219,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
 
     /** If the chain has the request by now, whoever waits for it is answered. */
     #settle(requestId: RequestId): void {
-      if (standingOf(this.chain, requestId) === 'new') return;
+      if (this.standingOf(requestId) === 'new') return;
       const asker = takeOut(this.#requests, requestId);
       if (asker === null) return;
       if (this.mayAnswer) return this.#answerRequest(asker.client, requestId);
@@ -217,7 +229,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
     }
 
     #answerRequest(client: ClientAddress, requestId: RequestId): void {
-      const standing = standingOf(this.chain, requestId);
+      const standing = this.standingOf(requestId);
       if (standing === 'forgotten') {
         const why = 'too many others came in between: nobody knows any more whether it is chosen';
         return this.#refuse(client, requestId, { why, master: this.master, isFinal: true });
@@ -280,6 +292,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
         waiting: this.waiting,
         uptimeMs: now - this.#startedAtMs,
         heardMs: Object.fromEntries(heard),
+        log: null,
       });
     }
 

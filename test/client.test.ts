@@ -439,6 +439,7 @@ const STATUS: StatusReply = {
   waiting: 0,
   uptimeMs: 1_000,
   heardMs: {},
+  log: null,
 };
 
 /** What a terminal of this size is shown in so many rounds. */

@@ -375,6 +375,7 @@ const report: StatusReply = {
   ...{ type: 'status_report', requestId, instanceNumber: 3, value: null, promisedId: null },
   ...{ acceptedId: null, hasLeases: true, master: 'B', leaseLeftMs: 0, waiting: 0, uptimeMs: 1 },
   heardMs: { B: 1, C: null },
+  log: null,
 };
 const valueReply = (value: string | null, isCurrent: boolean): ValueReply => {
   return { type: 'value', requestId, instanceNumber: 3, value, isCurrent };
@@ -496,7 +497,7 @@ function kindsOfStores(
 ): Record<'apply' | 'snapshot', What[]> {
   const digest = '0123abcd';
   return {
-    apply: [{ event: 'apply', instanceNumber, answer: value, digest }],
+    apply: [{ event: 'apply', instanceNumber, requests: [null], answer: value, digest }],
     snapshot: (['taken', 'restored', 'reading', 'installed'] as const).map((what) => {
       const from = what === 'reading' || what === 'installed' ? 'B' : null;
       return { event: 'snapshot', what, instanceNumber, from, digest };

@@ -915,6 +915,7 @@ test('--watch shows what is shown', () => {
     leaseLeftMs,
     waiting: 0,
     heardMs: {},
+    log: null,
     uptimeMs,
   });
   const lines = [

@@ -161,10 +161,12 @@ export class Clients {
     if (!isNews) return;
     this.#chain = chainAfter(this.#chain, event);
     this.#values.set(instanceNumber, this.#chain.currentValue);
-    if (link !== null) this.#truth?.apply(link, instanceNumber - 1, this.#chain);
-    if (link === null || !('request' in link)) return;
-    const effectIn = this.#chain.requests.at(-1)?.instanceNumber;
-    if (effectIn !== instanceNumber - 1) return;
+    if (link === null) return;
+    const effectIn = instanceNumber - 1;
+    const isEffect =
+      this.#truth?.apply(link, effectIn) ??
+      this.#chain.requests.at(-1)?.instanceNumber === effectIn;
+    if (!isEffect || !('request' in link)) return;
     const before = this.#effects.get(link.update);
     if (before !== undefined) {
       const both = `in instances ${before} and ${effectIn}`;

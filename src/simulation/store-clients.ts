@@ -5,11 +5,13 @@
  * is a register with a history of its own; the others count, compare and delete. What these must be
  * answered is found out by a machine beside all servers, which applies what was chosen, once.
  */
-import type { ChainState, Link } from '../chain.ts';
+import type { Link } from '../chain.ts';
 import type { Inquiry } from '../client-session.ts';
+import { Answers } from '../log/answers.ts';
 import { KeyValue } from '../log/key-value.ts';
 import type { Asked } from '../trace/history.ts';
 import { hashText } from './random.ts';
+import { FEW_CLIENTS } from './replicas.ts';
 
 /** Keys that are set and read, and nothing else. */
 const REGISTERS = ['r0', 'r1', 'r2'] as const;
@@ -47,19 +49,27 @@ export function registerOf(line: string): { readonly key: string; readonly value
 /** What is true of a store, by what was chosen. */
 export class StoreTruth {
   readonly #machine = new KeyValue();
+  readonly #requests = new Answers(FEW_CLIENTS);
   readonly #answers = new Map<string, string>();
   /** The state before each instance, as a snapshot of the machine. */
   readonly #states = new Map<number, readonly unknown[]>();
 
-  /** This link was chosen, and `chain` is what is left of all up to it. In order, each once. */
-  apply(link: Link, instanceNumber: number, chain: ChainState): void {
+  /**
+   * This link was chosen. In order, each once. Returns whether it took effect: by a table of
+   * requests beside those of all servers, and not by that of the chain, which is smaller.
+   */
+  apply(link: Link, instanceNumber: number): boolean {
     if (!this.#states.has(1)) this.#states.set(1, [...this.#machine.snapshot()]);
-    const isFirst =
-      !('request' in link) || chain.requests.at(-1)?.instanceNumber === instanceNumber;
-    if ('update' in link && isFirst) {
-      this.#answers.set(link.update, this.#machine.apply(link.update));
+    const takesEffect =
+      'update' in link &&
+      (!('request' in link) || this.#requests.standingOf(link.request) === 'new');
+    if (takesEffect) {
+      const answer = this.#machine.apply(link.update);
+      this.#answers.set(link.update, answer);
+      if ('request' in link) this.#requests.remember(link.request, instanceNumber, answer);
     }
     this.#states.set(instanceNumber + 1, [...this.#machine.snapshot()]);
+    return takesEffect;
   }
 
   /** The answer to a command, if it has taken effect. */

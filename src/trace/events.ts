@@ -7,7 +7,7 @@
  * where nobody could work it out (see `chainAfter` in `fold.ts`). Everywhere else its digest does,
  * so that whoever works it out can tell whether it came to the same.
  */
-import { type ChainState, digestOf, type Link, type LinkId } from '../chain.ts';
+import { type ChainState, digestOf, type Link, type LinkId, type RequestId } from '../chain.ts';
 import type { AcceptorState, ProposalId, Uid } from '../composable-paxos.ts';
 import type { Message, PeerMessage, Question, Reply } from '../messages.ts';
 import type { ServerState } from '../state.ts';
@@ -144,10 +144,12 @@ export type Decision =
 
 /** What a store does with the chain, traced by its layers. Its state is known by its digest. */
 export type StoreEvent =
-  /** A command took effect in this instance, with this answer. */
+  /** A command took effect in this instance, with this answer; and the requests that it answers. */
   | {
       readonly event: 'apply';
       readonly instanceNumber: number;
+      /** Null: it was fired by somebody who does not wait. */
+      readonly requests: readonly (RequestId | null)[];
       readonly answer: string;
       readonly digest: string;
     }

@@ -1,28 +1,54 @@
 /** Broken on purpose: stores that each break one rule of the log or of the state machine. */
-import type { ChainState, Link } from '../../chain.ts';
+import { digestOf, type Link, type RequestId, type Standing } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
-import type { Log, Snapshot } from '../../log/log.ts';
-import type { Store } from '../../log/store.ts';
+import type { Log } from '../../log/log.ts';
+import { mixedDigest, type SnapshotSource } from '../../log/snapshot.ts';
+import type { Store, StorePiece } from '../../log/store.ts';
 import type { PeerMessage } from '../../messages.ts';
 import type { Constructor } from '../../replicated-value.ts';
 import { SmallStoreReplica } from '../replicas.ts';
 import type { Break } from './layers.ts';
 
-/** A snapshot that does not say which requests have had their effect. */
-function SnapshotWithoutRequests<TBase extends Constructor<Log>>(Base: TBase) {
-  return class SnapshotWithoutRequests extends Base {
-    protected override takeSnapshot(): Snapshot {
-      const snapshot = super.takeSnapshot();
-      return { ...snapshot, chain: { ...snapshot.chain, requests: [] } };
+/** Snapshots that fit together, and in which some pieces are other ones, or none (null). */
+function OtherPieces<TBase extends Constructor<Store>>(
+  Base: TBase,
+  other: (piece: StorePiece) => StorePiece | null,
+) {
+  return class OtherPieces extends Base {
+    protected override takeSnapshot(): SnapshotSource {
+      const { head } = super.takeSnapshot();
+      const pieces = [...this.takeState()].map(other).filter((piece) => piece !== null);
+      const state = this.newState();
+      for (const piece of pieces) state.add(piece);
+      const digest = mixedDigest(digestOf(head.chain), state.digest);
+      return { head: { ...head, digest }, pieces };
     }
   };
 }
 
-/** A snapshot that has the machine in it, and not the answers. */
-function SnapshotWithoutAnswers<TBase extends Constructor<Store>>(Base: TBase) {
-  return class SnapshotWithoutAnswers extends Base {
-    protected override takeState() {
-      return { ...super.takeState(), answers: [] };
+/** A snapshot that does not say which requests have had their effect. */
+const withoutRequests = (piece: StorePiece) => (piece[0] === 'answers' ? null : piece);
+
+/** One that does, and not what came of them. */
+function withoutAnswers([of, piece]: StorePiece): StorePiece {
+  return [of, of === 'answers' && Array.isArray(piece) ? [...piece.slice(0, 3), ''] : piece];
+}
+
+/** Writes down whatever the state is by the time that it is written. */
+function SnapshotsOfLater<TBase extends Constructor<Store>>(Base: TBase) {
+  return class SnapshotsOfLater extends Base {
+    protected override takeState(): Iterable<StorePiece> {
+      return { [Symbol.iterator]: () => super.takeState()[Symbol.iterator]() };
+    }
+  };
+}
+
+/** Takes somebody whom it has forgotten for somebody new. */
+function ForgottenIsNew<TBase extends Constructor<Store>>(Base: TBase) {
+  return class ForgottenIsNew extends Base {
+    protected override standingOf(request: RequestId): Standing {
+      const standing = super.standingOf(request);
+      return standing === 'forgotten' ? 'new' : standing;
     }
   };
 }
@@ -60,8 +86,8 @@ function JumpsOverLinks<TBase extends Constructor<Store>>(Base: TBase) {
       this.#isRead = false;
     }
 
-    protected override apply(link: Link, instanceNumber: number, chain: ChainState): void {
-      if (!this.#isRead) super.apply(link, instanceNumber, chain);
+    protected override apply(link: Link, instanceNumber: number): void {
+      if (!this.#isRead) super.apply(link, instanceNumber);
     }
   };
 }
@@ -81,14 +107,28 @@ export const STORE_BREAKS: readonly Break[] = [
     name: 'snapshot-without-requests',
     breaks: 'a snapshot does not say which requests have taken effect',
     invariants: [11],
-    replicaClass: class BrokenReplica extends SnapshotWithoutRequests(SmallStoreReplica) {},
+    replicaClass: class BrokenReplica extends OtherPieces(SmallStoreReplica, withoutRequests) {},
   },
   {
     ...SOUND_REST,
     name: 'snapshot-without-answers',
     breaks: 'a snapshot does not say what came of the requests that it remembers',
     invariants: [11],
-    replicaClass: class BrokenReplica extends SnapshotWithoutAnswers(SmallStoreReplica) {},
+    replicaClass: class BrokenReplica extends OtherPieces(SmallStoreReplica, withoutAnswers) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'snapshot-of-later',
+    breaks: 'a snapshot is written down from a state that has moved on meanwhile',
+    invariants: [0, 10, 11],
+    replicaClass: class BrokenReplica extends SnapshotsOfLater(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'forgotten-is-new',
+    breaks: 'a request of a client that was forgotten is taken for a new one',
+    invariants: [9],
+    replicaClass: class BrokenReplica extends ForgottenIsNew(SmallStoreReplica) {},
   },
   {
     ...SOUND_REST,
