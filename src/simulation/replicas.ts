@@ -28,8 +28,8 @@ const SMALL_WINDOW = 3;
 export const FEW_CLIENTS = MAX_REMEMBERED_CLIENTS + 5;
 
 /** In everything as a store is, and so small that a run sees it do all that it ever does. */
-function Small<TBase extends Constructor<Store>>(Base: TBase) {
-  return class Small extends Base {
+function SmallReplica<TBase extends Constructor<Store>>(Base: TBase) {
+  return class SmallReplica extends Base {
     protected override get keepLinks(): number {
       return FEW_LINKS;
     }
@@ -52,9 +52,9 @@ function Small<TBase extends Constructor<Store>>(Base: TBase) {
   };
 }
 
-export class SmallStoreReplica extends Small(StoreReplica) {}
+export class SmallStoreReplica extends SmallReplica(StoreReplica) {}
 
-export class SmallMasterStoreReplica extends Small(MasterStoreReplica) {}
+export class SmallMasterStoreReplica extends SmallReplica(MasterStoreReplica) {}
 
 /** The replica of this kind. */
 export function replicaOf(isStore: boolean, hasLeases: boolean) {

@@ -37,8 +37,8 @@ function withoutAnswers([of, piece]: StorePiece): StorePiece {
 /** Writes down whatever the state is by the time that it is written. */
 function SnapshotsOfLater<TBase extends Constructor<Store>>(Base: TBase) {
   return class SnapshotsOfLater extends Base {
-    protected override takeState(): Iterable<StorePiece> {
-      return { [Symbol.iterator]: () => super.takeState()[Symbol.iterator]() };
+    protected override *takeState(): Generator<StorePiece> {
+      yield* super.takeState(); // which is called when the first piece is read
     }
   };
 }
@@ -128,6 +128,7 @@ export const STORE_BREAKS: readonly Break[] = [
     name: 'forgotten-is-new',
     breaks: 'a request of a client that was forgotten is taken for a new one',
     invariants: [9],
+    faults: ['crowds', 'lateness', 'duplication', 'loss'],
     replicaClass: class BrokenReplica extends ForgottenIsNew(SmallStoreReplica) {},
   },
   {
