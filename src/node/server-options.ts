@@ -14,6 +14,8 @@ export interface ServerOptions {
   readonly isMaster: boolean;
   /** Its values are commands to a state machine, see `log/`. */
   readonly isStore: boolean;
+  /** How many links its log keeps at least; null: as many as it does by itself. */
+  readonly keepLinks: number | null;
   /** It has lost its state, and knows it. */
   readonly rejoins: boolean;
   readonly cluster: Cluster;
@@ -33,6 +35,7 @@ export interface ServerOptions {
 
 const LONGEST_DELAY_MS = 60_000;
 const MOST_MEGABYTES = 1_000_000;
+const MOST_LINKS = 1_000_000;
 const BYTES_IN_MEGABYTE = 1_000_000;
 
 const EXAMPLES = `
@@ -51,6 +54,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .argument('<uid>', 'which server this is: one capital letter')
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--store', 'be a database: its values are commands (all servers or none)')
+    .option('--keep-links <N>', 'of a store: so many links are kept at least (default: 10000)')
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
@@ -79,6 +83,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     uid,
     isMaster: options['master'] === true,
     isStore: options['store'] === true,
+    keepLinks: keepLinksOf(options['store'], options['keepLinks']),
     rejoins,
     cluster,
     listen: listenAt(options['listen']),
@@ -106,6 +111,12 @@ function traceLimitOf(file: string | undefined, megabytes: string | undefined): 
   if (megabytes === undefined) return Number.POSITIVE_INFINITY;
   if (file === undefined) throw new UsageError('--trace-limit is of use only with --trace');
   return wholeNumber('--trace-limit', megabytes, 1, MOST_MEGABYTES) * BYTES_IN_MEGABYTE;
+}
+
+function keepLinksOf(isStore: true | undefined, links: string | undefined): number | null {
+  if (links === undefined) return null;
+  if (isStore !== true) throw new UsageError('--keep-links is of use only with --store');
+  return wholeNumber('--keep-links', links, 1, MOST_LINKS);
 }
 
 function checkQuorumOfOthers(servers: number): void {
