@@ -332,13 +332,20 @@ suite('A disk', () => {
     one.replica.receive('A', links(9, 9));
     one.replica.stop();
     const saved = one.saved as ServerState;
-    const kept = saved.kept as { snapshot: Snapshot; first: number; links: Link[] };
+    const kept = saved.kept as {
+      snapshot: Snapshot;
+      first: number;
+      blocks: Link[][];
+      links: Link[];
+    };
     const lie = (part: string) => part.replace('"36"', '"37"');
     const wrong: unknown[] = [
-      ...[null, {}, [], { ...kept, first: 4 }, { ...kept, links: kept.links.slice(1) }],
+      ...[null, {}, [], { ...kept, first: 4 }, { ...kept, blocks: kept.blocks.slice(1) }],
       ...[
         { ...kept, snapshot: null },
-        { ...kept, links: [1, 2, 3, 4] },
+        { ...kept, blocks: [[1], [2], [3], [4]] },
+        { ...kept, links: null },
+        { ...kept, blocks: kept.blocks.flat() },
       ],
       { ...kept, snapshot: { ...kept.snapshot, instanceNumber: 10 } },
       { ...kept, snapshot: { ...kept.snapshot, instanceNumber: 4 } },

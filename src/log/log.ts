@@ -20,7 +20,7 @@
  * The receiver *pulls* it: it asks for some parts at once, and for one more with each that comes;
  * it repeats a question that is not answered, and turns to another server when one has died, or
  * has cut its log again meanwhile, or has told what cannot be; then it begins anew. The giver keeps
- * no account of who is reading.
+ * no account of who is reading: it only waits a little with the next snapshot while somebody does.
  *
  * Two rules:
  *
@@ -44,6 +44,7 @@ import {
 import type { Constructor } from '../replicated-value.ts';
 import { MustStop } from '../state.ts';
 import type { CatchUp } from '../sync-strategy.ts';
+import { type LinkBlocks, LinkList } from './link-list.ts';
 import {
   isSnapshot,
   lengthOf,
@@ -60,6 +61,9 @@ import {
 /** So many links are kept at least; when there are twice as many, a snapshot is taken. */
 export const KEEP_LINKS = 10_000;
 
+/** In so many blocks are the links that are kept at least: see `link-list.ts`. */
+const BLOCKS = 10;
+
 /** So many characters of a snapshot are written in one turn: about a millisecond's work. */
 const STEP_LENGTH = 64_000;
 /** So many parts of a snapshot are under way at a time: a receiver's buffer holds them. */
@@ -70,13 +74,14 @@ const WRITE_ON_AFTER_MS = 1;
 /** A giver that is silent for so long is asked again, and after some times another one. */
 const ASK_AGAIN_AFTER_MS = 300;
 const ASKED_BEFORE_NEXT = 3;
+/** Whoever reads a snapshot asks for its next part by then. */
+const READ_WITHIN_MS = 1_000;
 
 /** What is on disk: a snapshot, and links that go on to the open instance at least from there. */
-interface LogOnDisk {
+interface LogOnDisk extends LinkBlocks {
   readonly snapshot: Snapshot;
-  /** The instance of the first of `links`; it may be before that of the snapshot. */
+  /** The instance of the first link; it may be before that of the snapshot. */
   readonly first: number;
-  readonly links: readonly Link[];
 }
 
 /** The reading of somebody's snapshot, as far as it has come. */
@@ -104,9 +109,11 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
   return class Log extends Base {
     #snapshot!: Snapshot; // from `start` on
     /** The links before the open instance, without a gap. */
-    #links: Link[] = [];
+    #links!: LinkList; // the same
     /** Runs while a new snapshot is being written. */
     #writing: Timer | null = null;
+    /** When somebody has last asked for a part of ours. */
+    #askedAtMs = Number.NEGATIVE_INFINITY;
     #reading: Reading | null = null;
     /** Somebody has said that this instance is open. */
     #target = 1;
@@ -136,6 +143,12 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     /** The instance of the oldest link that is kept. */
     get firstKept(): number {
       return this.instanceNumber - this.#links.length;
+    }
+
+    /** So many of the links from this instance on; null: the first of them is not kept any more. */
+    linksFrom(instanceNumber: number, most: number): readonly Link[] | null {
+      const start = instanceNumber - this.firstKept;
+      return start < 0 ? null : this.#links.slice(start, most);
     }
 
     /** The instance up to which the snapshot goes that a laggard would get. */
@@ -196,19 +209,20 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     }
 
     protected override get kept(): LogOnDisk {
-      return { snapshot: this.#snapshot, first: this.firstKept, links: this.#links.slice() };
+      return { snapshot: this.#snapshot, first: this.firstKept, ...this.#links.kept };
     }
 
     /** Applies all links since the snapshot once more. Not for `super`, which knows of no log. */
     protected override restore(kept: unknown): void {
       if (kept === undefined) {
         if (this.instanceNumber > 1) throw new MustStop(NOT_OF_A_STORE);
+        this.#links = new LinkList(this.#blockLength);
         const head = { instanceNumber: 1, chain: EMPTY_CHAIN, digest: this.digest };
         const writer = new SnapshotWriter({ head, pieces: this.takeState() }, this.partLength);
         this.#snapshot = writer.write(Number.POSITIVE_INFINITY) as Snapshot;
         return;
       }
-      const { snapshot, first, links } = this.#checked(kept);
+      const { snapshot, first, blocks, links } = this.#checked(kept);
       const state = this.newState();
       const reader = new SnapshotReader(this.uids, state);
       for (const part of snapshot.parts) reader.add(part);
@@ -216,8 +230,8 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       if (instanceNumber !== snapshot.instanceNumber) throw new Error(OF_ANOTHER_INSTANCE);
       state.use();
       this.#snapshot = snapshot;
-      this.#links = [...links];
-      for (const link of links.slice(instanceNumber - first)) {
+      this.#links = new LinkList(this.#blockLength, { blocks, links });
+      for (const link of [...blocks, links].flat().slice(instanceNumber - first)) {
         chain = applyLink(chain, link, instanceNumber);
         this.apply(link, instanceNumber);
         instanceNumber += 1;
@@ -246,7 +260,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       if (link === null) return;
       this.#links.push(link);
       this.apply(link, this.instanceNumber - 1);
-      if (this.#links.length >= 2 * this.keepLinks) this.#take();
+      if (this.#links.length >= this.#tooMany) this.#take();
     }
 
     /** Tells one that is at `open` the links that it lacks, or the beginning of the snapshot. */
@@ -255,7 +269,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       const links: Link[] = [];
       let bytes = 0;
       for (let at = open - this.firstKept; at < this.#links.length; at += 1) {
-        const link = this.#links[at] as Link;
+        const link = this.#links.at(at) as Link;
         bytes += encoder.encode(JSON.stringify(link)).length;
         if (links.length > 0 && bytes > this.partLength) break;
         links.push(link);
@@ -263,6 +277,15 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       const { instanceNumber } = this;
       const told = { type: 'links', instanceNumber, first: open, links } as const;
       this.environment.messenger.send([peer], told);
+    }
+
+    /**
+     * With so many links the next snapshot is taken. One that somebody reads is not taken out of
+     * its hands so soon: where much is chosen, a large one could never be read to its end.
+     */
+    get #tooMany(): number {
+      const isRead = this.environment.clock.now() < this.#askedAtMs + READ_WITHIN_MS;
+      return (isRead ? 4 : 2) * this.keepLinks;
     }
 
     /** Takes a snapshot here, which will be written in later turns. */
@@ -286,7 +309,11 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     #cut(snapshot: Snapshot): void {
       this.#snapshot = snapshot;
       const since = this.instanceNumber - snapshot.instanceNumber;
-      this.#links = this.#links.slice(-Math.max(this.keepLinks, since));
+      this.#links.forget(this.#links.length - Math.max(this.keepLinks, since));
+    }
+
+    get #blockLength(): number {
+      return Math.ceil(this.keepLinks / BLOCKS);
     }
 
     #receiveLinks(from: Uid, message: LinksMessage): void {
@@ -301,7 +328,10 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
 
     #receiveSnapshotRequest(from: Uid, { instanceNumber, of, offset }: SnapshotRequest): void {
       const isThis = of === this.#snapshot.instanceNumber && partAt(this.#snapshot, offset);
-      if (isThis) return this.#sendPart(from, offset);
+      if (isThis) {
+        this.#askedAtMs = this.environment.clock.now();
+        return this.#sendPart(from, offset);
+      }
       if (instanceNumber < this.instanceNumber) return this.tell(from, instanceNumber);
       this.ignore('I have no such snapshot');
     }
@@ -365,7 +395,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       this.#writing = null;
       state.use();
       this.#snapshot = { instanceNumber, parts };
-      this.#links = [];
+      this.#links = new LinkList(this.#blockLength);
       this.jump(instanceNumber, chain);
       this.#trace('installed', instanceNumber, from, this.stateDigest);
       this.#goOn(from, this.#target);
@@ -427,16 +457,18 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     /** Throws, with one sentence, if that is no log, or not the one of our chain. */
     #checked(kept: unknown): LogOnDisk {
       const { uids } = this;
-      const { snapshot, first, links } = isRecord(kept) ? kept : {};
+      const { snapshot, first, blocks, links } = isRecord(kept) ? kept : {};
+      const isListOfLinks = (list: unknown) =>
+        Array.isArray(list) && list.every((link) => isLink(link, uids));
       const isWhole =
         isSnapshot(snapshot) &&
-        Array.isArray(links) &&
-        links.every((link) => isLink(link, uids)) &&
-        first === this.instanceNumber - links.length &&
+        Array.isArray(blocks) &&
+        [...blocks, links].every(isListOfLinks) &&
+        first === this.instanceNumber - [...blocks, links].flat().length &&
         first <= snapshot.instanceNumber &&
         snapshot.instanceNumber <= this.instanceNumber;
       if (!isWhole) throw new Error('its log is not what it must be');
-      return { snapshot, first, links };
+      return kept as LogOnDisk;
     }
 
     #trace(
