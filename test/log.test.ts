@@ -315,6 +315,87 @@ suite('A snapshot', () => {
   });
 });
 
+/** The snapshots that this one has taken: of which instances, and the digests of the states. */
+function taken(one: OneReplica): (string | number | null)[][] {
+  return one.decisions.flatMap((it) =>
+    it.event === 'snapshot' && it.what === 'taken' ? [[it.instanceNumber, it.digest]] : [],
+  );
+}
+
+suite('The writing of a snapshot', () => {
+  test('takes several turns, of a few lines each, and is of the moment at which it began', () => {
+    const one = startC();
+    const lengthy = (number: number) => link(number, `set k${number % 100} "${'x'.repeat(150)}"`);
+    const tell = (first: number, last: number) => {
+      const all = Array.from({ length: last - first + 1 }, (_, index) => lengthy(first + index));
+      one.replica.receive('A', { type: 'links', instanceNumber: last + 1, first, links: all });
+    };
+    tell(1, 8);
+    const state = one.decisions.findLast((it) => it.event === 'apply')?.digest;
+    assert.deepEqual(taken(one), [], 'it has begun, and no more');
+    for (let turn = 1; taken(one).length === 0; turn += 1) {
+      assert.ok(turn < 20);
+      tell(8 + turn, 8 + turn);
+      one.wait(1);
+    }
+    assert.deepEqual(taken(one), [[9, state]]);
+    const steps = one.nowMs;
+    assert.ok(steps >= 5 && steps <= 8, `eight lines, one or two in a turn: ${steps}`);
+    const { firstKept, instanceNumber } = one.replica as InstanceType<typeof StoreReplica>;
+    assert.ok(firstKept <= 9 && instanceNumber - firstKept <= 8, 'and none since is forgotten');
+
+    const reader = startC();
+    one.sent.length = 0;
+    for (const part of partsOf(textOf(one), 200)) reader.replica.receive('A', part);
+    assert.equal(reader.replica.instanceNumber, 9);
+  });
+
+  test('that is not whole when the server stops is begun anew by the next run', () => {
+    const one = startC();
+    one.replica.receive('A', links(1, 8));
+    one.replica.stop();
+    assert.equal(one.timers.size, 0);
+    const again = startC(SmallStoreReplica, one.saved);
+    again.replica.receive('A', links(9, 9));
+    again.wait(10);
+    assert.equal(taken(again)[0]?.[0], 10);
+  });
+
+  test('ends when a later one is installed', () => {
+    const one = startC();
+    one.replica.receive('A', links(1, 8));
+    const further = atInstance(9);
+    further.replica.receive('A', links(9, 12));
+    further.wait(50);
+    for (const part of partsOf(textOf(further), 1_000, 13)) one.replica.receive('A', part);
+    one.wait(100);
+    assert.deepEqual(taken(one), []);
+    assert.equal((one.replica as InstanceType<typeof StoreReplica>).snapshotAt, 13);
+  });
+
+  test('waits for who reads the one before, but not for ever', () => {
+    const one = atInstance(9);
+    const ask = () => {
+      const asked = { type: 'snapshot_request', instanceNumber: 1, of: 9, offset: 0 } as const;
+      one.replica.receive('A', asked);
+    };
+    ask();
+    one.replica.receive('A', links(9, 19));
+    one.wait(900);
+    assert.equal(taken(one).length, 1);
+    ask();
+    one.replica.receive('A', links(20, 20));
+    one.wait(1_000);
+    assert.deepEqual(
+      taken(one).map(([instanceNumber]) => instanceNumber),
+      [9, 21],
+    );
+    one.replica.receive('A', links(21, 24));
+    one.wait(900);
+    assert.equal(taken(one).length, 3, 'nobody has asked for a second');
+  });
+});
+
 suite('A disk', () => {
   test('brings the state back, whatever has been cut', () => {
     for (const open of [1, 2, 8, 9, 13, 14, 30]) {

@@ -210,8 +210,9 @@ export async function measureTurns(
   say(`${''.padEnd(44)}${'turns'.padStart(8)}      p50    p99.9  longest`);
   const tell = (what: string, watch: Stopwatch) => say(what.padEnd(44) + watch.take());
 
+  const keepLinks = Math.min(KEEP_LINKS, keys / 10);
   const a = stations.start('A', keys);
-  const b = stations.start('B', KEEP_LINKS);
+  const b = stations.start('B', keepLinks);
   fill(a, keys, valueLength);
   a.watch.take();
   control.watch.take();
@@ -226,13 +227,13 @@ export async function measureTurns(
 
   const load = new Load(b, keys);
   await pause(500);
-  tell('B and A serve, nothing else', b.watch);
+  tell('B and A serve', b.watch);
   await b.until((it) => it.event === 'snapshot' && it.what === 'taken');
-  tell('  until B has taken a snapshot of it', b.watch);
+  tell('  B goes on, until it has taken a snapshot', b.watch);
   tell('  the control', control.watch);
 
   const asked = load.asked;
-  const c = stations.start('C', KEEP_LINKS);
+  const c = stations.start('C', keepLinks);
   await timed(say, 'C reads a snapshot, while A and B serve', stations, 'C', null, () => {
     c.hear('B', encodeDatagram(1, syncRequest(keys + 1), CLUSTER));
     return c.until((it) => it.event === 'snapshot' && it.what === 'installed');
