@@ -8,6 +8,7 @@ export const STORE_SITUATIONS = [
   'a query answered',
   'an answer remembered',
   'a snapshot taken',
+  'a link chosen while a snapshot was written',
   'a restart after a snapshot',
   'links for a laggard',
   'a snapshot for a laggard',
@@ -20,6 +21,8 @@ export type StoreSituation = (typeof STORE_SITUATIONS)[number];
 
 /** What is known of one server. */
 interface Known {
+  /** Which instance is open at it. */
+  instanceNumber: number;
   isReading: boolean;
   hasJumped: boolean;
   hasTaken: boolean;
@@ -37,6 +40,9 @@ export class StoreSituations {
       case 'apply':
         this.#reached('a command applied');
         if (/^there is no|^it is some/.test(event.answer)) this.#reached('a command that failed');
+        return;
+      case 'advance':
+        server.instanceNumber = event.instanceNumber;
         return;
       case 'snapshot':
         return this.#snapshot(event, server);
@@ -60,6 +66,9 @@ export class StoreSituations {
     switch (what) {
       case 'taken':
         server.hasTaken = true;
+        if (instanceNumber < server.instanceNumber) {
+          this.#reached('a link chosen while a snapshot was written');
+        }
         return this.#reached('a snapshot taken');
       case 'reading':
         if (server.isReading) this.#reached('the reading of a snapshot begun anew');
@@ -81,6 +90,7 @@ export class StoreSituations {
 
   #of(uid: Uid): Known {
     const known = this.#known.get(uid) ?? {
+      instanceNumber: 1,
       isReading: false,
       hasJumped: false,
       hasTaken: false,
