@@ -277,7 +277,7 @@ suite('A snapshot', () => {
       const { digest } = one.replica;
       for (const part of partsOf(lie, 1_000)) one.replica.receive('A', part);
       const refusals = one.decisions.flatMap((it) => (it.event === 'ignore' ? [it.why] : []));
-      const refused = refusals.find((it) => it.startsWith('the snapshot of A cannot be used: it '));
+      const refused = refusals.find((it) => it.startsWith('not believed: it '));
       assert.match(refused ?? '', why);
       assert.equal(one.replica.digest, digest);
       assert.equal(one.replica.instanceNumber, 1);

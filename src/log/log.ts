@@ -37,6 +37,7 @@ import {
   isRecord,
   type LinksMessage,
   MAX_PART,
+  NOT_BELIEVED,
   type PeerMessage,
   type SnapshotChunk,
   type SnapshotRequest,
@@ -405,7 +406,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     /** Who tells what cannot be is asked no more; somebody else is, after a while. */
     #refuse({ from }: Reading, why: string): void {
       this.#reading = null;
-      this.ignore(`the snapshot of ${from} cannot be used: ${why}`);
+      this.ignore(`${NOT_BELIEVED}: ${why}`);
       this.#askAgain?.cancel();
       this.#askAgain = this.environment.clock.after(ASK_AGAIN_AFTER_MS, () => {
         if (this.isNews(this.#target)) this.#askForMore(this.#after(from));
