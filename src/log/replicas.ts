@@ -10,6 +10,7 @@ import { BackoffResolution } from '../resolution-strategy.ts';
 import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
 import { Log } from './log.ts';
+import { QuorumReads } from './quorum-reads.ts';
 import { Store } from './store.ts';
 
 /** A store that keeps so many links at least; null: as many as it would without this. */
@@ -21,8 +22,8 @@ export function keeping<TBase extends Constructor<Store>>(Base: TBase, links: nu
   };
 }
 
-export class StoreReplica extends Store(
-  ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+export class StoreReplica extends QuorumReads(
+  Store(ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
 ) {}
 
 export class MasterStoreReplica extends Store(

@@ -29,6 +29,10 @@ import type { Log } from './log.ts';
 import { mixedDigest, type NewState } from './snapshot.ts';
 import type { StateMachine } from './state-machine.ts';
 
+/** See `quorum-reads.ts`, a layer that servers with masters do without. */
+const WHY_NO_QUORUM =
+  'a quorum may know of more than the master, which answers from memory: read without --quorum';
+
 /**
  * Applies every update that takes effect to a state machine, remembers the answers, and answers
  * queries. Sits above the log, which brings it every link, and above the answers to clients.
@@ -76,6 +80,9 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
         const why = this.#machine.whyNoCommand(message.value);
         if (why !== null) this.turnAway(message.value, why);
         if (why !== null) return this.#refuse(client, message.requestId, why);
+      }
+      if (message.type === 'quorum_query') {
+        return this.#refuse(client, message.requestId, WHY_NO_QUORUM);
       }
       if (message.type !== 'query') return super.receiveFromClient(client, message);
 

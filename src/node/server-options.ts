@@ -16,6 +16,8 @@ export interface ServerOptions {
   readonly isStore: boolean;
   /** How many links its log keeps at least; null: as many as it does by itself. */
   readonly keepLinks: number | null;
+  /** Who should be master, if that can be; null: all are equal. */
+  readonly preferred: Uid | null;
   /** It has lost its state, and knows it. */
   readonly rejoins: boolean;
   readonly cluster: Cluster;
@@ -43,6 +45,7 @@ Examples:
   node --import tsx server.ts A
   node --import tsx server.ts B --master --state-dir /var/lib/paxos
   node --import tsx server.ts A --store --state-dir stores
+  node --import tsx server.ts C --master --prefer B        say so to all servers
   node --import tsx server.ts C --drop 0.2 --duplicate 0.1 --delay 0-50 --trace c.ndjson
 
 Ctrl-C stops the server in order, a second one at once.`;
@@ -55,6 +58,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--store', 'be a database: its values are commands (all servers or none)')
     .option('--keep-links <N>', 'of a store: so many links are kept at least (default: 10000)')
+    .option('--prefer <UID>', 'with --master: hand the lease to this server when it is level')
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
@@ -84,6 +88,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     isMaster: options['master'] === true,
     isStore: options['store'] === true,
     keepLinks: keepLinksOf(options['store'], options['keepLinks']),
+    preferred: preferredOf(options['prefer'], options['master'] === true, cluster),
     rejoins,
     cluster,
     listen: listenAt(options['listen']),
@@ -117,6 +122,13 @@ function keepLinksOf(isStore: true | undefined, links: string | undefined): numb
   if (links === undefined) return null;
   if (isStore !== true) throw new UsageError('--keep-links is of use only with --store');
   return wholeNumber('--keep-links', links, 1, MOST_LINKS);
+}
+
+function preferredOf(uid: string | undefined, isMaster: boolean, cluster: Cluster): Uid | null {
+  if (uid === undefined) return null;
+  if (!isMaster) throw new UsageError('--prefer goes with --master: without it nobody leads');
+  addressOf(cluster, uid);
+  return uid;
 }
 
 function checkQuorumOfOthers(servers: number): void {
