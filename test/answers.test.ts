@@ -91,7 +91,7 @@ class Alone {
 
 const UNKNOWN = 'too many others came in between: nobody knows any more whether it is chosen';
 
-test('more clients than the chain knows are answered again as they were, after a restart, too', () => {
+test('more clients than the chain knows get the same answer again, after a restart, too', () => {
   const first = new Alone(SmallStoreReplica);
   const given = new Map<number, string>();
   assert.ok(FEW_CLIENTS > MAX_REMEMBERED_CLIENTS);

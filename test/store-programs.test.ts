@@ -48,7 +48,7 @@ test('a server that was killed reads what it has missed', async (t) => {
   assertPrints(await client(cluster, 'C', '--read', 'get visits', '--local'), /^"2" at C/);
 });
 
-test('a server that has missed more than is kept reads a snapshot, and its status says so', async (t) => {
+test('who has missed more than is kept reads a snapshot, and its status says so', async (t) => {
   const cluster = await startCluster(t, { flags: ['--store', '--keep-links', '3'] });
   await cluster.server('C').kill();
   for (let number = 1; number <= 7; number += 1) {

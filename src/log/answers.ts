@@ -1,13 +1,14 @@
 /**
  * Which requests have had their effect in a store, and what came of them.
  *
- * The chain remembers a hundred clients, since all that it remembers goes into every `catchup`, which is
- * one datagram. A store tells nobody its state in one message, so it can remember many more, and
- * what they were answered: its own table decides what is new, and travels with its snapshots.
+ * The chain remembers a hundred clients, since all that it remembers goes into every `catchup`,
+ * which is one datagram. A store tells nobody its state in one message, so it can remember many
+ * more, and what they were answered: its own table decides what is new, and travels with its
+ * snapshots.
  *
  * It is bounded in bytes, too: an answer has `MAX_ANSWER_LENGTH` characters at most, all of them
- * together take four million bytes. Who is forgotten when one more comes, and why nothing then happens
- * twice, is as `chain.ts` says of its hundred.
+ * together take four million bytes. Who is forgotten when one more comes, and why nothing then
+ * happens twice, is as `chain.ts` says of its hundred.
  */
 import { partsOf, type RequestId, type Standing, standingBeside } from '../chain.ts';
 import { MAX_ANSWER_LENGTH, PairsDigest } from './state-machine.ts';

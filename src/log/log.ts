@@ -13,9 +13,9 @@
  * forgets the oldest links. A laggard that needs one of these gets the snapshot instead, in parts.
  *
  * To take one takes no time: the state is of a kind that does not change, so a reference to it is
- * enough. What takes time is to write it down, and that is done a few lines a turn, while the server
- * goes on (see `snapshot.ts`); only when it is whole are links forgotten. A receiver reads it in the
- * same way, into a state beside its own. So no turn is long, however large the state is.
+ * enough. What takes time is to write it down, and that is done a few lines a turn, while the
+ * server goes on (see `snapshot.ts`); only when it is whole are links forgotten. A receiver reads
+ * it in the same way, into a state beside its own. So no turn is long, however large the state is.
  *
  * The receiver *pulls* it: it asks for some parts at once, and for one more with each that comes;
  * it repeats a question that is not answered, and turns to another server when one has died, or

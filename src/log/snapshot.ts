@@ -4,8 +4,8 @@
  * It is lines of JSON. The first one, its head, says of which instance it is, what the chain
  * remembers there, and the digest of all that follows; every other line is a piece of the state. So
  * it can be written a few lines at a time, between the turns of a server that has other things to
- * do, and read in the same way, into a new state beside the one that is in use. The text is ASCII, and
- * is cut into parts of one length, each for a datagram: wherever it is cut, no character is.
+ * do, and read in the same way, into a new state beside the one that is in use. The text is ASCII,
+ * and is cut into parts of one length, each for a datagram: wherever it is cut, no character is.
  */
 import { type ChainState, digestOf } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';

@@ -1,11 +1,11 @@
 /**
  * A map that never changes: who sets a key in it gets another map, and the first one is still what
- * it was. So a snapshot of the whole state is a reference, and can be written down at leisure
- * while commands go on. Nothing is copied for that but the way from the root to the key, some twenty
+ * it was. So a snapshot of the whole state is a reference, and can be written down at leisure while
+ * commands go on. Nothing is copied for that but the way from the root to the key, some twenty
  * steps among a hundred thousand keys: all the rest is shared.
  *
- * It is a search tree that keeps its balance by weight (Nievergelt and Reingold, 1972): no half of a
- * tree has more than three times as many keys as the other one. The keys are in order, so those
+ * It is a search tree that keeps its balance by weight (Nievergelt and Reingold, 1972): no half of
+ * a tree has more than three times as many keys as the other one. The keys are in order, so those
  * with a prefix are found without looking at the others; and every tree knows how many it has.
  */
 export interface SortedMap<Value> {

@@ -2,9 +2,9 @@
  * `npm run bench -- --turns`: how long the turns of a store are, with many keys in it.
  *
  * A turn that is long keeps everybody waiting, and a lease may run out meanwhile. So what a large
- * store has to do must be done in pieces: taking a snapshot, giving it, reading it, catching up. Three
- * stores in this one process do all of that, with datagrams that are encoded and checked, and the
- * timers of real servers; only the sockets and the disks are left out.
+ * store has to do must be done in pieces: taking a snapshot, giving it, reading it, catching up.
+ * Three stores in this one process do all of that, with datagrams that are encoded and checked, and
+ * the timers of real servers; only the sockets and the disks are left out.
  *
  * A machine that has other things to do as well stops a turn for many milliseconds. So a turn takes
  * as long as the clock says, or as much as all threads of this process have computed meanwhile, if
@@ -282,9 +282,10 @@ async function timed(
   await act();
   const seconds = (performance.now() - startMs) / 1_000;
   const megabytes = stations.bytesTo(uid) / BYTES_IN_MEGABYTE;
-  const speed = `${megabytes.toFixed(1)} MB in ${seconds.toFixed(2)} s, ${(megabytes / seconds).toFixed(1)} MB/s`;
+  const speed = (megabytes / seconds).toFixed(1);
   const perSecond = links === null ? '' : `, ${Math.round(links / seconds)} links a second`;
-  say(`${what}: ${speed}${perSecond}`);
+  const amount = `${megabytes.toFixed(1)} MB in ${seconds.toFixed(2)} s`;
+  say(`${what}: ${amount}, ${speed} MB/s${perSecond}`);
 }
 
 function pause(ms: number): Promise<void> {
