@@ -236,7 +236,7 @@ export interface StatusReply {
   readonly log: LogReport | null;
 }
 
-/** What a store keeps: links from here on, a snapshot of all before that, and what all have made. */
+/** What a store keeps: links from here on, a snapshot of what was before, and what all made. */
 export interface LogReport {
   readonly firstKept: number;
   readonly snapshotAt: number;
