@@ -136,6 +136,11 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       return WINDOW;
     }
 
+    /** Who has asked for a part so long ago asks for no more. */
+    protected get readWithinMs(): number {
+      return READ_WITHIN_MS;
+    }
+
     /** How much of a snapshot is written in one turn. */
     protected get stepLength(): number {
       return STEP_LENGTH;
@@ -285,7 +290,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
      * its hands so soon: where much is chosen, a large one could never be read to its end.
      */
     get #tooMany(): number {
-      const isRead = this.environment.clock.now() < this.#askedAtMs + READ_WITHIN_MS;
+      const isRead = this.environment.clock.now() < this.#askedAtMs + this.readWithinMs;
       return (isRead ? 4 : 2) * this.keepLinks;
     }
 

@@ -24,6 +24,8 @@ const FEW_LINKS = 4;
 const SHORT_PART = 200;
 /** So few parts under way that a receiver must ask for some more. */
 const SMALL_WINDOW = 3;
+/** So soon is a reader given up that some lose what they read. */
+const SHORT_WHILE_MS = 5;
 /** So few clients that a crowd is more; the chain knows fewer still. */
 export const FEW_CLIENTS = MAX_REMEMBERED_CLIENTS + 5;
 
@@ -44,6 +46,10 @@ function SmallReplica<TBase extends Constructor<Store>>(Base: TBase) {
 
     protected override get window(): number {
       return SMALL_WINDOW;
+    }
+
+    protected override get readWithinMs(): number {
+      return SHORT_WHILE_MS;
     }
 
     protected override get mostClients(): number {
