@@ -17,6 +17,7 @@ import {
   type RequestedLink,
   type RequestId,
   type Standing,
+  singlesOf,
   type UpdateLink,
 } from '../chain.ts';
 import type { ClientAnswers } from '../client-answers.ts';
@@ -128,12 +129,16 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
 
     protected override apply(link: Link, instanceNumber: number): void {
       super.apply(link, instanceNumber);
-      if (!isUpdate(link) || !this.takesEffect(link)) return;
-      const answer = this.#carryOut(link, instanceNumber);
-      if (!this.isRunning) return; // it has been said, in an earlier life
-      const requests = ['request' in link ? link.request : null];
+      const answers: string[] = [];
+      const requests: (RequestId | null)[] = [];
+      for (const one of singlesOf(link)) {
+        if (!isUpdate(one) || !this.takesEffect(one)) continue;
+        answers.push(this.#carryOut(one, instanceNumber));
+        requests.push('request' in one ? one.request : null);
+      }
+      if (answers.length === 0 || !this.isRunning) return; // it was said in an earlier life
       const digest = this.stateDigest;
-      this.environment.trace({ event: 'apply', instanceNumber, requests, answer, digest });
+      this.environment.trace({ event: 'apply', instanceNumber, requests, answers, digest });
     }
 
     #carryOut(link: UpdateLink | RequestedLink, instanceNumber: number): string {

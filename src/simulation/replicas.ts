@@ -1,6 +1,7 @@
 /** The replicas that the simulation runs: woven as in `server.ts`, which a test compares. */
 import { MAX_REMEMBERED_CLIENTS } from '../chain.ts';
 import { ClientAnswers } from '../client-answers.ts';
+import type { Batches } from '../log/batches.ts';
 import { MasterStoreReplica, StoreReplica } from '../log/replicas.ts';
 import type { Store } from '../log/store.ts';
 import { MasterLeases } from '../master-strategy.ts';
@@ -28,9 +29,11 @@ const SMALL_WINDOW = 3;
 const SHORT_WHILE_MS = 5;
 /** So few clients that a crowd is more; the chain knows fewer still. */
 export const FEW_CLIENTS = MAX_REMEMBERED_CLIENTS + 5;
+/** So small that a batch has room for some, and not for all. */
+export const SMALL_BATCH_BYTES = 400;
 
 /** In everything as a store is, and so small that a run sees it do all that it ever does. */
-function SmallReplica<TBase extends Constructor<Store>>(Base: TBase) {
+function SmallReplica<TBase extends Constructor<Store & Batches>>(Base: TBase) {
   return class SmallReplica extends Base {
     protected override get keepLinks(): number {
       return FEW_LINKS;
@@ -50,6 +53,10 @@ function SmallReplica<TBase extends Constructor<Store>>(Base: TBase) {
 
     protected override get readWithinMs(): number {
       return SHORT_WHILE_MS;
+    }
+
+    protected override get batchBytes(): number {
+      return SMALL_BATCH_BYTES;
     }
 
     protected override get mostClients(): number {

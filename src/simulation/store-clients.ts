@@ -5,7 +5,7 @@
  * is a register with a history of its own; the others count, compare and delete. What these must be
  * answered is found out by a machine beside all servers, which applies what was chosen, once.
  */
-import type { Link } from '../chain.ts';
+import { isUpdate, type Link, type RequestedLink, singlesOf, type UpdateLink } from '../chain.ts';
 import type { Inquiry } from '../client-session.ts';
 import { Answers } from '../log/answers.ts';
 import { KeyValue } from '../log/key-value.ts';
@@ -61,21 +61,25 @@ export class StoreTruth {
   readonly #states = new Map<number, readonly unknown[]>();
 
   /**
-   * This link was chosen. In order, each once. Returns whether it took effect: by a table of
+   * This link was chosen. In order, each once. Returns what took effect of it: by a table of
    * requests beside those of all servers, and not by that of the chain, which is smaller.
    */
-  apply(link: Link, instanceNumber: number): boolean {
+  apply(link: Link, instanceNumber: number): readonly (UpdateLink | RequestedLink)[] {
     if (!this.#states.has(1)) this.#states.set(1, [...this.#machine.snapshot()]);
-    const takesEffect =
-      'update' in link &&
-      (!('request' in link) || this.#requests.standingOf(link.request) === 'new');
-    if (takesEffect) {
-      const answer = this.#machine.apply(link.update);
-      this.#answers.set(link.update, answer);
-      if ('request' in link) this.#requests.remember(link.request, instanceNumber, answer);
-    }
+    const effects = singlesOf(link)
+      .filter(isUpdate)
+      .filter((one) => this.#carryOut(one, instanceNumber));
     this.#states.set(instanceNumber + 1, [...this.#machine.snapshot()]);
-    return takesEffect;
+    return effects;
+  }
+
+  /** Returns whether it had an effect. */
+  #carryOut(link: UpdateLink | RequestedLink, instanceNumber: number): boolean {
+    if ('request' in link && this.#requests.standingOf(link.request) !== 'new') return false;
+    const answer = this.#machine.apply(link.update);
+    this.#answers.set(link.update, answer);
+    if ('request' in link) this.#requests.remember(link.request, instanceNumber, answer);
+    return true;
   }
 
   /** The answer to a command, if it has taken effect. */

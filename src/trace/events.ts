@@ -144,13 +144,13 @@ export type Decision =
 
 /** What a store does with the chain, traced by its layers. Its state is known by its digest. */
 export type StoreEvent =
-  /** A command took effect in this instance, with this answer; and the requests that it answers. */
+  /** Commands took effect in this instance, in this order: one, or those of a batch. */
   | {
       readonly event: 'apply';
       readonly instanceNumber: number;
-      /** Null: it was fired by somebody who does not wait. */
+      /** By which each was asked; null: by somebody who does not wait. */
       readonly requests: readonly (RequestId | null)[];
-      readonly answer: string;
+      readonly answers: readonly string[];
       readonly digest: string;
     }
   /**

@@ -137,7 +137,7 @@ const FIELDS: {
   apply: {
     ...aboutInstance,
     requests: isListOf(orNull(isRequestId)),
-    answer: isText,
+    answers: isListOf(isText),
     digest: isDigest,
   },
   snapshot: {
