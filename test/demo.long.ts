@@ -19,6 +19,10 @@ test('the demo of stores ends with three that have the same on their disks', asy
   assert.match(stdout, /^-- \$ curl http:.*\/kv\/color\ndark blue$/m);
   assert.match(stdout, /^-- \$ curl http:.*\/kv\/color\ngreen$/m);
   assert.match(stdout, /^"it is something else by now", chosen in instance [0-9]+, /m);
+  assert.match(
+    stdout,
+    /^-- it took over the snapshot of [AB], of all before [0-9]+, in [0-9]+ par/m,
+  );
   assert.equal(stdout.match(/^-- it read [0-9]+ links, one after the other$/gm)?.length, 2);
   assert.equal(stdout.match(/^-- C was level [0-9]+ ms after its start$/gm)?.length, 2);
 });

@@ -924,6 +924,7 @@ test('--watch shows what is shown', () => {
     leaseLeftMs,
     waiting: 0,
     heardMs: {},
+    log: null,
     uptimeMs,
   });
   const lines = [

@@ -216,7 +216,7 @@ suite('An operation of a store read from a file', () => {
 function canBeOrdered(history: readonly StoreOperation[]): boolean {
   const all = history.filter(({ outcome }) => outcome !== 'refused');
   const tried = new Set<string>();
-  const canGoOn = (pairs: unknown, open: readonly StoreOperation[]): boolean => {
+  const canGoOn = (pairs: readonly unknown[], open: readonly StoreOperation[]): boolean => {
     if (open.every(({ outcome }) => outcome === 'unknown')) return true;
     const key = `${JSON.stringify(pairs)} ${open.map((one) => all.indexOf(one))}`;
     if (tried.has(key)) return false;
@@ -225,11 +225,11 @@ function canBeOrdered(history: readonly StoreOperation[]): boolean {
     return open.some((next) => {
       if (next.call > firstEnd) return false;
       const store = new KeyValue();
-      store.restore(pairs);
+      for (const piece of pairs) store.restore(piece);
       const answer = answerOf(store, next.line);
       if (next.outcome === 'ok' && answer !== next.answer) return false;
       return canGoOn(
-        store.snapshot(),
+        [...store.snapshot()],
         open.filter((other) => other !== next),
       );
     });

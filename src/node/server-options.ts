@@ -18,6 +18,8 @@ export interface ServerOptions {
   readonly isStore: boolean;
   /** Its state is kept as a journal: a save writes only what is new. */
   readonly hasJournal: boolean;
+  /** How many links its log keeps at least; null: as many as it does by itself. */
+  readonly keepLinks: number | null;
   /** Who should be master, if that can be; null: all are equal. */
   readonly preferred: Uid | null;
   /** It has lost its state, and knows it. */
@@ -41,6 +43,7 @@ export interface ServerOptions {
 
 const LONGEST_DELAY_MS = 60_000;
 const MOST_MEGABYTES = 1_000_000;
+const MOST_LINKS = 1_000_000;
 const BYTES_IN_MEGABYTE = 1_000_000;
 
 const EXAMPLES = `
@@ -62,6 +65,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--store', 'be a database: its values are commands (all servers or none)')
     .option('--journal', 'keep the state as a journal, as --store does: a save writes what is new')
+    .option('--keep-links <N>', 'of a store: so many links are kept at least (default: 10000)')
     .option('--prefer <UID>', 'with --master: hand the lease to this server when it is level')
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
@@ -94,6 +98,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     isMaster: options['master'] === true,
     isStore: options['store'] === true,
     hasJournal: options['journal'] === true || options['store'] === true,
+    keepLinks: keepLinksOf(options['store'], options['keepLinks']),
     preferred: preferredOf(options['prefer'], options['master'] === true, cluster),
     rejoins,
     cluster,
@@ -123,6 +128,12 @@ function traceLimitOf(file: string | undefined, megabytes: string | undefined): 
   if (megabytes === undefined) return Number.POSITIVE_INFINITY;
   if (file === undefined) throw new UsageError('--trace-limit is of use only with --trace');
   return wholeNumber('--trace-limit', megabytes, 1, MOST_MEGABYTES) * BYTES_IN_MEGABYTE;
+}
+
+function keepLinksOf(isStore: true | undefined, links: string | undefined): number | null {
+  if (links === undefined) return null;
+  if (isStore !== true) throw new UsageError('--keep-links is of use only with --store');
+  return wholeNumber('--keep-links', links, 1, MOST_LINKS);
 }
 
 function preferredOf(uid: string | undefined, isMaster: boolean, cluster: Cluster): Uid | null {

@@ -6,13 +6,22 @@
  * are told is a history, which must be that of one store; and it must be what a machine beside all
  * servers says, which applies what was chosen, once.
  */
-import type { RequestedLink, RequestId, UpdateLink } from '../chain.ts';
+import {
+  isUpdate,
+  type Link,
+  type RequestedLink,
+  type RequestId,
+  singlesOf,
+  type UpdateLink,
+} from '../chain.ts';
 import type { Inquiry } from '../client-session.ts';
+import { Answers } from '../log/answers.ts';
 import { KeyValue } from '../log/key-value.ts';
 import { spelled, wordsOf } from '../log/state-machine.ts';
 import type { StoreOperation } from '../log/store-history.ts';
 import type { Asked } from '../trace/history.ts';
 import { hashText } from './random.ts';
+import { FEW_CLIENTS } from './replicas.ts';
 
 /** Keys that are only set and read, keys that hold texts, and keys that hold numbers. */
 const REGISTERS = ['r0', 'r1', 'r2'] as const;
@@ -106,18 +115,32 @@ function pick(keys: readonly string[], hash: number): string {
 /** What is true of a store, by what was chosen. */
 export class StoreTruth {
   readonly #machine = new KeyValue();
+  readonly #requests = new Answers(FEW_CLIENTS);
   readonly #answers = new Map<RequestId, string>();
   /** The state before each instance, as a snapshot of the machine. */
-  readonly #states = new Map<number, unknown>();
+  readonly #states = new Map<number, readonly unknown[]>();
 
-  /** These took effect in this instance. In order, each instance once. */
-  apply(effects: readonly (UpdateLink | RequestedLink)[], instanceNumber: number): void {
-    if (!this.#states.has(1)) this.#states.set(1, this.#machine.snapshot());
-    for (const effect of effects) {
-      const answer = this.#machine.apply(effect.update, instanceNumber);
-      if ('request' in effect) this.#answers.set(effect.request, answer);
-    }
-    this.#states.set(instanceNumber + 1, this.#machine.snapshot());
+  /**
+   * This link was chosen. In order, each once. Returns what took effect of it: by a table of
+   * requests beside those of all servers, and not by that of the chain, which is smaller.
+   */
+  apply(link: Link, instanceNumber: number): readonly (UpdateLink | RequestedLink)[] {
+    if (!this.#states.has(1)) this.#states.set(1, [...this.#machine.snapshot()]);
+    const effects = singlesOf(link)
+      .filter(isUpdate)
+      .filter((one) => this.#carryOut(one, instanceNumber));
+    this.#states.set(instanceNumber + 1, [...this.#machine.snapshot()]);
+    return effects;
+  }
+
+  /** Returns whether it had an effect. */
+  #carryOut(link: UpdateLink | RequestedLink, instanceNumber: number): boolean {
+    if ('request' in link && this.#requests.standingOf(link.request) !== 'new') return false;
+    const answer = this.#machine.apply(link.update, instanceNumber);
+    if (!('request' in link)) return true;
+    this.#answers.set(link.request, answer);
+    this.#requests.remember(link.request, instanceNumber, answer);
+    return true;
   }
 
   /** The answer to a request, if it has taken effect. */
@@ -128,7 +151,7 @@ export class StoreTruth {
   /** What a query finds before this instance. */
   found(query: string, instanceNumber: number): string | null {
     const machine = new KeyValue();
-    machine.restore(this.#states.get(instanceNumber) ?? []);
+    for (const piece of this.#states.get(instanceNumber) ?? []) machine.restore(piece);
     return machine.query(query);
   }
 }

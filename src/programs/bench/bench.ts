@@ -31,6 +31,7 @@ import {
 import { benchSaves } from './saves.ts';
 import { benchStores, longLogLines, type StoreSettings } from './store-bench.ts';
 import { type StoreReport, storeTableOf } from './store-report.ts';
+import { measureTurns, type TurnsSettings } from './turns.ts';
 
 const MEMORY = '/dev/shm';
 /** Reads are so much faster that more of them fit into the same time. */
@@ -42,6 +43,8 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 const SIGNALS = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
 
 interface Settings {
+  /** To be measured in place of all else; null: not asked for. */
+  readonly turns: TurnsSettings | null;
   readonly rounds: number;
   readonly updates: number;
   readonly stateDirectory: string;
@@ -77,7 +80,10 @@ function readSettings(args: readonly string[]): Settings {
     .option('--links <N>', 'with --store: how long a log gets whose cost is measured', '100000')
     .option('--against <OTHER>', 'with --store: etcd, where it is installed, beside them')
     .option('--saves', 'measure only what a save costs, as a file and in a journal')
-    .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json');
+    .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json')
+    .option('--turns', 'how long the turns of a store are, with many keys, and nothing else')
+    .option('--keys <N>', 'with --turns: so many keys', '100000')
+    .option('--value-length <N>', 'with --turns: so many characters in each', '20');
   parseArguments(command, args);
   const options = command.opts();
   const rounds = wholeNumber('--rounds', options['rounds'], 1, 1_000);
@@ -85,6 +91,7 @@ function readSettings(args: readonly string[]): Settings {
   const links = wholeNumber('--links', options['links'], 1_000, 10_000_000);
   const isAgainstEtcd = isAgainst(options['against'], options['store'] === true);
   return {
+    turns: options['turns'] === true ? turnsSettings(options) : null,
     rounds,
     updates,
     ofStores: options['store'] === true ? { rounds, updates, links, isAgainstEtcd } : null,
@@ -100,6 +107,13 @@ function isAgainst(other: string | undefined, isStore: boolean): boolean {
   if (other !== 'etcd' || !isStore) throw new UsageError('--against knows etcd, with --store');
   if (!isEtcdInstalled()) throw new Failure('etcd is not installed here, or not in the PATH');
   return true;
+}
+
+function turnsSettings(options: Readonly<Record<string, string>>): TurnsSettings {
+  return {
+    keys: wholeNumber('--keys', options['keys'] ?? '', 1_000, 1_000_000),
+    valueLength: wholeNumber('--value-length', options['valueLength'] ?? '', 1, 10_000),
+  };
 }
 
 async function bench(place: Place, directory: string, settings: Settings): Promise<Report> {
@@ -234,6 +248,8 @@ await runProgram(async (args) => {
     return;
   }
   if (settings.isOfSaves) return showSaves(settings);
+  const { turns } = settings;
+  if (turns !== null) return measureTurns(turns, (line) => console.log(line));
   const reports = [await bench('disk', settings.stateDirectory, settings)];
   if (settings.hasMemory) reports.push(await bench('memory', MEMORY, settings));
   for (const one of reports) console.log(`${tableOf(one).join('\n')}\n`);

@@ -6,7 +6,7 @@ export const STORE_SUBJECTS = ['floor', 'store', 'etcd', 'read', 'etcd read'] as
 export type StoreSubject = (typeof STORE_SUBJECTS)[number];
 
 /** So many clients wait at a time. */
-export const STORE_CROWDS: readonly number[] = [1, 16, 64];
+export const STORE_CROWDS: readonly number[] = [1, 16, 64, 256];
 
 /** What one crowd has measured. */
 export interface OfCrowd {

@@ -15,7 +15,8 @@ import { freePort, LOOPBACK } from '../common/free-port.ts';
 import type { Stage } from './stage.ts';
 import { bold, heading, say } from './words.ts';
 
-const FLAGS = ['--store', '--quiet'] as const;
+/** A link holds as many changes as there were waiting; so few links that thousands are too many. */
+const FLAGS = ['--store', '--quiet', '--keep-links', '20'] as const;
 const FEW_CHANGES = 100;
 const MANY_CHANGES = 3_000;
 /** So many clients change something at the same time. */
