@@ -7,11 +7,23 @@ import { search } from '../src/simulation/explorer/deviations.ts';
 suite('few deviations', () => {
   for (const leases of [false, true]) {
     test(`nothing goes wrong (leases: ${leases})`, () => {
-      const options = { leases, breakName: null, deviations: 2, maxRuns: 3_000 };
+      const options = { leases, isStore: false, breakName: null, deviations: 2, maxRuns: 3_000 };
       const found = search(scenarioOf(options), options.deviations, options.maxRuns);
       assert.equal(found.violation, null);
       assert.equal(found.completeUpTo, 1);
       assert.ok(found.chosen > found.runs.reduce((sum, runs) => sum + runs, 0));
+    });
+  }
+
+  for (const leases of [false, true]) {
+    test(`nothing goes wrong with stores, by links and by snapshots (leases: ${leases})`, () => {
+      const options = { leases, isStore: true, breakName: null, deviations: 1, maxRuns: 3_000 };
+      const found = search(scenarioOf(options), options.deviations, options.maxRuns);
+      assert.equal(found.violation, null);
+      assert.equal(found.completeUpTo, 1);
+      const [, schedules = 0] = found.runs;
+      assert.ok(schedules > 300, `${schedules}`);
+      assert.ok(found.chosen > 3 * schedules);
     });
   }
 
@@ -21,7 +33,13 @@ suite('few deviations', () => {
     ['forgotten-promise', 1],
   ] as const) {
     test(`${breakName} is found with ${most} deviations`, () => {
-      const options = { leases: false, breakName, deviations: most, maxRuns: 100_000 };
+      const options = {
+        leases: false,
+        isStore: false,
+        breakName,
+        deviations: most,
+        maxRuns: 100_000,
+      };
       const found = search(scenarioOf(options), most, options.maxRuns);
       assert.ok(found.violation);
       assert.equal(found.deviations.length, most);

@@ -151,9 +151,10 @@ class Simulation {
       if (isDrawn) kept.observe(event);
     };
     const ended = isDrawn ? kept.turnEnded : undefined;
-    const { violation, events, history } = run(schedule, variant, observe, ended);
+    const { violation, events, history, storeHistory } = run(schedule, variant, observe, ended);
     if (isDrawn && violation === null) this.#draws(diagramFile, kept, schedule, null);
     situations.end(history);
+    ofStores.end(storeHistory);
     this.#seeds += 1;
     this.#events += events;
     for (const [situation, count] of [...situations.counts, ...ofStores.counts]) {

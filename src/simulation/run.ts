@@ -3,6 +3,7 @@
  */
 import { isUpdate, singlesOf } from '../chain.ts';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
+import type { StoreOperation } from '../log/store-history.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
 import type { Operation } from '../trace/linearizability.ts';
@@ -35,6 +36,8 @@ export interface Outcome {
   readonly events: number;
   /** What clients asked and were told; nothing if the schedule has none. */
   readonly history: readonly Operation[];
+  /** The same if the servers are stores, with what these answered. */
+  readonly storeHistory: readonly StoreOperation[];
 }
 
 /**
@@ -146,8 +149,8 @@ class Run {
     while (this.#violation === null && !this.#isLevel() && world.step(atLastMs));
     if (this.#violation === null) this.#checkHealed();
     if (this.#violation === null) this.#checkAnswers();
-    const history = this.#clients?.history ?? [];
-    return { violation: this.#violation, events: this.#events, history };
+    const { history = [], storeHistory = [] } = this.#clients ?? {};
+    return { violation: this.#violation, events: this.#events, history, storeHistory };
   }
 
   /** Those who must be served, be level, and have a master, whatever the others do. */
