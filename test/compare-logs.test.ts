@@ -6,6 +6,8 @@ import { suite, type TestContext, test } from 'node:test';
 import type { Link } from '../src/chain.ts';
 import { compareLogs, ToldLog } from '../src/log/compare-logs.ts';
 import { StoreReplica } from '../src/log/replicas.ts';
+import { type SnapshotSource, SnapshotWriter } from '../src/log/snapshot.ts';
+import { MAX_PART } from '../src/messages.ts';
 import { JsonStateFile } from '../src/node/json-state-file.ts';
 import { compareLogFiles } from '../src/programs/check/logs.ts';
 import { run as runSchedule } from '../src/simulation/run.ts';
@@ -24,13 +26,6 @@ function links(count: number): Link[] {
   return Array.from({ length: count }, (_, index) => link(index + 1));
 }
 
-/** Takes snapshots soon, and keeps hardly a link. */
-class ForgetfulStore extends StoreReplica {
-  protected override get keepLinks(): number {
-    return 1;
-  }
-}
-
 /** What a store tells that reads these links. */
 function toldBy(name: string, all: readonly Link[]): ToldLog {
   const { decisions } = storeAfter(name, all);
@@ -39,8 +34,8 @@ function toldBy(name: string, all: readonly Link[]): ToldLog {
   return log;
 }
 
-function storeAfter(uid: string, all: readonly Link[], kind = StoreReplica): OneReplica {
-  const one = new OneReplica(kind, [uid, ...UIDS.filter((other) => other !== uid)]);
+function storeAfter(uid: string, all: readonly Link[]): OneReplica {
+  const one = new OneReplica(StoreReplica, [uid, ...UIDS.filter((other) => other !== uid)]);
   one.replica.start();
   const message = { type: 'links', instanceNumber: all.length + 1, first: 1, links: all } as const;
   one.replica.receive(uid === 'A' ? 'B' : 'A', message);
@@ -49,11 +44,11 @@ function storeAfter(uid: string, all: readonly Link[], kind = StoreReplica): One
 }
 
 /** State files of A, B and C, which have read these links. */
-function storedIn(t: TestContext, read: readonly (readonly Link[])[], kind = StoreReplica): string {
+function storedIn(t: TestContext, read: readonly (readonly Link[])[]): string {
   const directory = temporaryDirectory(t);
   for (const [index, all] of read.entries()) {
     const uid = UIDS[index] ?? '';
-    const { saved } = storeAfter(uid, all, kind);
+    const { saved } = storeAfter(uid, all);
     if (saved !== null) new JsonStateFile(directory, uid).save(saved);
   }
   return directory;
@@ -121,8 +116,12 @@ suite('npm run check -- --store', () => {
   });
 
   test('notices a state that its links do not make', (t) => {
-    const other = [link(1, 'add n 2'), ...links(5).slice(1)]; // of which the first is long forgotten
-    const directory = storedIn(t, [links(5), other], ForgetfulStore);
+    const directory = storedIn(t, [links(5), links(3)]);
+    const { saved } = storeAfter('B', [link(1, 'add n 2'), ...links(3).slice(1)]);
+    const { saved: right } = storeAfter('B', links(3));
+    assert.ok(saved !== null && right !== null);
+    const kept = { first: 4, blocks: [], links: [], snapshot: snapshotAfter(saved) };
+    new JsonStateFile(directory, 'B').save({ ...right, kept });
     const { isSame, sentence } = compareLogFiles([directory]);
     assert.match(sentence, /^the state before instance [0-9]+ is .* at A, and .* at B$/);
     assert.equal(isSame, false);
@@ -158,3 +157,11 @@ suite('npm run check -- --store', () => {
     assert.throws(() => compareLogFiles([join(directory, 'A.mark')]), /is neither a trace nor/);
   });
 });
+
+/** Of the state that this server has come to. */
+function snapshotAfter(saved: { readonly kept?: unknown }): unknown {
+  const restored = new OneReplica(StoreReplica, ['B', 'A', 'C'], saved as OneReplica['saved']);
+  restored.replica.start();
+  const { replica } = restored as unknown as { replica: { takeSnapshot(): SnapshotSource } };
+  return new SnapshotWriter(replica.takeSnapshot(), MAX_PART).write(Number.POSITIVE_INFINITY);
+}

@@ -22,10 +22,10 @@ const CROWDED: readonly Fault[] = [
   ...(['transfers', 'switches'] as const),
 ];
 const CROWDED_SEEDS = 15;
-const STORE = { leases: false, store: true };
 /** It takes much to get there: some of all these runs do. */
 const RARE: readonly StoreSituation[] = ['the reading of a snapshot begun anew'];
 const reached = new Set<StoreSituation>();
+const STORE = { leases: false, store: true };
 
 for (const servers of [3, 5]) {
   for (const leases of [false, true]) {
@@ -54,6 +54,13 @@ for (const servers of [3, 5]) {
   }
 }
 
+test('stores go where hardly anything goes', () => {
+  assert.deepEqual(
+    RARE.filter((situation) => !reached.has(situation)),
+    [],
+  );
+});
+
 test('a history of a simulated store is wrong once a sum in it, or its time, is changed', () => {
   let mutants = 0;
   for (let seed = 1; seed <= 40; seed += 1) {
@@ -77,13 +84,6 @@ test('a history of a simulated store is wrong once a sum in it, or its time, is 
 function isSum({ line, outcome, answer }: StoreOperation): boolean {
   return outcome === 'ok' && line.startsWith('add') && wholeNumberOf(answer ?? '') !== null;
 }
-
-test('stores go where hardly anything goes', () => {
-  assert.deepEqual(
-    RARE.filter((situation) => !reached.has(situation)),
-    [],
-  );
-});
 
 test('all that stores say to each other passes the guards', () => {
   const [uids, cluster] = [['A', 'B', 'C'], 'A B C with a store'];

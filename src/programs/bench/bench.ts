@@ -50,10 +50,10 @@ interface Settings {
   readonly stateDirectory: string;
   readonly hasMemory: boolean;
   readonly out: string;
-  /** What is measured of stores, if these are to be measured. */
-  readonly ofStores: StoreSettings | null;
   /** Only what a save costs is measured. */
   readonly isOfSaves: boolean;
+  /** What is measured of stores, if these are to be measured. */
+  readonly ofStores: StoreSettings | null;
 }
 
 /** What is measured of one subject. */
@@ -76,14 +76,14 @@ function readSettings(args: readonly string[]): Settings {
     .option('--updates <N>', 'updates in each measurement', '200')
     .option('--state-dir <DIR>', 'where the disk is that is measured', DEFAULT_STATE_DIR)
     .option('--no-memory', `leave out the state on a memory file system, ${MEMORY}`)
+    .option('--saves', 'measure only what a save costs, as a file and in a journal')
+    .option('--turns', 'how long the turns of a store are, with many keys, and nothing else')
+    .option('--keys <N>', 'with --turns: so many keys', '100000')
+    .option('--value-length <N>', 'with --turns: so many characters in each', '20')
     .option('--store', 'stores instead, with up to 256 clients')
     .option('--links <N>', 'with --store: how long a log gets whose cost is measured', '100000')
     .option('--against <OTHER>', 'with --store: etcd, where it is installed, beside them')
-    .option('--saves', 'measure only what a save costs, as a file and in a journal')
-    .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json')
-    .option('--turns', 'how long the turns of a store are, with many keys, and nothing else')
-    .option('--keys <N>', 'with --turns: so many keys', '100000')
-    .option('--value-length <N>', 'with --turns: so many characters in each', '20');
+    .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json');
   parseArguments(command, args);
   const options = command.opts();
   const rounds = wholeNumber('--rounds', options['rounds'], 1, 1_000);
@@ -91,14 +91,21 @@ function readSettings(args: readonly string[]): Settings {
   const links = wholeNumber('--links', options['links'], 1_000, 10_000_000);
   const isAgainstEtcd = isAgainst(options['against'], options['store'] === true);
   return {
-    turns: options['turns'] === true ? turnsSettings(options) : null,
     rounds,
     updates,
     ofStores: options['store'] === true ? { rounds, updates, links, isAgainstEtcd } : null,
+    turns: options['turns'] === true ? turnsSettings(options) : null,
     stateDirectory: options['stateDir'],
     hasMemory: options['memory'] === true && existsSync(MEMORY),
     out: options['out'],
     isOfSaves: options['saves'] === true,
+  };
+}
+
+function turnsSettings(options: Readonly<Record<string, string>>): TurnsSettings {
+  return {
+    keys: wholeNumber('--keys', options['keys'] ?? '', 1_000, 1_000_000),
+    valueLength: wholeNumber('--value-length', options['valueLength'] ?? '', 1, 10_000),
   };
 }
 
@@ -107,13 +114,6 @@ function isAgainst(other: string | undefined, isStore: boolean): boolean {
   if (other !== 'etcd' || !isStore) throw new UsageError('--against knows etcd, with --store');
   if (!isEtcdInstalled()) throw new Failure('etcd is not installed here, or not in the PATH');
   return true;
-}
-
-function turnsSettings(options: Readonly<Record<string, string>>): TurnsSettings {
-  return {
-    keys: wholeNumber('--keys', options['keys'] ?? '', 1_000, 1_000_000),
-    valueLength: wholeNumber('--value-length', options['valueLength'] ?? '', 1, 10_000),
-  };
 }
 
 async function bench(place: Place, directory: string, settings: Settings): Promise<Report> {
@@ -242,14 +242,14 @@ function showSaves({ stateDirectory, hasMemory, updates }: Settings): void {
 
 await runProgram(async (args) => {
   const settings = readSettings(args);
+  if (settings.isOfSaves) return showSaves(settings);
+  const { turns } = settings;
+  if (turns !== null) return measureTurns(turns, (line) => console.log(line));
   if (settings.ofStores !== null) {
     await benchAllStores(settings, settings.ofStores);
     console.log(`All figures are in ${settings.out}.`);
     return;
   }
-  if (settings.isOfSaves) return showSaves(settings);
-  const { turns } = settings;
-  if (turns !== null) return measureTurns(turns, (line) => console.log(line));
   const reports = [await bench('disk', settings.stateDirectory, settings)];
   if (settings.hasMemory) reports.push(await bench('memory', MEMORY, settings));
   for (const one of reports) console.log(`${tableOf(one).join('\n')}\n`);

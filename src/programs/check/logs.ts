@@ -5,6 +5,7 @@ import type { Link } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import type { Environment } from '../../environment.ts';
 import { type Comparison, compareLogs, ToldLog } from '../../log/compare-logs.ts';
+import type { LinkBlocks } from '../../log/link-list.ts';
 import { StoreReplica } from '../../log/replicas.ts';
 import { isRecord } from '../../messages.ts';
 import { describe, Failure } from '../../node/failure.ts';
@@ -13,7 +14,7 @@ import { stateOnDisk } from '../../node/state-on-disk.ts';
 import { readTraces } from '../common/read-traces.ts';
 
 const TRACE = /\.ndjson$/;
-const STATE = /^([A-Z])\.(json|journal)$/;
+const STATE = /^([A-Z])\.(?:json|journal)$/;
 
 /** Compares what these files say, or those of these directories. Throws a `Failure`. */
 export function compareLogFiles(paths: readonly string[]): Comparison {
@@ -28,13 +29,7 @@ export function compareLogFiles(paths: readonly string[]): Comparison {
 function filesIn(path: string): string[] {
   try {
     if (!statSync(path).isDirectory()) return [path];
-    const all = readdirSync(path);
-    // Where both are there, the journal counts.
-    const isLeft = (name: string) => all.includes(name.replace(/\.json$/, '.journal'));
-    const names = all.filter(
-      (name) =>
-        TRACE.test(name) || (STATE.test(name) && (!name.endsWith('.json') || !isLeft(name))),
-    );
+    const names = readdirSync(path).filter((name) => TRACE.test(name) || STATE.test(name));
     return names.sort().map((name) => join(path, name));
   } catch (error) {
     throw new Failure(`${path} cannot be read: ${describe(error)}`);
@@ -69,9 +64,7 @@ class StoredLog {
     if (uid === '') throw new Failure(`${path} is neither a trace nor the state of a server`);
     this.log = new ToldLog(uid);
     try {
-      const state = path.endsWith('.journal')
-        ? stateOnDisk(dirname(path), uid)
-        : new JsonStateFile(dirname(path), uid).load();
+      const state = loadedFrom(path, uid);
       const { members, kept } = isRecord(state) ? state : {};
       const uids = Array.isArray(members) ? members : [uid];
       this.#replica = new StoreReplica(
@@ -80,8 +73,10 @@ class StoredLog {
         silent(state, (event) => this.log.observe(event)),
       );
       this.#replica.start();
-      const { first, links } = kept as { first: number; links: readonly Link[] };
-      for (const [index, link] of links.entries()) this.log.links.set(first + index, link);
+      const { first, blocks, links } = kept as { first: number } & LinkBlocks;
+      for (const [index, link] of [...blocks, links].flat().entries()) {
+        this.log.links.set(first + index, link);
+      }
     } catch (error) {
       throw new Failure(`${path} cannot be used: ${describe(error)}`);
     }
@@ -100,6 +95,12 @@ class StoredLog {
     this.#replica.receive(from, { type: 'links', instanceNumber, first: instanceNumber, links });
     this.log.end = this.#end;
   }
+}
+
+/** Only looks: a server may run on a journal meanwhile. */
+function loadedFrom(path: string, uid: Uid): unknown {
+  const isJournal = path.endsWith('.journal');
+  return isJournal ? stateOnDisk(dirname(path), uid) : new JsonStateFile(dirname(path), uid).load();
 }
 
 function silent(state: unknown, trace: Environment['trace']): Environment {

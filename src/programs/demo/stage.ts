@@ -95,7 +95,7 @@ export class Stage {
 
   /** What stands in a server's state file; null if there is none yet. */
   stateOf(uid: Uid): ServerState | null {
-    return stateOnDisk(this.stateDirectory, uid);
+    return stateOnDisk(join(this.#directory, 'state'), uid);
   }
 
   /** What a server has traced so far, in all its lives. */
