@@ -1,5 +1,5 @@
 /**
- * A client of a chaos run that asks stores over HTTP, as any program may: it gets, puts and deletes,
+ * A client of a chaos run that asks stores over HTTP, as any program may: it gets, puts, deletes,
  * and changes what it has read only if nobody else has changed it meanwhile (`If-Match`).
  *
  * What it is told goes into the same history. A conditional change that was made is a `swap` of
