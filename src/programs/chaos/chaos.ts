@@ -24,6 +24,7 @@ import { LOOPBACK } from '../common/free-port.ts';
 import { readTraces, type Traces } from '../common/read-traces.ts';
 import { WaitingClient } from './clients.ts';
 import { ChaosCluster, type ChaosServer, PROBE_COMMAND, waitUntil } from './cluster.ts';
+import { HttpChaosClient } from './http-client.ts';
 import { drawPlan, type Plan, type PlannedFault, type Victim, type Way } from './plan.ts';
 import { type Direction, FAIR_WEATHER } from './udp-relay.ts';
 
@@ -36,14 +37,16 @@ interface Options {
   readonly isVerbose: boolean;
 }
 
+type ChaosClient = WaitingClient | HttpChaosClient;
+
 const HELP = `
 Starts a cluster on free ports of this machine, and kills, stops, pauses and isolates its servers.
 Meanwhile some clients write, read and wait for the answers, and others fire values and forget
 them. Then all is mended: within 15 s, with leases within 25 s, all who wait must be answered, and
 as soon after that the servers must be level. In the end the traces of the servers are checked
 against the invariants, and what clients asked and were told as the history of one register. With
---store the clients set, count, compare and delete, what they are told must be what one store
-answers, and the logs of all servers are compared, those on their disks, too.
+--store the clients set, count, compare and delete, some of them over HTTP, what they are told must
+be what one store answers, and the logs of all servers are compared, those on their disks, too.
 
 The seed fixes the schedule of the faults. What comes of it depends on the machine: no two runs of
 real processes are the same. (npm run simulate repeats itself.)
@@ -64,6 +67,8 @@ const EXIT_CODE_OF_SIGNAL = 128;
 
 const LOOK_INTERVAL_MS = 25;
 const WAITING_CLIENTS = 4;
+/** So many more ask stores over HTTP. */
+const HTTP_CLIENTS = 2;
 /** So many answers each of them must get when all is mended. */
 const HEALED_ANSWERS = 4;
 
@@ -113,7 +118,7 @@ class Chaos {
   readonly #options: Options;
   readonly #plan: Plan;
   readonly #cluster: ChaosCluster;
-  readonly #clients: readonly WaitingClient[];
+  readonly #clients: readonly ChaosClient[];
   readonly #counts: Map<Count, number>;
   readonly #startedMs = performance.now();
   /** No fault goes on: either the time is over, or something has failed. */
@@ -128,7 +133,7 @@ class Chaos {
     options: Options,
     plan: Plan,
     cluster: ChaosCluster,
-    clients: readonly WaitingClient[],
+    clients: readonly ChaosClient[],
   ) {
     this.#options = options;
     this.#plan = plan;
@@ -158,7 +163,14 @@ class Chaos {
         random: new Random(seed, name),
       });
     });
-    return new Chaos(options, plan, cluster, await Promise.all(clients));
+    const overHttp = questions === null ? 0 : HTTP_CLIENTS;
+    const httpPorts = new Map(cluster.servers.map(({ uid, httpPort }) => [uid, httpPort]));
+    const others = Array.from({ length: overHttp }, (_, index) => {
+      const name = `http ${index + 1}`;
+      const random = new Random(seed, name);
+      return new HttpChaosClient(name, httpPorts, history, random, questions as StoreQuestions);
+    });
+    return new Chaos(options, plan, cluster, [...(await Promise.all(clients)), ...others]);
   }
 
   /** The whole run. False if something was wrong with it. */
@@ -469,7 +481,7 @@ class Chaos {
     say(`too slow here: ${took}; ${late}. Run it again when nothing else runs on this machine.`);
   }
 
-  #unanswered(clients: readonly (WaitingClient | null)[]): Violation | null {
+  #unanswered(clients: readonly (ChaosClient | null)[]): Violation | null {
     const client = clients.find((one) => one !== null);
     if (client === undefined || client === null || this.#failure !== null) return null;
     return notHealed(`${client.name} is not answered: ${client.lastWord}`);

@@ -137,10 +137,10 @@ export class WaitingClient {
     const seed = `${this.name} ${this.#asked}`;
     const inquiry = this.#questions?.inquiry(question, seed, this.#mayAskQuorum) ?? question;
     const ended = await this.#asker.ask(inquiry, { server, timeoutMs, mayMove: true });
-    const line = this.#questions === null ? null : lineOf(inquiry);
-    if (line === null) {
+    const line = lineOf(inquiry);
+    if (this.#questions === null) {
       this.#history.add(operationOf(this.name, question, call, this.#history.nowMs, ended));
-    } else this.#noteLine(line, call, ended);
+    } else if (line !== null) this.#noteLine(line, call, ended);
     if (ended.outcome === 'answered') this.answered += 1;
     else this.lastWord = ended.lastWord;
     return ended.outcome === 'answered';

@@ -43,6 +43,7 @@ export async function waitUntil(isSo: () => boolean, patienceMs: number): Promis
 export class ChaosServer {
   readonly uid: Uid;
   readonly port: number;
+  readonly httpPort: number;
   readonly traceFile: string;
   /** What it has told of its log, if it is a store. */
   readonly log: ToldLog;
@@ -55,18 +56,21 @@ export class ChaosServer {
 
   constructor(
     uid: Uid,
-    port: number,
+    [port, httpPort]: readonly [number, number],
     directory: string,
     flags: readonly string[],
     fail: (failure: Failure) => void,
   ) {
     this.uid = uid;
     this.port = port;
+    this.httpPort = httpPort;
     this.log = new ToldLog(uid);
     this.traceFile = join(directory, `${uid}.ndjson`);
     this.#stateDirectory = join(directory, 'state');
     const files = ['--state-dir', this.#stateDirectory, '--trace', this.traceFile, '--quiet'];
-    const args = [uid, '--cluster', join(directory, `cluster-of-${uid}.json`), ...files, ...flags];
+    const http = flags.includes('--store') ? ['--http', `${httpPort}`] : [];
+    const cluster = ['--cluster', join(directory, `cluster-of-${uid}.json`)];
+    const args = [uid, ...cluster, ...files, ...flags, ...http];
     let complaint = '';
     this.#process = new ServerProcess(args, {
       said: (line, isComplaint) => {
@@ -146,7 +150,7 @@ export class ChaosCluster {
   private constructor(
     directory: string,
     relay: UdpRelay,
-    ports: ReadonlyMap<Uid, number>,
+    ports: ReadonlyMap<Uid, readonly [number, number]>,
     flags: readonly string[],
   ) {
     this.isStore = flags.includes('--store');
@@ -154,8 +158,8 @@ export class ChaosCluster {
     this.relay = relay;
     this.history = new HistoryFile(join(directory, 'history.ndjson'));
     const fail = (failure: Failure) => this.whenFailed(failure);
-    this.servers = [...ports].map(([uid, port]) => {
-      return new ChaosServer(uid, port, directory, flags, fail);
+    this.servers = [...ports].map(([uid, both]) => {
+      return new ChaosServer(uid, both, directory, flags, fail);
     });
   }
 
@@ -166,8 +170,11 @@ export class ChaosCluster {
     faults: NetworkFaults,
     random: Random,
   ): Promise<ChaosCluster> {
-    const free = await freePorts(uids.length);
+    const free = await freePorts(2 * uids.length);
     const ports = new Map(uids.map((uid, index) => [uid, free[index] ?? 0]));
+    const both = uids.map((uid, index) => {
+      return [uid, [free[index] ?? 0, free[uids.length + index] ?? 0]] as const;
+    });
     const relay = await UdpRelay.open(ports, random);
     const directory = mkdtempSync(join(tmpdir(), 'paxos-chaos-'));
     mkdirSync(join(directory, 'state'), { mode: 0o700 });
@@ -176,7 +183,7 @@ export class ChaosCluster {
       const addresses = JSON.stringify(relay.clusterOf(uid));
       writeFileSync(join(directory, `cluster-of-${uid}.json`), addresses);
     }
-    return new ChaosCluster(directory, relay, ports, flags);
+    return new ChaosCluster(directory, relay, new Map(both), flags);
   }
 
   /** Where clients find the servers. */

@@ -11,6 +11,7 @@ import { Failure } from '../../node/failure.ts';
 import { UNSEALED } from '../../node/sealed-datagrams.ts';
 import type { TraceEvent } from '../../trace/events.ts';
 import { compareLogFiles } from '../check/logs.ts';
+import { freePort, LOOPBACK } from '../common/free-port.ts';
 import type { Stage } from './stage.ts';
 import { bold, heading, say } from './words.ts';
 
@@ -25,6 +26,7 @@ const LOOK_AGAIN_MS = 50;
 
 export class StoreDemo {
   readonly #stage: Stage;
+  readonly #httpPorts = new Map<Uid, number>();
   #changes = 0;
 
   constructor(stage: Stage) {
@@ -43,6 +45,11 @@ export class StoreDemo {
     await this.#stage.runClient('B', 'swap color red green', '--wait');
     await this.#stage.runClient('C', '--read', 'keys');
 
+    await heading('The same over HTTP: each store has a port for it, and any of them will do');
+    await this.#http('A', 'GET', 'color');
+    await this.#http('B', 'PUT', 'color', 'green');
+    await this.#http('C', 'GET', 'color');
+
     await this.#lose('C', FEW_CHANGES);
     await this.#lose('C', MANY_CHANGES);
     await this.#compare();
@@ -60,7 +67,24 @@ export class StoreDemo {
   }
 
   async #start(uid: Uid): Promise<void> {
-    await this.#stage.start(uid, ...FLAGS);
+    await this.#stage.start(uid, ...FLAGS, '--http', `${await this.#httpPortOf(uid)}`);
+  }
+
+  /** The same after a restart. */
+  async #httpPortOf(uid: Uid): Promise<number> {
+    const port = this.#httpPorts.get(uid) ?? (await freePort());
+    this.#httpPorts.set(uid, port);
+    return port;
+  }
+
+  /** Says how it is asked, asks it, and shows the answer. */
+  async #http(uid: Uid, method: 'GET' | 'PUT', key: string, body?: string): Promise<void> {
+    const url = `http://${LOOPBACK}:${await this.#httpPortOf(uid)}/kv/${key}`;
+    say(`$ curl ${body === undefined ? '' : `-X ${method} -d ${body} `}${url}`);
+    const reply = await fetch(url, body === undefined ? { method } : { method, body });
+    const text = (await reply.text()).trim();
+    if (!reply.ok) throw new Failure(`${url} was answered with ${reply.status}: ${text}`);
+    console.log(text);
   }
 
   /** Waits until it is as far as the others were, and says how it has got there. */
