@@ -159,9 +159,10 @@ suite('A diagram', () => {
   });
 
   test('keeps plum and black, and the greys, apart on white', () => {
-    const { hues, ink, quiet, down, background } = THEMES.light;
+    const { hues, ink, quiet, down, paleDown, background } = THEMES.light;
     const [, , plum = '', brown = ''] = hues;
-    assert.ok(leastDistance(plum, ink) >= 25);
+    assert.ok(leastDistance(plum, ink) >= 29);
+    assert.ok(leastDistance(down, paleDown) >= 20 && leastDistance(down, quiet) >= 25);
     assert.ok(leastDistance(brown, down) >= 20 && leastDistance(brown, quiet) >= 20);
     assert.ok(contrast(brown, background) >= 3);
   });

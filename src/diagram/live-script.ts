@@ -6,7 +6,9 @@
 export const LIVE_SCRIPT = `
 const main = document.querySelector('main');
 const newest = document.getElementById('newest');
-const heights = { top: 'topHeight', heads: 'headsHeight', rows: 'height' };
+const heights = { top: 'topHeight', heads: 'headsHeight', rows: 'height', legend: 'legendHeight' };
+/** Parts that are marks, and where they go. */
+const marks = { cards: 'servers', boxes: 'shown', column: 'columns' };
 /** The reader is at the end of the picture, and wants to see what comes. */
 let follows = true;
 
@@ -50,6 +52,8 @@ function take(changes, isAll) {
   if (isAll) forget();
   for (const [name, text] of Object.entries(changes.parts)) putPart(name, text);
   for (const [name, list] of Object.entries(changes.lists)) putList(name, list);
+  showColumn();
+  show();
   violations = shownViolations();
   tellViolations();
   current = -1;
@@ -75,12 +79,11 @@ function forget() {
 function putPart(name, text) {
   if (name === 'before') data.before = Number(text);
   else if (name === 'title') byId('title').textContent = document.title = text;
-  else if (name === 'cards') byId('servers').innerHTML = text;
-  else if (name === 'top' || name === 'heads') byId(name).innerHTML = text;
+  else if (name in marks) byId(marks[name]).innerHTML = text;
+  else if (['top', 'heads', 'legend'].includes(name)) byId(name).innerHTML = text;
   else if (name === 'width') {
-    for (const id of Object.keys(heights)) byId(id).setAttribute('width', text);
-    cursor.setAttribute('width', text);
-  }
+    for (const id of ['top', 'heads', 'rows', 'cursor']) byId(id).setAttribute('width', text);
+  } else if (name === 'legendWidth') byId('legend').setAttribute('width', text);
   for (const [id, height] of Object.entries(heights)) {
     if (name === height) byId(id).setAttribute('height', text);
   }
