@@ -117,7 +117,7 @@ export function drawHead(
 
 /**
  * What stands in the column of times: texts as they are, or one in each row, so that a script can
- * put something else there; or each of these a link to its row.
+ * put something else there; or that, and times are links to their rows.
  */
 export type Column = 'texts' | 'in each row' | 'links';
 
@@ -297,7 +297,7 @@ function drawRow(placed: PlacedRow, layout: Layout, paints: Paints, column: Colu
     const more = column === 'texts' ? '' : ' class="time"';
     const options = { sizePx: 10.5, fill: paints.quiet, anchor: 'end', more } as const;
     const drawn = drawText(time ?? '', layout.timesTo - 4, y, options);
-    parts.push(column === 'links' ? `<a href="#${row.number}">${drawn}</a>` : drawn);
+    parts.push(column === 'links' && time !== null ? `<a href="#${row.number}">${drawn}</a>` : drawn);
   }
   if (row.asked !== null) parts.push(drawAsked(placed, row.asked, layout, paints));
   const dot =
