@@ -297,7 +297,9 @@ function drawRow(placed: PlacedRow, layout: Layout, paints: Paints, column: Colu
     const more = column === 'texts' ? '' : ' class="time"';
     const options = { sizePx: 10.5, fill: paints.quiet, anchor: 'end', more } as const;
     const drawn = drawText(time ?? '', layout.timesTo - 4, y, options);
-    parts.push(column === 'links' && time !== null ? `<a href="#${row.number}">${drawn}</a>` : drawn);
+    parts.push(
+      column === 'links' && time !== null ? `<a href="#${row.number}">${drawn}</a>` : drawn,
+    );
   }
   if (row.asked !== null) parts.push(drawAsked(placed, row.asked, layout, paints));
   const dot =

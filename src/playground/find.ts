@@ -32,8 +32,9 @@ export interface Found {
  * that something is, before its schedule is cut down, which may take longer than all before.
  */
 export function trySeed(broken: Break, seed: number, fell = () => {}): Found | null {
-  const { leases, servers, faults, replicaClass, skippedSaveSteps, invariants } = broken;
-  const variant: Variant = { leases, broken: () => replicaClass, skippedSaveSteps };
+  const { leases, store = false, servers, faults, invariants } = broken;
+  const { replicaClass, skippedSaveSteps } = broken;
+  const variant: Variant = { leases, store, broken: () => replicaClass, skippedSaveSteps };
   const schedule = tellable(drawSchedule(seed, servers, SECONDS, faults));
   const { violation } = run(schedule, variant);
   if (violation === null || !invariants.includes(violation.invariant)) return null;
@@ -57,15 +58,15 @@ function upToViolation(story: string, invariants: readonly number[]): string | n
   return null;
 }
 
-/** The schedule without what no story can say: clocks at other rates, other layers, slow disks. */
+/** The schedule without what no story can say: servers that get other layers in the middle. */
 function tellable(schedule: Schedule): Schedule {
   const actions = schedule.actions.filter((action) => !['switch', 'spoil'].includes(action.do));
-  return { ...schedule, clockRates: {}, saveMs: {}, actions };
+  return { ...schedule, actions };
 }
 
 /** What the run of a schedule does, as the commands of a story. */
 export function storyOf(schedule: Schedule, variant: Variant, broken: string | null): string {
-  const writer = new Writer(schedule, variant.leases, broken);
+  const writer = new Writer(schedule, variant, broken);
   const events: TraceEvent[] = [];
   run(schedule, variant, (event) => events.push(event));
   writer.write(events);
@@ -96,9 +97,20 @@ class Writer {
   /** What is due apart from what the servers tell, earliest first. */
   readonly #actions: { readonly atMs: number; readonly command: string }[];
 
-  constructor({ seed, uids, actions }: Schedule, leases: boolean, broken: string | null) {
-    const cluster = `cluster ${uids.join(' ')}${leases ? ' with leases' : ''} seed ${seed}`;
-    this.#commands = [cluster, ...(broken === null ? [] : [`break ${broken}`])];
+  constructor(schedule: Schedule, { leases, store }: Variant, broken: string | null) {
+    const { seed, uids, actions, clockRates, saveMs } = schedule;
+    const rates = uids.filter((uid) => (clockRates[uid] ?? 1) !== 1);
+    const kind = [
+      ...(store === true ? ['of stores'] : []),
+      ...(leases ? ['with leases'] : []),
+      ...(rates.length > 0 ? ['clocks', ...rates.map((uid) => `${uid} ${clockRates[uid]}`)] : []),
+    ];
+    const slow = uids.filter((uid) => (saveMs[uid] ?? 0) > 0);
+    this.#commands = [
+      ['cluster', ...uids, ...kind, `seed ${seed}`].join(' '),
+      ...(broken === null ? [] : [`break ${broken}`]),
+      ...slow.map((uid) => `save takes ${saveMs[uid]} at ${uid}`),
+    ];
     const planned = actions.flatMap((action) => {
       const say = ACTIONS[action.do] as ((action: Action) => string) | undefined;
       return say === undefined ? [] : [{ atMs: action.atMs, command: say(action) }];
@@ -188,6 +200,10 @@ class Writer {
         return `request ${to} ${this.#client(message.requestId)} ${message.value}`;
       case 'read':
         return `read ${to} ${this.#client(message.requestId)}${message.isLocal ? ' locally' : ''}`;
+      case 'query':
+        // What the store has by itself takes no part in anything.
+        if (message.isLocal) return null;
+        return `query ${to} ${this.#client(message.requestId)} ${message.query}`;
       case 'transfer':
         return `transfer ${to} ${this.#client(message.requestId)} to ${message.to}`;
       default:

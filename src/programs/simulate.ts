@@ -5,8 +5,8 @@ import { Command } from 'commander';
 import { diagramOf } from '../diagram/model.ts';
 import { UsageError } from '../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../node/program.ts';
-import { BREAKS, type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
-import { STORE_BREAKS } from '../simulation/broken/stores.ts';
+import { ALL_BREAKS } from '../simulation/broken/all.ts';
+import { type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
 import type { Machine } from '../simulation/machine.ts';
 import { describeAction, minimise } from '../simulation/minimise.ts';
 import { run, type Variant } from '../simulation/run.ts';
@@ -45,8 +45,6 @@ interface Options {
   readonly isVerbose: boolean;
   readonly shows: boolean;
 }
-
-const ALL_BREAKS = [...BREAKS, ...STORE_BREAKS];
 
 const EXAMPLES = `
 Examples:
