@@ -162,7 +162,9 @@ suite('A diagram', () => {
     assert.ok(piece.endMs > piece.durationMs && piece.durationMs > 1_000);
     const layout = whole(piece);
     const { svg } = drawOverview(layout, literalPaints(THEMES.light));
-    const places = [...svg.matchAll(/(?:\bx="|translate\(|<path d="M)([0-9.-]+)(?![0-9.-]* -)/g)].map(numberIn);
+    const places = [
+      ...svg.matchAll(/(?:\bx="|translate\(|<path d="M)([0-9.-]+)(?![0-9.-]* -)/g),
+    ].map(numberIn);
     assert.ok(places.length > 10);
     for (const x of places) assert.ok(x >= 62 && x <= layout.width - 24, `${x}`);
     const ticks = [...svg.matchAll(/>([0-9.]+) s</g)].map(numberIn);

@@ -100,7 +100,7 @@ suite('The live page in a browser', { skip }, () => {
     assert.deepEqual(show.errors, []);
   });
 
-  test('has the strip, hides what is not ticked, and numbers its rows, as others come', async (t) => {
+  test('has the strip, hides what is not ticked, numbers rows, as others come', async (t) => {
     const events = simulatedEvents(3, 30);
     const show = await Show.open(t);
     await show.take(events.slice(0, 200));

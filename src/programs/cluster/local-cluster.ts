@@ -15,6 +15,7 @@ import {
   readClusterFile,
 } from '../../node/cluster-file.ts';
 import { describe, Failure, UsageError } from '../../node/failure.ts';
+import { noteKill } from '../../node/trace-file.ts';
 import { openSocket } from '../../node/udp-socket.ts';
 import { Random } from '../../simulation/random.ts';
 import { type Direction, FAIR_WEATHER, UdpRelay } from '../chaos/udp-relay.ts';
@@ -62,7 +63,11 @@ export class LocalCluster {
         [...argumentsOf(uid, directory), ...options.flags],
         {
           said: (line, isComplaint) => say(isComplaint ? `${uid}: ${line}` : line),
-          ended: (how) => say(`server ${uid} has ended by itself with ${how}`),
+          ended: (how) => {
+            say(`server ${uid} has ended by itself with ${how}`);
+            // Somebody else may have killed it.
+            if (typeof how === 'string') noteKill(traceFileOf(uid, directory), uid, Date.now());
+          },
         },
         env,
       );
@@ -103,14 +108,15 @@ export class LocalCluster {
     return this.#server(uid).start();
   }
 
-  kill(uid: Uid): Promise<void> {
-    return this.#server(uid).kill();
+  async kill(uid: Uid): Promise<void> {
+    await this.#server(uid).kill();
+    noteKill(traceFileOf(uid, this.directory), uid, Date.now());
   }
 
   /** In good order; after a while, all the same. */
   async stop(uid: Uid): Promise<void> {
     const server = this.#server(uid);
-    if ((await server.stop(STOP_WITHIN_MS)) === null) await server.kill();
+    if ((await server.stop(STOP_WITHIN_MS)) === null) await this.kill(uid);
   }
 
   cut(directions: readonly Direction[]): void {
