@@ -294,6 +294,29 @@ suite('The stage', () => {
     });
   }
 
+  test('no message covers another, even where nine servers are asked at once', () => {
+    const stage = { width: 500, height: 470 };
+    for (const servers of [3, 5, 7, 9]) {
+      const uids = [...'ABCDEFGHI'].slice(0, servers);
+      const card = cardSize(servers, stage);
+      const cards = placeCards(uids, stage, card);
+      const others = uids.slice(1);
+      for (const ends of [
+        others.map((to) => ({ from: 'A', to })),
+        others.map((from) => ({ from, to: 'A' })),
+        others.map((to, index) => ({ from: uids[index] ?? '', to })),
+      ]) {
+        const piles = ends.map((pile) => ({ ...pile, width: 125, height: 26 }));
+        const boxes = placePiles(piles, cards, card, stage);
+        for (const [index, box] of boxes.entries()) {
+          for (const other of boxes.slice(index + 1)) {
+            assert.deepEqual(overlap(box, other), { x: 0, y: 0 }, `${servers} servers`);
+          }
+        }
+      }
+    }
+  });
+
   test('no message covers a server', () => {
     for (const servers of [2, 3, 4, 5, 9]) {
       for (let seed = 1; seed <= 30; seed += 1) {
