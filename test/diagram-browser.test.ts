@@ -302,6 +302,10 @@ suite('A diagram in a browser', { skip }, () => {
     await load(t, page, pageOf(diagramOf(eventsOfStory('02-duel'))));
     const panel = await page.locator('aside').boundingBox();
     assert.ok(panel !== null && panel.height < viewport.height / 4);
+    for (const lane of [0, 1]) {
+      const head = await page.locator('#heads rect').nth(lane).boundingBox();
+      assert.ok(head !== null && head.x > 0 && head.x + head.width < viewport.width);
+    }
     await page.click('#fold');
     assert.equal(await page.locator('.server:visible').count(), 3);
   });

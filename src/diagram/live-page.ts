@@ -35,9 +35,9 @@ const PANEL = `
 <p id="violation"></p></div>
 <p><button type="button" data-jump="chosen">next chosen value <kbd>c</kbd></button>
 <button type="button" data-jump="instance">next instance <kbd>i</kbd></button></p>
-<div id="servers"></div>
 <div id="columns"></div>
-<p id="shown"></p>`;
+<p id="shown"></p>
+<div id="servers"></div>`;
 
 const PICTURE = ['lanes', 'arrows', 'turns', 'violated'].map((name) => `<g id="${name}"></g>`);
 

@@ -27,7 +27,8 @@ function setFollows(isFollowing) {
 
 function goToEnd() {
   setFollows(true);
-  window.scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
+  const top = document.documentElement.scrollHeight;
+  window.scrollTo({ top, left: scrollX, behavior: 'instant' });
 }
 
 /** Where the first row is that the reader sees, to keep it there when others go. */
@@ -57,6 +58,7 @@ function take(changes, isAll) {
   violations = shownViolations();
   tellViolations();
   current = -1;
+  if (isFirst) showLanes();
   const linked = indexOf(Number(location.hash.slice(1)) - rowsBefore());
   if (isFirst && linked >= 0) {
     setFollows(false);

@@ -216,8 +216,14 @@ document.addEventListener('change', ({ target }) => {
 });
 document.getElementById('fold').addEventListener('click', fold);
 if (innerWidth < 700) fold();
+/** Where not all of the picture has room, its lanes come first. */
+function showLanes() {
+  const lane = heads.querySelector('rect')?.getBoundingClientRect();
+  if (innerWidth < 700 && lane !== undefined) scrollBy(lane.left - innerWidth / 3, 0);
+}
 addEventListener('hashchange', followAddress);
 if (data.rows.length > 0) {
+  showLanes();
   const isWrong = violations.length > 0;
   isPinned = isWrong;
   moveTo(isWrong ? indexOf(violations[0].row) : 0, isWrong);

@@ -117,11 +117,11 @@ function panelOf(layout: Layout, notice: string | null): string {
     ...(clocksDifferMs > 0 ? [`<p class="notice">${escapeXml(differ)}</p>`] : []),
     ...(notice === null ? [] : [`<p class="notice">${escapeXml(limits)}</p>`]),
     ...(violations.length === 0 ? [] : wrong),
+    columnOf(diagram),
+    `<p id="shown">${boxesOf(uids)}</p>`,
     '<div id="servers">',
     ...uids.map((uid) => cardOf(uid, hued.indexOf(uid))),
     '</div>',
-    columnOf(diagram),
-    `<p id="shown">${boxesOf(uids)}</p>`,
     svgElement('legend', LEGEND_PX, drawLegend({ ...layout, width: LEGEND_PX }, PAINTS)),
     '</div>',
   ].join('\n');
