@@ -16,6 +16,7 @@
  * The commands are listed below, in `COMMANDS`.
  */
 import type { Uid } from '../composable-paxos.ts';
+import { preferring } from '../log/preference.ts';
 import type { ClientMessage } from '../messages.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { Stamp, TraceEvent } from '../trace/events.ts';
@@ -26,7 +27,7 @@ import { SAVE_STEPS } from './disk.ts';
 import { FORGERIES } from './forger.ts';
 import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
-import { replicaOf } from './replicas.ts';
+import { type MasterReplica, replicaOf } from './replicas.ts';
 import { StoryClients } from './story-clients.ts';
 import { noteBelief, World } from './world.ts';
 
@@ -37,7 +38,7 @@ import { noteBelief, World } from './world.ts';
  */
 export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   [
-    'cluster A B C [of stores] [with leases] [clocks A 0.5 C 2] [seed 7]',
+    'cluster A B C [of stores] [with leases [for B]] [clocks A 0.5 C 2] [seed 7]',
     'the servers of this story, none of them running yet, the rates of clocks, the seed of chance',
   ],
   ['start A B C', 'starts servers; a crashed one goes on from its disk'],
@@ -48,6 +49,7 @@ export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
     'client c1 asks A, and waits for an answer; the same value once more is the same request',
   ],
   ['query A c1 get color', 'client c1 asks the store A'],
+  ['quorum-query A c1 get color', '… and a quorum shall say how far that is'],
   ['read A c1 [locally]', 'client c1 asks A for the value'],
   ['transfer A c1 to B', 'client c1 asks A to see to it that B is master'],
   ['deliver A->BC accept', 'what matches arrives, oldest first'],
@@ -84,7 +86,6 @@ export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   ['show', 'what every server has'],
 ];
 
-const CLUSTER_KIND = '(?: of stores)?(?: with leases)?(?: clocks(?: [A-Z] [0-9.]+)+)?';
 /** A clock runs so much too slow or too fast, at most. */
 const MOST_TIMES_WRONG = 10;
 
@@ -141,6 +142,12 @@ export interface Line {
   readonly stamp: Stamp | null;
 }
 
+const [STORES, LEASES] = ['(?: of stores)?', '(?: with leases(?: for [A-Z])?)?'];
+const CLOCKS = '(?: clocks(?: [A-Z] [0-9.]+)+)?';
+const CLUSTER = new RegExp(
+  `^cluster ((?:[A-Z] )*[A-Z])(${STORES}${LEASES}${CLOCKS})(?: seed (\\d+))?$`,
+);
+
 /** Carries out the commands of a story, one after the other. */
 export class StoryTeller {
   readonly violations: Violation[] = [];
@@ -151,6 +158,7 @@ export class StoryTeller {
   #world: World | null = null;
   #isStore = false;
   #hasLeases = false;
+  #preferred: Uid | null = null;
   #isEdited = false;
   #kept: Datagram[] = [];
   #cuts: [Uid, Uid][] = [];
@@ -238,10 +246,7 @@ export class StoryTeller {
   }
 
   readonly #commands: readonly [RegExp, (a: string, b: string, c: string) => void][] = [
-    [
-      new RegExp(`^cluster ([A-Z](?: [A-Z])*)(${CLUSTER_KIND})(?: seed ([0-9]+))?$`),
-      (...of) => this.#build(...of),
-    ],
+    [CLUSTER, (...of) => this.#build(...of)],
     [
       /^start ([A-Z](?: [A-Z])*)(?: of the cluster ([A-Z](?: [A-Z])*))?$/,
       (uids, cluster) => this.#start(uids, cluster),
@@ -249,6 +254,7 @@ export class StoryTeller {
     [/^submit ([A-Z]) (.+)$/, (uid, value) => this.#submit(uid, value)],
     [/^request ([A-Z]) (c[0-9]) (.+)$/, (uid, c, value) => this.#request(uid, c, value)],
     [/^query ([A-Z]) (c[0-9]) (.+)$/, (uid, c, query) => this.#query(uid, c, query)],
+    [/^quorum-query ([A-Z]) (c[0-9]) (.+)$/, (uid, c, query) => this.#quorumQuery(uid, c, query)],
     [/^read ([A-Z]) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
     [/^transfer ([A-Z]) (c[0-9]) to ([A-Z])$/, (uid, c, to) => this.#transfer(uid, c, to)],
     [/^deliver all$/, () => this.#deliverAll()],
@@ -289,6 +295,7 @@ export class StoryTeller {
     const overstayers = overstayersOf({ uids: cluster, clockRates, actions: [], faults: [] });
     this.#isStore = kind.includes('of stores');
     this.#hasLeases = kind.includes('with leases');
+    this.#preferred = / for ([A-Z])/.exec(kind)?.[1] ?? null;
     const write = (text: string, stamp: Stamp) => this.#said.push({ text, stamp });
     const console = new ConsoleLines({ uids: cluster, verbose: false, paint: plainPaint, write });
     this.#endTurn = () => console.endTurn();
@@ -333,7 +340,9 @@ export class StoryTeller {
   }
 
   #replicaClass(hasLeases: boolean): ReplicaClass {
-    return this.#broken(replicaOf(this.#isStore, hasLeases));
+    const right = this.#broken(replicaOf(this.#isStore, hasLeases));
+    if (!hasLeases || this.#preferred === null) return right;
+    return preferring(right as typeof MasterReplica, this.#preferred);
   }
 
   #switchTo(layers: string): void {
@@ -405,6 +414,11 @@ export class StoryTeller {
   #query(uid: Uid, client: string, query: string): void {
     const requestId = this.#clients.requestId(client, null);
     this.#fromClient(uid, { type: 'query', requestId, query, isLocal: false }, client);
+  }
+
+  #quorumQuery(uid: Uid, client: string, query: string): void {
+    const requestId = this.#clients.requestId(client, null);
+    this.#fromClient(uid, { type: 'quorum_query', requestId, query }, client);
   }
 
   #transfer(uid: Uid, client: string, to: Uid): void {
