@@ -154,6 +154,14 @@ suite('Looking for a violation', () => {
     ['promises-to-anybody', 180, /^cluster A B C with leases clocks [A-C] [0-9.]+/m],
     ['number-one-again', 40, /^cluster A B C with leases/m],
     ['anybody-answers', 37, /^cluster A B C with leases/m],
+    ['amnesia', 1, /^lose disk [A-C]$[\s\S]*^rejoin [A-C]$/m],
+    ['no-checksum', 1, /^flip a bit at [A-C]$/m],
+    [
+      'mode-unsaid',
+      3,
+      /^switch to plain\n\nstart [A-C]\n\nswitch to leases\n\nbreak mode-unsaid$/m,
+    ],
+    ['every-instance', 1, /^forge [A-C]->[A-C] /m],
     ['jumps-over-links', 3, /^cluster A B C of stores seed [0-9]+$/m],
   ] as const;
   for (const [name, seed, begins] of told) {
