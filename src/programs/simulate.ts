@@ -54,7 +54,7 @@ Examples:
   npm run simulate -- --for 30 --master
   npm run simulate -- --seeds 1-1000 --store
   npm run simulate -- --seed 42 --show
-  npm run simulate -- --seed 42 --seconds 5 --master --diagram run.html --trace run.ndjson
+  npm run simulate -- --seed 42 --seconds 5 --master --trace run.ndjson --diagram run.html
   npm run simulate -- --break first-value
 
 With a violation, run and trace and picture are those of the least of its schedule that violates the
