@@ -389,9 +389,9 @@ function drawWords(line: PlacedLine, placed: PlacedRow, layout: Layout, paints: 
   const place = `x="${px(Math.min(near, far))}" y="${px(y - GROUND_PX / 2)}"`;
   const size = `width="${px(Math.abs(far - near))}" height="${GROUND_PX}"`;
   const ground = `<rect ${place} ${size} fill="${paints.background}"/>`;
-  if (icon === null) return ground + drawn;
-  const middle = iconX + (away * iconWidth(icon)) / 2;
-  return ground + drawn + drawIcon(icon, middle, y, layout.diagram, paints);
+  const middle = iconX + (away * (icon === null ? 0 : iconWidth(icon))) / 2;
+  const sign = icon === null ? '' : drawIcon(icon, middle, y, layout.diagram, paints);
+  return `<g data-of="${escapeXml(lane.uid)}">${ground}${sign}</g>${drawn}`;
 }
 
 const STAR = 'M0 -7L1.7 -2.3L6.7 -2.2L2.7 0.9L4.1 5.7L0 2.9L-4.1 5.7L-2.7 0.9L-6.7 -2.2L-1.7 -2.3Z';

@@ -42,6 +42,7 @@ export class LocalCluster {
   readonly #isTemporary: boolean;
   readonly #relay: UdpRelay;
   readonly #servers: ReadonlyMap<Uid, ServerProcess>;
+  readonly #say: (line: string) => void;
   #cuts: Direction[] = [];
 
   private constructor(
@@ -51,6 +52,7 @@ export class LocalCluster {
     options: LocalClusterOptions,
     say: (line: string) => void,
   ) {
+    this.#say = say;
     this.uids = options.uids;
     this.directory = directory;
     this.addresses = addresses;
@@ -66,7 +68,7 @@ export class LocalCluster {
           ended: (how) => {
             say(`server ${uid} has ended by itself with ${how}`);
             // Somebody else may have killed it.
-            if (typeof how === 'string') noteKill(traceFileOf(uid, directory), uid, Date.now());
+            if (typeof how === 'string') this.#noteKill(uid);
           },
         },
         env,
@@ -110,7 +112,7 @@ export class LocalCluster {
 
   async kill(uid: Uid): Promise<void> {
     await this.#server(uid).kill();
-    noteKill(traceFileOf(uid, this.directory), uid, Date.now());
+    this.#noteKill(uid);
   }
 
   /** In good order; after a while, all the same. */
@@ -147,6 +149,14 @@ export class LocalCluster {
     for (const server of this.#servers.values()) server.killNow();
     // A killed server may be in the middle of writing.
     if (this.#isTemporary) rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #noteKill(uid: Uid): void {
+    try {
+      noteKill(traceFileOf(uid, this.directory), uid, Date.now());
+    } catch (error) {
+      this.#say(`the trace of ${uid} does not tell that it was killed: ${describe(error)}`);
+    }
   }
 
   #server(uid: Uid): ServerProcess {
