@@ -72,12 +72,13 @@ function choices(app: App): HTMLElement[] {
     (_, index) => [`${index + 1}`, `${index + 1} server${index === 0 ? '' : 's'}`] as const,
   );
   const kinds = [
-    ['', 'without master'],
+    ['plain', 'without master'],
     ['leases', 'with master'],
     ['store', 'stores without master'],
     ['store leases', 'stores with master'],
   ] as const;
-  const kind = [choice.store && 'store', choice.leases && 'leases'].filter(Boolean).join(' ');
+  const layers = [choice.store && 'store', choice.leases && 'leases'].filter(Boolean).join(' ');
+  const kind = layers === '' ? 'plain' : layers;
   const rules = [
     ['', 'all rules on'],
     ...ALL_BREAKS.map(({ name }) => [name, `broken: ${name}`] as const),
