@@ -144,6 +144,28 @@ suite('A server with another state', () => {
     assert.deepEqual(differences(events), ['BA', 'BC']);
   });
 
+  test('than one of now and one that has come to agree with it goes on', () => {
+    const { events, hear } = start(['B'], { B: edited });
+    const said = (from: Uid, currentValue: string) => {
+      const digest = digestOf({ ...EMPTY_CHAIN, currentValue });
+      hear('B', from, { type: 'sync_request', instanceNumber: 2, digest });
+    };
+    said('A', 'hello');
+    said('A', 'hellk');
+    said('C', 'hello');
+    assert.deepEqual(failures(events), []);
+    assert.deepEqual(differences(events), ['BA', 'BC']);
+  });
+
+  test('than before says so at once', () => {
+    const { events, hear } = start(['B'], { B: edited });
+    for (const currentValue of ['hellk', 'hello', 'hello', 'hallo']) {
+      const digest = digestOf({ ...EMPTY_CHAIN, currentValue });
+      hear('B', 'A', { type: 'sync_request', instanceNumber: 2, digest });
+    }
+    assert.deepEqual(differences(events), ['BA', 'BA']);
+  });
+
   test('goes on while somebody agrees with it', () => {
     const four = [...UIDS, 'D'];
     const { events, hear } = start(['B'], { B: edited }, four);
