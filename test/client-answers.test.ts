@@ -367,9 +367,11 @@ test('A server tells how it is: for how long it has run, and whom it has heard, 
   one.nowMs = 1_000;
   one.replica.start();
   one.wait(200);
+  one.saveTakesMs = 7; // B was heard before it
   const proposalId = { number: 3, uid: 'B' };
   const proposalValue = { update: 'x', id: 'B-00000001-1' };
   one.replica.receive('B', { type: 'accept', instanceNumber: 1, proposalId, proposalValue });
+  one.saveTakesMs = 0;
   one.wait(50);
   one.replica.submit('y');
   one.replica.receiveFromClient('a client', { type: 'status', requestId });
@@ -378,7 +380,7 @@ test('A server tells how it is: for how long it has run, and whom it has heard, 
     {
       ...{ type: 'status_report', requestId, instanceNumber: 1, value: null },
       ...{ promisedId, acceptedId, hasLeases: false, master: null, leaseLeftMs: 0, waiting: 1 },
-      ...{ uptimeMs: 250, heardMs: { B: 50, C: null } },
+      ...{ uptimeMs: 257, heardMs: { B: 57, C: null } },
     },
   ]);
 });
