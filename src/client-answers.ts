@@ -89,7 +89,8 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
           return this.#reportStatus(client, message.requestId);
         case 'transfer':
           return this.#transfer(client, message);
-        case 'query': {
+        case 'query':
+        case 'quorum_query': {
           const why = 'this server is no store: start all of them with --store';
           return this.#refuse(client, message.requestId, { why, master: null, isFinal: true });
         }

@@ -31,6 +31,7 @@ const ANSWERS: Readonly<Record<Inquiry['type'], readonly Reply['type'][]>> = {
   request: ['chosen', 'answered'],
   read: ['value'],
   query: ['found'],
+  quorum_query: ['found'],
   status: ['status_report'],
   transfer: ['transferred'],
 };
@@ -61,6 +62,7 @@ export type Inquiry =
   | { readonly type: 'request'; readonly value: string }
   | { readonly type: 'read'; readonly isLocal: boolean }
   | { readonly type: 'query'; readonly query: string; readonly isLocal: boolean }
+  | { readonly type: 'quorum_query'; readonly query: string }
   | { readonly type: 'status' }
   | { readonly type: 'transfer'; readonly to: Uid };
 

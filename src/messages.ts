@@ -89,6 +89,20 @@ export interface SnapshotChunk {
   readonly text: string;
 }
 
+/** "How far are you?" `question` is used only once. See `log/quorum-reads.ts`. */
+export interface ExtentRequest {
+  readonly type: 'extent_request';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
+/** "You have asked `question`: this is the first instance in which I have accepted nothing." */
+export interface Extent {
+  readonly type: 'extent';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
 /** What servers say to each other. */
 export type PeerMessage =
   | InstanceMessage
@@ -98,7 +112,9 @@ export type PeerMessage =
   | SnapshotRequest
   | SnapshotChunk
   | RejoinRequest
-  | RejoinAnswer;
+  | RejoinAnswer
+  | ExtentRequest
+  | Extent;
 
 /** A client to a server: "please set the value to this". */
 export interface ProposeMessage {
@@ -147,9 +163,17 @@ export interface QueryMessage {
   readonly isLocal: boolean;
 }
 
+/** A client to a store without masters: the same, and a quorum shall say how far that is. */
+export interface QuorumQueryMessage {
+  readonly type: 'quorum_query';
+  readonly requestId: RequestId;
+  readonly query: string;
+}
+
 /** What clients say to servers. */
 export type ClientMessage =
   | QueryMessage
+  | QuorumQueryMessage
   | ProposeMessage
   | RequestMessage
   | ReadMessage
@@ -359,6 +383,7 @@ export const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>(
   'status',
   'transfer',
   'query',
+  'quorum_query',
 ]);
 export const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'chosen',
@@ -562,8 +587,11 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ],
   ['rejoin_request', { instanceNumber: isNumber, question: isLinkId }],
   ['rejoin_answer', { instanceNumber: isNumber, question: isLinkId }],
+  ['extent_request', { instanceNumber: isNumber, question: isLinkId }],
+  ['extent', { instanceNumber: isNumber, question: isLinkId }],
   ['request', { requestId: isRequestId, value: isValue }],
   ['query', { requestId: isRequestId, query: isValue, isLocal: isBoolean }],
+  ['quorum_query', { requestId: isRequestId, query: isValue }],
   ['answered', { requestId: isRequestId, instanceNumber: isNumber, answer: isReason }],
   [
     'found',

@@ -49,6 +49,8 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   sync_request: { type: 'sync_request', instanceNumber: 3, digest: DIGEST },
   rejoin_request: { type: 'rejoin_request', instanceNumber: 1, question: 'C-0123abcd-1' },
   rejoin_answer: { type: 'rejoin_answer', instanceNumber: 3, question: 'C-0123abcd-1' },
+  extent_request: { type: 'extent_request', instanceNumber: 3, question: 'C-0123abcd-1' },
+  extent: { type: 'extent', instanceNumber: 3, question: 'C-0123abcd-1' },
   catchup: {
     type: 'catchup',
     instanceNumber: 3,
@@ -69,6 +71,7 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   },
   request: { type: 'request', requestId, value: 'hello' },
   query: { type: 'query', requestId, query: 'get color', isLocal: false },
+  quorum_query: { type: 'quorum_query', requestId, query: 'get color' },
   answered: { type: 'answered', requestId, instanceNumber: 3, answer: 'ok' },
   found: { type: 'found', requestId, instanceNumber: 3, found: 'blue', isCurrent: true },
   read: { type: 'read', requestId, isLocal: false },
@@ -144,7 +147,7 @@ const OURS = 'A B C';
 const PEER_SAMPLES = EVERY_SAMPLE.filter(isPeerMessage);
 
 test('what servers say to each other names their cluster, and nothing else does', () => {
-  assert.equal(PEER_SAMPLES.length, 12);
+  assert.equal(PEER_SAMPLES.length, 14);
   for (const message of EVERY_SAMPLE) {
     const named = encodeDatagram(7, message, OURS);
     const unnamed = encodeDatagram(7, message);
@@ -239,7 +242,7 @@ test('the questions about a message', () => {
   const types = (is: (message: Message) => boolean) =>
     EVERY_SAMPLE.filter(is).map(({ type }) => type);
   assert.deepEqual(types(isClientMessage), [
-    ...['propose', 'request', 'query', 'read', 'reach', 'status', 'transfer'],
+    ...['propose', 'request', 'query', 'quorum_query', 'read', 'reach', 'status', 'transfer'],
   ]);
   assert.deepEqual(types(isReply), [
     ...[
@@ -299,13 +302,20 @@ test('a field too many, at any depth, whatever it is called', () => {
 });
 
 /** Types that have the same fields. */
-const ALIKE = ['accept,accepted', 'reach,status', 'chosen,reached', 'rejoin_answer,rejoin_request'];
+const ALIKE: readonly (readonly Message['type'][])[] = [
+  ['accept', 'accepted'],
+  ['reach', 'status'],
+  ['chosen', 'reached'],
+  ['extent', 'extent_request', 'rejoin_answer', 'rejoin_request'],
+];
 
 test('the fields of another type', () => {
   for (const message of EVERY_SAMPLE) {
     for (const other of EVERY_SAMPLE) {
-      const pair = [message.type, other.type].toSorted().join();
-      const isSame = message.type === other.type || ALIKE.includes(pair);
+      const areAlike = ALIKE.some((all) =>
+        [message, other].every(({ type }) => all.includes(type)),
+      );
+      const isSame = message.type === other.type || areAlike;
       const text = JSON.stringify({ seq: 1, ...message, type: other.type });
       assert.equal('rejected' in decodeText(text), !isSame, text);
     }
@@ -443,7 +453,7 @@ const WRONG_REQUEST_IDS = [
 
 test('a request id of the wrong form', () => {
   const withId = EVERY_SAMPLE.filter((message) => 'requestId' in message);
-  assert.equal(withId.length, 14);
+  assert.equal(withId.length, 15);
   for (const raw of WRONG_REQUEST_IDS) {
     for (const message of withId) rejects(withField(message, ['requestId'], raw));
     rejects(acceptOf(`{"update":"x","id":"A-0123abcd-1","request":${raw}}`));
@@ -698,6 +708,8 @@ function largestMessages(value: string): readonly Message[] {
     sync_request: { type: 'sync_request', instanceNumber, digest: DIGEST },
     rejoin_request: { type: 'rejoin_request', instanceNumber, question: linkId('I') },
     rejoin_answer: { type: 'rejoin_answer', instanceNumber, question: linkId('I') },
+    extent_request: { type: 'extent_request', instanceNumber, question: linkId('I') },
+    extent: { type: 'extent', instanceNumber, question: linkId('I') },
     catchup: {
       type: 'catchup',
       instanceNumber,
@@ -719,6 +731,7 @@ function largestMessages(value: string): readonly Message[] {
     },
     request: { type: 'request', requestId, value },
     query: { type: 'query', requestId, query: value, isLocal: false },
+    quorum_query: { type: 'quorum_query', requestId, query: value },
     answered: { type: 'answered', requestId, instanceNumber, answer: '\0'.repeat(200) },
     found: { type: 'found', requestId, instanceNumber, found: value, isCurrent: false },
     read: { type: 'read', requestId, isLocal: false },

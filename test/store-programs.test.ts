@@ -21,6 +21,9 @@ for (const master of [false, true]) {
     assertPrints(swapped, /^"it is something else by now", chosen in /);
     assertPrints(await client(cluster, 'A', '--read', 'get color'), /^"dark blue", answered by /);
     assertPrints(await client(cluster, 'A', '--read', 'get shape'), /^there is nothing, answered/);
+    const byQuorum = await client(cluster, 'C', '--read', '--quorum', 'get color');
+    if (master) assert.match(byQuorum.stderr, /without --quorum/);
+    else assertPrints(byQuorum, /^"dark blue", answered by C/);
     const local = await client(cluster, 'C', '--read', 'keys', '--local');
     assert.match(local.stdout, /^".*" at C, in instance [0-9]+; it may be stale\n$/);
 

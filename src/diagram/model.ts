@@ -383,6 +383,7 @@ function askedIn({ events }: Turn): Words | null {
     case 'request':
       return { before: '', value: message.value, after: '?' };
     case 'query':
+    case 'quorum_query':
       return { before: '', value: message.query, after: '?' };
     case 'read':
       return { before: message.isLocal ? 'local read?' : 'read?' };

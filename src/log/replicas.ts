@@ -10,10 +10,11 @@ import { BackoffResolution } from '../resolution-strategy.ts';
 import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
 import { Log } from './log.ts';
+import { QuorumReads } from './quorum-reads.ts';
 import { Store } from './store.ts';
 
-export class StoreReplica extends Store(
-  ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+export class StoreReplica extends QuorumReads(
+  Store(ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
 ) {}
 
 export class MasterStoreReplica extends Store(

@@ -20,6 +20,10 @@ import { KeyValue } from './key-value.ts';
 import type { Log } from './log.ts';
 import { MAX_ANSWER_LENGTH, PairsDigest, type StateMachine } from './state-machine.ts';
 
+/** See `quorum-reads.ts`, a layer that servers with masters do without. */
+const WHY_NO_QUORUM =
+  'a quorum may know of more than the master, which answers from memory: read without --quorum';
+
 /** What came of the latest request of a client. */
 interface Answer {
   readonly number: number;
@@ -80,6 +84,9 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
         const why = this.#machine.whyNoCommand(message.value);
         if (why !== null) this.turnAway(message.value, why);
         if (why !== null) return this.#refuse(client, message.requestId, why);
+      }
+      if (message.type === 'quorum_query') {
+        return this.#refuse(client, message.requestId, WHY_NO_QUORUM);
       }
       if (message.type !== 'query') return super.receiveFromClient(client, message);
 

@@ -71,6 +71,8 @@ export class Clients {
   #chain: ChainState = EMPTY_CHAIN;
   /** What must be true of a store; null: the servers are none. */
   readonly #truth: StoreTruth | null;
+  /** Whether the servers have the layer for that. */
+  #mayAskQuorum = false;
   #asked = 0;
   /** What the register held before each instance. */
   readonly #values = new Map<number, string | null>([[1, null]]);
@@ -100,8 +102,9 @@ export class Clients {
 
   ask({ client: name, question, options }: Asking): void {
     this.#asked += 1;
+    const seed = `${name} ${this.#asked}`;
     const isStore = this.#truth !== null;
-    const inquiry = isStore ? storeQuestion(question, `${name} ${this.#asked}`) : question;
+    const inquiry = isStore ? storeQuestion(question, seed, this.#mayAskQuorum) : question;
     this.#put({ client: name, question, options, inquiry });
   }
 
@@ -115,6 +118,7 @@ export class Clients {
   }
 
   observe(event: TraceEvent): void {
+    if (event.event === 'start') this.#mayAskQuorum = event.layers.includes('QuorumReads');
     if (event.event === 'advance') return this.#advance(event);
     if (event.event !== 'receive' || event.message.type !== 'propose') return;
     const { value } = event.message;
@@ -145,7 +149,7 @@ export class Clients {
     const { client, inquiry } = put;
     if ('isLocal' in inquiry && inquiry.isLocal) return []; // however old that is
     const line = inquiry.type === 'request' ? inquiry.value : '';
-    const set = this.#registerOf(inquiry.type === 'query' ? inquiry.query : line);
+    const set = this.#registerOf('query' in inquiry ? inquiry.query : line);
     if (set === null) return [];
     const asked: Asked =
       inquiry.type === 'request'
@@ -207,7 +211,7 @@ export class Clients {
   }
 
   #checkFound({ inquiry }: Put, { found, instanceNumber }: FoundReply): void {
-    if (inquiry.type !== 'query') return;
+    if (!('query' in inquiry)) return;
     const truth = this.#truth?.found(inquiry.query, instanceNumber) ?? null;
     if (truth === found) return;
     const [told, right] = [found, truth].map((it) => JSON.stringify(it));

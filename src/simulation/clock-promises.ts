@@ -13,7 +13,7 @@
  */
 import { quorumOf, type Uid } from '../composable-paxos.ts';
 import { HOLDER_WINDOW_MS, LEASE_WINDOW_MS } from '../master-strategy.ts';
-import { isBlindSetting, MAX_DRIFT, type Schedule } from './schedule.ts';
+import { type Action, isBlindSetting, MAX_DRIFT, type Schedule } from './schedule.ts';
 
 /** The servers that may believe in a lease for longer than the others wait. */
 export function overstayersOf({ uids, clockRates, actions, faults }: Schedule): ReadonlySet<Uid> {
@@ -29,10 +29,18 @@ export function overstayersOf({ uids, clockRates, actions, faults }: Schedule): 
   return new Set(uids.filter((uid) => isTooSlow(uid) || isBlind(uid)));
 }
 
-/** Whether so many clocks are about right that things must heal in time. */
+/** After these a server may do without its vote for long, or for ever. */
+const COST_A_VOTE: readonly Action['do'][] = ['spoil', 'lose disk', 'flip bit'];
+
+/** Whether so many that have a vote have clocks that are about right: then things must heal. */
 export function hasTrueQuorum({ uids, clockRates, actions }: Schedule): boolean {
-  const isTrue = (uid: Uid) =>
-    Math.abs((clockRates[uid] ?? 1) - 1) <= MAX_DRIFT &&
-    !actions.some((action) => action.do === 'spoil' && action.uid === uid);
-  return uids.filter(isTrue).length >= quorumOf(uids.length);
+  const isVoter = (uid: Uid) =>
+    !actions.some(
+      (action) => COST_A_VOTE.includes(action.do) && 'uid' in action && action.uid === uid,
+    );
+  const isTrue = (uid: Uid) => Math.abs((clockRates[uid] ?? 1) - 1) <= MAX_DRIFT;
+  const hasWild = !uids.every(isTrue);
+  return (
+    !hasWild || uids.filter((uid) => isTrue(uid) && isVoter(uid)).length >= quorumOf(uids.length)
+  );
 }

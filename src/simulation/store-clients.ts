@@ -30,11 +30,17 @@ export function commandOf(value: string): string {
   }
 }
 
-/** The question to a store that stands for this one of a schedule; `seed` picks the key. */
-export function storeQuestion(question: Asked, seed: string): Inquiry {
+/**
+ * The question to a store that stands for this one of a schedule; `seed` picks the key and, where
+ * a quorum may be asked, whether it is.
+ */
+export function storeQuestion(question: Asked, seed: string, mayAskQuorum: boolean): Inquiry {
   if (question.type === 'request') return { type: 'request', value: commandOf(question.value) };
   const { isLocal } = question;
-  return { type: 'query', query: `get ${REGISTERS[(hashText(seed) >>> 0) % 3]}`, isLocal };
+  const hash = hashText(seed) >>> 0;
+  const query = `get ${REGISTERS[hash % 3]}`;
+  if (mayAskQuorum && !isLocal && hash % 2 === 0) return { type: 'quorum_query', query };
+  return { type: 'query', query, isLocal };
 }
 
 /** Which register this command sets, to what; or which one this query reads. */

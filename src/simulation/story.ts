@@ -47,6 +47,7 @@ export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
     'client c1 asks A, and waits for an answer; the same value once more is the same request',
   ],
   ['query A c1 get color', 'client c1 asks the store A'],
+  ['quorum-query A c1 get color', '… and a quorum shall say how far that is'],
   ['read A c1 [locally]', 'client c1 asks A for the value'],
   ['transfer A c1 to B', 'client c1 asks A to see to it that B is master'],
   ['deliver A->BC accept', 'what matches arrives, oldest first'],
@@ -239,6 +240,7 @@ export class StoryTeller {
     [/^submit ([A-Z]) (.+)$/, (uid, value) => this.#submit(uid, value)],
     [/^request ([A-Z]) (c[0-9]) (.+)$/, (uid, c, value) => this.#request(uid, c, value)],
     [/^query ([A-Z]) (c[0-9]) (.+)$/, (uid, c, query) => this.#query(uid, c, query)],
+    [/^quorum-query ([A-Z]) (c[0-9]) (.+)$/, (uid, c, query) => this.#quorumQuery(uid, c, query)],
     [/^read ([A-Z]) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
     [/^transfer ([A-Z]) (c[0-9]) to ([A-Z])$/, (uid, c, to) => this.#transfer(uid, c, to)],
     [/^deliver all$/, () => this.#deliverAll()],
@@ -392,6 +394,11 @@ export class StoryTeller {
   #query(uid: Uid, client: string, query: string): void {
     const requestId = this.#clients.requestId(client, null);
     this.#fromClient(uid, { type: 'query', requestId, query, isLocal: false }, client);
+  }
+
+  #quorumQuery(uid: Uid, client: string, query: string): void {
+    const requestId = this.#clients.requestId(client, null);
+    this.#fromClient(uid, { type: 'quorum_query', requestId, query }, client);
   }
 
   #transfer(uid: Uid, client: string, to: Uid): void {

@@ -56,7 +56,9 @@ export function sayMessage(message: Message): Saying {
 
 function messageWords(message: Message): Words {
   if (message.type === 'reach') return { before: 'how far is the chain?' };
-  if (message.type === 'query') return { value: message.query };
+  if ('query' in message) return { value: message.query };
+  if (message.type === 'extent_request') return { before: 'it reads by a quorum' };
+  if (message.type === 'extent') return { before: 'so far we must come before we answer' };
   if (message.type === 'links') return { before: linksIn(message) };
   if (message.type === 'snapshot_chunk') return { before: partOf(message) };
   return 'value' in message && message.value !== null ? { value: message.value } : {};
@@ -171,6 +173,9 @@ const VERBS: Partial<Record<Message['type'], string>> = {
   snapshot_chunk: 'snapshot',
   rejoin_request: 'rejoin',
   rejoin_answer: 'open',
+  extent_request: 'how far',
+  extent: 'so far',
+  quorum_query: 'query',
   chosen: 'answer',
   value: 'answer',
   answered: 'answer',
@@ -276,6 +281,10 @@ function sentWords(message: PeerMessage, isBound: boolean): { words: Words; mood
       return { words: { before: 'I have lost my votes: what is open at yours?' } };
     case 'rejoin_answer':
       return { words: { before: 'this instance is open here' } };
+    case 'extent_request':
+      return { words: { before: 'where have you accepted nothing yet?' } };
+    case 'extent':
+      return { words: { before: 'here I have accepted nothing yet' } };
   }
 }
 
@@ -405,7 +414,8 @@ const TOLD: ReadonlySet<Message['type']> = new Set(['catchup', 'links', 'snapsho
 /** `event.instanceNumber` is the instance that is open here. */
 function whyIgnored({ instanceNumber: open, why }: Event<'ignore'>, message: Saying): string {
   const instanceNumber = message.instanceNumber ?? open;
-  if (message.isChatter || message.verb === VERBS.rejoin_answer) return why;
+  const isPolled = message.verb === VERBS.rejoin_answer || message.verb === VERBS.extent;
+  if (message.isChatter || isPolled) return why;
   if (instanceNumber > open) return `I am behind: my open instance is #${open}`;
   const isAnswer = message.verb === 'promise' || message.verb === 'nack';
   return instanceNumber < open || isAnswer ? `late: ${why}` : `no answer: ${why}`;

@@ -15,11 +15,14 @@ export type Task =
   /** Each line of standard input is a value. */
   | { readonly kind: 'lines'; readonly waits: boolean }
   | { readonly kind: 'read'; readonly isLocal: boolean }
-  | { readonly kind: 'query'; readonly query: string; readonly isLocal: boolean }
+  | { readonly kind: 'query'; readonly query: string; readonly way: ReadingWay }
   | { readonly kind: 'status' }
   | { readonly kind: 'transfer'; readonly to: Uid }
   | { readonly kind: 'watch' }
   | { readonly kind: 'prompt' };
+
+/** Through the chain or a master; of one server, perhaps stale; or by what a quorum says. */
+export type ReadingWay = 'current' | 'local' | 'quorum';
 
 /** Standard input: something to read lines from, or keys that a person sees, or does not see. */
 export type Input = 'lines' | 'keys' | 'unseen keys';
@@ -59,6 +62,7 @@ Examples:
   node --import tsx client.ts A --read --local             what A has; it may be stale
   node --import tsx client.ts A 'set color "dark blue"' --wait   servers with --store: a command …
   node --import tsx client.ts A --read 'get color'         … and a query
+  node --import tsx client.ts A --read --quorum 'get color'   … without a link (no --master)
   node --import tsx client.ts A --status --json            how A is
   node --import tsx client.ts --watch                      how all servers are, again and again
   node --import tsx client.ts A --watch                    how A is, again and again
@@ -81,6 +85,7 @@ export function readClientOptions(args: readonly string[], input: Input): Client
     .option('--wait', 'wait until the value is chosen')
     .option('--read', 'read the value: nothing newer was chosen before')
     .option('--local', 'with --read: what this server has, at once, and perhaps stale')
+    .option('--quorum', 'with --read and a query: a quorum says how far to wait, no link is made')
     .option('--status', 'ask the server how it is')
     .option('--watch', 'ask this server, or all, how they are, every second, until Ctrl-C')
     .option('--transfer <UID>', 'see to it that this server is master (servers with --master)')
@@ -118,6 +123,7 @@ interface Flags {
   readonly wait?: true;
   readonly read?: true;
   readonly local?: true;
+  readonly quorum?: true;
   readonly status?: true;
   readonly watch?: true;
   readonly transfer?: string;
@@ -156,7 +162,7 @@ function taskOf(flags: Flags, value: string | undefined, input: Input): Task {
   if (watch) return { kind: 'watch' };
   if (status) return { kind: 'status' };
   if (read && value !== undefined) {
-    return { kind: 'query', query: value, isLocal: local === true };
+    return { kind: 'query', query: value, way: wayOf(flags) };
   }
   if (read) return { kind: 'read', isLocal: local === true };
   const isMissing = value === undefined;
@@ -164,6 +170,12 @@ function taskOf(flags: Flags, value: string | undefined, input: Input): Task {
     return { kind: 'lines', waits: wait === true };
   if (isMissing) return { kind: 'prompt' };
   return { kind: wait ? 'set' : 'fire', value };
+}
+
+function wayOf({ local, quorum }: Flags): ReadingWay {
+  if (local && quorum) throw new UsageError('--local asks one server, --quorum several: not both');
+  if (local) return 'local';
+  return quorum ? 'quorum' : 'current';
 }
 
 /** Flags that say nothing about this task are a misunderstanding, and not passed over. */
@@ -176,6 +188,8 @@ function checkFlags(flags: Flags, task: Task, uid: string | undefined, input: In
     throw new UsageError('--wait waits for a value: give one');
   if (flags.local && kind !== 'read' && kind !== 'query')
     throw new UsageError('--local goes with --read');
+  if (flags.quorum && kind !== 'query')
+    throw new UsageError('--quorum goes with --read and a query to a store');
   if (flags.json && kind !== 'status' && kind !== 'watch') {
     throw new UsageError('--json goes with --status or --watch');
   }

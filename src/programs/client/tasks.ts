@@ -11,7 +11,7 @@ import { Failure, UsageError } from '../../node/failure.ts';
 import { fire } from '../../node/fire.ts';
 import { sealer } from '../../node/sealed-datagrams.ts';
 import { printable } from '../../trace/printable.ts';
-import { type ClientOptions, whyNoValue } from './options.ts';
+import { type ClientOptions, type ReadingWay, whyNoValue } from './options.ts';
 import { promptForValues } from './prompt.ts';
 import { WaitingLine } from './waiting-line.ts';
 import { watch } from './watch.ts';
@@ -62,7 +62,7 @@ class Client {
       case 'read':
         return console.log(await this.#read(task.isLocal));
       case 'query':
-        return console.log(await this.#query(task.query, task.isLocal));
+        return console.log(await this.#query(task.query, task.way));
       case 'status':
         return console.log(await this.#status());
       case 'transfer':
@@ -113,9 +113,12 @@ class Client {
     return this.#ask({ type: 'read', isLocal }, mayMove, 'the value is unknown');
   }
 
-  #query(query: string, isLocal: boolean): Promise<string> {
+  #query(query: string, way: ReadingWay): Promise<string> {
+    const isLocal = way === 'local';
     const mayMove = !isLocal || this.#options.server === null;
-    return this.#ask({ type: 'query', query, isLocal }, mayMove, 'the answer is unknown');
+    const inquiry: Inquiry =
+      way === 'quorum' ? { type: 'quorum_query', query } : { type: 'query', query, isLocal };
+    return this.#ask(inquiry, mayMove, 'the answer is unknown');
   }
 
   #transfer(to: Uid): Promise<string> {

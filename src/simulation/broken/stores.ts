@@ -2,10 +2,11 @@
 import type { ChainState, Link } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import type { Log, Snapshot } from '../../log/log.ts';
+import { QuorumReads } from '../../log/quorum-reads.ts';
 import type { Store } from '../../log/store.ts';
 import type { PeerMessage } from '../../messages.ts';
 import type { Constructor } from '../../replicated-value.ts';
-import { SmallStoreReplica } from '../replicas.ts';
+import { SmallMasterStoreReplica, SmallStoreReplica } from '../replicas.ts';
 import type { Break } from './layers.ts';
 
 /** A snapshot that does not say which requests have had their effect. */
@@ -66,6 +67,15 @@ function JumpsOverLinks<TBase extends Constructor<Store>>(Base: TBase) {
   };
 }
 
+/** Takes the word of one server for that of a quorum. */
+function ExtentOfOne<TBase extends Constructor<QuorumReads>>(Base: TBase) {
+  return class ExtentOfOne extends Base {
+    protected override get extentsWanted(): number {
+      return 1;
+    }
+  };
+}
+
 const SOUND_REST = {
   leases: false,
   store: true,
@@ -111,5 +121,21 @@ export const STORE_BREAKS: readonly Break[] = [
     breaks: 'a laggard closes its instances, and does not carry out what was chosen in them',
     invariants: [11],
     replicaClass: class BrokenReplica extends JumpsOverLinks(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'extent-of-one',
+    breaks: 'whoever reads by a quorum is content with how far one server is',
+    invariants: [9],
+    replicaClass: class BrokenReplica extends ExtentOfOne(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    leases: true,
+    name: 'quorum-reads-beside-masters',
+    breaks: 'a quorum is asked how far it is while a master answers from memory',
+    invariants: [9],
+    faults: ['lateness', 'cuts', 'loss'],
+    replicaClass: class BrokenReplica extends QuorumReads(SmallMasterStoreReplica) {},
   },
 ];
