@@ -37,12 +37,13 @@ function reigning(): OneReplica {
 }
 
 /** A knows that B was master, and not since when. */
-function bound(): OneReplica {
+function bound(luck = 0): OneReplica {
   const lease = { holder: 'B', id: 'B-00000001-1' };
   const state = { uid: 'A', members: THREE, instanceNumber: 2, votesFrom: 1 };
   const one = new OneReplica(MasterReplica, THREE, {
     ...{ ...state, ...EMPTY_CHAIN, ...UNTOUCHED, lease },
   });
+  one.luck = luck;
   one.replica.start();
   return one;
 }
@@ -299,4 +300,51 @@ test('a master that stops leaves no timer, even if its disk is full', () => {
     else one.replica.stop();
     assert.equal(one.timers.size, 0);
   }
+});
+
+test('who is asked to stand, twice and more, stands once', () => {
+  const one = new OneReplica(MasterReplica, THREE);
+  one.luck = 0.9; // it would not stand by itself before 450 ms
+  one.replica.start();
+  for (let n = 0; n < 2; n += 1) one.replica.receiveFromClient('a client', transfer('A'));
+  one.wait(450);
+  const wanted = () =>
+    one.decisions.filter((decision) => decision.event === 'lease' && decision.what === 'wanted');
+  assert.equal(wanted().length, 1);
+  promise(one);
+  one.replica.receiveFromClient('a client', transfer('A'));
+  const before = one.sent.length;
+  agree(one);
+  assert.equal(one.replica.isMaster, true);
+  assert.deepEqual(wishes(one.sent.slice(before)), [], 'nothing is left to wish for');
+});
+
+test('who is asked to hand its lease over twice answers whoever came first', () => {
+  const one = reigning();
+  one.replica.submit('x'); // until this is chosen it is master
+  one.replica.receiveFromClient('a client', transfer('B'));
+  one.replica.receiveFromClient('another one', transfer('C'));
+  agree(one);
+  promise(one);
+  agree(one);
+  assert.match(JSON.stringify(one.replies), /^\[\{[^{]*the lease is handed back[^{]*"B"[^{]*\}\]$/);
+});
+
+test('who stands for master waits at random, and longer where all have waited for one moment', () => {
+  const waits = (one: OneReplica, ms: number) => {
+    assert.equal(stands(one.wait(ms - 1)), false);
+    assert.equal(stands(one.wait(1)), true);
+  };
+  const fresh = new OneReplica(MasterReplica, THREE);
+  fresh.luck = 0.5;
+  fresh.replica.start();
+  waits(fresh, 250);
+  const one = bound(0.5);
+  waits(one, LEASE_WINDOW_MS + 500);
+  const over = reigning();
+  over.luck = 0.5;
+  over.replica.receiveFromClient('a client', transfer('B'));
+  promise(over);
+  agree(over);
+  waits(over, 1_250);
 });
