@@ -141,7 +141,9 @@ suite('A client that waits', () => {
     assert.equal(scene.session.receive('B', told(FIRST_ID, 99)), false);
     assert.equal(scene.session.receive('A', told(idOf(1), 99)), false);
     assert.equal(scene.session.receive('A', valueReply(true)), false);
-    assert.equal(scene.path, 'A', 'it still asks how far the chain is');
+    scene.wait(ASK_AGAIN_MS);
+    assert.equal(scene.path, 'AA', 'it still asks how far the chain is');
+    assert.equal(scene.latestId, FIRST_ID);
     assert.equal(scene.session.receive('A', told(FIRST_ID, REACHED)), true);
     assert.equal(scene.latestId, idOf(1));
   });
@@ -182,7 +184,8 @@ suite('A client that waits', () => {
   test('stays with its server if it may not move', () => {
     const scene = new Scene().ask(LOCAL_READ, { mayMove: false }).wait(5_000);
     assert.equal(scene.path, 'AAAAA');
-    scene.session.receive('A', refused('B'));
+    const { latestId: requestId } = scene;
+    assert.equal(scene.session.receive('A', { ...refused('B'), requestId }), true);
     assert.equal(scene.path, 'AAAAA');
   });
 
