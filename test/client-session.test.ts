@@ -297,15 +297,20 @@ suite('A server that is not master', () => {
   test('cannot keep it running in circles, nor away from the third one', () => {
     const scene = new Scene();
     const sendOn = (to: Uid) => scene.session.receive(to, refused(to === 'A' ? 'B' : 'A'));
+    let answered = 0;
     // An answer cannot come before `send` has returned.
     const answerLater = () => {
-      for (let done = 0; done < scene.asked.length; done += 1) sendOn(scene.asked[done]?.[1] ?? '');
+      for (; answered < scene.asked.length; answered += 1) {
+        sendOn(scene.asked[answered]?.[1] ?? '');
+      }
     };
     scene.set();
     answerLater();
     assert.equal(scene.path, 'ABAB', 'as many times as there are servers');
     scene.wait(ASK_AGAIN_MS);
     assert.equal(scene.path, 'ABABC');
+    answerLater();
+    assert.equal(scene.path, 'ABABCABA', 'and as many times again');
   });
 });
 
