@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { Link } from '../src/chain.ts';
+import { WANTED_FOR_MS } from '../src/client-answers.ts';
 import type { Environment } from '../src/environment.ts';
 import { MAX_VALUE_BYTES, type Reply } from '../src/messages.ts';
 import { PlainReplica } from '../src/simulation/replicas.ts';
@@ -208,6 +209,25 @@ suite('The queue ends', () => {
       one.decisions.slice(-2).map(({ event }) => event),
       ['update', 'stop'],
     );
+  });
+
+  test('when all else is done: a server that stops then does nothing any more', () => {
+    const round = { instanceNumber: 1, proposalId: { number: 2, uid: 'A' } };
+    const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+    const question = { ...round, instanceNumber: 2, proposalId: { number: 2, uid: 'B' } };
+    for (const isChosen of [true, false]) {
+      const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+      one.replica.start();
+      const requestId = '0123456789abcdef-1-1';
+      one.replica.receiveFromClient('a client', { type: 'request', requestId, value: 'mine' });
+      one.replica.receive('B', { ...question, type: 'prepare' }); // it comes early
+      one.replica.retire(() => one.replica.stop());
+      if (!isChosen) one.nowMs += 1 + WANTED_FOR_MS; // so that it is let go of
+      one.replica.receive('B', { type: 'promise', ...round, ...nothing });
+      if (isChosen) one.replica.receive('B', { ...one.lastSent('accept'), type: 'accepted' });
+      assert.equal(one.decisions.at(-1)?.event, 'stop');
+      assert.equal(one.timers.size, 0);
+    }
   });
 
   test('with a word to everybody, and without calling itself retired', () => {
