@@ -327,6 +327,12 @@ test('How far the chain is a server says at once, from memory', () => {
   assert.deepEqual(scene.replies, [{ type: 'reached', requestId, instanceNumber: 3 }]);
 });
 
+test('A server that is no store says so, and that none of them is', () => {
+  const requestId = `${CLIENT}-1-1`;
+  const scene = new Scene({}).hear({ type: 'query', requestId, query: 'get x', isLocal: false });
+  assert.match(JSON.stringify(scene.replies), /^\[\{[^{]*is no store[^{]*"isFinal":true\}\]$/);
+});
+
 test('That nobody knows any more is final', () => {
   const scene = new Scene({ forgottenUpTo: 99 }).hear(request);
   assert.match(JSON.stringify(scene.replies), /nobody knows any more.*"isFinal":true/);

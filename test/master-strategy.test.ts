@@ -348,3 +348,22 @@ test('who stands for master waits at random, and longer where all have waited fo
   agree(over);
   waits(over, 1_250);
 });
+
+test('a value that is chosen is not called lost because somebody else is master by then', () => {
+  const one = reigning();
+  one.replica.submit('x');
+  const { id } = one.lastSent('accept').proposalValue;
+  one.replica.receive('B', {
+    ...{ type: 'catchup', instanceNumber: 9, ...EMPTY_CHAIN },
+    ...{
+      currentValue: 'x',
+      latestUpdateIds: { A: id },
+      lease: { holder: 'B', id: 'B-00000001-1' },
+    },
+  });
+  const told = one.decisions.filter((decision) => decision.event === 'update');
+  assert.deepEqual(
+    told.map(({ what }) => what),
+    ['queued', 'chosen'],
+  );
+});
