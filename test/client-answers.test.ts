@@ -68,6 +68,7 @@ suite('A server jumps,', () => {
     const chosen = { client: CLIENT, number: 1, instanceNumber: 4 };
     const scene = new Scene({}).hear(request).jump(9, { requests: [chosen] });
     assert.deepEqual(scene.replies, [{ type: 'chosen', requestId, instanceNumber: 4 }]);
+    assert.deepEqual(scene.whys, ['it was chosen in instance 4']);
   });
 
   test('and of one that may have been forgotten on the way nobody knows', () => {
@@ -255,6 +256,13 @@ suite('A read', () => {
     assert.deepEqual(talk.told, [valueTo('1', 2, null)]);
     assert.equal(talk.waiting, 0);
     assert.equal(talk.read('1').waiting, 1, 'a second time, when it has been answered');
+  });
+
+  test('that is asked again does not open its link to others once that is proposed', () => {
+    const talk = new Talk().read('1').promise().read('1').read('2');
+    assert.equal(talk.waiting, 2);
+    talk.accept();
+    assert.deepEqual(talk.told, [valueTo('1', 2, null)]);
   });
 
   test('finds what was fired before it', () => {
