@@ -367,3 +367,15 @@ test('a value that is chosen is not called lost because somebody else is master 
     ['queued', 'chosen'],
   );
 });
+
+test('who has handed its lease back for good does not stand again', () => {
+  const one = reigning();
+  one.wait(LEASE_WINDOW_MS / 2 - 1); // soon it would have asked for the next lease
+  one.replica.retire(() => {});
+  promise(one);
+  one.wait(1_000);
+  agree(one);
+  one.wait(60_000);
+  const news = one.decisions.flatMap((each) => (each.event === 'lease' ? [each.what] : []));
+  assert.deepEqual(news, ['wanted', 'ours', 'handing back', 'over']);
+});

@@ -6,7 +6,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { Failure } from '../../node/failure.ts';
@@ -104,12 +104,10 @@ export class Checks {
   /** What notices the mutant first, in words; null if nothing does. */
   async whoNotices(mutant: Mutant): Promise<string | null> {
     const names = this.#quick.get(mutant.file) ?? [];
-    const built = await this.#bundle(names, mutant, 'cjs').catch(() => null);
-    if (built === null) return 'it cannot be built';
-    const { fault } = await this.#judge({ script: built.text, order: this.#order() });
-    if (fault !== null) {
-      this.#noticed.set(fault, 1 + (this.#noticed.get(fault) ?? 0));
-      return fault;
+    const own = names.filter((name) => isNamedAfter(mutant.file, name));
+    for (const some of [own, names]) {
+      const fault = some.length === 0 ? null : await this.#quickFault(some, mutant);
+      if (fault !== null) return fault;
     }
     for (const check of this.#slow) {
       if (this.#reached.get(check.name)?.has(mutant.file) !== true) continue;
@@ -119,6 +117,14 @@ export class Checks {
       if (fault !== null) return `${check.name}: ${fault}`;
     }
     return null;
+  }
+
+  async #quickFault(names: readonly string[], mutant: Mutant): Promise<string | null> {
+    const built = await this.#bundle(names, mutant, 'cjs').catch(() => null);
+    if (built === null) return 'it cannot be built';
+    const { fault } = await this.#judge({ script: built.text, order: this.#order() });
+    if (fault !== null) this.#noticed.set(fault, 1 + (this.#noticed.get(fault) ?? 0));
+    return fault;
   }
 
   async #timeWithoutMutant(name: string): Promise<number> {
@@ -240,6 +246,11 @@ export class Checks {
     if (code === 0) return null;
     return firstFault(said) ?? (isLate ? 'it does not end' : `it ends with ${code}`);
   }
+}
+
+/** Most is noticed by the test that is about this very source. */
+function isNamedAfter(source: string, test: string): boolean {
+  return basename(source).startsWith(basename(test, '.test.ts'));
 }
 
 function firstFault(said: string): string | null {
