@@ -202,8 +202,11 @@ test('a lease of ours that is chosen in the last moment is one', () => {
   one.wait(0);
   promise(one);
   one.nowMs += HOLDER_WINDOW_MS - 1;
+  const before = new Set(one.timers);
   agree(one);
   assert.equal(one.replica.isMaster, true);
+  const set = [...one.timers].filter((timer) => !before.has(timer)).map(({ atMs }) => atMs);
+  assert.equal(Math.min(...set), one.nowMs, 'it asks for the next one now, and not in the past');
 });
 
 test('a jump within its own lease is no news to a master', () => {
@@ -376,6 +379,25 @@ test('who has handed its lease back for good does not stand again', () => {
   one.wait(1_000);
   agree(one);
   one.wait(60_000);
-  const news = one.decisions.flatMap((each) => (each.event === 'lease' ? [each.what] : []));
-  assert.deepEqual(news, ['wanted', 'ours', 'handing back', 'over']);
+  const news = one.decisions.filter((decision) => decision.event === 'lease');
+  assert.deepEqual(
+    news.map(({ what, lastsMs }) => [what, lastsMs]),
+    [
+      ['wanted', 0],
+      ['ours', HOLDER_WINDOW_MS],
+      ['handing back', 0],
+      ['over', 0],
+    ],
+  );
+});
+
+test('a lease that an earlier run was granted is not the one that this run has asked for', () => {
+  const one = new OneReplica(MasterReplica, THREE);
+  one.replica.start();
+  one.wait(0);
+  promise(one);
+  assert.deepEqual(wishes(one.sent).length, 1);
+  const lease = { holder: 'A', id: 'A-00000009-1' };
+  one.replica.receive('B', { type: 'catchup', instanceNumber: 9, ...EMPTY_CHAIN, lease });
+  assert.equal(one.replica.isMaster, false);
 });
