@@ -134,18 +134,23 @@ export class Checks {
     return performance.now() - startedMs;
   }
 
-  /** What a single one of the quick tests may take. */
-  get #patienceMs(): number {
-    return Math.max(LEAST_PATIENCE_MS, PATIENCE_FACTOR * Math.max(...this.#costs.values()));
+  /** What those of the quick tests take that are not left out. */
+  get #costsOfThese(): readonly (readonly [string, number])[] {
+    return [...this.#costs].filter(([, ms]) => !this.#isQuick || ms <= QUICK_MS);
   }
 
-  /** Quick tests go first, and even before these go such as have noticed other mutants. */
+  /** What a single one of them may take. */
+  get #patienceMs(): number {
+    const mostMs = Math.max(...this.#costsOfThese.map(([, ms]) => ms));
+    return Math.max(LEAST_PATIENCE_MS, PATIENCE_FACTOR * mostMs);
+  }
+
+  /** The quickest go first, and even before these go such as have noticed other mutants. */
   #order(): readonly string[] {
-    const costs = [...this.#costs].filter(([, ms]) => !this.#isQuick || ms <= QUICK_MS);
-    const ranks = costs.map(
-      ([name, ms]) => [name, ms / (1 + (this.#noticed.get(name) ?? 0))] as const,
-    );
-    return ranks.toSorted(([, a], [, b]) => a - b).map(([name]) => name);
+    const rankOf = ([name, ms]: readonly [string, number]) =>
+      ms / (1 + (this.#noticed.get(name) ?? 0));
+    const those = this.#costsOfThese.toSorted((a, b) => rankOf(a) - rankOf(b));
+    return those.map(([name]) => name);
   }
 
   /** What the tests find that run one after the other in one process. */
