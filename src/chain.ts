@@ -43,7 +43,18 @@ export interface LeaseLink {
   readonly id: LinkId;
 }
 
-export type Link = UpdateLink | RequestedLink | ReadLink | LeaseLink;
+/** What a client asks for. */
+export type ClientLink = UpdateLink | RequestedLink | ReadLink;
+
+/** Several of these in one, in this order: a matter of part II, see `log/batches.ts`. */
+export interface BatchLink {
+  readonly batch: readonly ClientLink[];
+  readonly id: LinkId;
+}
+
+/** What is no batch. */
+export type SingleLink = ClientLink | LeaseLink;
+export type Link = SingleLink | BatchLink;
 
 /** The latest request of a client that has an effect in the chain, and in which instance. */
 export interface RememberedRequest {
@@ -101,6 +112,15 @@ export function isLease(link: Link): link is LeaseLink {
   return 'lease' in link;
 }
 
+export function isBatch(link: Link): link is BatchLink {
+  return 'batch' in link;
+}
+
+/** The link by itself, or those that it carries. */
+export function singlesOf(link: Link): readonly SingleLink[] {
+  return isBatch(link) ? link.batch : [link];
+}
+
 /** The server that asked for the link. */
 export function askerOf(link: Link): Uid {
   return link.id.slice(0, link.id.indexOf('-'));
@@ -108,6 +128,9 @@ export function askerOf(link: Link): Uid {
 
 /** The state after one more link, which `instanceNumber` has chosen. */
 export function applyLink(chain: ChainState, link: Link, instanceNumber: number): ChainState {
+  if (isBatch(link)) {
+    return link.batch.reduce((made, one) => applyLink(made, one, instanceNumber), chain);
+  }
   if (isLease(link)) {
     const lease = link.lease === null ? null : { holder: link.lease, id: link.id };
     return { ...chain, lease };

@@ -20,6 +20,8 @@ export class MasterReplica extends ClientAnswers(
 const FEW_LINKS = 4;
 /** So short that a snapshot takes several datagrams. */
 const SHORT_PART = 200;
+/** So small that a batch has room for some, and not for all. */
+export const SMALL_BATCH_BYTES = 400;
 
 export class SmallStoreReplica extends StoreReplica {
   protected override get keepLinks(): number {
@@ -28,6 +30,10 @@ export class SmallStoreReplica extends StoreReplica {
 
   protected override get partLength(): number {
     return SHORT_PART;
+  }
+
+  protected override get batchBytes(): number {
+    return SMALL_BATCH_BYTES;
   }
 }
 
@@ -38,6 +44,10 @@ export class SmallMasterStoreReplica extends MasterStoreReplica {
 
   protected override get partLength(): number {
     return SHORT_PART;
+  }
+
+  protected override get batchBytes(): number {
+    return SMALL_BATCH_BYTES;
   }
 }
 

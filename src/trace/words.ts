@@ -1,7 +1,7 @@
 /**
  * Trace events in words: what a terminal line says of an event, before it is laid out.
  */
-import { isUpdate, type Link } from '../chain.ts';
+import { isBatch, isUpdate, type Link } from '../chain.ts';
 import { type ProposalId, quorumOf } from '../composable-paxos.ts';
 import {
   type LinksMessage,
@@ -130,7 +130,7 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
     case 'rejoin':
       return sayRejoin(event);
     case 'apply':
-      return about('apply', event, { before: 'the answer is ', value: event.answer });
+      return about('apply', event, answersOf(event));
     case 'snapshot':
       return saySnapshot(event);
     case 'reject':
@@ -488,6 +488,14 @@ function sayRejoin(event: Event<'rejoin'>): Saying {
   }
 }
 
+/** The only answer, or those to a batch, one after the other. */
+function answersOf({ answers }: Event<'apply'>): Words {
+  const [first = '', ...others] = answers;
+  if (others.length === 0) return { before: 'the answer is ', value: first };
+  const quoted = answers.map((answer) => JSON.stringify(answer));
+  return { before: `${answers.length} answers: ${quoted.join(' ')}` };
+}
+
 function saySnapshot(event: Event<'snapshot'>): Saying {
   switch (event.what) {
     case 'taken':
@@ -530,9 +538,17 @@ const LOSSES = {
   disk: 'memory and disk are lost',
 } as const;
 
-/** What a value of the chain is called: a text in quotes, or what happens to the lease. */
+/**
+ * What a value of the chain is called: a text in quotes, or what happens to the lease. Of a batch
+ * how many there are, and the first of them; without it where `quoted` leaves nothing of it.
+ */
 export function formatValue(value: Link | string, quoted: (text: string) => string): string {
   if (typeof value === 'string') return quoted(value);
+  if (isBatch(value)) {
+    const [first] = value.batch;
+    const example = first === undefined ? '' : formatValue(first, quoted);
+    return `a batch of ${value.batch.length}${example === '' ? '' : `: ${example}`}`;
+  }
   if (isUpdate(value)) return quoted(value.update);
   if ('read' in value) return 'a read';
   return value.lease === null ? 'lease handed back' : `lease for ${value.lease}`;
