@@ -634,7 +634,7 @@ test('a batch may take as much as a value, and not a byte more', () => {
 
 /** Of as many as may be, with the largest names, filled up with this character. */
 function largestBatch(character: string): BatchLink {
-  const linkId = (n: number) => `A-ffffffff-${9_999_999_999_999_000 + n}`;
+  const linkId = (n: number) => `A-ffffffff-${9_000_000_000_000_000 + n}`;
   const all = Array.from({ length: MAX_IN_BATCH }, (_, n): RequestedLink => {
     const client = n.toString(16).padStart(16, 'f');
     return { request: `${client}-${MAX_NUMBER}-${MAX_NUMBER}`, update: '', id: linkId(n) };

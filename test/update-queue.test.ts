@@ -252,6 +252,36 @@ suite('The queue ends', () => {
 });
 
 suite('The queue lets go', () => {
+  const chosen = (one: OneReplica, update: string) => {
+    const { instanceNumber } = one.replica;
+    const proposalValue = { update, id: `B-00000000-${instanceNumber}` };
+    const said = { instanceNumber, proposalId: { number: 9, uid: 'B' }, proposalValue };
+    for (const from of ['B', 'C']) one.replica.receive(from, { type: 'accepted', ...said });
+  };
+
+  test('of what is chosen, and not of what comes after it because another value is', () => {
+    const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+    one.replica.start();
+    for (const value of ['first', 'second']) one.replica.submit(value);
+    const round = { instanceNumber: 1, proposalId: { number: 2, uid: 'A' } };
+    const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+    one.replica.receive('B', { type: 'promise', ...round, ...nothing });
+    one.replica.receive('B', { ...one.lastSent('accept'), type: 'accepted' });
+    assert.equal(one.replica.waiting, 1);
+    chosen(one, 'of somebody else');
+    assert.equal(one.replica.waiting, 1);
+  });
+
+  test('of what nobody waits for, before it asks for an instance', () => {
+    const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+    one.replica.start();
+    const requestId = '0123456789abcdef-1-1';
+    one.replica.receiveFromClient('a client', { type: 'request', requestId, value: 'x' });
+    one.nowMs += 1 + WANTED_FOR_MS;
+    chosen(one, 'of somebody else');
+    assert.deepEqual([one.replica.waiting, one.lastSent('prepare').instanceNumber], [0, 1]);
+  });
+
   test('of what cannot leave this machine, and does not block what is behind it', () => {
     const scene = new Scene(['A']);
     scene.canCarry = (link) => !('update' in link && link.update.startsWith('long'));
