@@ -315,6 +315,22 @@ suite('A server that was master', () => {
     assert.deepEqual(talk.told, [['c1', refused]]);
   });
 
+  test('says so to who wants it to be, and hands its lease over to another one', () => {
+    const transfer = (to: string) => ({ type: 'transfer', requestId, to }) as const;
+    const talk = granted().ask('c1', transfer('C'));
+    const [[, first] = []] = talk.told;
+    assert.ok(first?.type === 'transferred' && first.leaseLeftMs > 8_000);
+    talk.ask('c1', { type: 'read', requestId, isLocal: false });
+    assert.match(JSON.stringify(talk.told[1]), /"value".*"isCurrent":true/);
+    talk.ask('c1', transfer('A')).ask('c2', transfer('C'));
+    assert.match(JSON.stringify(talk.told[2]), /"c2".*"refused".*it stands for master/);
+    talk.ask('c3', newRequest).promise().accept();
+    assert.match(JSON.stringify(talk.told[3]), /"c3".*"refused".*hands its lease over/);
+    const why = 'the lease is handed back';
+    const refused = { type: 'refused', requestId, why, master: 'A', isFinal: false };
+    assert.deepEqual(talk.told.slice(4), [['c1', refused]]);
+  });
+
   test('and whose lease is over does not say so either', () => {
     const talk = granted().ask('c1', newRequest).wait(9_500);
     assert.equal(talk.isMaster, false);
@@ -333,6 +349,14 @@ test('How far the chain is a server says at once, from memory', () => {
   const requestId = `${CLIENT}-1-1`;
   const scene = new Scene({}).hear({ type: 'reach', requestId });
   assert.deepEqual(scene.replies, [{ type: 'reached', requestId, instanceNumber: 3 }]);
+});
+
+test('Where nobody is master nobody can be made master', () => {
+  const scene = new Scene({}).hear({ type: 'transfer', requestId, to: 'C' });
+  const why = 'nobody is master in this cluster';
+  assert.deepEqual(scene.replies, [
+    { type: 'refused', requestId, why, master: null, isFinal: true },
+  ]);
 });
 
 test('A server that is no store says so, and that none of them is', () => {
