@@ -609,6 +609,7 @@ test('a batch that is none', () => {
     ...[of(update, update), of(update, { ...read, id: update.id })],
     of(update, { ...update, id: 'B-0123abcd-1' }),
     JSON.stringify({ batch: both, id: 'B-0123abcd-9' }),
+    JSON.stringify({ batch: both, id: 'A-0123abcd-0' }),
     JSON.stringify({ batch: both }),
     ...['null', '"x"', '{}', `{"0":${first},"1":${second},"length":2}`].map(
       (raw) => `{"batch":${raw},"id":"${id}"}`,
