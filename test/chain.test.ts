@@ -60,7 +60,7 @@ suite('A request', () => {
   });
 });
 
-test('a lease is that of whom the latest link names, and nobody has one that is handed back', () => {
+test('the chain names the latest holder of a lease, and nobody once it is handed back', () => {
   const granted = applyLink(EMPTY_CHAIN, { lease: 'B', id: 'B-00000000-1' }, 1);
   assert.deepEqual(granted.lease, { holder: 'B', id: 'B-00000000-1' });
   const handedBack = applyLink(granted, { lease: null, id: 'B-00000000-2' }, 2);

@@ -333,7 +333,7 @@ test('who is asked to hand its lease over twice answers whoever came first', () 
   assert.match(JSON.stringify(one.replies), /^\[\{[^{]*the lease is handed back[^{]*"B"[^{]*\}\]$/);
 });
 
-test('who stands for master waits at random, and longer where all have waited for one moment', () => {
+test('who stands waits at random, and longer where all have waited for one moment', () => {
   const waits = (one: OneReplica, ms: number) => {
     assert.equal(stands(one.wait(ms - 1)), false);
     assert.equal(stands(one.wait(1)), true);
