@@ -3,13 +3,18 @@ import { isatty } from 'node:tty';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { Environment } from '../environment.ts';
 import { preferring } from '../log/preference.ts';
+import type { Store } from '../log/store.ts';
+import { Watch } from '../log/watch.ts';
 import type { MasterLeases } from '../master-strategy.ts';
 import type { Constructor, ReplicatedValue } from '../replicated-value.ts';
 import { MustStop, STATE_IS_MISSING } from '../state.ts';
 import { addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
-import { JsonStateFile, whatMayBeLost } from './json-state-file.ts';
+import { HttpDoor } from './http/door.ts';
+import { JournalFile } from './journal-file.ts';
+import { JsonStateFile } from './json-state-file.ts';
 import type { ServerOptions } from './server-options.ts';
+import { type StateFile, whatMayBeLost } from './state-directory.ts';
 import { SystemEnvironment } from './system-environment.ts';
 import { exitFrom, Lines, neverWaitFor, terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
@@ -53,21 +58,29 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   process.on('uncaughtException', (error) => turns.fail(error));
 
   messenger = await UdpMessenger.open(uid, cluster, turns, options);
-  const file = new JsonStateFile(options.stateDirectory, uid);
+  const door = options.http && (await HttpDoor.open(options.http, { ...options, turns }));
+  const File = options.hasJournal ? JournalFile : JsonStateFile;
+  const file = new File(options.stateDirectory, uid);
   if (options.rejoins) file.saveAsLost(uids);
   const { preferred } = options;
-  const Own = preferred === null ? Replica : preferring(Replica as WithLeases, preferred);
-  const replica = new Own(uid, uids, new SystemEnvironment(turns, messenger, file));
+  const Led = preferred === null ? Replica : preferring(Replica as WithLeases, preferred);
+  const Own = door === null ? Led : Watch(Led as Constructor<Store>);
+  const network = door?.around(messenger) ?? messenger;
+  const replica = new Own(uid, uids, new SystemEnvironment(turns, network, file));
   const address = formatAddress(options.listen ?? addressOf(cluster, uid));
   lines.write(`server ${uid} listens on ${address} and keeps ${file.path}`);
+  if (door !== null) lines.write(`server ${uid} answers HTTP at ${door.url}`);
   const risk = whatMayBeLost();
   if (risk !== null) lines.write(risk);
   messenger.deliverTo(replica);
-  stopOnSignal(turns, replica, messenger, lines);
+  stopOnSignal(turns, replica, messenger, lines, door);
   turns.run(() => startFrom(file, replica));
+  door?.serve(replica);
+  if (file.takesOver === null) return;
+  lines.write(`the state in ${file.takesOver} goes over to ${file.path} with the next save`);
 }
 
-function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
+function startFrom(file: StateFile, replica: ReplicatedValue): void {
   try {
     replica.start();
   } catch (error) {
@@ -97,6 +110,7 @@ function stopOnSignal(
   replica: ReplicatedValue,
   messenger: UdpMessenger,
   lines: Lines,
+  door: HttpDoor | null,
 ): void {
   let isStopping = false;
   const terminals = [0, 1, 2].filter(isatty);
@@ -104,11 +118,13 @@ function stopOnSignal(
     turns.run(() => replica.stop());
     turns.end();
     messenger.close();
+    door?.close();
     lines.end(() => exitFrom(terminals));
   };
   const retire = () => {
     isStopping = true;
     lines.write('stopping in good order; Ctrl-C again stops at once');
+    door?.retire();
     turns.after(RETIRE_WITHIN_MS, () => setImmediate(stop));
     turns.run(() => replica.retire(() => setImmediate(stop)));
   };

@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Clock, Environment, Messenger, Storage } from '../environment.ts';
 import { type Decision, savedEvent } from '../trace/events.ts';
-import type { JsonStateFile } from './json-state-file.ts';
+import type { StateFile } from './state-directory.ts';
 import type { Turns } from './turns.ts';
 
 export class SystemEnvironment implements Environment {
@@ -11,7 +11,7 @@ export class SystemEnvironment implements Environment {
   readonly storage: Storage;
   readonly #turns: Turns;
 
-  constructor(turns: Turns, messenger: Messenger, file: JsonStateFile) {
+  constructor(turns: Turns, messenger: Messenger, file: StateFile) {
     this.clock = {
       now: () => performance.now(),
       wallNow: () => Date.now(),

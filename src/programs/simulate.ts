@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { diagramOf } from '../diagram/model.ts';
 import { UsageError } from '../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../node/program.ts';
+import { JOURNAL_BREAKS } from '../simulation/broken/journals.ts';
 import { BREAKS, type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
 import { STORE_BREAKS } from '../simulation/broken/stores.ts';
 import type { Machine } from '../simulation/machine.ts';
@@ -46,7 +47,7 @@ interface Options {
   readonly shows: boolean;
 }
 
-const ALL_BREAKS = [...BREAKS, ...STORE_BREAKS];
+const ALL_BREAKS = [...BREAKS, ...STORE_BREAKS, ...JOURNAL_BREAKS];
 
 const EXAMPLES = `
 Examples:
@@ -54,6 +55,7 @@ Examples:
   npm run simulate -- --seeds 1-1000 --servers 5 --master
   npm run simulate -- --for 30 --master
   npm run simulate -- --seeds 1-1000 --store
+  npm run simulate -- --seeds 1-1000 --journal
   npm run simulate -- --seed 42 --show
   npm run simulate -- --seed 42 --seconds 5 --master --diagram run.html
   npm run simulate -- --break first-value
@@ -174,9 +176,10 @@ class Simulation {
     const { servers, seconds, variant, brokenBy, firstSeed } = this.#options;
     const kind = variant.store === true ? 'stores' : 'servers';
     const layers = variant.leases ? 'with master leases' : 'without leases';
+    const journals = variant.journal ? ', with journals' : '';
     const broken = brokenBy === null ? '' : `, broken on purpose: ${brokenBy.breaks}`;
     const length = `${seconds} virtual seconds a seed`;
-    return `${servers} ${kind} ${layers}, ${length}, from seed ${firstSeed}${broken}`;
+    return `${servers} ${kind} ${layers}${journals}, ${length}, from seed ${firstSeed}${broken}`;
   }
 
   #rate(): string {
@@ -269,6 +272,7 @@ class Simulation {
     const words = [`npm run simulate -- --seed ${seed} --servers ${servers} --seconds ${seconds}`];
     if (variant.leases) words.push('--master');
     if (variant.store === true) words.push('--store');
+    if (variant.journal === true) words.push('--journal');
     if (faults !== null) words.push(`--faults ${faults.join(',') || 'none'}`);
     if (brokenBy !== null) words.push(`--break ${brokenBy.name}`);
     return words.join(' ');
@@ -301,6 +305,7 @@ function readOptions(args: readonly string[]): Options {
     .option('--servers <N>', 'how many servers, 1 to 9 (default: 3)')
     .option('--master', 'with master leases')
     .option('--store', 'servers with a log and a state machine')
+    .option('--journal', 'servers that keep a journal, as stores do')
     .option('--seconds <N>', 'virtual seconds a seed', '60')
     .option('--faults <LIST>', 'the faults, with commas between, or "none" (default: drawn)')
     .option('--break <NAME>', 'break a rule on purpose')
@@ -328,6 +333,7 @@ function readOptions(args: readonly string[]): Options {
     variant: {
       leases: options['master'] === true || brokenBy?.leases === true,
       store: options['store'] === true || brokenBy?.store === true,
+      ...(options['journal'] || brokenBy?.journal ? { journal: true } : {}),
       ...(brokenBy === null ? {} : { broken: () => brokenBy.replicaClass }),
       ...(brokenBy === null ? {} : { skippedSaveSteps: brokenBy.skippedSaveSteps }),
     },

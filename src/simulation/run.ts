@@ -21,6 +21,8 @@ export interface Variant {
   readonly leases: boolean;
   /** Whether the servers are stores, of part II. */
   readonly store?: boolean;
+  /** Whether they keep journals; if nothing is said, stores do. */
+  readonly journal?: boolean;
   /** Makes a broken replica class of the right one. */
   readonly broken?: (right: ReplicaClass) => ReplicaClass;
   readonly skippedSaveSteps?: readonly Skippable[];
@@ -91,7 +93,7 @@ class Run {
     turnEnded: (machine: Machine) => void,
   ) {
     const { uids, seed, clockRates, actions, saveMs, mistaken } = schedule;
-    const { store = false, leases } = variant;
+    const { store = false, journal = store, leases } = variant;
     const [right, other] = [replicaOf(store, leases), replicaOf(store, !leases)];
     this.#isStore = store;
     this.#schedule = schedule;
@@ -108,6 +110,7 @@ class Run {
       overstayers: this.#overstayers,
       replicaClass: this.#own,
       skippedSaveSteps: variant.skippedSaveSteps ?? [],
+      hasJournals: journal,
       trace: (event) => {
         this.#observe(event);
         listen(event, this.#world);

@@ -51,6 +51,8 @@ export interface Break {
   readonly leases: boolean;
   /** Whether the servers are stores. */
   readonly store?: boolean;
+  /** Whether they keep journals; if nothing is said, stores do. */
+  readonly journal?: boolean;
   readonly servers: number;
   /** The faults that bring it out; null: any mix does. */
   readonly faults: readonly Fault[] | null;
