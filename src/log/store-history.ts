@@ -36,13 +36,8 @@ export function storeOperationOf(
   }
   const { reply } = ended;
   const found = reply.type === 'found' ? reply.found : null;
-  const answer = reply.type === 'answered' ? withoutVersion(reply.answer) : found;
+  const answer = reply.type === 'answered' ? reply.answer : found;
   return { ...asked, answer, return: endMs, outcome: 'ok' };
-}
-
-/** As which version a key was set belongs to the number of the instance, and not to a history. */
-function withoutVersion(answer: string): string {
-  return answer.replace(/^ok, as .*$/, 'ok');
 }
 
 /** A command that was fired and forgotten: nobody knows what becomes of it. */
@@ -50,11 +45,19 @@ export function firedAtStore(client: string, line: string, call: number): StoreO
   return { client, line, answer: null, call, return: null, outcome: 'unknown' };
 }
 
-/** The line of an inquiry that belongs into a history; null: none of those that it knows. */
+/**
+ * The line of an inquiry that belongs into a history; null: its answer may be of any age, or
+ * depends on more than what one key holds.
+ */
 export function lineOf(inquiry: Inquiry): string | null {
-  if (inquiry.type === 'request') return askedBy(inquiry.value) === null ? null : inquiry.value;
-  if (inquiry.type === 'quorum_query') return inquiry.query;
-  return inquiry.type === 'query' && !inquiry.isLocal ? inquiry.query : null;
+  if (inquiry.type === 'request') return isOfOneKey(inquiry.value) ? inquiry.value : null;
+  const isFresh = inquiry.type === 'quorum_query' || (inquiry.type === 'query' && !inquiry.isLocal);
+  return isFresh && isOfOneKey(inquiry.query) ? inquiry.query : null;
+}
+
+/** Whether this can be in a history: a command or query about what one key holds. */
+export function isOfOneKey(line: string): boolean {
+  return askedBy(line) !== null;
 }
 
 /** What is wrong with something that should be such an operation, in a few words; or null. */
@@ -86,7 +89,7 @@ export function findStoreContradiction(history: readonly StoreOperation[]): stri
     if (asked === null) throw new Error(`no line about one key: ${operation.line}`);
     const { key, ...parts } = asked;
     const its = byKey.get(key) ?? [];
-    its.push({ ...operation, ...parts });
+    its.push({ ...operation, ...parts, answer: withoutVersion(operation.answer) });
     byKey.set(key, its);
   }
   for (const [key, its] of byKey) {
@@ -94,6 +97,11 @@ export function findStoreContradiction(history: readonly StoreOperation[]): stri
     if (contradiction !== null) return `of key ${JSON.stringify(key)} ${contradiction}`;
   }
   return null;
+}
+
+/** A change is answered with its version where the number of the instance does not tell it. */
+function withoutVersion(answer: string | null): string | null {
+  return answer?.startsWith('ok, as ') === true ? 'ok' : answer;
 }
 
 /** The same with the words of its line, but for the key. */

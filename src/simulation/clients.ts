@@ -11,6 +11,7 @@ import { ClientSession, type Inquiry, type Options, type Outcome } from '../clie
 import {
   findStoreContradiction,
   firedAtStore,
+  isOfOneKey,
   lineOf,
   type StoreOperation,
   storeOperationOf,
@@ -137,7 +138,7 @@ export class Clients {
     if (event.event !== 'receive' || event.message.type !== 'propose') return;
     const { value } = event.message;
     if (this.#truth === null) this.#history.push(firedOf(FIRED, value, event.at));
-    else this.#toldByStore.push(firedAtStore(FIRED, value, event.at));
+    else if (isOfOneKey(value)) this.#toldByStore.push(firedAtStore(FIRED, value, event.at));
   }
 
   /** The run is over: do all answers fit together? Null, or which of them do not. */

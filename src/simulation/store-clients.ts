@@ -27,17 +27,23 @@ import { FEW_CLIENTS } from './replicas.ts';
 const REGISTERS = ['r0', 'r1', 'r2'] as const;
 const TEXTS = ['s0', 's1'] as const;
 const NUMBERS = ['n0', 'n1'] as const;
+/** Keys that are changed under conditions on their versions: no model here knows of these. */
+const VERSIONED = ['v0', 'v1'] as const;
 const KEYS = [...REGISTERS, ...TEXTS, ...NUMBERS];
-/** Keys with conditions, which no history tells of: a version is the number of an instance. */
-const CONDITIONAL = ['c0', 'c1'] as const;
-/** Often met, and often not. */
-const CONDITIONS = ['any', 'none', '1,2,3,4,5,6,7,8,9'] as const;
 
 /** The command that stands for this value of a schedule when it is fired and forgotten. */
 export function commandOf(value: string): string {
   const hash = hashText(value) >>> 0;
   if (hash % 4 > 0) return `set ${REGISTERS[hash % 3]} ${spelled(value)}`;
+  if (hash % 8 > 0) {
+    return `set ${pick(VERSIONED, hash)} ${JSON.stringify(`${value} é`)} if ${conditionOf(hash)}`;
+  }
   return `set "${pick(TEXTS, hash)}" ${JSON.stringify(`${value} é`)}`;
+}
+
+/** Often met, and often not. */
+function conditionOf(hash: number): string {
+  return ['any', 'none', '1,2,3,4,5,6,7,8,9'][hash % 3] ?? 'any';
 }
 
 /** After so many questions others of these keys are asked for, so that no history grows long. */
@@ -69,7 +75,7 @@ export class StoreQuestions {
   told({ line, answer }: StoreOperation): void {
     const [verb, key = '', ...values] = wordsOf(line) ?? [];
     if (verb === 'get' || verb === 'add') this.#known.set(key, answer ?? '');
-    else if (answer === 'ok') this.#known.set(key, values.at(-1) ?? '');
+    else if (answer?.startsWith('ok') === true) this.#known.set(key, values.at(-1) ?? '');
   }
 
   #command(value: string, hash: number): string {
@@ -88,8 +94,6 @@ export class StoreQuestions {
         return `delete ${hash % 16 < 8 ? text : number}`;
       case 6:
         return `set ${text} ${spelled(value)}`;
-      case 7:
-        return `set ${pick(CONDITIONAL, hash)} ${spelled(value)} if ${pick(CONDITIONS, hash)}`;
       default:
         return commandOf(value);
     }

@@ -29,7 +29,13 @@ export function compareLogFiles(paths: readonly string[]): Comparison {
 function filesIn(path: string): string[] {
   try {
     if (!statSync(path).isDirectory()) return [path];
-    const names = readdirSync(path).filter((name) => TRACE.test(name) || STATE.test(name));
+    const all = readdirSync(path);
+    // Where both are there, the journal counts.
+    const isLeft = (name: string) => all.includes(name.replace(/\.json$/, '.journal'));
+    const names = all.filter(
+      (name) =>
+        TRACE.test(name) || (STATE.test(name) && (!name.endsWith('.json') || !isLeft(name))),
+    );
     return names.sort().map((name) => join(path, name));
   } catch (error) {
     throw new Failure(`${path} cannot be read: ${describe(error)}`);

@@ -95,7 +95,7 @@ export class Stage {
 
   /** What stands in a server's state file; null if there is none yet. */
   stateOf(uid: Uid): ServerState | null {
-    return stateOnDisk(join(this.#directory, 'state'), uid);
+    return stateOnDisk(this.stateDirectory, uid);
   }
 
   /** What a server has traced so far, in all its lives. */
