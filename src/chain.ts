@@ -43,7 +43,43 @@ export interface LeaseLink {
   readonly id: LinkId;
 }
 
-export type Link = UpdateLink | RequestedLink | ReadLink | LeaseLink;
+/** What a server is to the others: it votes, is to vote one day, or never is. */
+export type Role = 'voting' | 'joining' | 'passive';
+
+/** One server of the cluster, and where the others send to. */
+export interface Member {
+  readonly address: string;
+  readonly role: Role;
+}
+
+/** All members, by their names. */
+export type Roster = Readonly<Record<Uid, Member>>;
+
+/**
+ * "From the next instance on these are the members", all of them. It takes effect only if the
+ * change before it is still the one of instance `of` (0: there was none): of two that were made of
+ * the same members, only one does. See `log/members.ts`.
+ */
+export interface MembersLink {
+  readonly members: Roster;
+  /** Every name that was ever given, those of the members among them. */
+  readonly used: readonly Uid[];
+  readonly of: number;
+  /** The client's request that it is made for. */
+  readonly by: RequestId;
+  readonly id: LinkId;
+}
+
+export type Link = UpdateLink | RequestedLink | ReadLink | LeaseLink | MembersLink;
+
+/** Who the members are, and since which change. */
+export interface Membership {
+  readonly members: Roster;
+  readonly used: readonly Uid[];
+  /** The instance that chose the change; they are the members from the next one on. */
+  readonly since: number;
+  readonly by: RequestId;
+}
 
 /** The latest request of a client that has an effect in the chain, and in which instance. */
 export interface RememberedRequest {
@@ -76,6 +112,8 @@ export interface ChainState {
   readonly requests: readonly RememberedRequest[];
   /** The last instance of which a request was forgotten; 0: none was. */
   readonly forgottenUpTo: number;
+  /** Who the members are; not there before the first change: those of the cluster file. */
+  readonly membership?: Membership;
 }
 
 /** The chain before its first link. */
@@ -89,8 +127,9 @@ export const EMPTY_CHAIN: ChainState = {
 
 /** The chain, and nothing else, out of something that carries it. */
 export function chainOf(carrier: ChainState): ChainState {
-  const { currentValue, lease, latestUpdateIds, requests, forgottenUpTo } = carrier;
-  return { currentValue, lease, latestUpdateIds, requests, forgottenUpTo };
+  const { currentValue, lease, latestUpdateIds, requests, forgottenUpTo, membership } = carrier;
+  const chain = { currentValue, lease, latestUpdateIds, requests, forgottenUpTo };
+  return membership === undefined ? chain : { ...chain, membership };
 }
 
 export function isUpdate(link: Link): link is UpdateLink | RequestedLink {
@@ -99,6 +138,10 @@ export function isUpdate(link: Link): link is UpdateLink | RequestedLink {
 
 export function isLease(link: Link): link is LeaseLink {
   return 'lease' in link;
+}
+
+export function isMembers(link: Link): link is MembersLink {
+  return 'members' in link;
 }
 
 /** The server that asked for the link. */
@@ -111,6 +154,11 @@ export function applyLink(chain: ChainState, link: Link, instanceNumber: number)
   if (isLease(link)) {
     const lease = link.lease === null ? null : { holder: link.lease, id: link.id };
     return { ...chain, lease };
+  }
+  if (isMembers(link)) {
+    const { members, used, of, by } = link;
+    if (of !== (chain.membership?.since ?? 0)) return chain; // another change came before it
+    return { ...chain, membership: { members, used, since: instanceNumber, by } };
   }
   const latestUpdateIds = { ...chain.latestUpdateIds, [askerOf(link)]: link.id };
   if (!isUpdate(link)) return { ...chain, latestUpdateIds };
@@ -178,12 +226,13 @@ function isOfSameParts(a: ChainState, b: ChainState): boolean {
     a.requests === b.requests &&
     a.lease === b.lease &&
     a.currentValue === b.currentValue &&
+    a.membership === b.membership &&
     a.forgottenUpTo === b.forgottenUpTo
   );
 }
 
 function mixAll(chain: ChainState): number {
-  const { currentValue, lease, latestUpdateIds, requests, forgottenUpTo } = chain;
+  const { currentValue, lease, latestUpdateIds, requests, forgottenUpTo, membership } = chain;
   let hash = mixText(FNV_OFFSET, currentValue);
   hash = mixText(mixText(hash, lease?.holder ?? null), lease?.id ?? null);
   let ids = 0; // a sum: in which order they came in does not matter
@@ -192,7 +241,8 @@ function mixAll(chain: ChainState): number {
   for (const { client, number, instanceNumber } of requests) {
     hash = mixNumber(mixNumber(mixText(hash, client), number), instanceNumber);
   }
-  return mixNumber(hash, forgottenUpTo);
+  hash = mixNumber(hash, forgottenUpTo);
+  return membership === undefined ? hash : mixText(hash, JSON.stringify(membership));
 }
 
 const FNV_OFFSET = 0x811c9dc5;
@@ -217,4 +267,21 @@ function mixNumber(hash: number, number: number): number {
 export function partsOf(request: RequestId): { client: string; since: number; number: number } {
   const [client = '', since, number] = request.split('-');
   return { client, since: Number(since), number: Number(number) };
+}
+
+/** The members by what they may do. */
+export interface Roll {
+  /** What it was made of; undefined: the cluster file. */
+  readonly membership: Membership | undefined;
+  readonly voters: readonly Uid[];
+  readonly others: readonly Uid[];
+}
+
+/** Who votes, and who follows, by this part of a chain; before the first change the `founders`. */
+export function rollOf(membership: Membership | undefined, founders: readonly Uid[]): Roll {
+  if (membership === undefined) return { membership, voters: founders, others: [] };
+  const all = Object.keys(membership.members).sort();
+  const isVoter = (uid: Uid) => membership.members[uid]?.role === 'voting';
+  const [voters, others] = [all.filter(isVoter), all.filter((uid) => !isVoter(uid))];
+  return { membership, voters, others };
 }

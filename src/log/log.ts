@@ -32,6 +32,7 @@ import {
   isRecord,
   type LinksMessage,
   MAX_PART,
+  type Names,
   type PeerMessage,
   type SnapshotChunk,
   type SnapshotRequest,
@@ -279,7 +280,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     }
 
     #install({ from, instanceNumber, text }: Reading): void {
-      const snapshot = snapshotIn(text, this.uids);
+      const snapshot = snapshotIn(text, this.names);
       try {
         if (snapshot?.instanceNumber !== instanceNumber) throw new Error('it is no snapshot');
         this.bringState(snapshot.state);
@@ -341,7 +342,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
 
     /** Throws, with one sentence, if that is no log, or not the one of our chain. */
     #checked(kept: unknown): LogOnDisk {
-      const { uids } = this;
+      const { names: uids } = this;
       const { snapshot, first, links } = isRecord(kept) ? kept : {};
       const isWhole =
         isSnapshot(snapshot, uids) &&
@@ -385,7 +386,7 @@ function textOf(snapshot: Snapshot): string {
   );
 }
 
-function snapshotIn(text: string, uids: readonly Uid[]): Snapshot | null {
+function snapshotIn(text: string, uids: Names): Snapshot | null {
   try {
     const snapshot: unknown = JSON.parse(text);
     return isSnapshot(snapshot, uids) ? snapshot : null;
@@ -394,7 +395,7 @@ function snapshotIn(text: string, uids: readonly Uid[]): Snapshot | null {
   }
 }
 
-function isSnapshot(value: unknown, uids: readonly Uid[]): value is Snapshot {
+function isSnapshot(value: unknown, uids: Names): value is Snapshot {
   if (!isRecord(value) || Object.keys(value).length !== 3 || !('state' in value)) return false;
   const { chain, instanceNumber } = value;
   return isRecord(chain) && wrongField({ instanceNumber, ...chain }, CHAIN_FIELDS, uids) === null;

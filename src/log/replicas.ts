@@ -10,6 +10,7 @@ import { BackoffResolution } from '../resolution-strategy.ts';
 import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
 import { Log } from './log.ts';
+import { Members } from './members.ts';
 import { QuorumReads } from './quorum-reads.ts';
 import { Store } from './store.ts';
 
@@ -22,3 +23,26 @@ export class MasterStoreReplica extends Store(
     Rejoin(MasterLeases(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
   ),
 ) {}
+
+/** With members that change; whoever loses its disk is replaced, so nobody rejoins. */
+export class MembersReplica extends Members(
+  ClientAnswers(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue)))),
+) {}
+
+export class MembersMasterReplica extends Members(
+  ClientAnswers(MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))),
+) {}
+
+export class MembersStoreReplica extends Members(
+  QuorumReads(Store(ClientAnswers(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+) {}
+
+export class MembersMasterStoreReplica extends Members(
+  Store(ClientAnswers(MasterLeases(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+) {}
+
+/** The replica of this kind whose members may change. */
+export function membersReplica(isStore: boolean, hasLeases: boolean) {
+  if (isStore) return hasLeases ? MembersMasterStoreReplica : MembersStoreReplica;
+  return hasLeases ? MembersMasterReplica : MembersReplica;
+}

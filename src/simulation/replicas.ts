@@ -1,6 +1,13 @@
 /** The replicas that the simulation runs: woven as in `server.ts`, which a test compares. */
 import { ClientAnswers } from '../client-answers.ts';
-import { MasterStoreReplica, StoreReplica } from '../log/replicas.ts';
+import {
+  MasterStoreReplica,
+  MembersMasterReplica,
+  MembersMasterStoreReplica,
+  MembersReplica,
+  MembersStoreReplica,
+  StoreReplica,
+} from '../log/replicas.ts';
 import { MasterLeases } from '../master-strategy.ts';
 import { Rejoin } from '../rejoin-strategy.ts';
 import { ReplicatedValue } from '../replicated-value.ts';
@@ -41,8 +48,34 @@ export class SmallMasterStoreReplica extends MasterStoreReplica {
   }
 }
 
+export class SmallMembersStoreReplica extends MembersStoreReplica {
+  protected override get keepLinks(): number {
+    return FEW_LINKS;
+  }
+
+  protected override get partLength(): number {
+    return SHORT_PART;
+  }
+}
+
+export class SmallMembersMasterStoreReplica extends MembersMasterStoreReplica {
+  protected override get keepLinks(): number {
+    return FEW_LINKS;
+  }
+
+  protected override get partLength(): number {
+    return SHORT_PART;
+  }
+}
+
 /** The replica of this kind. */
-export function replicaOf(isStore: boolean, hasLeases: boolean) {
+export function replicaOf(isStore: boolean, hasLeases: boolean, hasMembers = false) {
+  if (hasMembers) return membersReplicaOf(isStore, hasLeases);
   if (isStore) return hasLeases ? SmallMasterStoreReplica : SmallStoreReplica;
   return hasLeases ? MasterReplica : PlainReplica;
+}
+
+function membersReplicaOf(isStore: boolean, hasLeases: boolean) {
+  if (isStore) return hasLeases ? SmallMembersMasterStoreReplica : SmallMembersStoreReplica;
+  return hasLeases ? MembersMasterReplica : MembersReplica;
 }
