@@ -60,7 +60,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/log': ['src/time', 'src/trace'],
   'src/simulation': ['src/time', 'src/trace', 'src/log'],
   'src/playground': ['src/trace', 'src/diagram', 'src/simulation'],
-  'src/node': ['src/time', 'src/trace'],
+  'src/node': ['src/time', 'src/trace', 'src/log'],
   'src/programs': [
     ...['src/node', 'src/trace', 'src/diagram', 'src/simulation', 'src/playground', 'src/log'],
   ],

@@ -177,3 +177,11 @@ function isUsageError(says: RegExp) {
     return true;
   };
 }
+
+test('--prefer names a server of the cluster, and goes with --master', () => {
+  const options = (...args: string[]) => readServerOptions(['A', ...args]);
+  assert.equal(options('--master', '--prefer', 'B').preferred, 'B');
+  assert.equal(options('--master').preferred, null);
+  assert.throws(() => options('--prefer', 'B'), /^Error: --prefer goes with --master/);
+  assert.throws(() => options('--master', '--prefer', 'X'), /X/);
+});

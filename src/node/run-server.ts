@@ -2,7 +2,9 @@
 import { isatty } from 'node:tty';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { Environment } from '../environment.ts';
-import type { ReplicatedValue } from '../replicated-value.ts';
+import { preferring } from '../log/preference.ts';
+import type { MasterLeases } from '../master-strategy.ts';
+import type { Constructor, ReplicatedValue } from '../replicated-value.ts';
 import { MustStop, STATE_IS_MISSING } from '../state.ts';
 import { addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
@@ -24,6 +26,9 @@ export type ReplicaClass = new (
   uids: readonly Uid[],
   environment: Environment,
 ) => ReplicatedValue;
+
+/** Whoever prefers a master runs with leases: the command line has no other way to say it. */
+type WithLeases = Constructor<MasterLeases>;
 
 /**
  * Starts a replica of this class as server `options.uid`, and returns when it runs. It ends the
@@ -50,7 +55,9 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   messenger = await UdpMessenger.open(uid, cluster, turns, options);
   const file = new JsonStateFile(options.stateDirectory, uid);
   if (options.rejoins) file.saveAsLost(uids);
-  const replica = new Replica(uid, uids, new SystemEnvironment(turns, messenger, file));
+  const { preferred } = options;
+  const Own = preferred === null ? Replica : preferring(Replica as WithLeases, preferred);
+  const replica = new Own(uid, uids, new SystemEnvironment(turns, messenger, file));
   const address = formatAddress(options.listen ?? addressOf(cluster, uid));
   lines.write(`server ${uid} listens on ${address} and keeps ${file.path}`);
   const risk = whatMayBeLost();

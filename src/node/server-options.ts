@@ -14,6 +14,8 @@ export interface ServerOptions {
   readonly isMaster: boolean;
   /** Its values are commands to a state machine, see `log/`. */
   readonly isStore: boolean;
+  /** Who should be master, if that can be; null: all are equal. */
+  readonly preferred: Uid | null;
   /** It has lost its state, and knows it. */
   readonly rejoins: boolean;
   readonly cluster: Cluster;
@@ -40,6 +42,7 @@ Examples:
   node --import tsx server.ts A
   node --import tsx server.ts B --master --state-dir /var/lib/paxos
   node --import tsx server.ts A --store --state-dir stores
+  node --import tsx server.ts C --master --prefer B        say so to all servers
   node --import tsx server.ts C --drop 0.2 --duplicate 0.1 --delay 0-50 --trace c.ndjson
 
 Ctrl-C stops the server in order, a second one at once.`;
@@ -51,6 +54,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .argument('<uid>', 'which server this is: one capital letter')
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--store', 'be a database: its values are commands (all servers or none)')
+    .option('--prefer <UID>', 'with --master: hand the lease to this server when it is level')
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
@@ -79,6 +83,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     uid,
     isMaster: options['master'] === true,
     isStore: options['store'] === true,
+    preferred: preferredOf(options['prefer'], options['master'] === true, cluster),
     rejoins,
     cluster,
     listen: listenAt(options['listen']),
@@ -106,6 +111,13 @@ function traceLimitOf(file: string | undefined, megabytes: string | undefined): 
   if (megabytes === undefined) return Number.POSITIVE_INFINITY;
   if (file === undefined) throw new UsageError('--trace-limit is of use only with --trace');
   return wholeNumber('--trace-limit', megabytes, 1, MOST_MEGABYTES) * BYTES_IN_MEGABYTE;
+}
+
+function preferredOf(uid: string | undefined, isMaster: boolean, cluster: Cluster): Uid | null {
+  if (uid === undefined) return null;
+  if (!isMaster) throw new UsageError('--prefer goes with --master: without it nobody leads');
+  addressOf(cluster, uid);
+  return uid;
 }
 
 function checkQuorumOfOthers(servers: number): void {

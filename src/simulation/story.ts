@@ -16,6 +16,7 @@
  * The commands are listed below, in `COMMANDS`.
  */
 import type { Uid } from '../composable-paxos.ts';
+import { preferring } from '../log/preference.ts';
 import type { ClientMessage } from '../messages.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { Stamp, TraceEvent } from '../trace/events.ts';
@@ -25,7 +26,7 @@ import { SAVE_STEPS } from './disk.ts';
 import { FORGERIES } from './forger.ts';
 import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
-import { replicaOf } from './replicas.ts';
+import { type MasterReplica, replicaOf } from './replicas.ts';
 import { StoryClients } from './story-clients.ts';
 import { noteBelief, World } from './world.ts';
 
@@ -36,7 +37,7 @@ import { noteBelief, World } from './world.ts';
  */
 export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   [
-    'cluster A B C [of stores] [with leases] [seed 7]',
+    'cluster A B C [of stores] [with leases [for B]] [seed 7]',
     'the servers of this story, none of them running yet, and the seed of their chance',
   ],
   ['start A B C', 'starts servers; a crashed one goes on from its disk'],
@@ -137,6 +138,9 @@ export interface Line {
   readonly stamp: Stamp | null;
 }
 
+const CLUSTER =
+  /^cluster ((?:[A-Z] )*[A-Z])((?: of stores)?(?: with leases(?: for [A-Z])?)?)(?: seed (\d+))?$/;
+
 /** Carries out the commands of a story, one after the other. */
 export class StoryTeller {
   readonly violations: Violation[] = [];
@@ -147,6 +151,7 @@ export class StoryTeller {
   #world: World | null = null;
   #isStore = false;
   #hasLeases = false;
+  #preferred: Uid | null = null;
   #isEdited = false;
   #kept: Datagram[] = [];
   #cuts: [Uid, Uid][] = [];
@@ -229,10 +234,7 @@ export class StoryTeller {
   }
 
   readonly #commands: readonly [RegExp, (a: string, b: string, c: string) => void][] = [
-    [
-      /^cluster ([A-Z](?: [A-Z])*)((?: of stores)?(?: with leases)?)(?: seed ([0-9]+))?$/,
-      (...of) => this.#build(...of),
-    ],
+    [CLUSTER, (...of) => this.#build(...of)],
     [
       /^start ([A-Z](?: [A-Z])*)(?: of the cluster ([A-Z](?: [A-Z])*))?$/,
       (uids, cluster) => this.#start(uids, cluster),
@@ -277,6 +279,7 @@ export class StoryTeller {
 
   #build(uids: string, kind: string, seed: string): void {
     this.#isStore = kind.includes('of stores');
+    this.#preferred = / for ([A-Z])$/.exec(kind)?.[1] ?? null;
     const leases = kind.includes('with leases') ? kind : '';
     const cluster = uids.split(' ');
     const write = (text: string, stamp: Stamp) => this.#said.push({ text, stamp });
@@ -321,7 +324,9 @@ export class StoryTeller {
   }
 
   #replicaClass(hasLeases: boolean): ReplicaClass {
-    return this.#broken(replicaOf(this.#isStore, hasLeases));
+    const right = this.#broken(replicaOf(this.#isStore, hasLeases));
+    if (!hasLeases || this.#preferred === null) return right;
+    return preferring(right as typeof MasterReplica, this.#preferred);
   }
 
   #switchTo(layers: string): void {
