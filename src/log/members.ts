@@ -329,7 +329,7 @@ export function Members<TBase extends Constructor<ClientAnswers & CatchUp>>(Base
       this.#report = null;
       const { cluster: clusterName, instanceNumber } = this;
       const members = Object.fromEntries(
-        Object.entries(this.#current.members).map(([uid, { address, role }]) => {
+        Object.entries(this.current.members).map(([uid, { address, role }]) => {
           const report: MemberReport = { address, role, open: this.#levelOf(uid) };
           return [uid, report];
         }),
@@ -348,7 +348,7 @@ export function Members<TBase extends Constructor<ClientAnswers & CatchUp>>(Base
     }
 
     /** The members as a change finds them: before the first one those of the cluster file. */
-    get #current(): Pick<MembersLink, 'members' | 'used' | 'of'> {
+    protected get current(): Pick<MembersLink, 'members' | 'used' | 'of'> {
       const { membership } = this.chain;
       if (membership !== undefined) return { ...membership, of: membership.since };
       const { places = {} } = this.environment;
@@ -371,7 +371,7 @@ export function Members<TBase extends Constructor<ClientAnswers & CatchUp>>(Base
       if (refusal !== null) return this.#refuse(client, requestId, refusal);
       const { membership } = this.chain;
       const isDone = membership !== undefined && membership.by === requestId;
-      const next = isDone ? { ...membership } : this.changed(message);
+      const next = isDone ? { ...membership } : changed(this.current, message);
       if (typeof next === 'string') {
         return this.#refuse(client, requestId, { why: next, master: null, isFinal: true });
       }
@@ -379,18 +379,13 @@ export function Members<TBase extends Constructor<ClientAnswers & CatchUp>>(Base
       if (unlevel !== null) return this.#refuse(client, requestId, unlevel);
       if (!isDone && this.#handsOver(client, requestId, next.members)) return;
 
-      const { of } = this.#current;
+      const { of } = this.current;
       const { members, used } = next;
       const link = { members, used, of, by: requestId, id: this.newLinkId() };
       const since = isDone ? membership.since : null;
       this.#wanted = { link, client, askedAtMs, since };
       if (isDone) return this.#lookAround();
       this.pursue();
-    }
-
-    /** What the members become, or why they cannot. */
-    protected changed(message: ChangeMessage): Pick<MembersLink, 'members' | 'used'> | string {
-      return changed(this.#current, message);
     }
 
     #whyNoChange({ requestId }: ChangeMessage): Refusal | null {
@@ -482,15 +477,19 @@ export function Members<TBase extends Constructor<ClientAnswers & CatchUp>>(Base
     /** Is a quorum of the new members past the change? If not, they are asked, again and again. */
     #lookAround(): void {
       const { since = 0 } = this.chain.membership ?? {};
-      const isPast = (uid: Uid) =>
-        uid === this.uid || (this.#known.get(uid)?.instanceNumber ?? 0) > since;
-      if (this.uids.filter(isPast).length < this.quorum) return this.#askAround();
+      const past = this.uids.filter((uid) => this.isPast(uid, since));
+      if (past.length < this.quorum) return this.#askAround();
       this.#look?.cancel();
       this.#look = null;
       if (this.#wanted?.since === since) this.#answer(since);
       if (!this.isRemoved || this.#hasLeft) return;
       this.#hasLeft = true;
       this.#say('left');
+    }
+
+    /** Whether this one is past that instance, by its own word. */
+    protected isPast(uid: Uid, since: number): boolean {
+      return uid === this.uid || (this.#known.get(uid)?.instanceNumber ?? 0) > since;
     }
 
     #askAround(): void {

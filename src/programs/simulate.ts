@@ -6,8 +6,10 @@ import { diagramOf } from '../diagram/model.ts';
 import { UsageError } from '../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../node/program.ts';
 import { BREAKS, type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
+import { MEMBERS_BREAKS } from '../simulation/broken/members.ts';
 import { STORE_BREAKS } from '../simulation/broken/stores.ts';
 import type { Machine } from '../simulation/machine.ts';
+import { drawMembersSchedule } from '../simulation/members-schedule.ts';
 import { describeAction, minimise } from '../simulation/minimise.ts';
 import { run, type Variant } from '../simulation/run.ts';
 import { drawSchedule, FAULTS, type Fault, type Schedule } from '../simulation/schedule.ts';
@@ -46,7 +48,7 @@ interface Options {
   readonly shows: boolean;
 }
 
-const ALL_BREAKS = [...BREAKS, ...STORE_BREAKS];
+const ALL_BREAKS = [...BREAKS, ...STORE_BREAKS, ...MEMBERS_BREAKS];
 
 const EXAMPLES = `
 Examples:
@@ -134,6 +136,7 @@ class Simulation {
 
   #draw(seed: number): Schedule {
     const { servers, seconds, faults } = this.#options;
+    if (this.#options.variant.members === true) return drawMembersSchedule(seed, servers, seconds);
     return drawSchedule(seed, servers, seconds, faults);
   }
 
@@ -174,9 +177,10 @@ class Simulation {
     const { servers, seconds, variant, brokenBy, firstSeed } = this.#options;
     const kind = variant.store === true ? 'stores' : 'servers';
     const layers = variant.leases ? 'with master leases' : 'without leases';
+    const members = variant.members === true ? ', members that change' : '';
     const broken = brokenBy === null ? '' : `, broken on purpose: ${brokenBy.breaks}`;
     const length = `${seconds} virtual seconds a seed`;
-    return `${servers} ${kind} ${layers}, ${length}, from seed ${firstSeed}${broken}`;
+    return `${servers} ${kind} ${layers}${members}, ${length}, from seed ${firstSeed}${broken}`;
   }
 
   #rate(): string {
@@ -269,6 +273,7 @@ class Simulation {
     const words = [`npm run simulate -- --seed ${seed} --servers ${servers} --seconds ${seconds}`];
     if (variant.leases) words.push('--master');
     if (variant.store === true) words.push('--store');
+    if (variant.members === true) words.push('--members');
     if (faults !== null) words.push(`--faults ${faults.join(',') || 'none'}`);
     if (brokenBy !== null) words.push(`--break ${brokenBy.name}`);
     return words.join(' ');
@@ -301,6 +306,7 @@ function readOptions(args: readonly string[]): Options {
     .option('--servers <N>', 'how many servers, 1 to 9 (default: 3)')
     .option('--master', 'with master leases')
     .option('--store', 'servers with a log and a state machine')
+    .option('--members', 'their members change; --servers says how many there are at first')
     .option('--seconds <N>', 'virtual seconds a seed', '60')
     .option('--faults <LIST>', 'the faults, with commas between, or "none" (default: drawn)')
     .option('--break <NAME>', 'break a rule on purpose')
@@ -328,6 +334,7 @@ function readOptions(args: readonly string[]): Options {
     variant: {
       leases: options['master'] === true || brokenBy?.leases === true,
       store: options['store'] === true || brokenBy?.store === true,
+      members: options['members'] === true || brokenBy?.members === true,
       ...(brokenBy === null ? {} : { broken: () => brokenBy.replicaClass }),
       ...(brokenBy === null ? {} : { skippedSaveSteps: brokenBy.skippedSaveSteps }),
     },

@@ -60,7 +60,10 @@ export class MembersClients {
 /** A change that makes sense now; null: none does. */
 function changeFor(world: World, random: Random): Change | null {
   const { voters, others, used, membership } = newestRoll(world);
-  const fresh = world.uids.filter((uid) => !used.includes(uid));
+  const isMember = (uid: Uid) => voters.includes(uid) || others.includes(uid);
+  // Some do not know that a name is given once.
+  const mayErr = random.chance(0.2);
+  const fresh = world.uids.filter((uid) => (mayErr ? !isMember(uid) : !used.includes(uid)));
   const joining = others.filter((uid) => membership?.members[uid]?.role === 'joining');
   const isForced = random.chance(0.2);
   const one = (uids: readonly Uid[]) => (uids.length === 0 ? [] : [random.pick(uids)]);

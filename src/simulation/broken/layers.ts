@@ -51,6 +51,8 @@ export interface Break {
   readonly leases: boolean;
   /** Whether the servers are stores. */
   readonly store?: boolean;
+  /** Whether their members change. */
+  readonly members?: boolean;
   readonly servers: number;
   /** The faults that bring it out; null: any mix does. */
   readonly faults: readonly Fault[] | null;
