@@ -15,7 +15,7 @@
  * No layer knows of sockets, files or clocks. `src/node/` brings them to the real ones.
  */
 import { ClientAnswers } from './src/client-answers.ts';
-import { MasterStoreReplica, StoreReplica } from './src/log/replicas.ts';
+import { MasterStoreReplica, membersReplica, StoreReplica } from './src/log/replicas.ts';
 import { MasterLeases } from './src/master-strategy.ts';
 import { runProgram } from './src/node/program.ts';
 import { runServer } from './src/node/run-server.ts';
@@ -36,7 +36,8 @@ class MasterReplica extends ClientAnswers(
 
 await runProgram(async (args) => {
   const options = readServerOptions(args);
-  const { isMaster, isStore } = options;
+  const { isMaster, isStore, hasMembers } = options;
+  if (hasMembers) return runServer(options, membersReplica(isStore, isMaster));
   if (isStore) return runServer(options, isMaster ? MasterStoreReplica : StoreReplica);
   await runServer(options, isMaster ? MasterReplica : PlainReplica);
 });

@@ -4,10 +4,12 @@ import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { Environment } from '../environment.ts';
 import { preferring } from '../log/preference.ts';
 import type { MasterLeases } from '../master-strategy.ts';
+import { isRecord } from '../messages.ts';
 import type { Constructor, ReplicatedValue } from '../replicated-value.ts';
 import { MustStop, STATE_IS_MISSING } from '../state.ts';
-import { addressOf, formatAddress } from './cluster-file.ts';
+import { type Address, addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
+import { type Joined, join } from './join.ts';
 import { JsonStateFile, whatMayBeLost } from './json-state-file.ts';
 import type { ServerOptions } from './server-options.ts';
 import { SystemEnvironment } from './system-environment.ts';
@@ -36,11 +38,13 @@ type WithLeases = Constructor<MasterLeases>;
  * cannot even begin. The port comes first: whoever has it is the only one at the state file.
  */
 export async function runServer(options: ServerOptions, Replica: ReplicaClass): Promise<void> {
-  const { uid, cluster } = options;
-  const uids = [...cluster.keys()];
+  const { uid } = options;
   neverWaitFor(process.stdout, process.stderr);
   const lines = new Lines(process.stdout);
-  const sinks: Sink[] = options.isQuiet ? [] : [terminal(uids, options, lines)];
+  const named = [...options.cluster.keys()];
+  const sinks: Sink[] = options.isQuiet ? [] : [terminal(named, options, lines)];
+  let leave = () => {};
+  if (options.hasMembers) sinks.push(whoLeaves(() => leave()));
   const { traceFile, traceLimitBytes } = options;
   if (traceFile !== null) sinks.push(new TraceFile(traceFile, traceLimitBytes));
 
@@ -52,19 +56,56 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   });
   process.on('uncaughtException', (error) => turns.fail(error));
 
-  messenger = await UdpMessenger.open(uid, cluster, turns, options);
+  const own = options.listen ?? addressOf(options.cluster, uid);
+  messenger = await UdpMessenger.open(uid, options.cluster, turns, options);
   const file = new JsonStateFile(options.stateDirectory, uid);
-  if (options.rejoins) file.saveAsLost(uids);
+  const { founders, cluster } = await whoTheOthersAre(options, file, own);
+  if (options.rejoins) file.saveAsLost(founders);
+  const environment = new SystemEnvironment(turns, messenger, file, cluster);
+  messenger.meet(cluster);
   const { preferred } = options;
   const Own = preferred === null ? Replica : preferring(Replica as WithLeases, preferred);
-  const replica = new Own(uid, uids, new SystemEnvironment(turns, messenger, file));
-  const address = formatAddress(options.listen ?? addressOf(cluster, uid));
+  const replica = new Own(uid, founders, environment);
+  const address = formatAddress(own);
   lines.write(`server ${uid} listens on ${address} and keeps ${file.path}`);
   const risk = whatMayBeLost();
   if (risk !== null) lines.write(risk);
   messenger.deliverTo(replica);
-  stopOnSignal(turns, replica, messenger, lines);
+  leave = stopOnSignal(turns, replica, messenger, lines);
   turns.run(() => startFrom(file, replica));
+}
+
+function loadFrom(file: JsonStateFile): unknown {
+  try {
+    return file.load();
+  } catch (error) {
+    const advice = 'let another server take its place: client.ts A --replace';
+    throw new Failure(`its state file ${file.path} cannot be used: ${describe(error)}; ${advice}`);
+  }
+}
+
+/** What the cluster file says; a server that is in none has asked once, and its disk knows. */
+async function whoTheOthersAre(
+  options: ServerOptions,
+  file: JsonStateFile,
+  own: Address,
+): Promise<Joined> {
+  const { cluster, join: asked } = options;
+  if (asked === null) return { founders: [...cluster.keys()], cluster };
+  const stored = loadFrom(file);
+  if (!isRecord(stored)) return join(options, own);
+  const { members } = stored;
+  return { founders: Array.isArray(members) ? members : [], cluster };
+}
+
+/** A server that is no member any more ends by itself, once nobody needs it. */
+function whoLeaves(leave: () => void): Sink {
+  return {
+    show: (event) => {
+      if (event.event === 'members' && event.what === 'left') setImmediate(leave);
+    },
+    endTurn: () => {},
+  };
 }
 
 function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
@@ -82,22 +123,26 @@ function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
 }
 
 /** What to do without a state file. An older copy of it is no help: it has forgotten, too. */
-function adviceAfter(why: string, { uids, peers }: ReplicatedValue): string {
+function adviceAfter(why: string, { uids, peers, members }: ReplicatedValue): string {
   const isMissing = why === STATE_IS_MISSING;
   const anew = 'to begin anew, stop all servers and remove the state of each (rm -r state)';
   const left = isMissing ? '' : 'it was left as it is, and ';
   const copy = `${left}an older copy of it would be as bad as none`;
+  if (members !== null) return `${copy}: let another one take its place, client.ts A --replace`;
   if (quorumOf(uids.length) > peers.length) return `${copy}: ${anew}`;
   return `${copy}: ${isMissing ? '' : 'move it away, and '}start it with --rejoin, or, ${anew}`;
 }
 
-/** The first signal, or a reader of our lines that goes away, stops in order; the second kills. */
+/**
+ * The first signal, or a reader of our lines that goes away, stops in order; the second kills. What
+ * it returns does what the first one does.
+ */
 function stopOnSignal(
   turns: Turns,
   replica: ReplicatedValue,
   messenger: UdpMessenger,
   lines: Lines,
-): void {
+): () => void {
   let isStopping = false;
   const terminals = [0, 1, 2].filter(isatty);
   const stop = () => {
@@ -127,4 +172,8 @@ function stopOnSignal(
     if (!isStopping) retire();
   });
   process.stderr.on('error', () => {}); // there is nobody left to tell
+  return () => {
+    lines.write(`server ${replica.uid} is no member any more, and ends`);
+    if (!isStopping) retire();
+  };
 }

@@ -2,8 +2,15 @@
 import { Command } from 'commander';
 import { DEFAULT_STATE_DIR } from '../../config.ts';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
+import { UID } from '../messages.ts';
 import type { TimeStyle } from '../trace/console.ts';
-import { type Address, addressOf, type Cluster, parseAddress } from './cluster-file.ts';
+import {
+  type Address,
+  addressOf,
+  type Cluster,
+  isEverywhere,
+  parseAddress,
+} from './cluster-file.ts';
 import { describe, UsageError } from './failure.ts';
 import { chosenCluster, parseArguments, wholeNumber } from './program.ts';
 import { chosenKey, KEY_FILE_HELP } from './shared-key.ts';
@@ -16,6 +23,12 @@ export interface ServerOptions {
   readonly isStore: boolean;
   /** Who should be master, if that can be; null: all are equal. */
   readonly preferred: Uid | null;
+  /** Its members may change, see `log/members.ts`. */
+  readonly hasMembers: boolean;
+  /** Whom it asks to be let in; null: it is in the cluster file. */
+  readonly join: Uid | null;
+  /** It never votes. */
+  readonly isPassive: boolean;
   /** It has lost its state, and knows it. */
   readonly rejoins: boolean;
   readonly cluster: Cluster;
@@ -43,6 +56,8 @@ Examples:
   node --import tsx server.ts B --master --state-dir /var/lib/paxos
   node --import tsx server.ts A --store --state-dir stores
   node --import tsx server.ts C --master --prefer B        say so to all servers
+  node --import tsx server.ts A --members
+  node --import tsx server.ts D --join A=127.0.0.1:1234 --listen 127.0.0.1:1237
   node --import tsx server.ts C --drop 0.2 --duplicate 0.1 --delay 0-50 --trace c.ndjson
 
 Ctrl-C stops the server in order, a second one at once.`;
@@ -55,6 +70,9 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--store', 'be a database: its values are commands (all servers or none)')
     .option('--prefer <UID>', 'with --master: hand the lease to this server when it is level')
+    .option('--members', 'let the members change while the cluster runs (all servers or none)')
+    .option('--join <A=ADDRESS>', 'be let into the cluster of this server; needs --listen')
+    .option('--passive', 'with --join: follow, and never vote')
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
@@ -74,19 +92,27 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
   const [uid = ''] = parseArguments(command, args);
   const options = command.opts();
 
-  const cluster = chosenCluster(options['cluster']);
+  const listen = listenAt(options['listen']);
+  const asked = whomToJoin(uid, options['join'], listen);
+  const cluster = asked ?? chosenCluster(options['cluster']);
   addressOf(cluster, uid);
   const rejoins = options['rejoin'] === true;
+  const hasMembers = options['members'] === true || asked !== null;
   if (rejoins) checkQuorumOfOthers(cluster.size);
+  if (rejoins && hasMembers) throw new UsageError(WHY_NO_REJOIN);
+  if (options['passive'] === true && asked === null) throw new UsageError(WHY_NO_PASSIVE);
   const [minDelayMs, maxDelayMs] = delayOf(options['delay']);
   return {
     uid,
     isMaster: options['master'] === true,
     isStore: options['store'] === true,
     preferred: preferredOf(options['prefer'], options['master'] === true, cluster),
+    hasMembers,
+    join: [...(asked?.keys() ?? [])][0] ?? null,
+    isPassive: options['passive'] === true,
     rejoins,
     cluster,
-    listen: listenAt(options['listen']),
+    listen,
     stateDirectory: options['stateDir'],
     traceFile: options['trace'] ?? null,
     traceLimitBytes: traceLimitOf(options['trace'], options['traceLimit']),
@@ -118,6 +144,32 @@ function preferredOf(uid: string | undefined, isMaster: boolean, cluster: Cluste
   if (!isMaster) throw new UsageError('--prefer goes with --master: without it nobody leads');
   addressOf(cluster, uid);
   return uid;
+}
+
+const WHY_NO_REJOIN =
+  'with --members nobody knows whom to ask: let another server take its place, with ' +
+  'client.ts A --replace';
+const WHY_NO_PASSIVE = '--passive goes with --join: whoever is in the cluster file votes';
+
+/** The server that is asked, first, and this one; null: it need not ask. */
+function whomToJoin(uid: Uid, text: string | undefined, listen: Address | null): Cluster | null {
+  if (text === undefined) return null;
+  if (!UID.test(uid)) throw new UsageError(`a server is called like D or D2, not ${uid}`);
+  const [asked = '', address] = text.split('=');
+  if (!UID.test(asked) || asked === uid) {
+    throw new UsageError(`--join must be like A=10.0.0.1:1234, not ${JSON.stringify(text)}`);
+  }
+  if (listen === null || isEverywhere(listen)) {
+    throw new UsageError('--join needs --listen with an address that the others can send to');
+  }
+  try {
+    return new Map([
+      [asked, parseAddress('the address in --join', address)],
+      [uid, listen],
+    ]);
+  } catch (error) {
+    throw new UsageError(describe(error));
+  }
 }
 
 function checkQuorumOfOthers(servers: number): void {
