@@ -70,8 +70,6 @@ export interface MembersLink {
   readonly id: LinkId;
 }
 
-export type Link = UpdateLink | RequestedLink | ReadLink | LeaseLink | MembersLink;
-
 /** Who the members are, and since which change. */
 export interface Membership {
   readonly members: Roster;
@@ -80,6 +78,19 @@ export interface Membership {
   readonly since: number;
   readonly by: RequestId;
 }
+
+/** What a client asks for. */
+export type ClientLink = UpdateLink | RequestedLink | ReadLink;
+
+/** Several of these in one, in this order: a matter of part II, see `log/batches.ts`. */
+export interface BatchLink {
+  readonly batch: readonly ClientLink[];
+  readonly id: LinkId;
+}
+
+/** What is no batch. */
+export type SingleLink = ClientLink | LeaseLink | MembersLink;
+export type Link = SingleLink | BatchLink;
 
 /** The latest request of a client that has an effect in the chain, and in which instance. */
 export interface RememberedRequest {
@@ -144,6 +155,15 @@ export function isMembers(link: Link): link is MembersLink {
   return 'members' in link;
 }
 
+export function isBatch(link: Link): link is BatchLink {
+  return 'batch' in link;
+}
+
+/** The link by itself, or those that it carries. */
+export function singlesOf(link: Link): readonly SingleLink[] {
+  return isBatch(link) ? link.batch : [link];
+}
+
 /** The server that asked for the link. */
 export function askerOf(link: Link): Uid {
   return link.id.slice(0, link.id.indexOf('-'));
@@ -151,6 +171,9 @@ export function askerOf(link: Link): Uid {
 
 /** The state after one more link, which `instanceNumber` has chosen. */
 export function applyLink(chain: ChainState, link: Link, instanceNumber: number): ChainState {
+  if (isBatch(link)) {
+    return link.batch.reduce((made, one) => applyLink(made, one, instanceNumber), chain);
+  }
   if (isLease(link)) {
     const lease = link.lease === null ? null : { holder: link.lease, id: link.id };
     return { ...chain, lease };

@@ -17,7 +17,14 @@
  * it for all who have asked before it was first proposed. Who comes later needs a later one: the
  * link may be chosen by then, and a change after it be told to somebody.
  */
-import { isUpdate, type Link, type LinkId, type RequestId, standingOf } from './chain.ts';
+import {
+  isUpdate,
+  type Link,
+  type LinkId,
+  type RequestId,
+  singlesOf,
+  standingOf,
+} from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { ClientAddress } from './environment.ts';
 import type {
@@ -107,14 +114,16 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
 
     /** From now on the link may be chosen at any moment. */
     protected override ask(question: Question): void {
-      if (question.type === 'accept') this.#stopSharing(question.proposalValue);
+      if (question.type === 'accept') {
+        for (const one of singlesOf(question.proposalValue)) this.#stopSharing(one);
+      }
       super.ask(question);
     }
 
     protected override advanced(link: Link | null): void {
       super.advanced(link);
       if (link === null) for (const requestId of this.#requests.keys()) this.#settle(requestId);
-      else if ('request' in link) this.#settle(link.request);
+      else for (const one of singlesOf(link)) if ('request' in one) this.#settle(one.request);
     }
 
     /** What clients wait for is proposed only if the chain lacks it, and they still wait. */

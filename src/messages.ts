@@ -8,8 +8,8 @@
  * type: nothing missing, nothing extra, every number a whole one that leaves room to grow, every
  * uid that of a known server.
  */
-import type { ChainState, Link, LinkId, RequestId, Role, Roster } from './chain.ts';
-import { MAX_REMEMBERED_CLIENTS } from './chain.ts';
+import type { BatchLink, ChainState, Link, LinkId, RequestId, Role, Roster } from './chain.ts';
+import { askerOf, MAX_REMEMBERED_CLIENTS } from './chain.ts';
 import type {
   AcceptedMessage,
   AcceptMessage,
@@ -193,8 +193,8 @@ export interface MembersMessage {
 }
 
 /**
- * A client to a server: "let the members change": those of `remove` go, those of `vote` have a vote,
- * and the others listen, `join` to vote one day, or `follow` for ever. `isForced`: even if
+ * A client to a server: "let the members change": those of `remove` go, those of `vote` have a
+ * vote, and the others listen, `join` to vote one day, or `follow` for ever. `isForced`: even if
  * somebody who is to vote is not level yet.
  */
 export interface ChangeMessage {
@@ -349,6 +349,11 @@ export const MAX_DATAGRAM_BYTES = 65_507;
  */
 export const MAX_VALUE_BYTES = 32_768;
 
+/** The largest batch takes no more room than the largest value … */
+export const MAX_BATCH_BYTES = MAX_VALUE_BYTES;
+/** … and once it is applied, all its requests must still be remembered. */
+export const MAX_IN_BATCH = MAX_REMEMBERED_CLIENTS;
+
 /**
  * So long a part of a snapshot, and so many bytes of links, go into one datagram: the systems that
  * take only short ones take these. A single link may be longer.
@@ -375,8 +380,8 @@ export const NOT_BELIEVED = 'not believed';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-/** How many bytes a value takes on the wire: its JSON text in UTF-8. */
-export function encodedBytes(value: string): number {
+/** How many bytes a value, or a batch, takes on the wire: its JSON text in UTF-8. */
+export function encodedBytes(value: string | BatchLink['batch']): number {
   return encoder.encode(JSON.stringify(value)).length;
 }
 
@@ -650,12 +655,33 @@ const MEMBERS_FIELDS: Fields = {
 };
 
 /** The rarest field comes first: what is no such link is found out soon. */
-export const isLink = either(
+const isClientLink = either(
   isObjectOf({ request: isRequestId, update: isValue, id: isLinkId }),
   isObjectOf({ update: isValue, id: isLinkId }),
   isObjectOf({ read: (value) => value === null, id: isLinkId }),
+);
+
+/** Two or more, and no batches, each with an id of its own. */
+const isBatchOfLinks: Check = (value, uids) =>
+  Array.isArray(value) &&
+  value.length >= 2 &&
+  value.length <= MAX_IN_BATCH &&
+  value.every((one) => isClientLink(one, uids)) &&
+  new Set(value.map(({ id }) => id)).size === value.length &&
+  encodedBytes(value) <= MAX_BATCH_BYTES;
+
+const hasFieldsOfBatch = isObjectOf({ batch: isBatchOfLinks, id: isLinkId });
+
+/** It is the queue of one server: who else is told by it that a link is in the chain? */
+const isBatchLink: Check = (value, uids) =>
+  hasFieldsOfBatch(value, uids) &&
+  (value as BatchLink).batch.every((one) => askerOf(one) === askerOf(value as BatchLink));
+
+export const isLink = either(
+  isClientLink,
   isObjectOf({ lease: orNull(isUid), id: isLinkId }),
   isObjectOf({ ...MEMBERS_FIELDS, of: isCount, id: isLinkId }),
+  isBatchLink,
 );
 
 const isLatestUpdateIds: Check = (value, uids) =>

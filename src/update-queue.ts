@@ -6,13 +6,7 @@
  * would be gone in that case, or whenever it arrives while a round is under way. With it the
  * value is proposed in the next instance, and the next, until it is chosen, once.
  */
-import {
-  isUpdate,
-  type Link,
-  type ReadLink,
-  type RequestedLink,
-  type UpdateLink,
-} from './chain.ts';
+import { type ClientLink, isUpdate, type Link, type LinkId } from './chain.ts';
 import type { Uid } from './composable-paxos.ts';
 import type { Constructor } from './replicated-value.ts';
 import type { BackoffResolution } from './resolution-strategy.ts';
@@ -23,7 +17,7 @@ export const MAX_WAITING = 10_000;
 export const MAX_WAITING_BYTES = 64 * 1_024 * 1_024;
 
 /** What waits here: values of clients, and reads that need a place in the chain. */
-export type Waiting = UpdateLink | RequestedLink | ReadLink;
+export type Waiting = ClientLink;
 
 /** Why a server does not take what a client wants, and who is master, if that is known. */
 export interface Refusal {
@@ -54,6 +48,11 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
 
     override get waiting(): number {
       return this.#waiting.length;
+    }
+
+    /** Who waits, in the order in which they came: for a layer that proposes more than the head. */
+    protected get line(): readonly Waiting[] {
+      return this.#waiting;
     }
 
     override submit(value: string): void {
@@ -111,18 +110,25 @@ export function UpdateQueue<TBase extends Constructor<BackoffResolution>>(Base: 
       super.stop();
     }
 
-    /** Only the head is proposed: that the chain names its id tells that it is done. */
+    /** Only the head of the line is proposed … */
     protected override nextLink(): Link | null {
       return this.#waiting[0] ?? super.nextLink();
     }
 
+    /** … so that many of the line are done when the chain names this as our latest: it, or none. */
+    protected inChain(latestId: LinkId): number {
+      return this.#waiting[0]?.id === latestId ? 1 : 0;
+    }
+
     protected override advanced(link: Link | null): void {
       super.advanced(link);
-      const head = this.#waiting[0];
-      if (head === undefined || this.chain.latestUpdateIds[this.uid] !== head.id) return;
-      this.#shift(head);
-      this.#say('chosen', head, 'it is in the chain');
-      this.done(head);
+      const latestId = this.chain.latestUpdateIds[this.uid];
+      if (latestId === undefined) return;
+      for (const head of this.#waiting.slice(0, this.inChain(latestId))) {
+        this.#shift(head);
+        this.#say('chosen', head, 'it is in the chain');
+        this.done(head);
+      }
     }
 
     protected override pursue(): void {

@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { ClientAnswers } from '../src/client-answers.ts';
+import { Batches } from '../src/log/batches.ts';
 import { Log } from '../src/log/log.ts';
 import { Store } from '../src/log/store.ts';
 import { MasterLeases } from '../src/master-strategy.ts';
@@ -263,12 +264,18 @@ test('layers in a wrong order do not compile', () => {
     Store(ClientAnswers(UpdateQueue(Driven))),
     // @ts-expect-error a store has answers
     Store(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))),
+    // @ts-expect-error a batch is the beginning of a line
+    Batches(Driven),
+    // @ts-expect-error … and the line is below it
+    UpdateQueue(Batches(ReplicatedValue)),
   ];
   const Queued = UpdateQueue(Driven);
   const right = [
     Rejoin(Queued),
     ClientAnswers(MasterLeases(Queued)),
     ClientAnswers(Queued),
+    MasterLeases(Batches(Queued)),
+    Batches(MasterLeases(Queued)),
     Queued,
   ];
   for (const layers of [...wrong, ...right]) assert.equal(typeof layers, 'function');

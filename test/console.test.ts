@@ -79,6 +79,7 @@ const ignore = (why: string, instanceNumber = 3): What => {
 const count = (of: 'promise' | 'accepted', count: number, servers = 3): What => {
   return { event: 'count', of, ...round, count, servers };
 };
+const seven: Link = { batch: Array(7).fill(hello), id: 'A-0123abcd-8' };
 const promised = (lastAcceptedValue: Link | null): Promised => {
   const lastAcceptedId = lastAcceptedValue === null ? null : id(2, 'C');
   return { type: 'promise', ...round, lastAcceptedId, lastAcceptedValue };
@@ -204,6 +205,22 @@ const WORDS: readonly (readonly [string, readonly What[], readonly string[]])[] 
     [
       '←B  promise  2.A  #3   2 of 3: I LEAD, bound to "hello"',
       '→BC accept   2.A  #3   "hello" may be chosen already: finish it',
+    ],
+  ],
+  [
+    'a batch, shorter where there is less room, and without an example where there is none',
+    [
+      receive('B', promised(seven)),
+      { event: 'lead', ...round, count: 2, servers: 3, bound: seven },
+      send(['B', 'C'], { type: 'accept', ...round, proposalValue: seven }),
+      choice(round, seven),
+      { event: 'apply', instanceNumber: 3, answers: ['ok', '1', 'ok'], digest: '01234567' },
+    ],
+    [
+      '←B  promise  2.A  #3   2 of 3: I LEAD, bound to a batch of 7: "hel…"',
+      '→BC accept   2.A  #3   a batch of 7 may be chosen already: finish it',
+      '·   chosen   2.A  #3   2 of 3: ★ a batch of 7: "hello" is CHOSEN',
+      '·   apply         #3   3 answers: "ok" "1" "ok"',
     ],
   ],
   [
@@ -496,7 +513,7 @@ function kindsOfStores(
 ): Record<'apply' | 'snapshot' | 'members', What[]> {
   const digest = '0123abcd';
   return {
-    apply: [{ event: 'apply', instanceNumber, answer: value, digest }],
+    apply: [{ event: 'apply', instanceNumber, answers: [value], digest }],
     members: (['changed', 'overtaken', 'past', 'removed', 'left'] as const).map((what) => {
       return { event: 'members', what, instanceNumber, voters: ['A', 'D2'], others: ['E'] };
     }),

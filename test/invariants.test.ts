@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { chainOf, EMPTY_CHAIN } from '../src/chain.ts';
+import { chainOf, EMPTY_CHAIN, type Link, type SingleLink } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
 import { lostState } from '../src/state.ts';
 import type { TraceEvent, WorldEvent } from '../src/trace/events.ts';
@@ -756,4 +756,85 @@ test('An event of a server that is not in the cluster is a mistake of the caller
   const run = new HandMadeRun(['A', 'B']).startAll();
   const invariants = new Invariants(['A']);
   assert.throws(() => violationsOf(run, invariants), /there is no server B/);
+});
+
+suite('Of a batch', () => {
+  const both = { batch: [X, Z], id: 'A-00000001-9' } as Link;
+  const asked = () => new HandMadeRun().startAll().ask('A', X).ask('A', Z);
+  /** A quorum of A and B has accepted this, and B says so last. */
+  const accepted = (run: HandMadeRun, link: Link) => {
+    const saved = { promisedId: id(2, 'A'), acceptedId: id(2, 'A'), acceptedValue: link };
+    return run.accept('A', id(2, 'A'), link).save('B', saved).sayAccept('B', id(2, 'A'), link);
+  };
+
+  test('each is asked for, chosen and answered', () => {
+    const run = asked().round(id(2, 'A'), both);
+    holds(run.sayUpdate('A', 'chosen', X, -1).sayUpdate('A', 'chosen', Z, -1));
+  });
+
+  test('3: one that nobody asked for', () => {
+    breaks(3, accepted(new HandMadeRun().startAll().ask('A', X), both), /nobody asked for "z"/);
+  });
+
+  test('2, 4: another under the same id, with fewer or with others in it', () => {
+    const run = () => asked().prepare('A', id(2, 'A')).promise('B', id(2, 'A'));
+    for (const batch of [[Z, X], [X, Z, update('more', 'A', 3)], [X]] as SingleLink[][]) {
+      const other = { ...both, batch } as Link;
+      const sent = run().sendAccept('A', id(2, 'A'), both).sendAccept('A', id(2, 'A'), other);
+      breaks(4, sent, /2\.A stands for a batch of 2.* and for a batch of/);
+      const learned = asked().round(id(2, 'A'), both, ['A', 'B']).sayChosen('C', id(2, 'A'), other);
+      breaks(2, learned, /a batch of 2: "x" .* was chosen/);
+    }
+  });
+
+  test('9: one that was chosen before, by itself or in another', () => {
+    const again = { batch: [update('more', 'A', 3), Z], id: 'A-00000001-8' } as Link;
+    const alone = asked()
+      .round(id(2, 'A'), Z)
+      .ask('A', update('more', 'A', 3));
+    breaks(9, accepted(alone, again), /"z".* is chosen for a second time/);
+    const run = asked()
+      .round(id(2, 'A'), both)
+      .ask('A', update('more', 'A', 3));
+    breaks(9, accepted(run, again), /"z".* is chosen for a second time/);
+    breaks(9, accepted(asked().round(id(2, 'A'), both), X), /"x".* for a second time/);
+  });
+
+  test('9: one answered as chosen that was left out', () => {
+    const run = asked()
+      .ask('A', update('more', 'A', 3))
+      .round(id(2, 'A'), both);
+    const last = run.sayUpdate('A', 'chosen', update('more', 'A', 3), -1);
+    breaks(9, last, /does not have it/);
+  });
+
+  test('9: a request answered with an instance in which it took no effect', () => {
+    const requestId = '0123456789abcdef-1-1';
+    const request = { ...X, request: requestId } as Link;
+    const link = { ...both, batch: [request, Z] } as Link;
+    const run = asked().round(id(2, 'A'), link);
+    const answer = (instanceNumber: number) => {
+      const message = { type: 'answered', requestId, instanceNumber, answer: 'ok' } as const;
+      return run.tell('B', { event: 'reply', to: 'a client', seq: 1, message });
+    };
+    holds(answer(1));
+    breaks(9, answer(2), /took effect in instance 1/);
+  });
+
+  test('11: answers that differ, or one too few', () => {
+    for (const answers of [['ok', '2'], ['ok'], ['1', 'ok']]) {
+      const run = asked().round(id(2, 'A'), both);
+      const applied = { event: 'apply', instanceNumber: 1, digest: '01234567' } as const;
+      run.tell('A', { ...applied, answers: ['ok', '1'] });
+      run.tell('B', { ...applied, answers: ['ok', '1'] });
+      breaks(11, run.tell('C', { ...applied, answers }), /it says .*, and somebody else said/);
+    }
+  });
+
+  test('12: another than a promise named', () => {
+    const run = asked().accept('B', id(2, 'A'), both);
+    run.prepare('A', id(4, 'A')).promise('B', id(4, 'A'));
+    const other = { ...both, batch: [Z, X] } as Link;
+    breaks(12, run.sendAccept('A', id(4, 'A'), other), /bound to a batch of 2: "x"/);
+  });
 });

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Link, MAX_REMEMBERED_CLIENTS } from '../src/chain.ts';
+import {
+  type BatchLink,
+  type Link,
+  MAX_REMEMBERED_CLIENTS,
+  type RequestedLink,
+} from '../src/chain.ts';
 import type { ProposalId, Uid } from '../src/composable-paxos.ts';
 import {
   clusterName,
@@ -13,7 +18,9 @@ import {
   isPeerMessage,
   isQuestion,
   isReply,
+  MAX_BATCH_BYTES,
   MAX_DATAGRAM_BYTES,
+  MAX_IN_BATCH,
   MAX_NUMBER,
   MAX_PART,
   MAX_VALUE_BYTES,
@@ -30,6 +37,7 @@ const requestId = '0123456789abcdef-1-7';
 const requested: Link = { ...update, request: requestId };
 const read: Link = { read: null, id: 'A-0123abcd-4' };
 const remembered = { client: '0123456789abcdef', number: 7, instanceNumber: 2 };
+const batch: BatchLink = { batch: [update, { ...read, id: 'A-0123abcd-5' }], id: 'A-0123abcd-6' };
 const handedBack: Link = { lease: null, id: 'B-0123abcd-3' };
 const round = { instanceNumber: 3, proposalId: id(2, 'A') };
 
@@ -542,6 +550,58 @@ test('a value of the chain that is no link', () => {
   for (const raw of links) rejects(acceptOf(raw));
 });
 
+test('a batch that is none', () => {
+  const { id, batch: both } = batch;
+  const [first, second] = both.map((one) => JSON.stringify(one));
+  const of = (...links: unknown[]) => JSON.stringify({ batch: links, id });
+  assert.ok('message' in decodeText(acceptOf(JSON.stringify(batch))));
+  assert.ok('message' in decodeText(acceptOf(of({ ...requested, id: 'A-00000000-1' }, read))));
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, n) => ({ ...update, id: `A-0123abcd-${n + 1}` }));
+  assert.ok('message' in decodeText(acceptOf(of(...many(MAX_IN_BATCH)))));
+  const wrong = [
+    ...[of(), of(update), of(...many(MAX_IN_BATCH + 1))],
+    ...[of(update, lease), of(update, handedBack), of(batch, update), of(update, both), of(1, 2)],
+    ...[of(update, update), of(update, { ...read, id: update.id })],
+    of(update, { ...update, id: 'B-0123abcd-1' }),
+    JSON.stringify({ batch: both, id: 'B-0123abcd-9' }),
+    JSON.stringify({ batch: both }),
+    ...['null', '"x"', '{}', `{"0":${first},"1":${second},"length":2}`].map(
+      (raw) => `{"batch":${raw},"id":"${id}"}`,
+    ),
+    `{"batch":[${first},${second}],"id":"${id}","update":"x"}`,
+    `{"batch":[${first},${second}],"id":"${id}","request":"${requestId}"}`,
+    of(update, { ...update, update: 1, id: 'A-0123abcd-2' }),
+    of(update, { ...update, id: 'A-0123abcd-2', more: 1 }),
+  ];
+  for (const raw of wrong) rejects(acceptOf(raw));
+});
+
+test('a batch may take as much as a value, and not a byte more', () => {
+  for (const character of WORST_CHARACTERS) {
+    const largest = largestBatch(character);
+    assert.equal(encodedBytes(largest.batch), MAX_BATCH_BYTES);
+    const [first, ...others] = largest.batch as RequestedLink[];
+    const larger = { ...largest, batch: [{ ...first, update: `${first?.update}x` }, ...others] };
+    assert.ok('message' in decodeText(acceptOf(JSON.stringify(largest))));
+    rejects(acceptOf(JSON.stringify(larger)));
+  }
+});
+
+/** Of as many as may be, with the largest names, filled up with this character. */
+function largestBatch(character: string): BatchLink {
+  const linkId = (n: number) => `A-ffffffff-${9_000_000_000_000_000 + n}`;
+  const all = Array.from({ length: MAX_IN_BATCH }, (_, n): RequestedLink => {
+    const client = n.toString(16).padStart(16, 'f');
+    return { request: `${client}-${MAX_NUMBER}-${MAX_NUMBER}`, update: '', id: linkId(n) };
+  });
+  const [first, ...others] = all as [RequestedLink, ...RequestedLink[]];
+  const left = MAX_BATCH_BYTES - encodedBytes(all);
+  const text = character.repeat(Math.floor(left / (encodedBytes(character) - 2)));
+  const padding = 'x'.repeat(left - encodedBytes(text) + 2);
+  return { batch: [{ ...first, update: text + padding }, ...others], id: linkId(999) };
+}
+
 test('a client value that is no text', () => {
   for (const raw of [...WRONG_TEXTS, 'null', '"\\ud800"', '"\\udc00\\ud800"', '"a\\udfff"']) {
     rejects(withField(SAMPLES.propose, ['value'], raw));
@@ -703,7 +763,8 @@ const NINE = [...'ABCDEFGHI'];
 
 test('every message with the largest content fits into a datagram, and comes back', () => {
   for (const character of WORST_CHARACTERS) {
-    for (const message of largestMessages(largestValue(character))) {
+    const batched = largestMessages('x', largestBatch(character));
+    for (const message of [...largestMessages(largestValue(character)), ...batched]) {
       const cluster = isPeerMessage(message) ? clusterName(NINE, true) : null;
       const bytes = encodeDatagram(MAX_NUMBER, message, cluster);
       assert.ok(bytes.length <= MAX_DATAGRAM_BYTES, `${message.type} of ${character}`);
@@ -712,8 +773,32 @@ test('every message with the largest content fits into a datagram, and comes bac
   }
 });
 
-/** One of each type, as long as it can be with this value. */
-function largestMessages(value: string): readonly Message[] {
+/** One of each type, as long as it can be with this value, or this batch. */
+/** What has to do with members, as long as it can be. */
+function largestOfMembers(
+  requestId: string,
+  instanceNumber: number,
+): Pick<typeof SAMPLES, 'members' | 'members_report' | 'change' | 'changed'> {
+  const longAddress = `${'h'.repeat(255)}:12345`;
+  const forAll = <T>(of: (uid: Uid) => T) => Object.fromEntries(NINE.map((uid) => [uid, of(uid)]));
+  return {
+    members: { type: 'members', requestId },
+    members_report: {
+      ...{ type: 'members_report', requestId, instanceNumber },
+      clusterName: 'A B C D E F G H I with leases with a store with members',
+      members: forAll(() => ({ address: longAddress, role: 'voting', open: instanceNumber })),
+    },
+    change: {
+      ...{ type: 'change', requestId, remove: NINE, isForced: false },
+      vote: forAll(() => longAddress),
+      join: forAll(() => longAddress),
+      follow: forAll(() => longAddress),
+    },
+    changed: { type: 'changed', requestId, instanceNumber },
+  };
+}
+
+function largestMessages(value: string, batch: BatchLink | null = null): readonly Message[] {
   const linkId = (uid: Uid) => `${uid}-ffffffff-9999999999999999`;
   const forAll = <T>(of: (uid: Uid) => T) => Object.fromEntries(NINE.map((uid) => [uid, of(uid)]));
   const client = (index: number) => index.toString(16).padStart(16, 'f');
@@ -721,9 +806,8 @@ function largestMessages(value: string): readonly Message[] {
   const instanceNumber = MAX_NUMBER;
   const proposalId = id(MAX_NUMBER, 'I');
   const large = { instanceNumber, proposalId };
-  const link = { update: value, id: linkId('I'), request: requestId };
+  const link = batch ?? { update: value, id: linkId('I'), request: requestId };
   const longMs = 123_456_789_012_345.67;
-  const longAddress = `${'h'.repeat(255)}:12345`;
   const messages: { readonly [Type in Message['type']]: Extract<Message, { type: Type }> } = {
     propose: { type: 'propose', value },
     prepare: { type: 'prepare', ...large },
@@ -767,19 +851,7 @@ function largestMessages(value: string): readonly Message[] {
     status: { type: 'status', requestId },
     transfer: { type: 'transfer', requestId, to: 'I' },
     transferred: { type: 'transferred', requestId, leaseLeftMs: longMs },
-    members: { type: 'members', requestId },
-    members_report: {
-      ...{ type: 'members_report', requestId, instanceNumber },
-      clusterName: 'A B C D E F G H I with leases with a store with members',
-      members: forAll(() => ({ address: longAddress, role: 'voting', open: instanceNumber })),
-    },
-    change: {
-      ...{ type: 'change', requestId, remove: NINE, isForced: false },
-      vote: forAll(() => longAddress),
-      join: forAll(() => longAddress),
-      follow: forAll(() => longAddress),
-    },
-    changed: { type: 'changed', requestId, instanceNumber },
+    ...largestOfMembers(requestId, instanceNumber),
     chosen: { type: 'chosen', requestId, instanceNumber },
     value: { type: 'value', requestId, instanceNumber, value, isCurrent: false },
     reached: { type: 'reached', requestId, instanceNumber },

@@ -1,4 +1,5 @@
 /** One replica in the hands of a test: what it sends is kept, and its time passes when told to. */
+import type { Link } from '../src/chain.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import type { Environment } from '../src/environment.ts';
 import type { PeerMessage, Reply } from '../src/messages.ts';
@@ -20,6 +21,7 @@ export class OneReplica {
   saveTakesMs = 0;
   /** What its next question to chance is answered. */
   luck = 0;
+  canCarry = (_link: Link): boolean => true;
   readonly #agenda = new Agenda();
 
   constructor(replicaClass: ReplicaClass, uids: readonly Uid[], saved: ServerState | null = null) {
@@ -34,7 +36,7 @@ export class OneReplica {
       messenger: {
         send: (_to, message) => this.sent.push(message),
         reply: (_client, message) => this.replies.push(message),
-        canCarry: () => true,
+        canCarry: (link) => this.canCarry(link),
       },
       storage: {
         load: () => this.saved,

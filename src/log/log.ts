@@ -90,6 +90,8 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     #target = 1;
     #askAgain: Timer | null = null;
     #isRunning = false;
+    /** What those links have made that the layers above have applied. */
+    #applied = EMPTY_CHAIN;
 
     /** How many links are kept at least. */
     protected get keepLinks(): number {
@@ -113,8 +115,8 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
 
     // What the layers above make of the links.
 
-    /** This link is chosen in this instance, and `chain` is what is left of all up to it. */
-    protected apply(_link: Link, _instanceNumber: number, _chain: ChainState): void {}
+    /** This link is chosen in this instance, and `before` is what is left of all before it. */
+    protected apply(_link: Link, _instanceNumber: number, _before: ChainState): void {}
 
     /** What all links so far have made, as JSON data that never changes. */
     protected takeState(): unknown {
@@ -170,10 +172,11 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       this.#links = [...links];
       let { chain, instanceNumber } = snapshot;
       for (const link of links.slice(instanceNumber - first)) {
-        chain = applyLink(chain, link, instanceNumber);
         this.apply(link, instanceNumber, chain);
+        chain = applyLink(chain, link, instanceNumber);
         instanceNumber += 1;
       }
+      this.#applied = chain;
     }
 
     override receive(from: Uid, message: PeerMessage): void {
@@ -195,9 +198,11 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       super.advanced(link);
       const { instanceNumber = 0 } = this.#reading ?? {};
       if (!this.isNews(instanceNumber)) this.#reading = null; // we have got there by links
+      const before = this.#applied;
+      this.#applied = this.chain;
       if (link === null) return;
       this.#links.push(link);
-      this.apply(link, this.instanceNumber - 1, this.chain);
+      this.apply(link, this.instanceNumber - 1, before);
       if (this.#links.length >= 2 * this.keepLinks) this.#cut();
     }
 

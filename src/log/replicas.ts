@@ -9,18 +9,21 @@ import { ReplicatedValue } from '../replicated-value.ts';
 import { BackoffResolution } from '../resolution-strategy.ts';
 import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
+import { Batches } from './batches.ts';
 import { Log } from './log.ts';
 import { Members } from './members.ts';
 import { QuorumReads } from './quorum-reads.ts';
 import { Store } from './store.ts';
 
 export class StoreReplica extends QuorumReads(
-  Store(ClientAnswers(Rejoin(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+  Store(
+    ClientAnswers(Rejoin(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+  ),
 ) {}
 
 export class MasterStoreReplica extends Store(
   ClientAnswers(
-    Rejoin(MasterLeases(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+    Rejoin(MasterLeases(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
   ),
 ) {}
 
@@ -34,11 +37,17 @@ export class MembersMasterReplica extends Members(
 ) {}
 
 export class MembersStoreReplica extends Members(
-  QuorumReads(Store(ClientAnswers(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+  QuorumReads(
+    Store(ClientAnswers(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+  ),
 ) {}
 
 export class MembersMasterStoreReplica extends Members(
-  Store(ClientAnswers(MasterLeases(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+  Store(
+    ClientAnswers(
+      MasterLeases(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+    ),
+  ),
 ) {}
 
 /** The replica of this kind whose members may change. */

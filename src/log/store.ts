@@ -11,7 +11,18 @@
  * that it failed is its answer. A query goes the way of a read: a master answers from memory, and
  * without masters it is answered when a link that changes nothing has marked its moment.
  */
-import { type ChainState, isUpdate, type Link, partsOf, type RequestId } from '../chain.ts';
+import {
+  applyLink,
+  type ChainState,
+  isUpdate,
+  type Link,
+  partsOf,
+  type RequestedLink,
+  type RequestId,
+  singlesOf,
+  standingOf,
+  type UpdateLink,
+} from '../chain.ts';
 import type { ClientAnswers } from '../client-answers.ts';
 import type { ClientAddress } from '../environment.ts';
 import { type ClientMessage, isRecord, type Reply } from '../messages.ts';
@@ -121,26 +132,29 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
       this.reply(client, { type: 'refused', requestId, why, master: null, isFinal: true });
     }
 
-    protected override apply(link: Link, instanceNumber: number, chain: ChainState): void {
-      super.apply(link, instanceNumber, chain);
-      if (!isUpdate(link) || !this.takesEffect(link, instanceNumber, chain)) return;
-      const answer = this.#machine.apply(link.update);
-      if ('request' in link) this.#remember(link.request, answer, chain);
-      if (!this.isRunning) return; // it has been said, in an earlier life
+    protected override apply(link: Link, instanceNumber: number, before: ChainState): void {
+      super.apply(link, instanceNumber, before);
+      const answers: string[] = [];
+      let chain = before;
+      for (const one of singlesOf(link)) {
+        const hasEffect = isUpdate(one) && this.takesEffect(one, chain);
+        chain = applyLink(chain, one, instanceNumber);
+        if (hasEffect) answers.push(this.#carryOut(one, chain));
+      }
+      if (answers.length === 0 || !this.isRunning) return; // it was said in an earlier life
       const digest = this.stateDigest;
-      this.environment.trace({ event: 'apply', instanceNumber, answer, digest });
+      this.environment.trace({ event: 'apply', instanceNumber, answers, digest });
     }
 
-    /** The chain names a request with the instance in which it took effect: only the first one. */
-    protected takesEffect(link: Link, instanceNumber: number, { requests }: ChainState): boolean {
-      if (!('request' in link)) return true;
-      const { client, number } = partsOf(link.request);
-      const latest = requests.at(-1);
-      return (
-        latest?.client === client &&
-        latest.number === number &&
-        latest.instanceNumber === instanceNumber
-      );
+    /** A request takes effect where it is chosen for the first time. */
+    protected takesEffect(link: UpdateLink | RequestedLink, before: ChainState): boolean {
+      return !('request' in link) || standingOf(before, link.request) === 'new';
+    }
+
+    #carryOut(link: UpdateLink | RequestedLink, after: ChainState): string {
+      const answer = this.#machine.apply(link.update);
+      if ('request' in link) this.#remember(link.request, answer, after);
+      return answer;
     }
 
     /** Whom the chain forgets is forgotten here. */

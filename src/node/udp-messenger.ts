@@ -10,7 +10,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import { setTimeout as pause } from 'node:timers/promises';
-import { isUpdate, type Link, type Roster } from '../chain.ts';
+import { isBatch, isUpdate, type Link, type Roster } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Messenger } from '../environment.ts';
 import {
@@ -403,8 +403,8 @@ export class UdpMessenger implements Messenger {
 
 /** Whether an accept with this link fits into a datagram of so many bytes, sealed and all. */
 export function isShortEnough(link: Link, longestBytes: number): boolean {
-  if (!isUpdate(link)) return true;
-  return encodedBytes(link.update) + ROOM_BESIDE_VALUE_BYTES <= longestBytes;
+  const carried = isBatch(link) ? link.batch : isUpdate(link) ? link.update : null;
+  return carried === null || encodedBytes(carried) + ROOM_BESIDE_VALUE_BYTES <= longestBytes;
 }
 
 function checkProtection(address: Address, { key, trustsNetwork }: Protection): void {

@@ -6,11 +6,11 @@
  * Values that are fired and forgotten change the register, too. Each that arrives at a server may
  * take effect, once for every datagram, so each arrival counts as a write of unknown outcome.
  */
-import { type ChainState, EMPTY_CHAIN } from '../chain.ts';
+import { type ChainState, EMPTY_CHAIN, type RequestedLink } from '../chain.ts';
 import { ClientSession, type Inquiry, type Options, type Outcome } from '../client-session.ts';
 import type { AnsweredReply, ChosenReply, FoundReply, ValueReply } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
-import { chainAfter } from '../trace/fold.ts';
+import { chainAfter, effectsOf } from '../trace/fold.ts';
 import { type Asked, firedOf, operationOf } from '../trace/history.ts';
 import { findContradiction, type Operation } from '../trace/linearizability.ts';
 import { registerOf, StoreTruth, storeQuestion } from './store-clients.ts';
@@ -163,18 +163,22 @@ export class Clients {
     const { instanceNumber, link } = event;
     const isNews = !this.#values.has(instanceNumber);
     if (!isNews) return;
-    this.#chain = chainAfter(this.#chain, event);
+    const before = this.#chain;
+    this.#chain = chainAfter(before, event);
     this.#values.set(instanceNumber, this.#chain.currentValue);
-    if (link !== null) this.#truth?.apply(link, instanceNumber - 1, this.#chain);
-    if (link === null || !('request' in link)) return;
-    const effectIn = this.#chain.requests.at(-1)?.instanceNumber;
-    if (effectIn !== instanceNumber - 1) return;
-    const before = this.#effects.get(link.update);
+    if (link === null) return;
+    const effects = effectsOf(link, instanceNumber - 1, before);
+    this.#truth?.apply(effects, instanceNumber - 1);
+    for (const one of effects) if ('request' in one) this.#tookEffect(one, instanceNumber - 1);
+  }
+
+  #tookEffect({ update }: RequestedLink, effectIn: number): void {
+    const before = this.#effects.get(update);
     if (before !== undefined) {
       const both = `in instances ${before} and ${effectIn}`;
-      this.#wrong(9, `the request of ${JSON.stringify(link.update)} took effect twice, ${both}`);
+      this.#wrong(9, `the request of ${JSON.stringify(update)} took effect twice, ${both}`);
     }
-    this.#effects.set(link.update, effectIn);
+    this.#effects.set(update, effectIn);
   }
 
   #ended(asking: Put, call: number, ended: Outcome): void {

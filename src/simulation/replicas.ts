@@ -1,5 +1,7 @@
 /** The replicas that the simulation runs: woven as in `server.ts`, which a test compares. */
 import { ClientAnswers } from '../client-answers.ts';
+import type { Batches } from '../log/batches.ts';
+import type { Log } from '../log/log.ts';
 import {
   MasterStoreReplica,
   MembersMasterReplica,
@@ -10,7 +12,7 @@ import {
 } from '../log/replicas.ts';
 import { MasterLeases } from '../master-strategy.ts';
 import { Rejoin } from '../rejoin-strategy.ts';
-import { ReplicatedValue } from '../replicated-value.ts';
+import { type Constructor, ReplicatedValue } from '../replicated-value.ts';
 import { BackoffResolution } from '../resolution-strategy.ts';
 import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
@@ -27,46 +29,29 @@ export class MasterReplica extends ClientAnswers(
 const FEW_LINKS = 4;
 /** So short that a snapshot takes several datagrams. */
 const SHORT_PART = 200;
+/** So small that a batch has room for some, and not for all. */
+export const SMALL_BATCH_BYTES = 400;
 
-export class SmallStoreReplica extends StoreReplica {
-  protected override get keepLinks(): number {
-    return FEW_LINKS;
-  }
+function Small<TBase extends Constructor<Batches & Log>>(Base: TBase) {
+  return class SmallReplica extends Base {
+    protected override get keepLinks(): number {
+      return FEW_LINKS;
+    }
 
-  protected override get partLength(): number {
-    return SHORT_PART;
-  }
+    protected override get partLength(): number {
+      return SHORT_PART;
+    }
+
+    protected override get batchBytes(): number {
+      return SMALL_BATCH_BYTES;
+    }
+  };
 }
 
-export class SmallMasterStoreReplica extends MasterStoreReplica {
-  protected override get keepLinks(): number {
-    return FEW_LINKS;
-  }
-
-  protected override get partLength(): number {
-    return SHORT_PART;
-  }
-}
-
-export class SmallMembersStoreReplica extends MembersStoreReplica {
-  protected override get keepLinks(): number {
-    return FEW_LINKS;
-  }
-
-  protected override get partLength(): number {
-    return SHORT_PART;
-  }
-}
-
-export class SmallMembersMasterStoreReplica extends MembersMasterStoreReplica {
-  protected override get keepLinks(): number {
-    return FEW_LINKS;
-  }
-
-  protected override get partLength(): number {
-    return SHORT_PART;
-  }
-}
+export class SmallStoreReplica extends Small(StoreReplica) {}
+export class SmallMasterStoreReplica extends Small(MasterStoreReplica) {}
+export class SmallMembersStoreReplica extends Small(MembersStoreReplica) {}
+export class SmallMembersMasterStoreReplica extends Small(MembersMasterStoreReplica) {}
 
 /** The replica of this kind. */
 export function replicaOf(isStore: boolean, hasLeases: boolean, hasMembers = false) {

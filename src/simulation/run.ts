@@ -1,7 +1,7 @@
 /**
  * A run: one schedule on one world, with all invariants after every event.
  */
-import { isUpdate } from '../chain.ts';
+import { isUpdate, singlesOf } from '../chain.ts';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
@@ -174,9 +174,11 @@ class Run {
     this.#clients?.observe(event);
     const doom = event.event === 'lead' ? this.#doomed.get(event.server) : undefined;
     if (doom !== undefined) this.#spoil(event.server, doom);
-    if (event.event === 'chosen' && isUpdate(event.value)) {
-      const { update } = event.value;
-      if (this.#probes.has(update)) this.#probesChosen.add(update);
+    if (event.event === 'chosen') {
+      const updates = singlesOf(event.value).filter(isUpdate);
+      for (const { update } of updates) {
+        if (this.#probes.has(update)) this.#probesChosen.add(update);
+      }
     }
     if (!['crash', 'fail', 'stop'].includes(event.event)) return;
     // A copy of what was saved last is put back.

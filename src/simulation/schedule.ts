@@ -49,7 +49,7 @@ export type Action = { readonly atMs: number } & (
   | { readonly do: 'set clock'; readonly uid: Uid; readonly byMs: number }
   /** A client wants `to` to be master, and says so to this server. */
   | { readonly do: 'transfer'; readonly uid: Uid; readonly to: Uid }
-  /** A client asks this server first to let the members change, in some way that then makes sense. */
+  /** A client asks this server first for other members, in some way that then makes sense. */
   | { readonly do: 'change'; readonly uid: Uid; readonly luck: number }
   /** All servers are killed, and start with master leases, or without, if they had them. */
   | { readonly do: 'switch'; readonly forMs: number }

@@ -10,10 +10,11 @@ import {
   type Link,
   type LinkId,
   type RequestId,
+  singlesOf,
 } from '../chain.ts';
 import { type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
-import { chainAfter } from '../trace/fold.ts';
+import { chainAfter, effectsOf } from '../trace/fold.ts';
 import type { Operation } from '../trace/linearizability.ts';
 import { FIRED } from './clients.ts';
 import { CRASH_POINTS } from './machine.ts';
@@ -338,7 +339,8 @@ export class Situations {
     const { number } = event.proposalId;
     this.#reached('a value chosen');
     if (number === 2) this.#reached('a value chosen at the first attempt');
-    if (number === 1 && isUpdate(event.value)) this.#reached('an update in one round trip');
+    if (number === 1 && singlesOf(event.value).some(isUpdate))
+      this.#reached('an update in one round trip');
     const usedReserved = [...instance.accepters.keys()].some((id) => /^1[A-Z]/.test(id));
     if (number > 1 && usedReserved) this.#reached('a reserved number that did not win');
   }
@@ -350,15 +352,14 @@ export class Situations {
     const before = this.#chains.get(event.instanceNumber - links) ?? EMPTY_CHAIN;
     const chain = this.#chains.get(event.instanceNumber) ?? chainAfter(before, event);
     this.#chains.set(event.instanceNumber, chain);
-    if (event.link !== null) return this.#applied(event.link, event.instanceNumber, chain);
+    if (event.link !== null) return this.#applied(event.link, event.instanceNumber - 1, before);
     this.#reached('a catch-up');
     if (links >= 10) this.#reached('a catch-up over ten links and more');
   }
 
-  #applied(link: Link, instanceNumber: number, chain: ChainState): void {
-    if (!('request' in link)) return;
-    const isEffect = chain.requests.at(-1)?.instanceNumber === instanceNumber - 1;
-    if (isEffect) this.#effects.add(link.update);
+  #applied(link: Link, instanceNumber: number, before: ChainState): void {
+    const effects = effectsOf(link, instanceNumber, before);
+    for (const one of effects) if ('request' in one) this.#effects.add(one.update);
   }
 
   #letGo({ why }: TraceEvent & { event: 'update' }): void {

@@ -5,7 +5,7 @@
  * is a register with a history of its own; the others count, compare and delete. What these must be
  * answered is found out by a machine beside all servers, which applies what was chosen, once.
  */
-import type { ChainState, Link } from '../chain.ts';
+import type { UpdateLink } from '../chain.ts';
 import type { Inquiry } from '../client-session.ts';
 import { KeyValue } from '../log/key-value.ts';
 import type { Asked } from '../trace/history.ts';
@@ -57,14 +57,10 @@ export class StoreTruth {
   /** The state before each instance, as a snapshot of the machine. */
   readonly #states = new Map<number, unknown>();
 
-  /** This link was chosen, and `chain` is what is left of all up to it. In order, each once. */
-  apply(link: Link, instanceNumber: number, chain: ChainState): void {
+  /** These took effect in this instance. In order, each instance once. */
+  apply(effects: readonly UpdateLink[], instanceNumber: number): void {
     if (!this.#states.has(1)) this.#states.set(1, this.#machine.snapshot());
-    const isFirst =
-      !('request' in link) || chain.requests.at(-1)?.instanceNumber === instanceNumber;
-    if ('update' in link && isFirst) {
-      this.#answers.set(link.update, this.#machine.apply(link.update));
-    }
+    for (const { update } of effects) this.#answers.set(update, this.#machine.apply(update));
     this.#states.set(instanceNumber + 1, this.#machine.snapshot());
   }
 

@@ -1,6 +1,9 @@
 /** Where a run of stores has been, beside the situations of every run. */
+import { askerOf, isBatch, type Link } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
+import { encodedBytes } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
+import { SMALL_BATCH_BYTES } from './replicas.ts';
 
 export const STORE_SITUATIONS = [
   'a command applied',
@@ -14,6 +17,12 @@ export const STORE_SITUATIONS = [
   'a part of a snapshot that no one waits for',
   'the reading of a snapshot begun anew',
   'links after a snapshot',
+  'a batch chosen',
+  'a batch of five and more',
+  'a batch with no room for all',
+  'a batch with a read in it',
+  'a batch finished by another server',
+  'a batch among the links for a laggard',
 ] as const;
 
 export type StoreSituation = (typeof STORE_SITUATIONS)[number];
@@ -25,18 +34,25 @@ interface Known {
   hasTaken: boolean;
   /** In which turn it was asked for a change. */
   askedIn: number;
+  /** How many values wait at it. */
+  waiting: number;
 }
+
+/** Where less room is left, the next command does not fit. */
+const FULL_FROM_BYTES = SMALL_BATCH_BYTES - 100;
 
 export class StoreSituations {
   readonly counts = new Map<StoreSituation, number>();
   readonly #known = new Map<Uid, Known>();
+  /** The last instance in which a batch was chosen. */
+  #batchIn = 0;
 
   observe(event: TraceEvent): void {
     const server = this.#of(event.server);
     switch (event.event) {
       case 'apply':
         this.#reached('a command applied');
-        if (/^there is no|^it is some/.test(event.answer)) this.#reached('a command that failed');
+        if (event.answers.some(hasFailed)) this.#reached('a command that failed');
         return;
       case 'snapshot':
         return this.#snapshot(event, server);
@@ -44,6 +60,9 @@ export class StoreSituations {
         if (event.message.type === 'request') server.askedIn = event.turn;
         if (event.message.type !== 'links') return;
         this.#reached('links for a laggard');
+        if (event.message.links.some(isBatch)) {
+          this.#reached('a batch among the links for a laggard');
+        }
         if (server.hasJumped) this.#reached('links after a snapshot');
         return;
       case 'ignore':
@@ -53,7 +72,43 @@ export class StoreSituations {
         if (event.message.type === 'found') this.#reached('a query answered');
         if (event.message.type !== 'answered' || server.askedIn !== event.turn) return;
         return this.#reached('an answer remembered');
+      default:
+        return this.#observeBatches(event, server);
     }
+  }
+
+  #observeBatches(event: TraceEvent, server: Known): void {
+    switch (event.event) {
+      case 'start':
+        server.waiting = 0;
+        return;
+      case 'update':
+        server.waiting = event.waiting;
+        return;
+      case 'send':
+        if (event.message.type === 'accept') this.#proposed(event.message.proposalValue, server);
+        return;
+      case 'lead':
+        if (event.bound === null || !isBatch(event.bound)) return;
+        if (askerOf(event.bound) === event.server) return;
+        return this.#reached('a batch finished by another server');
+      case 'advance':
+        return this.#advanced(event);
+    }
+  }
+
+  #proposed(link: Link, { waiting }: Known): void {
+    if (!isBatch(link) || encodedBytes(link.batch) < FULL_FROM_BYTES) return;
+    if (link.batch.length < waiting) this.#reached('a batch with no room for all');
+  }
+
+  #advanced({ link, instanceNumber }: TraceEvent & { event: 'advance' }): void {
+    if (link === null || !isBatch(link) || instanceNumber <= this.#batchIn) return;
+    const { batch } = link;
+    this.#batchIn = instanceNumber;
+    this.#reached('a batch chosen');
+    if (batch.length >= 5) this.#reached('a batch of five and more');
+    if (batch.some((one) => 'read' in one)) this.#reached('a batch with a read in it');
   }
 
   #snapshot({ what, instanceNumber }: TraceEvent & { event: 'snapshot' }, server: Known): void {
@@ -85,8 +140,13 @@ export class StoreSituations {
       hasJumped: false,
       hasTaken: false,
       askedIn: -1,
+      waiting: 0,
     };
     this.#known.set(uid, known);
     return known;
   }
+}
+
+function hasFailed(answer: string): boolean {
+  return /^there is no|^it is some/.test(answer);
 }

@@ -159,11 +159,11 @@ export interface MembersEvent {
 
 /** What a store does with the chain, traced by its layers. Its state is known by its digest. */
 export type StoreEvent =
-  /** A command took effect in this instance, with this answer. */
+  /** Commands took effect in this instance, in this order: one, or those of a batch. */
   | {
       readonly event: 'apply';
       readonly instanceNumber: number;
-      readonly answer: string;
+      readonly answers: readonly string[];
       readonly digest: string;
     }
   /**

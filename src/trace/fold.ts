@@ -1,5 +1,15 @@
 /** What can be worked out of the events of a server, one after the other. */
-import { applyLink, type ChainState, chainOf } from '../chain.ts';
+import {
+  applyLink,
+  type ChainState,
+  chainOf,
+  isUpdate,
+  type Link,
+  type RequestedLink,
+  singlesOf,
+  standingOf,
+  type UpdateLink,
+} from '../chain.ts';
 import { UNTOUCHED } from '../composable-paxos.ts';
 import type { ServerState } from '../state.ts';
 import type { TraceEvent, WorldEvent } from './events.ts';
@@ -10,6 +20,20 @@ export function chainAfter(before: ChainState, event: TraceEvent): ChainState {
   if (event.event !== 'advance') return before;
   const { instanceNumber, link, chain } = event;
   return link === null ? (chain ?? before) : applyLink(before, link, instanceNumber - 1);
+}
+
+/** Those updates of a link that take effect, in their order; `before` it the chain was that. */
+export function effectsOf(
+  link: Link,
+  instanceNumber: number,
+  before: ChainState,
+): readonly (UpdateLink | RequestedLink)[] {
+  let chain = before;
+  return singlesOf(link).filter((one) => {
+    const isNew = !('request' in one) || standingOf(chain, one.request) === 'new';
+    chain = applyLink(chain, one, instanceNumber);
+    return isNew && isUpdate(one);
+  }) as (UpdateLink | RequestedLink)[];
 }
 
 /** Follows the events of one server, to tell how a trace must begin that begins after them. */

@@ -135,7 +135,7 @@ const FIELDS: {
     answers: isCount,
     quorum: isCount,
   },
-  apply: { ...aboutInstance, answer: isText, digest: isDigest },
+  apply: { ...aboutInstance, answers: isListOf(isText), digest: isDigest },
   snapshot: {
     ...aboutInstance,
     what: isOneOf('taken', 'restored', 'reading', 'installed'),

@@ -14,10 +14,12 @@
 import {
   applyLink,
   askerOf,
+  type BatchLink,
   type ChainState,
   chainOf,
   digestOf,
   EMPTY_CHAIN,
+  isBatch,
   isLease,
   isMembers,
   isUpdate,
@@ -28,6 +30,8 @@ import {
   partsOf,
   type RequestId,
   rollOf,
+  type SingleLink,
+  singlesOf,
   standingOf,
 } from '../chain.ts';
 import {
@@ -499,9 +503,11 @@ export class Invariants {
     if (link === null) return;
     const asker = this.#servers.get(askerOf(link));
     if (asker === undefined) return;
-    if (isUpdate(link)) asker.wish(link.update).asked += 1;
-    if (isMembers(link)) asker.wish(changeOf(link.by)).asked += 1;
-    if (isLease(link)) asker.leasesWanted += 1;
+    for (const one of singlesOf(link)) {
+      if (isUpdate(one)) asker.wish(one.update).asked += 1;
+      if (isMembers(one)) asker.wish(changeOf(one.by)).asked += 1;
+      if (isLease(one)) asker.leasesWanted += 1;
+    }
   }
 
   #end(server: Server): null {
@@ -737,6 +743,22 @@ export class Invariants {
     if (instance.before !== null) next.before ??= applyLink(instance.before, link, instance.number);
     if (instance.isForgotten) return null;
 
+    let { before } = instance;
+    for (const one of singlesOf(link)) {
+      const violation = this.#chooseSingle(instance.number, before, one, event);
+      if (violation !== null) return violation;
+      before = before === null ? null : applyLink(before, one, instance.number);
+    }
+    return null;
+  }
+
+  /** Of a batch each is asked for, counted and done by itself. */
+  #chooseSingle(
+    number: number,
+    before: ChainState | null,
+    link: SingleLink,
+    event: TraceEvent,
+  ): Violation | null {
     const isAgain = this.#linkIds.has(link.id);
     this.#linkIds.set(link.id, true);
     if (isAgain) {
@@ -744,14 +766,19 @@ export class Invariants {
       return violated(9, event, `${describe(link)} is chosen for a second time`);
     }
     return (
-      this.#checkEffect(instance, link, event) ??
-      (isMembers(link) ? this.#checkChange(instance, link, event) : null) ??
+      this.#checkEffect(number, before, link, event) ??
+      (isMembers(link) ? this.#checkChange(number, before, link, event) : null) ??
       this.#checkAsked(link, event)
     );
   }
 
   /** A name that was given before is that of a disk that may have forgotten what it promised. */
-  #checkChange({ number, before }: Instance, link: MembersLink, event: TraceEvent) {
+  #checkChange(
+    number: number,
+    before: ChainState | null,
+    link: MembersLink,
+    event: TraceEvent,
+  ): Violation | null {
     if (before === null || link.of !== (before.membership?.since ?? 0)) return null;
     this.#changes.set(link.by, number);
     const used = before.membership?.used ?? this.#founders;
@@ -776,7 +803,12 @@ export class Invariants {
   }
 
   /** A request may be chosen more than once, but the chain must let it count only once. */
-  #checkEffect({ number, before }: Instance, link: Link, event: TraceEvent): Violation | null {
+  #checkEffect(
+    number: number,
+    before: ChainState | null,
+    link: SingleLink,
+    event: TraceEvent,
+  ): Violation | null {
     if (!('request' in link) || before === null) return null;
     if (standingOf(before, link.request) !== 'new') return null;
     const request = nameOf(link.request);
@@ -818,7 +850,7 @@ export class Invariants {
     );
   }
 
-  #checkAsked(link: Link, event: TraceEvent): Violation | null {
+  #checkAsked(link: SingleLink, event: TraceEvent): Violation | null {
     const asker = this.#servers.get(askerOf(link));
     if (asker !== undefined && !asker.isTraced) return null;
     if ('read' in link) return null;
@@ -1180,10 +1212,17 @@ function nameOf(request: RequestId): string {
 function isSameLink(a: Link, b: Link): boolean {
   if (a === b) return true;
   if (a.id !== b.id) return false;
+  if (isBatch(a)) return isBatch(b) && isSameBatch(a, b);
   if (isUpdate(a)) return isUpdate(b) && a.update === b.update && requestOf(a) === requestOf(b);
   if (isLease(a)) return isLease(b) && a.lease === b.lease;
   if (isMembers(a)) return isMembers(b) && JSON.stringify(a) === JSON.stringify(b);
   return 'read' in b;
+}
+
+function isSameBatch({ batch }: BatchLink, { batch: other }: BatchLink): boolean {
+  return (
+    batch.length === other.length && batch.every((one, at) => isSameLink(one, other[at] as Link))
+  );
 }
 
 function bitsIn(set: number): number {

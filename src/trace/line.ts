@@ -1,6 +1,7 @@
 /**
  * The layout of a terminal line: what stands in which column, and what gets which colour.
  */
+import { isBatch, type Link } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { Stamp } from './events.ts';
 import { columnsOf, printable, shorten } from './printable.ts';
@@ -144,14 +145,27 @@ function startOf(at: number, columns: number): number {
 }
 
 function leastColumnsOf({ before = '', value, after = '' }: Words): number {
-  return columnsOf(before + after) + (value === undefined ? 0 : VALUE_COLUMNS_AT_LEAST);
+  const { beside, least } = value === undefined ? NO_ROOM : roomFor(value);
+  return columnsOf(before + after) + beside + least;
+}
+
+const NO_ROOM = { beside: 0, least: 0 };
+
+/** What a value takes besides its text, and the least that must be left of that. */
+function roomFor(value: Link | string): { readonly beside: number; readonly least: number } {
+  if (typeof value === 'string' || !isBatch(value)) {
+    return { beside: 0, least: VALUE_COLUMNS_AT_LEAST };
+  }
+  return { beside: columnsOf(`${formatValue(value, () => '')}: `), least: 0 };
 }
 
 function formatWords({ before = '', value, after = '' }: Words, columns: number): string {
   if (value === undefined) return shorten(printable(before + after), columns);
-  const left = columns - columnsOf(before) - columnsOf(after);
-  const room = Math.max(VALUE_COLUMNS_AT_LEAST, left) - 2;
-  const text = formatValue(value, (unquoted) => `"${shorten(printable(unquoted), room)}"`);
+  const { beside, least } = roomFor(value);
+  const left = columns - columnsOf(before) - columnsOf(after) - beside;
+  const room = Math.max(least, left) - 2;
+  const quoted = (text: string) => (room < 1 ? '' : `"${shorten(printable(text), room)}"`);
+  const text = formatValue(value, quoted);
   return shorten(printable(before) + text + printable(after), columns);
 }
 

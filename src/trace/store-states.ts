@@ -13,12 +13,13 @@ export class StoreStates {
   /** What is wrong with what a store says of its state, in one sentence; or null. */
   observe(event: TraceEvent & StoreEvent): string | null {
     if (event.event === 'snapshot') return this.#snapshot(event);
-    const { instanceNumber, answer, digest } = event;
-    const known = this.#answers.get(instanceNumber) ?? answer;
+    const { instanceNumber, digest } = event;
+    const answers = event.answers.map((answer) => JSON.stringify(answer)).join(' ');
+    const known = this.#answers.get(instanceNumber) ?? answers;
     this.#answers.set(instanceNumber, known);
-    if (known !== answer) {
-      const answers = `${JSON.stringify(answer)}, and somebody else said ${JSON.stringify(known)}`;
-      return `of the command of instance ${instanceNumber} it says ${answers}`;
+    if (known !== answers) {
+      const both = `${answers}, and somebody else said ${known}`;
+      return `of what was commanded in instance ${instanceNumber} it says ${both}`;
     }
     return this.#compare(instanceNumber + 1, digest);
   }

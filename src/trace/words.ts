@@ -1,7 +1,7 @@
 /**
  * Trace events in words: what a terminal line says of an event, before it is laid out.
  */
-import { isMembers, isUpdate, type Link, type Roster } from '../chain.ts';
+import { isBatch, isMembers, isUpdate, type Link, type Roster } from '../chain.ts';
 import { type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import {
   type ChangeMessage,
@@ -132,7 +132,7 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
     case 'rejoin':
       return sayRejoin(event);
     case 'apply':
-      return about('apply', event, { before: 'the answer is ', value: event.answer });
+      return about('apply', event, answersOf(event));
     case 'members':
       return sayMembers(event);
     case 'snapshot':
@@ -520,6 +520,14 @@ function sayRejoin(event: Event<'rejoin'>): Saying {
   }
 }
 
+/** The only answer, or those to a batch, one after the other. */
+function answersOf({ answers }: Event<'apply'>): Words {
+  const [first = '', ...others] = answers;
+  if (others.length === 0) return { before: 'the answer is ', value: first };
+  const quoted = answers.map((answer) => JSON.stringify(answer));
+  return { before: `${answers.length} answers: ${quoted.join(' ')}` };
+}
+
 function saySnapshot(event: Event<'snapshot'>): Saying {
   switch (event.what) {
     case 'taken':
@@ -593,9 +601,17 @@ function sayMembers(event: Event<'members'>): Saying {
   }
 }
 
-/** What a value of the chain is called: a text in quotes, or what happens to the lease. */
+/**
+ * What a value of the chain is called: a text in quotes, or what happens to the lease. Of a batch
+ * how many there are, and the first of them; without it where `quoted` leaves nothing of it.
+ */
 export function formatValue(value: Link | string, quoted: (text: string) => string): string {
   if (typeof value === 'string') return quoted(value);
+  if (isBatch(value)) {
+    const [first] = value.batch;
+    const example = first === undefined ? '' : formatValue(first, quoted);
+    return `a batch of ${value.batch.length}${example === '' ? '' : `: ${example}`}`;
+  }
   if (isUpdate(value)) return quoted(value.update);
   if ('read' in value) return 'a read';
   if (isMembers(value)) return `members ${formatMembers(value.members)}`;

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { isUpdate } from '../../chain.ts';
+import { isUpdate, singlesOf } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import { LEASE_WINDOW_MS } from '../../master-strategy.ts';
 import { complain, Failure } from '../../node/failure.ts';
@@ -489,7 +489,9 @@ class Chaos {
     let master: Uid | null = null;
     let changes = 0;
     for (const event of events) {
-      if (event.event === 'chosen' && isUpdate(event.value)) chosen.add(event.value.id);
+      if (event.event === 'chosen') {
+        for (const { id } of singlesOf(event.value).filter(isUpdate)) chosen.add(id);
+      }
       if (event.event !== 'lease' || event.what !== 'ours') continue;
       if (master !== null && master !== event.server) changes += 1;
       master = event.server;

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { chainOf, isUpdate } from '../../chain.ts';
+import { chainOf, isUpdate, singlesOf } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import type { Cluster } from '../../node/cluster-file.ts';
 import { Failure } from '../../node/failure.ts';
@@ -218,7 +218,7 @@ export class ChaosCluster {
   #observe(event: TraceEvent): void {
     switch (event.event) {
       case 'chosen':
-        if (isUpdate(event.value)) this.chosen.add(event.value.update);
+        for (const { update } of singlesOf(event.value).filter(isUpdate)) this.chosen.add(update);
         return;
       case 'lease':
         if (event.what === 'wanted') return;

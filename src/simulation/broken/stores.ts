@@ -1,10 +1,21 @@
 /** Broken on purpose: stores that each break one rule of the log or of the state machine. */
-import type { ChainState, Link } from '../../chain.ts';
+import {
+  type ChainState,
+  type ClientLink,
+  isBatch,
+  type Link,
+  type LinkId,
+  type RequestedLink,
+  singlesOf,
+  standingOf,
+  type UpdateLink,
+} from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
+import type { Batches } from '../../log/batches.ts';
 import type { Log, Snapshot } from '../../log/log.ts';
 import { QuorumReads } from '../../log/quorum-reads.ts';
 import type { Store } from '../../log/store.ts';
-import type { PeerMessage } from '../../messages.ts';
+import type { PeerMessage, Question } from '../../messages.ts';
 import type { Constructor } from '../../replicated-value.ts';
 import { SmallMasterStoreReplica, SmallStoreReplica } from '../replicas.ts';
 import type { Break } from './layers.ts';
@@ -61,8 +72,72 @@ function JumpsOverLinks<TBase extends Constructor<Store>>(Base: TBase) {
       this.#isRead = false;
     }
 
-    protected override apply(link: Link, instanceNumber: number, chain: ChainState): void {
-      if (!this.#isRead) super.apply(link, instanceNumber, chain);
+    protected override apply(link: Link, instanceNumber: number, before: ChainState): void {
+      if (!this.#isRead) super.apply(link, instanceNumber, before);
+    }
+  };
+}
+
+/** Leaves out of a batch who needs no instance, and takes all up to its last for done. */
+function BatchesWithGaps<TBase extends Constructor<Batches>>(Base: TBase) {
+  return class BatchesWithGaps extends Base {
+    protected override gather(mostBytes: number): readonly ClientLink[] {
+      const [head, ...others] = super.gather(mostBytes);
+      if (head === undefined) return [];
+      const later = this.line.slice(1 + others.length, 3 + others.length);
+      return [head, ...others, ...later.filter((link) => this.whyLetGo(link) === null)];
+    }
+  };
+}
+
+/** Takes what it proposed last for what is chosen, if the chain names any of it. */
+function LongerBatchDone<TBase extends Constructor<Batches>>(Base: TBase) {
+  return class LongerBatchDone extends Base {
+    #proposed = 1;
+
+    protected override ask(question: Question): void {
+      if (question.type === 'accept') {
+        this.#proposed = singlesOf(question.proposalValue).length;
+      }
+      super.ask(question);
+    }
+
+    protected override inChain(latestId: LinkId): number {
+      return super.inChain(latestId) === 0 ? 0 : this.#proposed;
+    }
+  };
+}
+
+/** Asks the table of requests about links only, and not about what is in a batch. */
+function BatchesTwice<TBase extends Constructor<Store>>(Base: TBase) {
+  return class BatchesTwice extends Base {
+    #isInBatch = false;
+
+    protected override apply(link: Link, instanceNumber: number, before: ChainState): void {
+      this.#isInBatch = isBatch(link);
+      super.apply(link, instanceNumber, before);
+    }
+
+    protected override takesEffect(link: RequestedLink | UpdateLink, before: ChainState): boolean {
+      return this.#isInBatch || super.takesEffect(link, before);
+    }
+
+    protected override whyLetGo(): string | null {
+      return null;
+    }
+  };
+}
+
+/** Carries out a request of a client that has gone on to a later one. */
+function OvertakenRequests<TBase extends Constructor<Store>>(Base: TBase) {
+  return class OvertakenRequests extends Base {
+    protected override takesEffect(link: RequestedLink | UpdateLink, before: ChainState): boolean {
+      const isOvertaken = 'request' in link && standingOf(before, link.request) === 'overtaken';
+      return isOvertaken || super.takesEffect(link, before);
+    }
+
+    protected override whyLetGo(): string | null {
+      return null;
     }
   };
 }
@@ -121,6 +196,38 @@ export const STORE_BREAKS: readonly Break[] = [
     breaks: 'a laggard closes its instances, and does not carry out what was chosen in them',
     invariants: [11],
     replicaClass: class BrokenReplica extends JumpsOverLinks(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'batch-with-gaps',
+    breaks: 'a batch leaves some out, and all up to its last are taken for done',
+    invariants: [9],
+    faults: ['rushes', 'loss', 'lateness'],
+    replicaClass: class BrokenReplica extends BatchesWithGaps(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'longer-batch-done',
+    breaks: 'a batch is taken for done when a shorter one of before was finished',
+    invariants: [9],
+    faults: ['rushes', 'loss', 'lateness', 'cuts'],
+    replicaClass: class BrokenReplica extends LongerBatchDone(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'batches-twice',
+    breaks: 'a request that is in two batches is carried out twice',
+    invariants: [9],
+    faults: ['rushes', 'loss', 'lateness'],
+    replicaClass: class BrokenReplica extends BatchesTwice(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'overtaken-request',
+    breaks: 'a request is carried out after a later one of its client',
+    invariants: [9],
+    faults: ['loss', 'lateness', 'cuts'],
+    replicaClass: class BrokenReplica extends OvertakenRequests(SmallStoreReplica) {},
   },
   {
     ...SOUND_REST,
