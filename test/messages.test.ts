@@ -773,7 +773,6 @@ test('every message with the largest content fits into a datagram, and comes bac
   }
 });
 
-/** One of each type, as long as it can be with this value, or this batch. */
 /** What has to do with members, as long as it can be. */
 function largestOfMembers(
   requestId: string,
@@ -798,6 +797,7 @@ function largestOfMembers(
   };
 }
 
+/** One of each type, as long as it can be with this value, or this batch. */
 function largestMessages(value: string, batch: BatchLink | null = null): readonly Message[] {
   const linkId = (uid: Uid) => `${uid}-ffffffff-9999999999999999`;
   const forAll = <T>(of: (uid: Uid) => T) => Object.fromEntries(NINE.map((uid) => [uid, of(uid)]));

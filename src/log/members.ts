@@ -6,7 +6,7 @@
  * two of {A, B, C} and D two of {C, D, E}, the two quorums need not share anybody.
  *
  * So who votes in instance `i` is said by the chain *before* `i`. A change of members is a link;
- * the instance that chooses it is still one of the old members, the next one is one of the new. There
+ * the instance that chooses it is one of the old members, the next one is one of the new. There
  * is one open instance, and nobody takes part in it without having applied all before it. So all
  * who take part in it count the same servers, and *any* change is allowed: one more, one less, all
  * of them replaced at once. Why nothing chosen is lost, in five sentences:

@@ -105,7 +105,7 @@ class Run {
     this.#other = variant.broken?.(other) ?? other;
     this.#overstayers = overstayersOf(schedule);
     const clocks = { rates: clockRates, overstayers: this.#overstayers };
-    this.#invariants = new Invariants(uids, uids, [], clocks, founders);
+    this.#invariants = new Invariants(uids, uids, [], clocks);
     this.#world = new World({
       uids,
       founders,

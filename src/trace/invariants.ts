@@ -296,7 +296,8 @@ class Server {
 
 export class Invariants {
   readonly #servers: ReadonlyMap<Uid, Server>;
-  readonly #founders: readonly Uid[];
+  /** Who votes until the chain says something else. */
+  #founders: readonly Uid[];
   readonly #votersBy = new Map<Membership | undefined, Voters>();
   /** In which instance a change of members took effect, by its request. */
   readonly #changes = new RecentMap<RequestId, number>(MOST_REMEMBERED);
@@ -319,19 +320,17 @@ export class Invariants {
    * some server are missing, nothing is said about what they would have to show: that a quorum
    * accepted what was announced, that somebody asked for it, that what was answered is there. The
    * same holds for all that was before where the traces of `resumed` begin, in the middle of a run.
-   * `founders` are those who vote until the chain says something else.
    */
   constructor(
     uids: readonly Uid[],
     traced: readonly Uid[] = uids,
     resumed: readonly ServerState[] = [],
     clocks = GOOD_CLOCKS,
-    founders: readonly Uid[] = uids,
   ) {
     const server = (uid: Uid, index: number) =>
       new Server(uid, 1 << index, traced.includes(uid), clocks);
     this.#servers = new Map(uids.map((uid, index) => [uid, server(uid, index)]));
-    this.#founders = founders;
+    this.#founders = uids;
     this.#isComplete = uids.every((uid) => traced.includes(uid));
     this.#instances.set(1, this.#latest);
     for (const state of resumed) this.#beginLater(state);
@@ -444,6 +443,10 @@ export class Invariants {
   }
 
   #begin(server: Server, { state, layers }: EventOf<'start'> | EventOf<'resume'>): void {
+    if (layers.includes('Members') && this.#founders.length !== state.members.length) {
+      this.#founders = state.members;
+      this.#votersBy.clear();
+    }
     const { instanceNumber, votesFrom, promisedId, acceptedId, acceptedValue } = state;
     this.#end(server);
     server.hasStarted = server.isRunning = true;
