@@ -400,11 +400,9 @@ export function Members<TBase extends Constructor<ClientAnswers & CatchUp>>(Base
     }
 
     #whyAnyIsNotLevel({ vote }: ChangeMessage): Refusal | null {
-      for (const uid of Object.keys(vote)) {
-        const refusal = this.#whyNotLevel(uid);
-        if (refusal !== null) return refusal;
-      }
-      return null;
+      // All of them are asked, and at once.
+      const refusals = Object.keys(vote).map((uid) => this.#whyNotLevel(uid));
+      return refusals.find((refusal) => refusal !== null) ?? null;
     }
 
     /** A master that is to be removed lets one of those be master first who stay. */

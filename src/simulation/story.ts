@@ -15,6 +15,7 @@
  *
  * The commands are listed below, in `COMMANDS`.
  */
+import type { Change } from '../client-session.ts';
 import type { Uid } from '../composable-paxos.ts';
 import { preferring } from '../log/preference.ts';
 import type { ClientMessage } from '../messages.ts';
@@ -24,7 +25,7 @@ import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
 import { BREAKS } from './broken/layers.ts';
 import { SAVE_STEPS } from './disk.ts';
 import { FORGERIES } from './forger.ts';
-import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
+import { CRASH_POINTS, type CrashPoint, placesOf, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
 import { type MasterReplica, replicaOf } from './replicas.ts';
 import { StoryClients } from './story-clients.ts';
@@ -37,7 +38,7 @@ import { noteBelief, World } from './world.ts';
  */
 export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   [
-    'cluster A B C [of stores] [with leases [for B]] [seed 7]',
+    'cluster A B C [of stores] [with leases [for B]] [with members A B] [seed 7]',
     'the servers of this story, none of them running yet, and the seed of their chance',
   ],
   ['start A B C', 'starts servers; a crashed one goes on from its disk'],
@@ -50,6 +51,7 @@ export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   ['query A c1 get color', 'client c1 asks the store A'],
   ['quorum-query A c1 get color', '… and a quorum shall say how far that is'],
   ['read A c1 [locally]', 'client c1 asks A for the value'],
+  ['change A c1 remove B, vote D', 'client c1 asks A for other members; also join D, follow E'],
   ['transfer A c1 to B', 'client c1 asks A to see to it that B is master'],
   ['deliver A->BC accept', 'what matches arrives, oldest first'],
   ['deliver all', 'everything arrives, and what is sent in answer, until silence'],
@@ -138,8 +140,8 @@ export interface Line {
   readonly stamp: Stamp | null;
 }
 
-const CLUSTER =
-  /^cluster ((?:[A-Z] )*[A-Z])((?: of stores)?(?: with leases(?: for [A-Z])?)?)(?: seed (\d+))?$/;
+const KIND = '(?: of stores)?(?: with leases(?: for [A-Z])?)?(?: with members(?: [A-Z])+)?';
+const CLUSTER = new RegExp(`^cluster ((?:[A-Z] )*[A-Z])(${KIND})(?: seed (\\d+))?$`);
 
 /** Carries out the commands of a story, one after the other. */
 export class StoryTeller {
@@ -151,6 +153,8 @@ export class StoryTeller {
   #world: World | null = null;
   #isStore = false;
   #hasLeases = false;
+  /** Who votes at first, if that changes; null: it does not. */
+  #founders: readonly Uid[] | null = null;
   #preferred: Uid | null = null;
   #isEdited = false;
   #kept: Datagram[] = [];
@@ -245,6 +249,7 @@ export class StoryTeller {
     [/^quorum-query ([A-Z]) (c[0-9]) (.+)$/, (uid, c, query) => this.#quorumQuery(uid, c, query)],
     [/^read ([A-Z]) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
     [/^transfer ([A-Z]) (c[0-9]) to ([A-Z])$/, (uid, c, to) => this.#transfer(uid, c, to)],
+    [/^change ([A-Z]) (c[0-9]) (.+)$/, (uid, c, change) => this.#change(uid, c, change)],
     [/^deliver all$/, () => this.#deliverAll()],
     [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#deliver(it))],
     [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'on the way'))],
@@ -279,7 +284,8 @@ export class StoryTeller {
 
   #build(uids: string, kind: string, seed: string): void {
     this.#isStore = kind.includes('of stores');
-    this.#preferred = / for ([A-Z])$/.exec(kind)?.[1] ?? null;
+    this.#founders = / with members ((?:[A-Z] ?)+)$/.exec(kind)?.[1]?.split(' ') ?? null;
+    this.#preferred = / for ([A-Z])\b/.exec(kind)?.[1] ?? null;
     const leases = kind.includes('with leases') ? kind : '';
     const cluster = uids.split(' ');
     const write = (text: string, stamp: Stamp) => this.#said.push({ text, stamp });
@@ -289,6 +295,7 @@ export class StoryTeller {
     this.#hasLeases = leases !== '';
     this.#world = new World({
       uids: cluster,
+      founders: this.#founders ?? cluster,
       replicaClass: this.#replicaClass(this.#hasLeases),
       seed: seed === '' ? 'story' : seed,
       byHand: true,
@@ -324,7 +331,7 @@ export class StoryTeller {
   }
 
   #replicaClass(hasLeases: boolean): ReplicaClass {
-    const right = this.#broken(replicaOf(this.#isStore, hasLeases));
+    const right = this.#broken(replicaOf(this.#isStore, hasLeases, this.#founders !== null));
     if (!hasLeases || this.#preferred === null) return right;
     return preferring(right as typeof MasterReplica, this.#preferred);
   }
@@ -360,7 +367,7 @@ export class StoryTeller {
     const of = cluster === '' ? '' : ` of the cluster ${cluster}`;
     for (const machine of machines) {
       this.parts.push(`start ${machine.uid}${of}`);
-      machine.members = cluster === '' ? this.#the.uids : cluster.split(' ');
+      machine.members = cluster === '' ? this.#the.founders : cluster.split(' ');
       machine.start();
     }
   }
@@ -409,6 +416,11 @@ export class StoryTeller {
   #transfer(uid: Uid, client: string, to: Uid): void {
     const requestId = this.#clients.requestId(client, null);
     this.#fromClient(uid, { type: 'transfer', requestId, to }, client);
+  }
+
+  #change(uid: Uid, client: string, words: string): void {
+    const requestId = this.#clients.requestId(client, words);
+    this.#fromClient(uid, { type: 'change', requestId, ...changeIn(words) }, client);
   }
 
   #fromClient(uid: Uid, message: ClientMessage, client?: string): void {
@@ -519,6 +531,19 @@ export class StoryTeller {
       this.#note(`${uid} #${instanceNumber} ${value}${replica.isMaster ? ' master' : ''}`);
     }
   }
+}
+
+/** `remove B, vote D, join E, follow F`; and `level or not`. */
+function changeIn(words: string): Change {
+  const parts = words.split(', ');
+  const uidsOf = (what: string) =>
+    parts.flatMap((part) => (part.startsWith(`${what} `) ? part.split(' ').slice(1) : []));
+  const isForced = parts.includes('level or not');
+  const vote = isForced
+    ? placesOf(uidsOf('vote'))
+    : Object.fromEntries(uidsOf('vote').map((uid) => [uid, null]));
+  const [join, follow] = [placesOf(uidsOf('join')), placesOf(uidsOf('follow'))];
+  return { remove: uidsOf('remove'), vote, join, follow, isForced };
 }
 
 function pointOf(at: string): CrashPoint {
