@@ -467,6 +467,15 @@ export class ReplicatedValue {
     this.save();
   }
 
+  /** Everything is on disk when this returns. */
+  protected save(): void {
+    this.#saveLater?.cancel();
+    this.#saveLater = null;
+    const { kept } = this;
+    const state = this.#state();
+    this.environment.storage.save(kept === undefined ? state : { ...state, kept });
+  }
+
   /** A link id of our own that is new: its run was drawn out of four thousand million. */
   protected newLinkId(): LinkId {
     this.#linksAsked += 1;
@@ -525,15 +534,6 @@ export class ReplicatedValue {
     const [jumped, digest] = [link === null ? chain : null, digestOf(chain)];
     this.environment.trace({ event: 'advance', instanceNumber, link, chain: jumped, digest });
     this.advanced(link);
-  }
-
-  /** Everything is on disk when this returns. */
-  protected save(): void {
-    this.#saveLater?.cancel();
-    this.#saveLater = null;
-    const { kept } = this;
-    const state = this.#state();
-    this.environment.storage.save(kept === undefined ? state : { ...state, kept });
   }
 }
 
