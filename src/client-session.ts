@@ -61,7 +61,8 @@ export type Outcome =
 
 /** What a client wants to know or to have, but for the id under which the session asks for it. */
 export type Inquiry =
-  | { readonly type: 'request'; readonly value: string }
+  /** With an id it is a request that was asked before, and whose outcome is unknown. */
+  | { readonly type: 'request'; readonly value: string; readonly requestId?: RequestId }
   | { readonly type: 'read'; readonly isLocal: boolean }
   | { readonly type: 'query'; readonly query: string; readonly isLocal: boolean }
   | { readonly type: 'quorum_query'; readonly query: string }
@@ -118,10 +119,10 @@ export class ClientSession {
       end(this.#step?.givenUp ?? { outcome: 'not asked', lastWord: NO_ANSWER });
     });
     const operate = (since: number) => {
-      const message = { ...inquiry, requestId: this.#newId(since) };
+      const message = { requestId: this.#newId(since), ...inquiry };
       this.#begin(new Operation(message, options, this.#uids, this.#world, end));
     };
-    if (inquiry.type !== 'request') return operate(FIRST_INSTANCE);
+    if (inquiry.type !== 'request' || 'requestId' in inquiry) return operate(FIRST_INSTANCE);
     const uids = options.mayMove ? this.#uids : [options.server];
     this.#begin(new Survey(this.#newId(FIRST_INSTANCE), uids, this.#world, operate));
   }

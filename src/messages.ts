@@ -349,6 +349,9 @@ export const MAX_DATAGRAM_BYTES = 65_507;
  */
 export const MAX_VALUE_BYTES = 32_768;
 
+/** No version of a key takes more than this. */
+const MAX_VERSION_BYTES = 64;
+
 /** The largest batch takes no more room than the largest value … */
 export const MAX_BATCH_BYTES = MAX_VALUE_BYTES;
 /** … and once it is applied, all its requests must still be remembered. */
@@ -563,6 +566,12 @@ function fits(value: string): boolean {
   return 2 + 6 * value.length <= MAX_VALUE_BYTES || encodedBytes(value) <= MAX_VALUE_BYTES;
 }
 
+/** An entry of a store: the value, spelled as in the command that set it, and its version. */
+const isFound: Check = (value) =>
+  typeof value === 'string' &&
+  !/\p{Surrogate}/u.test(value) &&
+  encodedBytes(value) <= MAX_VALUE_BYTES + MAX_VERSION_BYTES;
+
 const LINK_ID = /^([A-Z][0-9]{0,4})-[0-9a-f]{8}-[1-9][0-9]{0,15}$/;
 
 export const isLinkId: Check = (value, uids) =>
@@ -776,7 +785,7 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
     {
       requestId: isRequestId,
       instanceNumber: isNumber,
-      found: orNull(isValue),
+      found: orNull(isFound),
       isCurrent: isBoolean,
     },
   ],

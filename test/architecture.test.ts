@@ -10,6 +10,7 @@ import { ClientAnswers } from '../src/client-answers.ts';
 import { Batches } from '../src/log/batches.ts';
 import { Log } from '../src/log/log.ts';
 import { Store } from '../src/log/store.ts';
+import { Watch } from '../src/log/watch.ts';
 import { MasterLeases } from '../src/master-strategy.ts';
 import { Rejoin } from '../src/rejoin-strategy.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
@@ -264,6 +265,8 @@ test('layers in a wrong order do not compile', () => {
     Store(ClientAnswers(UpdateQueue(Driven))),
     // @ts-expect-error a store has answers
     Store(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))),
+    // @ts-expect-error only a store has changes to watch
+    Watch(ClientAnswers(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
     // @ts-expect-error a batch is the beginning of a line
     Batches(Driven),
     // @ts-expect-error … and the line is below it

@@ -232,7 +232,7 @@ suite('Whoever waits', () => {
       'found null',
       'it is something else by now',
       'ok',
-      'ok',
+      'ok, as 1.2',
     ]);
     scene.request(3, 1, 'swap color blue green');
     assert.equal(scene.answers.at(-1), 'it is something else by now');

@@ -26,3 +26,12 @@ test('the benchmark measures everything, and leaves nothing but its figures behi
   }
   assert.ok(report.ratios.every(({ ratio }) => ratio > 0));
 });
+
+test('saves alone are measured as files and in journals, and leave nothing behind', async (t) => {
+  const directory = join(temporaryDirectory(t), 'state');
+  const size = ['--saves', '--updates', '10', '--no-memory', '--state-dir', directory];
+  const { code, stdout, stderr } = await run('src/programs/bench/bench.ts', ...size);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, /^a store with 10,000 links +[0-9]+ +[0-9]+ +[0-9]+\.[0-9]$/m);
+  assert.deepEqual(readdirSync(directory), []);
+});

@@ -185,3 +185,11 @@ test('--prefer names a server of the cluster, and goes with --master', () => {
   assert.throws(() => options('--prefer', 'B'), /^Error: --prefer goes with --master/);
   assert.throws(() => options('--master', '--prefer', 'X'), /X/);
 });
+
+test('a store keeps a journal, and with --journal everybody does', () => {
+  const hasJournal = (...args: string[]) => readServerOptions(['A', ...args]).hasJournal;
+  assert.deepEqual(
+    [hasJournal(), hasJournal('--store'), hasJournal('--journal')],
+    [false, true, true],
+  );
+});

@@ -5,7 +5,7 @@ import { chainOf, digestOf, EMPTY_CHAIN } from '../src/chain.ts';
 import { type ProposalId, type Uid, UNTOUCHED } from '../src/composable-paxos.ts';
 import { clusterName, MAX_NUMBER, type PeerMessage } from '../src/messages.ts';
 import { MAX_INSTANCE_LEAP, MAX_NUMBER_LEAP } from '../src/replicated-value.ts';
-import { SAVE_STEPS } from '../src/simulation/disk.ts';
+import type { VirtualDisk } from '../src/simulation/disk.ts';
 import { MasterReplica, PlainReplica } from '../src/simulation/replicas.ts';
 import { World } from '../src/simulation/world.ts';
 import type { ServerState } from '../src/state.ts';
@@ -40,13 +40,17 @@ function start(
       ...EMPTY_CHAIN,
       ...UNTOUCHED,
     };
-    for (const step of SAVE_STEPS) world.machine(uid).disk.step(step, { ...fresh, ...changes });
+    put(world.machine(uid).disk, { ...fresh, ...changes });
   }
   for (const uid of running) world.machine(uid).start();
   const hear = (to: Uid, from: Uid, message: PeerMessage) =>
     world.deliver({ from, to, seq: 0, message, cluster: uids.join(' ') });
   const valueAt = (uid: Uid) => world.machine(uid).replica?.chain.currentValue;
   return { world, events, hear, valueAt };
+}
+
+function put(disk: VirtualDisk, state: ServerState): void {
+  for (const { act } of disk.open([]).save(state)) act();
 }
 
 suite('A cluster', () => {
@@ -83,7 +87,7 @@ suite('A cluster', () => {
     const { world } = start([], { A: { instanceNumber: 4 } });
     const { disk } = world.machine('A');
     const { members: _, ...old } = disk.synced ?? assert.fail();
-    for (const step of SAVE_STEPS) disk.step(step, old as ServerState);
+    put(disk, old as ServerState);
     world.machine('A').start();
     assert.deepEqual(disk.synced?.members, UIDS);
     assert.equal(disk.synced?.instanceNumber, 4);

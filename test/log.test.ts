@@ -118,7 +118,7 @@ suite('Who is asked', () => {
     assert.equal(one.lastSent('links').links.length, 4);
     const text = textOf(one);
     const { state, ...others } = JSON.parse(text);
-    assert.deepEqual(state, { machine: [['visits', '36']], answers: [] });
+    assert.deepEqual(state, { machine: [['visits', '36', '8']], answers: [] });
     assert.equal(others.instanceNumber, 9);
 
     one.sent.length = 0;

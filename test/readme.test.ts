@@ -24,6 +24,7 @@ import { MAX_VALUE_BYTES, type StatusReply } from '../src/messages.ts';
 import { type Figures, report, tableOf } from '../src/programs/bench/report.ts';
 import { sayStatusLine } from '../src/programs/client/words.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
+import { JOURNAL_BREAKS } from '../src/simulation/broken/journals.ts';
 import { BREAKS, withRules } from '../src/simulation/broken/layers.ts';
 import { MEMBERS_BREAKS } from '../src/simulation/broken/members.ts';
 import { SOUND } from '../src/simulation/broken/roles.ts';
@@ -276,6 +277,12 @@ test('the tables are those of the code', () => {
     BREAKS.map(({ name, breaks, invariants }) => [`\`${name}\``, breaks, invariants.join(', ')]),
   );
   assert.deepEqual(
+    tableBelow('Journals in the simulator'),
+    JOURNAL_BREAKS.map(({ name, breaks, invariants }) => {
+      return [`\`${name}\``, breaks, invariants.join(', ')];
+    }),
+  );
+  assert.deepEqual(
     tableBelow('In the simulator'),
     STORE_BREAKS.map(({ name, breaks, invariants }) => {
       return [`\`${name}\``, breaks, invariants.join(', ')];
@@ -437,6 +444,7 @@ const SYSTEM_COMMANDS = [
   'rm state/B.mark',
   "pkill -9 -xf 'node --import tsx server.ts B'",
   '(umask 077; openssl rand -hex 32 > ~/paxos.key)',
+  '(umask 077; openssl rand -hex 32 > ~/paxos.token)',
   `echo '{"A":"127.0.0.1:1234"}' > one.json`,
 ];
 
@@ -455,6 +463,7 @@ const COMMANDS = [
 function parse(line: string): Command {
   if (SYSTEM_COMMANDS.includes(line)) return { file: null, args: [] };
   const words = line.match(/"[^"]*"|\S+/g)?.map((word) => word.replaceAll('"', '')) ?? [];
+  if (words[0] === 'curl') return { file: null, args: [] }; // what it prints: `http-programs`
   const [first, second, third, ...rest] = words.filter((word) => !/^[A-Z]+=/.test(word));
   if (first === 'npm' && second === 'run') {
     const script = SCRIPTS[third ?? ''];
@@ -505,7 +514,9 @@ test('every command is known, and so are its options', async () => {
   const named = QUOTES.flatMap((quote) => /--break ([a-z-]+)/.exec(quote)?.[1] ?? []);
   for (const name of named)
     assert.ok(
-      [...BREAKS, ...STORE_BREAKS, ...MEMBERS_BREAKS].some((known) => known.name === name),
+      [...BREAKS, ...STORE_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS].some(
+        (known) => known.name === name,
+      ),
       name,
     );
 });

@@ -6,7 +6,8 @@ import { suite, test } from 'node:test';
 import { EMPTY_CHAIN } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
 import { Failure } from '../src/node/failure.ts';
-import { type FileSystem, JsonStateFile, whatMayBeLost } from '../src/node/json-state-file.ts';
+import { JsonStateFile } from '../src/node/json-state-file.ts';
+import { type FileSystem, whatMayBeLost } from '../src/node/state-directory.ts';
 import { lostState, STATE_IS_MISSING } from '../src/state.ts';
 import { temporaryDirectory } from './processes.ts';
 

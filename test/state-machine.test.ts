@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { Bank } from '../src/log/bank.ts';
-import { KeyValue, MAX_KEY_LENGTH } from '../src/log/key-value.ts';
+import { KeyValue, MAX_KEY_LENGTH, versionAfter } from '../src/log/key-value.ts';
 import {
   MAX_ANSWER_LENGTH,
   type StateMachine,
@@ -37,11 +37,11 @@ test('what is spelled is read again as it was', () => {
   }
 });
 
-/** Commands with the answers that they give, one after the other. */
+/** Commands with the answers that they give, each in an instance of its own. */
 function assertAnswers(machine: StateMachine, steps: readonly (readonly [string, string])[]) {
-  for (const [command, answer] of steps) {
+  for (const [index, [command, answer]] of steps.entries()) {
     assert.equal(machine.whyNoCommand(command), null, command);
-    assert.equal(machine.apply(command), answer, command);
+    assert.equal(machine.apply(command, index + 1), answer, command);
   }
 }
 
@@ -52,13 +52,15 @@ function assertFound(machine: StateMachine, found: Readonly<Record<string, strin
   }
 }
 
+const NO_LISTS = ['entry', 'entries', 'entries a', 'entries a x', 'entries a 0', 'entries a 1001'];
+
 /** Lines that say nothing: each is refused, changes nothing, and is answered with why. */
 function assertNone(machine: StateMachine, lines: readonly string[]) {
   const { digest } = machine;
   for (const line of lines) {
     const why = machine.whyNoCommand(line);
     assert.ok(why !== null && why.length <= MAX_ANSWER_LENGTH && !why.includes('\n'), line);
-    assert.equal(machine.apply(line), why);
+    assert.equal(machine.apply(line, 1_000), why);
     assert.equal(machine.digest, digest, line);
   }
 }
@@ -96,15 +98,110 @@ suite('keys and values', () => {
     });
   });
 
+  test('a change under a condition', () => {
+    const machine = new KeyValue();
+    assertAnswers(machine, [
+      ['set color blue if 1', 'there is no such key'],
+      ['set color blue if any', 'there is no such key'],
+      ['set color blue if none', 'ok'], // 3
+      ['set color red if none', 'it was changed in 3'],
+      ['set color red if 2', 'it was changed in 3'],
+      ['set color red if 3', 'ok'], // 6
+      ['set color blue if 3', 'it was changed in 6'],
+      ['set color blue if 3,6', 'ok'], // 8
+      ['delete color if 6', 'it was changed in 8'],
+      ['delete color if 8', 'ok'],
+      ['delete color if 8', 'there is no such key'],
+      ['set color blue', 'ok'], // 12: the same as it was in 8
+      ['set color red if 8', 'it was changed in 12'],
+      ['set color red if any', 'ok'],
+      ['swap color red blue', 'ok'],
+      ['delete color if 14', 'it was changed in 15'],
+      ['delete color if any', 'ok'],
+      ['set if if', 'ok'],
+      ['set if if if 18', 'ok'],
+      ['delete if if 19', 'ok'],
+    ]);
+    assertFound(machine, { size: '0' });
+  });
+
+  test('no two changes of a key have the same version, even in one instance', () => {
+    const machine = new KeyValue();
+    const answers = ['set a 1', 'set b 1', 'set a 1', 'delete a', 'set a 1', 'add a 1', 'set c x'];
+    assert.deepEqual(
+      answers.map((command) => machine.apply(command, 17)),
+      ['ok', 'ok', 'ok, as 17.2', 'ok', 'ok, as 17.4', '2', 'ok'],
+    );
+    assertFound(machine, { 'entry a': '17.5 2', 'entry b': '17 1' });
+    assert.equal(machine.apply('set a 3 if 17', 18), 'it was changed in 17.5');
+    assert.equal(machine.apply('set a 3 if 17.5', 18), 'ok');
+    assert.equal(versionAfter('ok', 18), '18');
+    assert.equal(versionAfter('ok, as 17.2', 17), '17.2');
+    assert.equal(versionAfter('there is no such key', 17), null);
+  });
+
+  test('a machine tells what each command has changed', () => {
+    const machine = new KeyValue();
+    const steps: [string, readonly unknown[]][] = [
+      ['set a 1', [{ key: 'a', value: '1', version: '1' }]],
+      ['swap a 2 3', []],
+      ['set a 2 if 9', []],
+      ['add a x', []],
+      ['add a 4', [{ key: 'a', value: '5', version: '5' }]],
+      ['delete b', []],
+      ['delete a', [{ key: 'a', value: null, version: '7' }]],
+    ];
+    for (const [index, [command, changes]] of steps.entries()) {
+      machine.apply(command, index + 1);
+      assert.deepEqual(machine.changes, changes, command);
+    }
+  });
+
+  test('entries are listed in order, page by page', () => {
+    const machine = new KeyValue();
+    const keys = ['b', 'a b', 'c', 'ba', '…', 'bb'];
+    for (const [index, key] of keys.entries()) {
+      machine.apply(`set ${spelled(key)} ${index}`, index + 1);
+    }
+    assertFound(machine, {
+      'entry "a b"': '2 1',
+      'entry x': null,
+      'entries b 1000': 'b 1 0 ba 4 3 bb 6 5',
+      'entries b 2': 'b 1 0 ba 4 3 …',
+      'entries b 2 ba': 'bb 6 5',
+      'entries "" 2': '"a b" 2 1 b 1 0 …',
+      'entries "" 2 bb': 'c 3 2 … 5 4',
+      'entries x 2': '',
+    });
+    for (let key = 0; key < 5_000; key += 1) {
+      machine.apply(`set k${(key * 7_919) % 5_000} ${'x'.repeat(90)}`, key + 10);
+    }
+    const page = machine.query('entries k 1000') ?? '';
+    assert.ok(page.length < 5_100 && page.startsWith('k0 10 xxx') && page.endsWith(' …'));
+    machine.apply(`set k0 ${'x'.repeat(9_000)}`, 6_000);
+    assert.match(machine.query('entries k 1000') ?? '', /^k0 6000 x{9000} …$/);
+  });
+
   test('what is no command changes nothing', () => {
     const machine = new KeyValue();
-    machine.apply('set a b');
+    machine.apply('set a b', 1);
     assertNone(machine, [
       ...['', 'set', 'set a', 'set a b c', 'delete', 'swap a b', 'add a', 'add a x', 'add a 1.5'],
       ...['add a 1e3', 'add a 9007199254740992', 'SET a b', 'get a', 'set "" x', 'set a "b'],
       `set ${'k'.repeat(MAX_KEY_LENGTH + 1)} x`,
+      ...['set a b if', 'set a b if x', 'set a b if 0', 'set a b if 1,', 'set a b unless 1'],
+      ...['delete a if', 'delete a if 1.', 'delete a if none,1', 'swap a b c if 1'],
     ]);
-    for (const query of ['', 'get', 'get a b', 'size 1', 'set a b', 'keys a b', 'get "a']) {
+    for (const query of [
+      '',
+      'get',
+      'get a b',
+      'size 1',
+      'set a b',
+      'keys a b',
+      'get "a',
+      ...NO_LISTS,
+    ]) {
       assert.notEqual(machine.whyNoQuery(query), null, query);
       assert.equal(machine.query(query), machine.whyNoQuery(query));
     }
@@ -112,7 +209,7 @@ suite('keys and values', () => {
 
   test('a list of keys ends where it would be too long', () => {
     const machine = new KeyValue();
-    for (let key = 0; key < 1_000; key += 1) machine.apply(`set ${'k'.repeat(100)}${key} x`);
+    for (let key = 0; key < 1_000; key += 1) machine.apply(`set ${'k'.repeat(100)}${key} x`, key);
     const listed = machine.query('keys') ?? '';
     assert.ok(listed.length < 5_100 && listed.endsWith(' … of 1000'));
   });
@@ -150,24 +247,24 @@ test('keys and values do what an object does, and a snapshot brings them back', 
   const pick = <T>(some: readonly T[]): T => some[Math.floor(random.next() * some.length)] as T;
   const model = new Map<string, string>();
   let machine = new KeyValue();
-  for (let step = 0; step < 5_000; step += 1) {
+  for (let step = 1; step <= 5_000; step += 1) {
     const [key, value, old] = [pick(['a', 'b', 'c d']), pick(['1', '2', 'x']), pick(['1', '2'])];
     const held = model.get(key);
     switch (pick(['set', 'delete', 'swap', 'add', 'snapshot'])) {
       case 'set':
-        machine.apply(`set ${spelled(key)} ${value}`);
+        machine.apply(`set ${spelled(key)} ${value}`, step);
         model.set(key, value);
         break;
       case 'delete':
-        machine.apply(`delete ${spelled(key)}`);
+        machine.apply(`delete ${spelled(key)}`, step);
         model.delete(key);
         break;
       case 'swap':
-        machine.apply(`swap ${spelled(key)} ${old} ${value}`);
+        machine.apply(`swap ${spelled(key)} ${old} ${value}`, step);
         if (held === old) model.set(key, value);
         break;
       case 'add':
-        machine.apply(`add ${spelled(key)} 1`);
+        machine.apply(`add ${spelled(key)} 1`, step);
         if (held !== 'x') model.set(key, String(Number(held ?? '0') + 1));
         break;
       default: {
@@ -189,10 +286,10 @@ test('a snapshot does not change with its machine', () => {
     [new KeyValue(), 'set a 1', 'set a 2'],
     [new Bank(), 'open a', 'deposit a 1'],
   ] as const) {
-    machine.apply(first);
+    machine.apply(first, 1);
     const snapshot = machine.snapshot();
     const text = JSON.stringify(snapshot);
-    machine.apply(second);
+    machine.apply(second, 2);
     assert.equal(JSON.stringify(snapshot), text);
   }
 });
@@ -200,32 +297,36 @@ test('a snapshot does not change with its machine', () => {
 test('what is no snapshot is refused, and nothing changes', () => {
   for (const machine of [new KeyValue(), new Bank()]) {
     const { digest } = machine;
-    const wrong = [null, {}, 'x', [1], [['a']], [['a', null]], [['a', '1', '2']], [[1, '2']]];
-    for (const snapshot of [...wrong, [['a', -1]], [...twice('1'), ...twice(1)]]) {
+    const wrong = [null, {}, 'x', [1], [['a']], [['a', null]], [['a', '1']], [[1, '2', '3']]];
+    const versions = ['', '0', '1.', 'x', '1.2.3', 1].map((version) => [['a', '1', version]]);
+    for (const snapshot of [...wrong, ...versions, [['a', -1]], [['a', '1', '2', '3']]]) {
       assert.throws(() => machine.restore(snapshot), /^Error: it holds/);
       assert.equal(machine.digest, digest);
     }
   }
-  assert.throws(() => new KeyValue().restore(twice('1')), /twice/);
+  assert.throws(() => new KeyValue().restore(twice('1', '2.3')), /twice/);
   assert.throws(() => new Bank().restore(twice(1)), /twice/);
 });
 
-function twice(value: unknown): unknown[] {
+function twice(...values: unknown[]): unknown[] {
   return [
-    ['a', value],
-    ['a', value],
+    ['a', ...values],
+    ['a', ...values],
   ];
 }
 
 test('the digest tells states apart, and not by which way they came about', () => {
   const [one, other] = [new KeyValue(), new KeyValue()];
-  for (const command of ['set a 1', 'set b 2', 'delete a']) one.apply(command);
-  for (const command of ['set b 1', 'add b 1']) other.apply(command);
+  const first = ['set a 1', 'set b 2', 'delete a'];
+  for (const [index, command] of first.entries()) one.apply(command, index + 1);
+  for (const [index, command] of ['set b 1', 'add b 1'].entries()) other.apply(command, index + 1);
   assert.equal(one.digest, other.digest);
   const seen = new Set([one.digest]);
   for (const command of ['set b 3', 'set b ""', 'set b2 ""', 'delete b2', 'delete b']) {
-    other.apply(command);
+    other.apply(command, 7);
     seen.add(other.digest);
   }
   assert.equal(seen.size, 5); // deleting b2 leads back to one that was
+  other.apply('set b 2', 9);
+  assert.notEqual(other.digest, one.digest); // the same value, set at another time
 });

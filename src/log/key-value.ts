@@ -1,5 +1,6 @@
 /** The first state machine: keys, and what each of them holds. */
 import {
+  type Change,
   type Form,
   matchForm,
   PairsDigest,
@@ -8,28 +9,60 @@ import {
   wholeNumberOf,
 } from './state-machine.ts';
 
-const COMMANDS: readonly Form[] = ['set KEY VALUE', 'delete KEY', 'swap KEY OLD NEW', 'add KEY N'];
-const QUERIES: readonly Form[] = ['get KEY', 'keys PREFIX?', 'size'];
+const COMMANDS: readonly Form[] = [
+  'set KEY VALUE',
+  'set KEY VALUE if VERSION',
+  'delete KEY',
+  'delete KEY if VERSION',
+  'swap KEY OLD NEW',
+  'add KEY N',
+];
+const QUERIES: readonly Form[] = [
+  'get KEY',
+  'entry KEY',
+  'entries PREFIX LIMIT AFTER?',
+  'keys PREFIX?',
+  'size',
+];
 
 /** Keys are looked at by people, and stand in answers: they are no documents. */
 export const MAX_KEY_LENGTH = 200;
 /** A list of keys ends where it would be longer than this, so that it fits into a datagram. */
 const MAX_LIST_LENGTH = 5_000;
+/** Nor has one of entries more than this. */
+export const MOST_ENTRIES = 1_000;
 
-const DONE = 'ok';
-const NO_KEY = 'there is no such key';
+export const DONE = 'ok';
+export const NO_KEY = 'there is no such key';
+/** Where a list of entries ends that is not all. */
+export const MORE = '…';
+
+/** What a key holds, and since when. */
+interface Entry {
+  readonly value: string;
+  readonly version: string;
+}
 
 /**
  * `set` and `delete` do what they say. `swap KEY OLD NEW` sets only what still is OLD: whoever has
  * read it and thought about it may change it, unless somebody was faster. `add KEY N` counts, from
  * 0 where nothing was, and answers with the sum.
  *
+ * Each key has a *version*: the instance of its latest change. `set KEY VALUE if 17` changes only
+ * what has that version, or, with commas between, one of those; `if none` only what is not there,
+ * and `if any` only what is. A value may come back, and then `swap` does not see that it was away;
+ * a version never does. Where one instance holds several changes of a key the later ones are 17.2,
+ * 17.3 and so on, and the answers to them say so.
+ *
  * The pairs stand in one map that changes. Keys and values themselves never do, so a snapshot is a
  * copy of the list of pairs, which takes no copy of any text and may be written down at leisure.
  */
 export class KeyValue implements StateMachine {
-  #pairs = new Map<string, string>();
+  #entries = new Map<string, Entry>();
   #digest = new PairsDigest();
+  #changes: readonly Change[] = [];
+  /** How often the keys have changed in the latest instance that has changed any. */
+  #now = { instanceNumber: 0, times: new Map<string, number>() };
 
   whyNoCommand(line: string): string | null {
     const match = matchForm(line, COMMANDS);
@@ -39,85 +72,156 @@ export class KeyValue implements StateMachine {
       return `a key has 1 to ${MAX_KEY_LENGTH} characters`;
     }
     const isNoNumber = verb === 'add' && wholeNumberOf(number) === null;
-    return isNoNumber ? 'what it adds must be a whole number' : null;
+    if (isNoNumber) return 'what it adds must be a whole number';
+    const condition = conditionOf(match.words);
+    if (condition === undefined || CONDITION.test(condition)) return null;
+    return 'a version is a number like 17, or none, or any';
   }
 
   whyNoQuery(line: string): string | null {
     const match = matchForm(line, QUERIES);
-    return 'why' in match ? match.why : null;
+    if ('why' in match) return match.why;
+    const [verb, , limit = ''] = match.words;
+    const number = wholeNumberOf(limit) ?? 0;
+    if (verb !== 'entries' || (number >= 1 && number <= MOST_ENTRIES)) return null;
+    return `a limit is a whole number from 1 to ${MOST_ENTRIES}`;
   }
 
-  apply(line: string): string {
+  apply(line: string, instanceNumber: number): string {
+    this.#changes = [];
     const why = this.whyNoCommand(line);
     const match = matchForm(line, COMMANDS);
     if (why !== null || 'why' in match) return why ?? '';
     const [verb, key = '', second = '', third = ''] = match.words;
-    const held = this.#pairs.get(key);
+    const held = this.#entries.get(key);
+    const whyNot = whyNotMet(conditionOf(match.words), held);
+    if (whyNot !== null) return whyNot;
+    const version = () => this.#nextVersion(key, instanceNumber);
     switch (verb) {
       case 'set':
-        return this.#set(key, second);
+        return this.#set(key, second, version());
       case 'add':
-        return this.#add(key, held ?? '0', wholeNumberOf(second) ?? 0);
+        return this.#add(key, held?.value ?? '0', wholeNumberOf(second) ?? 0, version);
       case 'delete':
-        return held === undefined ? NO_KEY : this.#delete(key);
+        return held === undefined ? NO_KEY : this.#delete(key, version());
       default: // swap
         if (held === undefined) return NO_KEY;
-        return held === second ? this.#set(key, third) : 'it is something else by now';
+        if (held.value !== second) return 'it is something else by now';
+        return this.#set(key, third, version());
     }
   }
 
+  get changes(): readonly Change[] {
+    return this.#changes;
+  }
+
   query(line: string): string | null {
+    const why = this.whyNoQuery(line);
     const match = matchForm(line, QUERIES);
-    if ('why' in match) return match.why;
-    const [verb, word = ''] = match.words;
-    if (verb === 'get') return this.#pairs.get(word) ?? null;
-    if (verb === 'size') return String(this.#pairs.size);
-    return this.#keys(word);
+    if (why !== null || 'why' in match) return why;
+    const [verb, word = '', limit = '', after = null] = match.words;
+    const entry = this.#entries.get(word);
+    switch (verb) {
+      case 'get':
+        return entry?.value ?? null;
+      case 'entry':
+        return entry === undefined ? null : `${entry.version} ${spelled(entry.value)}`;
+      case 'entries':
+        return this.#list(word, Number(limit), after);
+      case 'keys':
+        return this.#keys(word);
+      default: // size
+        return String(this.#entries.size);
+    }
   }
 
   snapshot(): unknown {
-    return [...this.#pairs];
+    return [...this.#entries].map(([key, { value, version }]) => [key, value, version]);
   }
 
   restore(snapshot: unknown): void {
-    if (!Array.isArray(snapshot) || !snapshot.every(isPair)) throw new Error('it holds no pairs');
-    const pairs = new Map<string, string>(snapshot);
-    if (pairs.size < snapshot.length) throw new Error('it holds a key twice');
-    this.#pairs = pairs;
+    if (!Array.isArray(snapshot) || !snapshot.every(isTriple)) {
+      throw new Error('it holds no keys with values and versions');
+    }
+    const entries = new Map(
+      snapshot.map(([key, value, version]) => [key, { value, version }] as const),
+    );
+    if (entries.size < snapshot.length) throw new Error('it holds a key twice');
+    this.#entries = entries;
     this.#digest = new PairsDigest();
-    for (const [key, value] of pairs) this.#digest.add(key, value);
+    for (const [key, entry] of entries) this.#digest.add(key, textOf(entry));
   }
 
   get digest(): string {
     return this.#digest.toString();
   }
 
-  #set(key: string, value: string): string {
-    this.#delete(key);
-    this.#pairs.set(key, value);
-    this.#digest.add(key, value);
+  /** The one that a change of this key has now. */
+  #nextVersion(key: string, instanceNumber: number): string {
+    if (this.#now.instanceNumber !== instanceNumber)
+      this.#now = { instanceNumber, times: new Map() };
+    const { times } = this.#now;
+    const time = (times.get(key) ?? 0) + 1;
+    times.set(key, time);
+    return time === 1 ? `${instanceNumber}` : `${instanceNumber}.${time}`;
+  }
+
+  #set(key: string, value: string, version: string): string {
+    const entry = { value, version };
+    const held = this.#entries.get(key);
+    if (held !== undefined) this.#digest.remove(key, textOf(held));
+    this.#entries.set(key, entry);
+    this.#digest.add(key, textOf(entry));
+    this.#changes = [{ key, value, version }];
+    return doneAs(version);
+  }
+
+  #delete(key: string, version: string): string {
+    const held = this.#entries.get(key);
+    if (held !== undefined) this.#digest.remove(key, textOf(held));
+    this.#entries.delete(key);
+    this.#changes = [{ key, value: null, version }];
     return DONE;
   }
 
-  #delete(key: string): string {
-    const held = this.#pairs.get(key);
-    if (held !== undefined) this.#digest.remove(key, held);
-    this.#pairs.delete(key);
-    return DONE;
-  }
-
-  #add(key: string, held: string, more: number): string {
+  #add(key: string, held: string, more: number, version: () => string): string {
     const number = wholeNumberOf(held);
     if (number === null) return 'what it holds is no whole number';
     const sum = number + more;
     if (!Number.isSafeInteger(sum)) return 'the sum would be too large';
-    this.#set(key, String(sum));
+    this.#set(key, String(sum), version());
     return String(sum);
+  }
+
+  /** Entries of keys that begin so, from the first one after `after` on: key, version, value. */
+  #list(prefix: string, limit: number, after: string | null): string {
+    const listed: string[] = [];
+    let length = 0;
+    for (const key of this.#firstKeys(prefix, limit + 1, after)) {
+      const { value, version } = this.#entries.get(key) as Entry;
+      const entry = `${spelled(key)} ${version} ${spelled(value)}`;
+      length += entry.length + 1;
+      const isTooLong = length > MAX_LIST_LENGTH && listed.length > 0;
+      if (isTooLong || listed.length === limit) return [...listed, MORE].join(' ');
+      listed.push(entry);
+    }
+    return listed.join(' ');
+  }
+
+  /** The first `count` keys in order. Few more than these are ever sorted. */
+  #firstKeys(prefix: string, count: number, after: string | null): readonly string[] {
+    let first: string[] = [];
+    for (const key of this.#entries.keys()) {
+      if (!key.startsWith(prefix) || (after !== null && key <= after)) continue;
+      first.push(key);
+      if (first.length >= 4 * count) first = first.sort().slice(0, count);
+    }
+    return first.sort().slice(0, count);
   }
 
   /** Those that begin so, in order, as many as a datagram holds. */
   #keys(prefix: string): string {
-    const keys = [...this.#pairs.keys()].filter((key) => key.startsWith(prefix)).sort();
+    const keys = [...this.#entries.keys()].filter((key) => key.startsWith(prefix)).sort();
     const listed: string[] = [];
     let length = 0;
     for (const key of keys.map(spelled)) {
@@ -129,8 +233,48 @@ export class KeyValue implements StateMachine {
   }
 }
 
-function isPair(entry: unknown): entry is [string, string] {
-  return (
-    Array.isArray(entry) && entry.length === 2 && entry.every((part) => typeof part === 'string')
-  );
+const VERSION = '[1-9][0-9]{0,15}(?:\\.[1-9][0-9]{0,15})?';
+const CONDITION = new RegExp(`^(?:none|any|${VERSION}(?:,${VERSION})*)$`);
+const ONE_VERSION = new RegExp(`^${VERSION}$`);
+
+/** Can a key have this version? */
+export function isVersion(text: string): boolean {
+  return ONE_VERSION.test(text);
+}
+
+/** The version of what `set` has set in this instance, by its answer; null: it has set nothing. */
+export function versionAfter(answer: string, instanceNumber: number): string | null {
+  if (answer === DONE) return `${instanceNumber}`;
+  return answer.startsWith(DONE_AS) ? answer.slice(DONE_AS.length) : null;
+}
+
+const DONE_AS = `${DONE}, as `;
+
+/** Whoever is told the instance knows the version, but for the later ones of an instance. */
+function doneAs(version: string): string {
+  return version.includes('.') ? `${DONE_AS}${version}` : DONE;
+}
+
+/** Which version a command wants, if it is one that asks for one. */
+function conditionOf(words: readonly string[]): string | undefined {
+  const [verb] = words;
+  return verb === 'set' ? words[4] : verb === 'delete' ? words[3] : undefined;
+}
+
+function whyNotMet(condition: string | undefined, held: Entry | undefined): string | null {
+  if (condition === undefined) return null;
+  if (held === undefined) return condition === 'none' ? null : NO_KEY;
+  if (condition === 'any' || condition.split(',').includes(held.version)) return null;
+  return `it was changed in ${held.version}`;
+}
+
+function textOf({ value, version }: Entry): string {
+  return `${version} ${value}`;
+}
+
+function isTriple(entry: unknown): entry is [key: string, value: string, version: string] {
+  if (!Array.isArray(entry) || entry.length !== 3) return false;
+  const [key, value, version] = entry;
+  const isText = typeof key === 'string' && typeof value === 'string';
+  return isText && typeof version === 'string' && isVersion(version);
 }

@@ -108,6 +108,12 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       return this.instanceNumber - this.#links.length;
     }
 
+    /** So many of the links from this instance on; null: the first of them is not kept any more. */
+    linksFrom(instanceNumber: number, most: number): readonly Link[] | null {
+      const start = instanceNumber - this.firstKept;
+      return start < 0 ? null : this.#links.slice(start, start + most);
+    }
+
     /** False while what the disk holds is made out of its links once more. */
     protected get isRunning(): boolean {
       return this.#isRunning;

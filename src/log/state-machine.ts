@@ -19,6 +19,13 @@
 /** Answers to commands are remembered for whoever asks again, so they are short. */
 export const MAX_ANSWER_LENGTH = 200;
 
+/** What a command has done to a key: null, it is gone. */
+export interface Change {
+  readonly key: string;
+  readonly value: string | null;
+  readonly version: string;
+}
+
 /**
  * Deterministic: the same commands, in the same order, give the same state and the same answers on
  * every machine. So no clock, no chance, and nothing that depends on where it runs.
@@ -32,7 +39,9 @@ export interface StateMachine {
    * Carries out a command and returns its answer, of at most `MAX_ANSWER_LENGTH` characters. Never
    * throws: to a line that is no command the answer is why, and nothing changes.
    */
-  apply(line: string): string;
+  apply(line: string, instanceNumber: number): string;
+  /** What the latest command has changed. A machine that nobody can watch does not tell. */
+  readonly changes?: readonly Change[];
   /** Answers a query; null: there is nothing. What is no query is answered with why. */
   query(line: string): string | null;
   /**
@@ -76,12 +85,15 @@ export function spelled(word: string): string {
   return /^[^\s"]+$/.test(word) ? word : JSON.stringify(word);
 }
 
-/** How a line that this machine understands looks: its words, `set KEY VALUE`. */
+/**
+ * How a line that this machine understands looks, `set KEY VALUE if VERSION`: the first word is the
+ * verb, and others in small letters stand for themselves.
+ */
 export type Form = string;
 
 /**
- * The words of a line if it has one of these forms, or why it has none. The first word of a form is
- * the verb, the others stand for whatever is there; one with a `?` may be left out.
+ * The words of a line if it has one of these forms, or why it has none. A word in capitals stands
+ * for whatever is there; one with a `?` may be left out.
  */
 export function matchForm(
   line: string,
@@ -91,12 +103,16 @@ export function matchForm(
   if (words === null) {
     return { why: 'its quotes are not those of a JSON string, as in set color "dark blue"' };
   }
-  const form = forms.find((known) => known.split(' ')[0] === words[0]);
-  if (form === undefined) return { why: `it is none of these: ${forms.join(', ')}` };
-  const parts = form.split(' ');
+  const known = forms.filter((form) => form.split(' ')[0] === words[0]);
+  if (known.length === 0) return { why: `it is none of these: ${forms.join(', ')}` };
+  if (known.some((form) => hasForm(words, form.split(' ')))) return { words };
+  return { why: `it must be: ${known.join(', or ')}` };
+}
+
+function hasForm(words: readonly string[], parts: readonly string[]): boolean {
   const least = parts.filter((part) => !part.endsWith('?')).length;
-  if (words.length >= least && words.length <= parts.length) return { words };
-  return { why: `it must be: ${form}` };
+  if (words.length < least || words.length > parts.length) return false;
+  return words.every((word, index) => /[A-Z]/.test(parts[index] ?? '') || word === parts[index]);
 }
 
 /** The number that a word spells; null if it is no whole one, or too large to be counted with. */

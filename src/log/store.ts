@@ -29,7 +29,7 @@ import { type ClientMessage, isRecord, type Reply } from '../messages.ts';
 import type { Constructor } from '../replicated-value.ts';
 import { KeyValue } from './key-value.ts';
 import type { Log } from './log.ts';
-import { MAX_ANSWER_LENGTH, PairsDigest, type StateMachine } from './state-machine.ts';
+import { type Change, MAX_ANSWER_LENGTH, PairsDigest, type StateMachine } from './state-machine.ts';
 
 /** See `quorum-reads.ts`, a layer that servers with masters do without. */
 const WHY_NO_QUORUM =
@@ -139,20 +139,24 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
       for (const one of singlesOf(link)) {
         const hasEffect = isUpdate(one) && this.takesEffect(one, chain);
         chain = applyLink(chain, one, instanceNumber);
-        if (hasEffect) answers.push(this.#carryOut(one, chain));
+        if (hasEffect) answers.push(this.#carryOut(one, instanceNumber, chain));
       }
       if (answers.length === 0 || !this.isRunning) return; // it was said in an earlier life
       const digest = this.stateDigest;
       this.environment.trace({ event: 'apply', instanceNumber, answers, digest });
     }
 
+    /** A command has changed this. */
+    protected changed(_changes: readonly Change[]): void {}
+
     /** A request takes effect where it is chosen for the first time. */
     protected takesEffect(link: UpdateLink | RequestedLink, before: ChainState): boolean {
       return !('request' in link) || standingOf(before, link.request) === 'new';
     }
 
-    #carryOut(link: UpdateLink | RequestedLink, after: ChainState): string {
-      const answer = this.#machine.apply(link.update);
+    #carryOut(link: UpdateLink | RequestedLink, instanceNumber: number, after: ChainState): string {
+      const answer = this.#machine.apply(link.update, instanceNumber);
+      this.changed(this.#machine.changes ?? []);
       if ('request' in link) this.#remember(link.request, answer, after);
       return answer;
     }

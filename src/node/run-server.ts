@@ -3,15 +3,20 @@ import { isatty } from 'node:tty';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { Environment } from '../environment.ts';
 import { preferring } from '../log/preference.ts';
+import type { Store } from '../log/store.ts';
+import { Watch } from '../log/watch.ts';
 import type { MasterLeases } from '../master-strategy.ts';
 import { isRecord } from '../messages.ts';
 import type { Constructor, ReplicatedValue } from '../replicated-value.ts';
 import { MustStop, STATE_IS_MISSING } from '../state.ts';
 import { type Address, addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
+import { HttpDoor } from './http/door.ts';
 import { type Joined, join } from './join.ts';
-import { JsonStateFile, whatMayBeLost } from './json-state-file.ts';
+import { JournalFile } from './journal-file.ts';
+import { JsonStateFile } from './json-state-file.ts';
 import type { ServerOptions } from './server-options.ts';
+import { type StateFile, whatMayBeLost } from './state-directory.ts';
 import { SystemEnvironment } from './system-environment.ts';
 import { exitFrom, Lines, neverWaitFor, terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
@@ -58,24 +63,31 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
 
   const own = options.listen ?? addressOf(options.cluster, uid);
   messenger = await UdpMessenger.open(uid, options.cluster, turns, options);
-  const file = new JsonStateFile(options.stateDirectory, uid);
+  const door = options.http && (await HttpDoor.open(options.http, { ...options, turns }));
+  const File = options.hasJournal ? JournalFile : JsonStateFile;
+  const file = new File(options.stateDirectory, uid);
   const { founders, cluster } = await whoTheOthersAre(options, file, own);
-  if (options.rejoins) file.saveAsLost(founders);
-  const environment = new SystemEnvironment(turns, messenger, file, cluster);
   messenger.meet(cluster);
+  if (options.rejoins) file.saveAsLost(founders);
   const { preferred } = options;
-  const Own = preferred === null ? Replica : preferring(Replica as WithLeases, preferred);
-  const replica = new Own(uid, founders, environment);
+  const Led = preferred === null ? Replica : preferring(Replica as WithLeases, preferred);
+  const Own = door === null ? Led : Watch(Led as Constructor<Store>);
+  const network = door?.around(messenger) ?? messenger;
+  const replica = new Own(uid, founders, new SystemEnvironment(turns, network, file, cluster));
   const address = formatAddress(own);
   lines.write(`server ${uid} listens on ${address} and keeps ${file.path}`);
+  if (door !== null) lines.write(`server ${uid} answers HTTP at ${door.url}`);
   const risk = whatMayBeLost();
   if (risk !== null) lines.write(risk);
   messenger.deliverTo(replica);
-  leave = stopOnSignal(turns, replica, messenger, lines);
+  leave = stopOnSignal(turns, replica, messenger, lines, door);
   turns.run(() => startFrom(file, replica));
+  door?.serve(replica);
+  if (file.takesOver === null) return;
+  lines.write(`the state in ${file.takesOver} goes over to ${file.path} with the next save`);
 }
 
-function loadFrom(file: JsonStateFile): unknown {
+function loadFrom(file: StateFile): unknown {
   try {
     return file.load();
   } catch (error) {
@@ -87,7 +99,7 @@ function loadFrom(file: JsonStateFile): unknown {
 /** What the cluster file says; a server that is in none has asked once, and its disk knows. */
 async function whoTheOthersAre(
   options: ServerOptions,
-  file: JsonStateFile,
+  file: StateFile,
   own: Address,
 ): Promise<Joined> {
   const { cluster, join: asked } = options;
@@ -108,7 +120,7 @@ function whoLeaves(leave: () => void): Sink {
   };
 }
 
-function startFrom(file: JsonStateFile, replica: ReplicatedValue): void {
+function startFrom(file: StateFile, replica: ReplicatedValue): void {
   try {
     replica.start();
   } catch (error) {
@@ -142,6 +154,7 @@ function stopOnSignal(
   replica: ReplicatedValue,
   messenger: UdpMessenger,
   lines: Lines,
+  door: HttpDoor | null,
 ): () => void {
   let isStopping = false;
   const terminals = [0, 1, 2].filter(isatty);
@@ -149,11 +162,13 @@ function stopOnSignal(
     turns.run(() => replica.stop());
     turns.end();
     messenger.close();
+    door?.close();
     lines.end(() => exitFrom(terminals));
   };
   const retire = () => {
     isStopping = true;
     lines.write('stopping in good order; Ctrl-C again stops at once');
+    door?.retire();
     turns.after(RETIRE_WITHIN_MS, () => setImmediate(stop));
     turns.run(() => replica.retire(() => setImmediate(stop)));
   };

@@ -12,6 +12,8 @@ import {
   parseAddress,
 } from './cluster-file.ts';
 import { describe, UsageError } from './failure.ts';
+import type { HttpOptions } from './http/door.ts';
+import { httpOptionsOf, TOKEN_FILE_HELP } from './http/options.ts';
 import { chosenCluster, parseArguments, wholeNumber } from './program.ts';
 import { chosenKey, KEY_FILE_HELP } from './shared-key.ts';
 import type { NetworkFaults, Protection } from './udp-messenger.ts';
@@ -21,6 +23,8 @@ export interface ServerOptions {
   readonly isMaster: boolean;
   /** Its values are commands to a state machine, see `log/`. */
   readonly isStore: boolean;
+  /** Its state is kept as a journal: a save writes only what is new. */
+  readonly hasJournal: boolean;
   /** Who should be master, if that can be; null: all are equal. */
   readonly preferred: Uid | null;
   /** Its members may change, see `log/members.ts`. */
@@ -40,6 +44,8 @@ export interface ServerOptions {
   readonly traceLimitBytes: number;
   readonly faults: NetworkFaults;
   readonly protection: Protection;
+  /** Where it answers over HTTP; null: nowhere. */
+  readonly http: HttpOptions | null;
   readonly isVerbose: boolean;
   readonly isQuiet: boolean;
   readonly isColoured: boolean;
@@ -54,7 +60,8 @@ const EXAMPLES = `
 Examples:
   node --import tsx server.ts A
   node --import tsx server.ts B --master --state-dir /var/lib/paxos
-  node --import tsx server.ts A --store --state-dir stores
+  node --import tsx server.ts A --store --state-dir stores --http 8001
+  node --import tsx server.ts B --journal
   node --import tsx server.ts C --master --prefer B        say so to all servers
   node --import tsx server.ts A --members
   node --import tsx server.ts D --join A=127.0.0.1:1234 --listen 127.0.0.1:1237
@@ -69,6 +76,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .argument('<uid>', 'which server this is: one capital letter')
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--store', 'be a database: its values are commands (all servers or none)')
+    .option('--journal', 'keep the state as a journal, as --store does: a save writes what is new')
     .option('--prefer <UID>', 'with --master: hand the lease to this server when it is level')
     .option('--members', 'let the members change while the cluster runs (all servers or none)')
     .option('--join <A=ADDRESS>', 'be let into the cluster of this server; needs --listen')
@@ -83,6 +91,8 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--duplicate <P>', 'send a datagram to a peer twice with this probability', '0')
     .option('--delay <MIN-MAX>', 'hold datagrams to peers back, in milliseconds', '0-0')
     .option('--key-file <FILE>', KEY_FILE_HELP)
+    .option('--http <ADDRESS>', 'answer over HTTP at this port, or at HOST:PORT (with --store)')
+    .option('--http-token-file <FILE>', TOKEN_FILE_HELP)
     .option('--trust-network', 'without a key: let other machines reach this server all the same')
     .option('-v, --verbose', 'show all events, not only those that tell the story')
     .option('-q, --quiet', 'show no events at all: making their lines takes time')
@@ -106,6 +116,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     uid,
     isMaster: options['master'] === true,
     isStore: options['store'] === true,
+    hasJournal: options['journal'] === true || options['store'] === true,
     preferred: preferredOf(options['prefer'], options['master'] === true, cluster),
     hasMembers,
     join: [...(asked?.keys() ?? [])][0] ?? null,
@@ -126,6 +137,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
       key: chosenKey(options['keyFile']),
       trustsNetwork: options['trustNetwork'] === true,
     },
+    http: httpOptionsOf(options['http'], options['httpTokenFile'], options['store'] === true),
     isVerbose: options['verbose'] === true,
     isQuiet: options['quiet'] === true,
     isColoured: options['color'] === true,

@@ -21,7 +21,7 @@ const OTHERS = 0o077;
  */
 export function chosenKey(file: string | undefined, env = process.env): KeyObject | null {
   const text = env['PAXOS_KEY'];
-  if (file !== undefined) return readKey(`the key file ${file}`, () => bytesOf(file));
+  if (file !== undefined) return readKey(`the key file ${file}`, () => secretIn(file));
   if (text === undefined) return null;
   return readKey('the key in PAXOS_KEY', () => Buffer.from(text));
 }
@@ -39,8 +39,11 @@ function readKey(what: string, read: () => Uint8Array): KeyObject {
   }
 }
 
-/** An editor, or `echo`, ends the line; that is no part of the key. */
-function bytesOf(file: string): Uint8Array {
+/**
+ * What is in a file that only its owner may use. An editor, or `echo`, ends the line; that is no
+ * part of it. Throws an `Error` with one sentence.
+ */
+export function secretIn(file: string): Buffer {
   checkFile(file);
   const bytes = readFileSync(file);
   const end = bytes.at(-1) === 0x0a ? (bytes.at(-2) === 0x0d ? -2 : -1) : bytes.length;

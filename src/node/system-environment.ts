@@ -4,7 +4,7 @@ import type { Uid } from '../composable-paxos.ts';
 import type { Clock, Environment, Messenger, Storage } from '../environment.ts';
 import { type Decision, savedEvent } from '../trace/events.ts';
 import { type Cluster, formatAddress } from './cluster-file.ts';
-import type { JsonStateFile } from './json-state-file.ts';
+import type { StateFile } from './state-directory.ts';
 import type { Turns } from './turns.ts';
 
 export class SystemEnvironment implements Environment {
@@ -14,12 +14,7 @@ export class SystemEnvironment implements Environment {
   readonly places: Readonly<Record<Uid, string>>;
   readonly #turns: Turns;
 
-  constructor(
-    turns: Turns,
-    messenger: Messenger,
-    file: JsonStateFile,
-    cluster: Cluster = new Map(),
-  ) {
+  constructor(turns: Turns, messenger: Messenger, file: StateFile, cluster: Cluster = new Map()) {
     const places = [...cluster].map(([uid, address]) => [uid, formatAddress(address)]);
     this.places = Object.fromEntries(places);
     this.clock = {

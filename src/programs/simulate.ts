@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { diagramOf } from '../diagram/model.ts';
 import { UsageError } from '../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../node/program.ts';
+import { JOURNAL_BREAKS } from '../simulation/broken/journals.ts';
 import { BREAKS, type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
 import { MEMBERS_BREAKS } from '../simulation/broken/members.ts';
 import { STORE_BREAKS } from '../simulation/broken/stores.ts';
@@ -48,7 +49,7 @@ interface Options {
   readonly shows: boolean;
 }
 
-const ALL_BREAKS = [...BREAKS, ...STORE_BREAKS, ...MEMBERS_BREAKS];
+const ALL_BREAKS = [...BREAKS, ...STORE_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS];
 
 const EXAMPLES = `
 Examples:
@@ -56,6 +57,7 @@ Examples:
   npm run simulate -- --seeds 1-1000 --servers 5 --master
   npm run simulate -- --for 30 --master
   npm run simulate -- --seeds 1-1000 --store
+  npm run simulate -- --seeds 1-1000 --journal
   npm run simulate -- --seed 42 --show
   npm run simulate -- --seed 42 --seconds 5 --master --diagram run.html
   npm run simulate -- --break first-value
@@ -178,9 +180,10 @@ class Simulation {
     const kind = variant.store === true ? 'stores' : 'servers';
     const layers = variant.leases ? 'with master leases' : 'without leases';
     const members = variant.members === true ? ', members that change' : '';
+    const journals = variant.journal ? ', with journals' : '';
     const broken = brokenBy === null ? '' : `, broken on purpose: ${brokenBy.breaks}`;
-    const length = `${seconds} virtual seconds a seed`;
-    return `${servers} ${kind} ${layers}${members}, ${length}, from seed ${firstSeed}${broken}`;
+    const how = `${layers}${journals}${members}, ${seconds} virtual seconds a seed`;
+    return `${servers} ${kind} ${how}, from seed ${firstSeed}${broken}`;
   }
 
   #rate(): string {
@@ -274,6 +277,7 @@ class Simulation {
     if (variant.leases) words.push('--master');
     if (variant.store === true) words.push('--store');
     if (variant.members === true) words.push('--members');
+    if (variant.journal === true) words.push('--journal');
     if (faults !== null) words.push(`--faults ${faults.join(',') || 'none'}`);
     if (brokenBy !== null) words.push(`--break ${brokenBy.name}`);
     return words.join(' ');
@@ -307,6 +311,7 @@ function readOptions(args: readonly string[]): Options {
     .option('--master', 'with master leases')
     .option('--store', 'servers with a log and a state machine')
     .option('--members', 'their members change; --servers says how many there are at first')
+    .option('--journal', 'servers that keep a journal, as stores do')
     .option('--seconds <N>', 'virtual seconds a seed', '60')
     .option('--faults <LIST>', 'the faults, with commas between, or "none" (default: drawn)')
     .option('--break <NAME>', 'break a rule on purpose')
@@ -335,6 +340,7 @@ function readOptions(args: readonly string[]): Options {
       leases: options['master'] === true || brokenBy?.leases === true,
       store: options['store'] === true || brokenBy?.store === true,
       members: options['members'] === true || brokenBy?.members === true,
+      ...(options['journal'] || brokenBy?.journal ? { journal: true } : {}),
       ...(brokenBy === null ? {} : { broken: () => brokenBy.replicaClass }),
       ...(brokenBy === null ? {} : { skippedSaveSteps: brokenBy.skippedSaveSteps }),
     },

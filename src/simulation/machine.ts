@@ -33,7 +33,16 @@ import {
   type WorldEvent,
 } from '../trace/events.ts';
 import type { MachineClock } from './clock.ts';
-import { Disk, SAVE_STEPS, type SaveStep, type Skippable } from './disk.ts';
+import {
+  Disk,
+  type OpenDisk,
+  SAVE_STEPS,
+  type SaveStep,
+  type Skippable,
+  type Step,
+  type VirtualDisk,
+} from './disk.ts';
+import { JournalDisk } from './journal-disk.ts';
 import type { Datagram } from './network.ts';
 import { Random } from './random.ts';
 
@@ -71,6 +80,8 @@ export interface Surroundings {
   /** What a server that starts is made of. */
   readonly replicaClass: ReplicaClass;
   readonly skippedSaveSteps: readonly Skippable[];
+  /** Whether states are kept as journals. */
+  readonly hasJournals: boolean;
   /** True time in milliseconds. */
   readonly nowMs: number;
   readonly trace: (event: TraceEvent) => void;
@@ -100,7 +111,7 @@ class DiskTrouble extends Error {}
 export class Machine {
   readonly uid: Uid;
   readonly clock: MachineClock;
-  readonly disk = new Disk();
+  readonly disk: VirtualDisk;
   /** So long does every save take from now on, in true milliseconds. */
   saveMs = 0;
   readonly #world: Surroundings;
@@ -132,6 +143,7 @@ export class Machine {
     this.clock = clock;
     this.#world = world;
     this.members = world.founders;
+    this.disk = world.hasJournals ? new JournalDisk() : new Disk();
     this.#luck = new Random(world.seed, 'disk', uid);
   }
 
@@ -158,8 +170,10 @@ export class Machine {
   /** Starts the process as with `--rejoin`: if its state is lost, it begins with knowing that. */
   rejoin(): void {
     if (this.#replica !== null) return;
-    if (this.disk.isLost)
-      for (const step of SAVE_STEPS) this.disk.step(step, lostState(this.uid, this.members));
+    if (this.disk.isLost) {
+      const lost = lostState(this.uid, this.members);
+      for (const { act } of this.disk.open([]).save(lost)) act();
+    }
     this.start();
   }
 
@@ -209,25 +223,14 @@ export class Machine {
     this.#die(point, loss);
   }
 
-  /** While the process is down, a bit flips in its file: in the value, or in the promise. */
+  /** While the process is down, a bit flips in its file. */
   flipBit(): void {
-    const { synced: state } = this.disk;
-    if (this.#replica !== null || state === null) return;
-    const { currentValue, promisedId } = state;
-    if (promisedId !== null && (currentValue === null || this.#luck.chance(0.5))) {
-      const number = promisedId.number ^ 1;
-      this.disk.flip({ ...state, promisedId: { ...promisedId, number } });
-    } else if (currentValue !== null) {
-      const last = currentValue.charCodeAt(currentValue.length - 1);
-      const flipped = currentValue.slice(0, -1) + String.fromCharCode(last ^ 1);
-      this.disk.flip({ ...state, currentValue: flipped });
-    }
+    if (this.#replica === null) this.disk.flipBit(this.#luck);
   }
 
   /** While the process is down, somebody puts another value into its file. */
   edit(currentValue: string): void {
-    const { synced: state } = this.disk;
-    if (this.#replica === null && state !== null) this.disk.flip({ ...state, currentValue }, true);
+    if (this.#replica === null) this.disk.edit(currentValue);
   }
 
   /** The next save fails at this step; what the steps before it did is done. */
@@ -409,6 +412,7 @@ export class Machine {
   #environment(): Environment {
     const world = this.#world;
     const chance = new Random(world.seed, 'chance', this.uid, this.#run);
+    const disk = this.disk.open(world.skippedSaveSteps);
     return {
       clock: {
         now: () => this.clock.now(this.#nowMs),
@@ -422,7 +426,7 @@ export class Machine {
         reply: (to, message) => this.#reply(to, message),
         canCarry: () => true,
       },
-      storage: { load: () => this.#load(), save: (state) => this.#save(state) },
+      storage: { load: () => this.#load(disk), save: (state) => this.#save(disk, state) },
       trace: (decision) => this.trace(decision),
     };
   }
@@ -466,14 +470,14 @@ export class Machine {
     }
   }
 
-  #load(): unknown {
-    // The process before us may have been killed between the rename and this.
-    this.#saveStep('sync directory', null);
+  #load(disk: OpenDisk): unknown {
+    for (const step of disk.beforeLoad()) this.#do(step);
     if (this.disk.isLost) throw new DiskTrouble(STATE_IS_MISSING);
-    if (this.disk.isFlipped && !this.#world.skippedSaveSteps.includes('checksum')) {
-      throw new DiskTrouble('the checksum of the state is wrong');
+    try {
+      return disk.load();
+    } catch (error) {
+      throw new DiskTrouble(error instanceof Error ? error.message : String(error));
     }
-    return this.disk.content;
   }
 
   #reply(to: ClientAddress, message: Reply): void {
@@ -484,21 +488,34 @@ export class Machine {
     this.#later(() => this.#world.carryToClient(to, answer));
   }
 
-  #save(state: ServerState): void {
+  #save(disk: OpenDisk, state: ServerState): void {
     this.#tookMs += this.saveMs;
-    for (const step of SAVE_STEPS) {
-      if (step === this.#failingStep)
-        throw new DiskTrouble(`the state cannot be saved: ${step} fails`);
-      this.#saveStep(step, state);
+    for (const step of disk.save(state)) {
+      if (step.step === this.#failingStep) {
+        this.#doHalf(step);
+        throw new DiskTrouble(`the state cannot be saved: ${step.step} fails`);
+      }
+      this.#do(step);
     }
     this.#hasSaved = true;
     this.trace(savedEvent(state));
   }
 
-  #saveStep(step: SaveStep, state: ServerState | null): void {
-    this.#strike(step);
-    if (this.#world.skippedSaveSteps.includes(step)) return;
-    this.#later(() => this.disk.step(step, state));
+  #do(step: Step): void {
+    try {
+      this.#strike(step.step);
+    } catch (crash) {
+      this.#doHalf(step);
+      throw crash;
+    }
+    if (this.#world.skippedSaveSteps.includes(step.name)) return;
+    this.#later(step.act);
+  }
+
+  #doHalf({ actHalf }: Step): void {
+    if (actHalf === undefined) return;
+    const luck = this.#luck.next();
+    this.#later(() => actHalf(luck));
   }
 }
 

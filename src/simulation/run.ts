@@ -24,6 +24,8 @@ export interface Variant {
   readonly store?: boolean;
   /** Whether their members change, as `drawMembersSchedule` has it. */
   readonly members?: boolean;
+  /** Whether they keep journals; if nothing is said, stores do. */
+  readonly journal?: boolean;
   /** Makes a broken replica class of the right one. */
   readonly broken?: (right: ReplicaClass) => ReplicaClass;
   readonly skippedSaveSteps?: readonly Skippable[];
@@ -95,7 +97,7 @@ class Run {
     turnEnded: (machine: Machine) => void,
   ) {
     const { uids, seed, clockRates, actions, saveMs, mistaken } = schedule;
-    const { store = false, members = false, leases } = variant;
+    const { store = false, members = false, journal = store, leases } = variant;
     const [right, other] = [replicaOf(store, leases, members), replicaOf(store, !leases, members)];
     const { founders = uids } = schedule;
     this.#isStore = store;
@@ -114,6 +116,7 @@ class Run {
       overstayers: this.#overstayers,
       replicaClass: this.#own,
       skippedSaveSteps: variant.skippedSaveSteps ?? [],
+      hasJournals: journal,
       trace: (event) => {
         this.#observe(event);
         listen(event, this.#world);

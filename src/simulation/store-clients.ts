@@ -24,10 +24,15 @@ export function commandOf(value: string): string {
     case 1:
       return `swap ${key} ${hash % 100} ${JSON.stringify(value)}`;
     case 2:
-      return `set "${key}" ${JSON.stringify(`${value} é`)}`;
+      return `set "${key}" ${JSON.stringify(`${value} é`)} if ${conditionOf(hash)}`;
     default:
       return `set ${REGISTERS[hash % 3]} ${value}`;
   }
+}
+
+/** Often met, and often not. */
+function conditionOf(hash: number): string {
+  return ['any', 'none', '1,2,3,4,5,6,7,8,9'][hash % 3] ?? 'any';
 }
 
 /**
@@ -60,7 +65,8 @@ export class StoreTruth {
   /** These took effect in this instance. In order, each instance once. */
   apply(effects: readonly UpdateLink[], instanceNumber: number): void {
     if (!this.#states.has(1)) this.#states.set(1, this.#machine.snapshot());
-    for (const { update } of effects) this.#answers.set(update, this.#machine.apply(update));
+    for (const { update } of effects)
+      this.#answers.set(update, this.#machine.apply(update, instanceNumber));
     this.#states.set(instanceNumber + 1, this.#machine.snapshot());
   }
 

@@ -41,6 +41,8 @@ export interface WorldOptions {
   readonly byHand?: boolean;
   /** Steps of a save that these machines leave out, to see what becomes of it. */
   readonly skippedSaveSteps?: readonly Skippable[];
+  /** Whether states are kept as journals; or else as files that are replaced. */
+  readonly hasJournals?: boolean;
 }
 
 /** Notes, by the last event of the turn that ends, whether a server believes itself master. */
@@ -60,6 +62,7 @@ export class World implements Surroundings {
   /** What a server that starts is made of. */
   replicaClass: ReplicaClass;
   skippedSaveSteps: readonly Skippable[];
+  readonly hasJournals: boolean;
   readonly network: Network;
   readonly machines: ReadonlyMap<Uid, Machine>;
   /** What is under way, oldest first, when the network is driven by hand. */
@@ -80,6 +83,7 @@ export class World implements Surroundings {
     this.founders = options.founders ?? options.uids;
     this.replicaClass = options.replicaClass;
     this.skippedSaveSteps = options.skippedSaveSteps ?? [];
+    this.hasJournals = options.hasJournals ?? false;
     this.trace = options.trace;
     this.#wrong = options.wrong;
     this.#turnEnded = options.turnEnded ?? (() => {});

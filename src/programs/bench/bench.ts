@@ -27,6 +27,7 @@ import {
   type Subject,
   tableOf,
 } from './report.ts';
+import { benchSaves } from './saves.ts';
 
 const MEMORY = '/dev/shm';
 /** Reads are so much faster that more of them fit into the same time. */
@@ -43,6 +44,8 @@ interface Settings {
   readonly stateDirectory: string;
   readonly hasMemory: boolean;
   readonly out: string;
+  /** Only what a save costs is measured. */
+  readonly isOfSaves: boolean;
 }
 
 /** What is measured of one subject. */
@@ -65,6 +68,7 @@ function readSettings(args: readonly string[]): Settings {
     .option('--updates <N>', 'updates in each measurement', '200')
     .option('--state-dir <DIR>', 'where the disk is that is measured', DEFAULT_STATE_DIR)
     .option('--no-memory', `leave out the state on a memory file system, ${MEMORY}`)
+    .option('--saves', 'measure only what a save costs, as a file and in a journal')
     .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json');
   parseArguments(command, args);
   const options = command.opts();
@@ -74,6 +78,7 @@ function readSettings(args: readonly string[]): Settings {
     stateDirectory: options['stateDir'],
     hasMemory: options['memory'] === true && existsSync(MEMORY),
     out: options['out'],
+    isOfSaves: options['saves'] === true,
   };
 }
 
@@ -170,8 +175,15 @@ function write(file: string, settings: Settings, reports: readonly Report[]): vo
   }
 }
 
+function showSaves({ stateDirectory, hasMemory, updates }: Settings): void {
+  for (const directory of [stateDirectory, ...(hasMemory ? [MEMORY] : [])]) {
+    console.log([`State in ${directory}`, ...benchSaves(directory, updates), ''].join('\n'));
+  }
+}
+
 await runProgram(async (args) => {
   const settings = readSettings(args);
+  if (settings.isOfSaves) return showSaves(settings);
   const reports = [await bench('disk', settings.stateDirectory, settings)];
   if (settings.hasMemory) reports.push(await bench('memory', MEMORY, settings));
   for (const one of reports) console.log(`${tableOf(one).join('\n')}\n`);

@@ -2,7 +2,7 @@
  * The cluster of a chaos run: real servers, each in a process of its own, on a network with an
  * owner, with all that they write in one temporary directory.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +11,7 @@ import { chainOf, isUpdate, singlesOf } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import type { Cluster } from '../../node/cluster-file.ts';
 import { Failure } from '../../node/failure.ts';
+import { stateOnDisk } from '../../node/state-on-disk.ts';
 import type { NetworkFaults } from '../../node/udp-messenger.ts';
 import type { Random } from '../../simulation/random.ts';
 import type { ServerState } from '../../state.ts';
@@ -39,9 +40,9 @@ export class ChaosServer {
   readonly uid: Uid;
   readonly port: number;
   readonly traceFile: string;
-  readonly stateFile: string;
   /** A fault has it in its hands: no other one may touch it. */
   isTaken = false;
+  readonly #stateDirectory: string;
   readonly #process: ServerProcess;
   readonly #fail: (failure: Failure) => void;
   readonly #trace: TraceReader;
@@ -56,8 +57,8 @@ export class ChaosServer {
     this.uid = uid;
     this.port = port;
     this.traceFile = join(directory, `${uid}.ndjson`);
-    this.stateFile = join(directory, 'state', `${uid}.json`);
-    const files = ['--state-dir', join(directory, 'state'), '--trace', this.traceFile, '--quiet'];
+    this.#stateDirectory = join(directory, 'state');
+    const files = ['--state-dir', this.#stateDirectory, '--trace', this.traceFile, '--quiet'];
     const args = [uid, '--cluster', join(directory, `cluster-of-${uid}.json`), ...files, ...flags];
     let complaint = '';
     this.#process = new ServerProcess(args, {
@@ -79,7 +80,7 @@ export class ChaosServer {
   }
 
   get state(): ServerState | null {
-    return existsSync(this.stateFile) ? JSON.parse(readFileSync(this.stateFile, 'utf8')) : null;
+    return stateOnDisk(this.#stateDirectory, this.uid);
   }
 
   /** Starts it, or starts it again, and waits until it runs or has failed to. */

@@ -4,11 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Uid } from '../../composable-paxos.ts';
 import { Failure } from '../../node/failure.ts';
+import { stateOnDisk } from '../../node/state-on-disk.ts';
 import type { ServerState } from '../../state.ts';
 import type { TraceEvent } from '../../trace/events.ts';
 import { freePorts, LOOPBACK } from '../common/free-port.ts';
@@ -81,8 +82,7 @@ export class Stage {
 
   /** What stands in a server's state file; null if there is none yet. */
   stateOf(uid: Uid): ServerState | null {
-    const path = join(this.#directory, 'state', `${uid}.json`);
-    return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : null;
+    return stateOnDisk(join(this.#directory, 'state'), uid);
   }
 
   /** What a server has traced so far, in all its lives. */

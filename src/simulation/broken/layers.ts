@@ -53,6 +53,8 @@ export interface Break {
   readonly store?: boolean;
   /** Whether their members change. */
   readonly members?: boolean;
+  /** Whether they keep journals; if nothing is said, stores do. */
+  readonly journal?: boolean;
   readonly servers: number;
   /** The faults that bring it out; null: any mix does. */
   readonly faults: readonly Fault[] | null;

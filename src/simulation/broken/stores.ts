@@ -39,6 +39,17 @@ function SnapshotWithoutAnswers<TBase extends Constructor<Store>>(Base: TBase) {
   };
 }
 
+/** A snapshot that says what each key holds, and not since when. */
+function SnapshotWithoutVersions<TBase extends Constructor<Store>>(Base: TBase) {
+  return class SnapshotWithoutVersions extends Base {
+    protected override takeState() {
+      const state = super.takeState();
+      const entries = state.machine as readonly (readonly string[])[];
+      return { ...state, machine: entries.map(([key, value]) => [key, value, '1']) };
+    }
+  };
+}
+
 /** Takes a snapshot for news, wherever it is itself. */
 function OlderSnapshots<TBase extends Constructor<Log>>(Base: TBase) {
   return class OlderSnapshots extends Base {
@@ -174,6 +185,13 @@ export const STORE_BREAKS: readonly Break[] = [
     breaks: 'a snapshot does not say what came of the requests that it remembers',
     invariants: [11],
     replicaClass: class BrokenReplica extends SnapshotWithoutAnswers(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'snapshot-without-versions',
+    breaks: 'a snapshot does not say in which instances its keys have changed',
+    invariants: [11],
+    replicaClass: class BrokenReplica extends SnapshotWithoutVersions(SmallStoreReplica) {},
   },
   {
     ...SOUND_REST,

@@ -1,0 +1,81 @@
+/** Who may ask, and whether there is what is asked for. Whatever is not is a `Problem`. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { hasBody } from './body.ts';
+import { Problem } from './problem.ts';
+import { ROUTES, type Route } from './routes.ts';
+import type { Target } from './target.ts';
+
+/** In the name of which nobody but this machine asks, whatever name a page found for it. */
+const OWN_NAMES = /^(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?$/i;
+
+/** Has whoever asks the token, or, where there is none, come by a name of this machine? */
+export function checkAsker(
+  request: IncomingMessage,
+  { authority }: Target,
+  token: string | null,
+): void {
+  checkHost(request);
+  const { authorization = '', host = null } = request.headers;
+  if (token === null) return checkName(authority ?? host);
+  const [, given = ''] = /^Bearer +([!-~]+)$/i.exec(authorization) ?? [];
+  if (timingSafeEqual(hashOf(given), hashOf(token))) return;
+  const headers = { 'www-authenticate': 'Bearer' };
+  throw new Problem(401, 'a token is needed: Authorization: Bearer …', { headers });
+}
+
+/** Two of them may mean two things to two programs. */
+function checkHost({ rawHeaders, httpVersion }: IncomingMessage): void {
+  const names = rawHeaders.filter((_, index) => index % 2 === 0);
+  const hosts = names.filter((name) => name.toLowerCase() === 'host').length;
+  if (hosts === 1 || (hosts === 0 && httpVersion === '1.0')) return;
+  throw new Problem(400, 'it must have one header Host', { closes: true });
+}
+
+/**
+ * A page of anybody may have its own name lead to this machine, and a browser would then let it ask
+ * here. But it says by which name it came.
+ */
+function checkName(name: string | null): void {
+  if (name === null || OWN_NAMES.test(name)) return;
+  throw new Problem(421, 'without a token only this machine may ask, by the name localhost');
+}
+
+function hashOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** What is at this target, and can be done there by this method. */
+export function routeOf(method: string, { path }: Target): Route {
+  const there = ROUTES.filter((route) => isPath(route.path.slice(1).split('/'), path));
+  if (there.length === 0) {
+    const isDeep = path[0] === 'kv' && path.length > 2;
+    const advice = isDeep ? '; in a key / is written %2F' : ': see /openapi.json';
+    throw new Problem(404, `there is nothing here${advice}`);
+  }
+  const isHead = method === 'HEAD' && path[0] !== 'watch';
+  const route = there.find((known) => known.method === (isHead ? 'GET' : method));
+  if (route !== undefined) return route;
+  const allow = there.map((known) => known.method).join(', ');
+  throw new Problem(405, `what can be done here is ${allow}`, { headers: { allow } });
+}
+
+function isPath(route: readonly string[], path: readonly string[]): boolean {
+  const isSame = (part: string, index: number) => part === '{key}' || part === path[index];
+  return route.length === path.length && route.every(isSame);
+}
+
+/** Is the request one that the route understands? */
+export function checkRequest(request: IncomingMessage, { query }: Target, route: Route): void {
+  for (const name of query.keys()) {
+    if (route.query.includes(name)) continue;
+    const known = route.query.length === 0 ? 'nothing' : route.query.join(', ');
+    throw new Problem(400, `it knows ${known} behind the ?, and not ${JSON.stringify(name)}`);
+  }
+  if (route.method !== 'PUT' && hasBody(request)) {
+    throw new Problem(400, `${route.method} carries nothing`, { closes: true });
+  }
+  if (request.headers['content-encoding'] !== undefined) {
+    throw new Problem(415, 'a value is sent as it is, and not encoded');
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The disk of a real server, of the other kind: a file that grows by a line with every save, see
+ * `log/journal.ts`.
+ *
+ * A save writes one line and waits once for the disk: for its bytes, by `fdatasync`, since nothing
+ * else of the file has changed that anybody needs. Only while the journal begins anew does it write
+ * to another file, too. When all of that is on the disk it is renamed, and the directory is
+ * brought to the disk. You can read it: `cat`, or `npm run journal -- FILE`.
+ *
+ * A server that has kept a JSON file goes over to a journal: it begins with what that file says,
+ * and its first save begins the journal and takes the file away, in this order. If it is killed in
+ * between, both are there, and the journal counts. There is no way back.
+ */
+import * as nodeFs from 'node:fs';
+import { join } from 'node:path';
+import type { Uid } from '../composable-paxos.ts';
+import { Journal, type Piece } from '../log/journal.ts';
+import { lostState, type ServerState } from '../state.ts';
+import { JsonStateFile } from './json-state-file.ts';
+import { attempt, type FileSystem, StateDirectory, type StateFile } from './state-directory.ts';
+
+export class JournalFile implements StateFile {
+  readonly path: string;
+  readonly #uid: Uid;
+  readonly #fs: FileSystem;
+  readonly #directory: StateDirectory;
+  readonly #old: JsonStateFile;
+  readonly #journal: Journal;
+  /** The file, open; null: there is none yet. */
+  #file: number | null = null;
+  /** The one that is to take its place, if one is being written. */
+  #next: number | null = null;
+  #takesOver = false;
+
+  /**
+   * The journal of server `uid` in this directory; `limits` are those of a `Journal`. Throws a
+   * `Failure` if the directory cannot be had.
+   */
+  constructor(
+    directory: string,
+    uid: Uid,
+    fs: FileSystem = nodeFs,
+    platform: NodeJS.Platform = process.platform,
+    limits: readonly [limitBytes?: number, pieceBytes?: number] = [],
+  ) {
+    this.path = join(directory, `${uid}.journal`);
+    this.#uid = uid;
+    this.#fs = fs;
+    this.#old = new JsonStateFile(directory, uid, fs, platform);
+    this.#directory = new StateDirectory(directory, uid, fs, platform);
+    this.#journal = new Journal(...limits);
+  }
+
+  get takesOver(): string | null {
+    return this.#takesOver ? this.#old.path : null;
+  }
+
+  /**
+   * What was saved last, or null if nothing ever was; a power cut after this cannot bring an
+   * older state back. A last line that was never written to its end is cut off. Throws an `Error`
+   * with one sentence if there is no journal although there was, or if it is not what was written,
+   * and a `Failure` if the system lets nobody at it.
+   */
+  load(): unknown {
+    const bytes = attempt(this.path, 'read', () => this.#directory.read(this.path));
+    if (bytes === null) {
+      const state = this.#old.load();
+      this.#takesOver = state !== null;
+      return state;
+    }
+    const { state, soundBytes } = this.#journal.load(bytes);
+    attempt(this.path, 'kept', () => {
+      const file = this.#open();
+      if (soundBytes < bytes.length) this.#fs.ftruncateSync(file, soundBytes);
+      // Who wrote it may have been killed before it was on the disk, or had its name, or its mark.
+      this.#fs.fdatasyncSync(file);
+      this.#directory.sync();
+      this.#settle();
+    });
+    return state;
+  }
+
+  /** Returns once the state would survive a power cut. Throws a `Failure` otherwise. */
+  save(state: ServerState): void {
+    const { line, piece } = this.#journal.save(state);
+    attempt(this.path, 'written', () => {
+      if (line !== null) this.#append(line);
+      if (piece !== null) this.#begin(piece);
+    });
+  }
+
+  saveAsLost(members: readonly Uid[]): void {
+    this.#directory.checkLost(this.path, this.#old.path);
+    this.save(lostState(this.#uid, members));
+  }
+
+  #append(line: Uint8Array): void {
+    const file = this.#file ?? this.#open();
+    this.#directory.write(file, line);
+    this.#fs.fdatasyncSync(file);
+  }
+
+  #begin({ bytes, isFirst, isLast }: Piece): void {
+    if (isFirst && this.#next !== null) this.#fs.closeSync(this.#next);
+    if (isFirst) this.#next = this.#directory.createTemporary(this.path);
+    const next = this.#next as number;
+    this.#directory.write(next, bytes);
+    this.#fs.fsyncSync(next);
+    if (!isLast) return;
+    if (this.#file !== null) this.#fs.closeSync(this.#file); // Windows replaces no open file
+    this.#directory.rename(this.path);
+    this.#file = next;
+    this.#next = null;
+    this.#settle();
+  }
+
+  #open(): number {
+    this.#file = this.#directory.openToAppend(this.path);
+    return this.#file;
+  }
+
+  /** There is a journal: from now on that is known, and it is the only state. */
+  #settle(): void {
+    this.#directory.mark();
+    this.#takesOver = false;
+    if (this.#directory.has(this.#old.path)) this.#fs.rmSync(this.#old.path);
+  }
+}
