@@ -107,10 +107,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
   const cluster = asked ?? chosenCluster(options['cluster']);
   addressOf(cluster, uid);
   const rejoins = options['rejoin'] === true;
-  const hasMembers = options['members'] === true || asked !== null;
   if (rejoins) checkQuorumOfOthers(cluster.size);
-  if (rejoins && hasMembers) throw new UsageError(WHY_NO_REJOIN);
-  if (options['passive'] === true && asked === null) throw new UsageError(WHY_NO_PASSIVE);
   const [minDelayMs, maxDelayMs] = delayOf(options['delay']);
   return {
     uid,
@@ -118,9 +115,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     isStore: options['store'] === true,
     hasJournal: options['journal'] === true || options['store'] === true,
     preferred: preferredOf(options['prefer'], options['master'] === true, cluster),
-    hasMembers,
-    join: [...(asked?.keys() ?? [])][0] ?? null,
-    isPassive: options['passive'] === true,
+    ...membersOptionsOf(options, asked),
     rejoins,
     cluster,
     listen,
@@ -162,6 +157,17 @@ const WHY_NO_REJOIN =
   'with --members nobody knows whom to ask: let another server take its place, with ' +
   'client.ts A --replace';
 const WHY_NO_PASSIVE = '--passive goes with --join: whoever is in the cluster file votes';
+
+function membersOptionsOf(
+  flags: Readonly<Record<string, unknown>>,
+  asked: Cluster | null,
+): Pick<ServerOptions, 'hasMembers' | 'join' | 'isPassive'> {
+  const hasMembers = flags['members'] === true || asked !== null;
+  const isPassive = flags['passive'] === true;
+  if (hasMembers && flags['rejoin'] === true) throw new UsageError(WHY_NO_REJOIN);
+  if (isPassive && asked === null) throw new UsageError(WHY_NO_PASSIVE);
+  return { hasMembers, join: [...(asked?.keys() ?? [])][0] ?? null, isPassive };
+}
 
 /** The server that is asked, first, and this one; null: it need not ask. */
 function whomToJoin(uid: Uid, text: string | undefined, listen: Address | null): Cluster | null {
