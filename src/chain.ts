@@ -202,9 +202,19 @@ export type Standing = number | 'overtaken' | 'forgotten' | 'new';
 
 /** How this request stands after all links so far. */
 export function standingOf(chain: ChainState, request: RequestId): Standing {
-  const { client, since, number } = partsOf(request);
+  const { client } = partsOf(request);
   const known = chain.requests.find((remembered) => remembered.client === client);
-  if (known === undefined) return since <= chain.forgottenUpTo ? 'forgotten' : 'new';
+  return standingBeside(known, chain.forgottenUpTo, request);
+}
+
+/** How it stands beside what is remembered of its client: nothing, or its latest request. */
+export function standingBeside(
+  known: Pick<RememberedRequest, 'number' | 'instanceNumber'> | undefined,
+  forgottenUpTo: number,
+  request: RequestId,
+): Standing {
+  const { since, number } = partsOf(request);
+  if (known === undefined) return since <= forgottenUpTo ? 'forgotten' : 'new';
   if (known.number < number) return 'new';
   return known.number === number ? known.instanceNumber : 'overtaken';
 }

@@ -22,6 +22,7 @@ import {
   type Link,
   type LinkId,
   type RequestId,
+  type Standing,
   singlesOf,
   standingOf,
 } from './chain.ts';
@@ -106,6 +107,11 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
       }
     }
 
+    /** Whether this request has had its effect. */
+    protected standingOf(request: RequestId): Standing {
+      return standingOf(this.chain, request);
+    }
+
     /** Who fires a value and then reads may expect to find it. */
     override submit(value: string): void {
       this.#sharedRead = null;
@@ -129,7 +135,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
     /** What clients wait for is proposed only if the chain lacks it, and they still wait. */
     protected override whyLetGo(link: Waiting): string | null {
       if ('request' in link) {
-        const standing = standingOf(this.chain, link.request);
+        const standing = this.standingOf(link.request);
         if (typeof standing === 'number') return `it was chosen in instance ${standing}`;
         if (standing === 'overtaken') return 'its client has gone on to something else';
         if (standing === 'forgotten') return 'it may have been chosen: nobody knows any more';
@@ -181,7 +187,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
     }
 
     #receiveRequest(client: ClientAddress, { requestId, value }: RequestMessage): void {
-      const isSettled = standingOf(this.chain, requestId) !== 'new';
+      const isSettled = this.standingOf(requestId) !== 'new';
       if (isSettled && this.mayAnswer) return this.#answerRequest(client, requestId);
       const refusal = this.whyNot();
       if (refusal !== null) {
@@ -217,7 +223,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
 
     /** If the chain has the request by now, whoever waits for it is answered. */
     #settle(requestId: RequestId): void {
-      if (standingOf(this.chain, requestId) === 'new') return;
+      if (this.standingOf(requestId) === 'new') return;
       const asker = takeOut(this.#requests, requestId);
       if (asker === null) return;
       if (this.mayAnswer) return this.#answerRequest(asker.client, requestId);
@@ -227,7 +233,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
     }
 
     #answerRequest(client: ClientAddress, requestId: RequestId): void {
-      const standing = standingOf(this.chain, requestId);
+      const standing = this.standingOf(requestId);
       if (standing === 'forgotten') {
         const why = 'too many others came in between: nobody knows any more whether it is chosen';
         return this.#refuse(client, requestId, { why, master: this.master, isFinal: true });
@@ -290,6 +296,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
         waiting: this.waiting,
         uptimeMs: now - this.#startedAtMs,
         heardMs: Object.fromEntries(heard),
+        log: null,
       });
     }
 

@@ -274,6 +274,15 @@ export interface StatusReply {
   readonly uptimeMs: number;
   /** For each peer how long ago it was last heard; null: never. */
   readonly heardMs: Readonly<Record<Uid, number | null>>;
+  /** Of a store; null: it is none. */
+  readonly log: LogReport | null;
+}
+
+/** What a store keeps: links from here on, a snapshot of what was before, and what all made. */
+export interface LogReport {
+  readonly firstKept: number;
+  readonly snapshotAt: number;
+  readonly digest: string;
 }
 
 /** A server to a client: "I am the master, as you wished, for so long". */
@@ -605,7 +614,7 @@ export const isStoredId = isObjectOf({ number: isStoredNumber, uid: isUid });
 
 const REQUEST_ID = /^[0-9a-f]{16}-([1-9][0-9]{0,14})-([1-9][0-9]{0,14})$/;
 
-const isRequestId: Check = (value) => {
+export const isRequestId: Check = (value) => {
   const [, since, number] = REQUEST_ID.exec(typeof value === 'string' ? value : '') ?? [];
   return isCount(Number(since)) && isCount(Number(number));
 };
@@ -719,7 +728,7 @@ const isHeard: Check = (value, uids) =>
 
 const isDuration: Check = (value) => typeof value === 'number' && value >= 0 && value <= MAX_NUMBER;
 
-const isDigest: Check = (value) => typeof value === 'string' && /^[0-9a-f]{8}$/.test(value);
+export const isDigest: Check = (value) => typeof value === 'string' && /^[0-9a-f]{8}$/.test(value);
 
 export const isBoolean: Check = (value) => typeof value === 'boolean';
 
@@ -730,9 +739,11 @@ const isLinks: Check = (value, uids) =>
 
 const isTotal: Check = (value) => isCount(value) && value <= MAX_SNAPSHOT_LENGTH;
 
-/** Snapshots are JSON in ASCII: wherever one is cut, no character is. */
+/** Snapshots are lines of JSON in ASCII: wherever one is cut, no character is. */
+export const SNAPSHOT_TEXT = /^[ -~\n]+$/;
+
 const isSnapshotText: Check = (value) =>
-  typeof value === 'string' && /^[ -~]+$/.test(value) && value.length <= MAX_PART;
+  typeof value === 'string' && value.length <= MAX_PART && SNAPSHOT_TEXT.test(value);
 
 export const CHAIN_FIELDS: Fields = {
   instanceNumber: isNumber,
@@ -844,6 +855,7 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
       waiting: isCount,
       uptimeMs: isDuration,
       heardMs: isHeard,
+      log: orNull(isObjectOf({ firstKept: isNumber, snapshotAt: isNumber, digest: isDigest })),
     },
   ],
 ]);

@@ -6,6 +6,15 @@ import { test } from 'node:test';
 import { CROWDS, type Report, SUBJECTS } from '../src/programs/bench/report.ts';
 import { run, temporaryDirectory } from './processes.ts';
 
+test('turns are measured, of a small store', async () => {
+  const flags = ['--turns', '--keys', '1000', '--value-length', '10'];
+  const { code, stdout, stderr } = await run('src/programs/bench/bench.ts', ...flags);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, /^B catches up by 1000 links: .* MB\/s, [0-9]+ links a second$/m);
+  assert.match(stdout, /^C reads a snapshot, while A and B serve: .* MB\/s$/m);
+  assert.equal(stdout.match(/( +[0-9]+\.[0-9]{2}){3}$/gm)?.length, 10);
+});
+
 test('the benchmark measures everything, and leaves nothing but its figures behind', async (t) => {
   const directory = temporaryDirectory(t);
   const out = join(directory, 'bench.json');

@@ -66,7 +66,7 @@ test('A client of servers without a master', async (t) => {
     const { uptimeMs, heardMs, instanceNumber, promisedId, acceptedId, ...rest } = JSON.parse(
       program.stdout,
     );
-    const nothing = { hasLeases: false, master: null, leaseLeftMs: 0, waiting: 0 };
+    const nothing = { hasLeases: false, master: null, leaseLeftMs: 0, waiting: 0, log: null };
     assert.deepEqual(rest, { server: 'B', isAnswered: true, value: 'hello', ...nothing });
     assert.ok(instanceNumber >= 2 && uptimeMs > 0);
     assert.deepEqual([promisedId, acceptedId], [null, null]);
@@ -439,6 +439,7 @@ const STATUS: StatusReply = {
   waiting: 0,
   uptimeMs: 1_000,
   heardMs: {},
+  log: null,
 };
 
 /** What a terminal of this size is shown in so many rounds. */

@@ -214,7 +214,10 @@ const WORDS: readonly (readonly [string, readonly What[], readonly string[]])[] 
       { event: 'lead', ...round, count: 2, servers: 3, bound: seven },
       send(['B', 'C'], { type: 'accept', ...round, proposalValue: seven }),
       choice(round, seven),
-      { event: 'apply', instanceNumber: 3, answers: ['ok', '1', 'ok'], digest: '01234567' },
+      {
+        ...{ event: 'apply', instanceNumber: 3, requests: [null, null, null] },
+        ...{ answers: ['ok', '1', 'ok'], digest: '01234567' },
+      },
     ],
     [
       '←B  promise  2.A  #3   2 of 3: I LEAD, bound to a batch of 7: "hel…"',
@@ -392,6 +395,7 @@ const report: StatusReply = {
   ...{ type: 'status_report', requestId, instanceNumber: 3, value: null, promisedId: null },
   ...{ acceptedId: null, hasLeases: true, master: 'B', leaseLeftMs: 0, waiting: 0, uptimeMs: 1 },
   heardMs: { B: 1, C: null },
+  log: null,
 };
 const valueReply = (value: string | null, isCurrent: boolean): ValueReply => {
   return { type: 'value', requestId, instanceNumber: 3, value, isCurrent };
@@ -513,7 +517,7 @@ function kindsOfStores(
 ): Record<'apply' | 'snapshot' | 'members', What[]> {
   const digest = '0123abcd';
   return {
-    apply: [{ event: 'apply', instanceNumber, answers: [value], digest }],
+    apply: [{ event: 'apply', instanceNumber, requests: [null], answers: [value], digest }],
     members: (['changed', 'overtaken', 'past', 'removed', 'left'] as const).map((what) => {
       return { event: 'members', what, instanceNumber, voters: ['A', 'D2'], others: ['E'] };
     }),

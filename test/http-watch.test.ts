@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { suite, test } from 'node:test';
-import type { ChainState, Link } from '../src/chain.ts';
+import type { Link } from '../src/chain.ts';
 import { ClientAnswers } from '../src/client-answers.ts';
 import { Log } from '../src/log/log.ts';
 import { Store } from '../src/log/store.ts';
@@ -253,10 +253,10 @@ class Split extends Store(
     this.pursue();
   }
 
-  protected override apply(link: Link, instanceNumber: number, chain: ChainState): void {
-    if (!('update' in link)) return super.apply(link, instanceNumber, chain);
+  protected override apply(link: Link, instanceNumber: number): void {
+    if (!('update' in link)) return super.apply(link, instanceNumber);
     for (const update of link.update.split(';')) {
-      super.apply({ ...link, update }, instanceNumber, chain);
+      super.apply({ ...link, update }, instanceNumber);
     }
   }
 }

@@ -821,10 +821,21 @@ suite('Of a batch', () => {
     breaks(9, answer(2), /took effect in instance 1/);
   });
 
+  test('9: a request that took effect elsewhere before, as a store says itself', () => {
+    const run = asked().round(id(2, 'A'), both);
+    const applied = { event: 'apply', answers: ['ok'], digest: '01234567' } as const;
+    const requests = ['0123456789abcdef-1-1'];
+    holds(run.tell('A', { ...applied, instanceNumber: 1, requests }));
+    holds(run.tell('B', { ...applied, instanceNumber: 1, requests }));
+    const again = run.tell('A', { ...applied, instanceNumber: 2, requests, digest: '01234568' });
+    breaks(9, again, /takes effect for a second time/);
+  });
+
   test('11: answers that differ, or one too few', () => {
     for (const answers of [['ok', '2'], ['ok'], ['1', 'ok']]) {
       const run = asked().round(id(2, 'A'), both);
-      const applied = { event: 'apply', instanceNumber: 1, digest: '01234567' } as const;
+      const requests = [null, null];
+      const applied = { event: 'apply', instanceNumber: 1, requests, digest: '01234567' } as const;
       run.tell('A', { ...applied, answers: ['ok', '1'] });
       run.tell('B', { ...applied, answers: ['ok', '1'] });
       breaks(11, run.tell('C', { ...applied, answers }), /it says .*, and somebody else said/);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { EMPTY_CHAIN, type Link } from '../src/chain.ts';
 import { StoreReplica } from '../src/log/replicas.ts';
+import type { Snapshot, SnapshotHead } from '../src/log/snapshot.ts';
 import { MAX_PART, type PeerMessage, type SnapshotChunk } from '../src/messages.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
 import { PlainReplica, SmallStoreReplica } from '../src/simulation/replicas.ts';
@@ -29,10 +30,11 @@ function links(first: number, last: number, open = last + 1): PeerMessage {
   return { type: 'links', instanceNumber: open, first, links: all };
 }
 
-/** C, which has closed so many instances. */
+/** C, which has closed so many instances, and has written its snapshot. */
 function atInstance(open: number, replicaClass: ReplicaClass = SmallStoreReplica) {
   const one = startC(replicaClass);
   if (open > 1) one.replica.receive('A', links(1, open - 1));
+  one.wait(50);
   one.sent.length = 0;
   return one;
 }
@@ -116,10 +118,13 @@ suite('Who is asked', () => {
     const one = atInstance(9); // eight links make a snapshot, and four of them are kept
     one.replica.receive('A', sync(5));
     assert.equal(one.lastSent('links').links.length, 4);
-    const text = textOf(one);
-    const { state, ...others } = JSON.parse(text);
-    assert.deepEqual(state, { machine: [['visits', '36', '8']], answers: [] });
-    assert.equal(others.instanceNumber, 9);
+    const { head, pieces } = read(textOf(one));
+    assert.deepEqual(pieces, [
+      ['answers', 0],
+      ['machine', ['visits', '36', '8']],
+    ]);
+    assert.equal(head.instanceNumber, 9);
+    assert.equal(head.digest, one.replica.digest);
 
     one.sent.length = 0;
     const asked = { type: 'snapshot_request', instanceNumber: 4 } as const;
@@ -143,6 +148,15 @@ function textOf(one: OneReplica): string {
     one.replica.receive('A', { type: 'snapshot_request', instanceNumber: 1, of, offset });
     text += one.lastSent('snapshot_chunk').text;
   }
+}
+
+/** What the lines of a snapshot say. */
+function read(text: string): { head: SnapshotHead; pieces: unknown[] } {
+  const [head, ...pieces] = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  return { head, pieces };
 }
 
 /** A snapshot in parts of so many characters. */
@@ -202,42 +216,187 @@ suite('A snapshot', () => {
     assert.equal(one.replica.instanceNumber, 10);
   });
 
-  const { chain, state } = JSON.parse(text);
-  const lies: Readonly<Record<string, string>> = {
-    'no JSON': '{"instanceNumber":9',
-    'no snapshot': '[]',
-    'of another instance': JSON.stringify({ instanceNumber: 8, chain, state }),
-    'without its chain': JSON.stringify({ instanceNumber: 9, state }),
-    'with half a chain': JSON.stringify({ instanceNumber: 9, chain: { lease: null }, state }),
-    'without a state': JSON.stringify({ instanceNumber: 9, chain }),
-    'with no state of a store': JSON.stringify({ instanceNumber: 9, chain, state: null }),
-    'of another machine': JSON.stringify({
-      ...{ instanceNumber: 9, chain },
-      state: { ...state, machine: [['visits', 36]] },
-    }),
-    'with a wrong answer': JSON.stringify({
-      ...{ instanceNumber: 9, chain },
-      state: { ...state, answers: [['c', 1, null]] },
-    }),
-    'with more': JSON.stringify({ instanceNumber: 9, chain, state, more: 1 }),
+  test('is asked for in a window of parts, of which each that comes makes room for another', () => {
+    const one = startC();
+    const parts = partsOf(text, 30);
+    const asked = () => {
+      const all = one.sent.filter(({ type }) => type === 'snapshot_request');
+      one.sent.length = 0;
+      return all.map((message) => message.type === 'snapshot_request' && message.offset / 30);
+    };
+    const come = (index: number) => one.replica.receive('A', parts[index] as PeerMessage);
+    come(0);
+    assert.deepEqual(asked(), [1, 2, 3]);
+    come(3);
+    assert.deepEqual(asked(), []);
+    come(2);
+    come(2);
+    assert.equal(ignored(one), 'I am not waiting for this part');
+    one.decisions.length = 0;
+    come(5);
+    assert.equal(ignored(one), 'I am not waiting for this part');
+    one.decisions.length = 0;
+    one.replica.receive('A', { ...(parts[1] as SnapshotChunk), total: text.length + 1 });
+    assert.equal(ignored(one), 'I am not waiting for this part');
+    one.wait(300);
+    assert.deepEqual(asked(), [1], 'only what has not come');
+    come(1);
+    assert.deepEqual(asked(), [4, 5, 6]);
+    for (const part of parts.slice(4)) one.replica.receive('A', part);
+    assert.equal(one.replica.digest, giver.replica.digest);
+  });
+
+  const { head, pieces } = read(text);
+  const linesOf = (...lines: unknown[]) =>
+    lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+  const lies: Readonly<Record<string, readonly [lie: string, why: RegExp]>> = {
+    'no JSON': ['{"instanceNumber":9\n', /not JSON/],
+    'no snapshot': [linesOf([]), /does not begin/],
+    'of another instance': [linesOf({ ...head, instanceNumber: 8 }, ...pieces), /instance/],
+    'with half a chain': [linesOf({ ...head, chain: { lease: null } }, ...pieces), /not begin/],
+    'with more in its head': [linesOf({ ...head, more: 1 }, ...pieces), /does not begin/],
+    'with no piece of a store': [linesOf(head, ...pieces, 'x'), /no piece of a store/],
+    'of another machine': [linesOf(head, ['machine', ['visits', 36]]), /no key/],
+    'with a key twice': [linesOf(head, ...pieces, pieces.at(-1)), /a key twice/],
+    'with a wrong answer': [linesOf(head, ['answers', ['c', 1, 2, null]]), /no answer/],
+    'with an answer too long': [linesOf(head, ['answers', ['c', 1, 2, 'x'.repeat(201)]]), /answer/],
+    'with two answers': [
+      linesOf(head, ['answers', ['c', 1, 2, 'x']], ['answers', ['c', 2, 3, 'y']]),
+      /two answers/,
+    ],
+    'shorter than it says': [text.slice(0, -3), /in the middle of a line/],
+    'with a line less': [linesOf(head, ...pieces.slice(0, -1)), /not what its digest says/],
+    'with a line more': [linesOf(head, ...pieces, ['machine', ['x', 'y', '1']]), /its digest/],
+    'with another digest': [linesOf({ ...head, digest: '01234567' }, ...pieces), /its digest/],
+    'with nothing in it': ['\n', /not JSON/],
+    'of one long line': ['['.repeat(300_000), /too long/],
   };
-  for (const [what, lie] of Object.entries(lies)) {
+  for (const [what, [lie, why]] of Object.entries(lies)) {
     test(`that lies is refused, and nothing has changed: ${what}`, () => {
       const one = startC();
       const { digest } = one.replica;
       for (const part of partsOf(lie, 1_000)) one.replica.receive('A', part);
-      assert.match(ignored(one), /^the snapshot of A cannot be used: it /);
+      const refusals = one.decisions.flatMap((it) => (it.event === 'ignore' ? [it.why] : []));
+      const refused = refusals.find((it) => it.startsWith('not believed: it '));
+      assert.match(refused ?? '', why);
       assert.equal(one.replica.digest, digest);
       assert.equal(one.replica.instanceNumber, 1);
+      one.sent.length = 0;
+      assert.deepEqual(
+        one.wait(300).map(({ type }) => type),
+        ['sync_request'],
+      );
+      assert.deepEqual(one.sentTo, ['B'], 'somebody else is asked');
       for (const part of partsOf(text, 1_000)) one.replica.receive('B', part);
       assert.equal(one.replica.digest, giver.replica.digest);
     });
   }
 
+  test('that says it is longer than it is, is asked for in vain, and then another one is', () => {
+    const one = startC();
+    const [part] = partsOf(text, text.length) as [SnapshotChunk];
+    one.replica.receive('A', { ...part, total: text.length + 1 });
+    one.sent.length = 0;
+    const types = one.wait(900).map(({ type }) => type);
+    assert.deepEqual(types, ['snapshot_request', 'snapshot_request', 'sync_request']);
+    one.replica.receive('B', part);
+    assert.equal(one.replica.digest, giver.replica.digest);
+  });
+
+  test('of which a part has more than all of it is not begun', () => {
+    const one = startC();
+    const [part] = partsOf(text, text.length) as [SnapshotChunk];
+    one.replica.receive('A', { ...part, total: text.length - 1 });
+    assert.equal(ignored(one), 'I am not waiting for this part');
+    one.replica.receive('B', part);
+    assert.equal(one.replica.digest, giver.replica.digest);
+  });
+
   test('of an instance that nobody can have come to is not believed', () => {
     const one = startC();
     for (const part of partsOf(text, 1_000, 2 ** 40)) one.replica.receive('A', part);
     assert.match(ignored(one), /^not believed/);
+  });
+});
+
+/** The snapshots that this one has taken: of which instances, and the digests of the states. */
+function taken(one: OneReplica): (string | number | null)[][] {
+  return one.decisions.flatMap((it) =>
+    it.event === 'snapshot' && it.what === 'taken' ? [[it.instanceNumber, it.digest]] : [],
+  );
+}
+
+suite('The writing of a snapshot', () => {
+  test('takes several turns, of a few lines each, and is of the moment at which it began', () => {
+    const one = startC();
+    const lengthy = (number: number) => link(number, `set k${number % 100} "${'x'.repeat(150)}"`);
+    const tell = (first: number, last: number) => {
+      const all = Array.from({ length: last - first + 1 }, (_, index) => lengthy(first + index));
+      one.replica.receive('A', { type: 'links', instanceNumber: last + 1, first, links: all });
+    };
+    tell(1, 8);
+    const state = one.decisions.findLast((it) => it.event === 'apply')?.digest;
+    assert.deepEqual(taken(one), [], 'it has begun, and no more');
+    for (let turn = 1; taken(one).length === 0; turn += 1) {
+      assert.ok(turn < 20);
+      tell(8 + turn, 8 + turn);
+      one.wait(1);
+    }
+    assert.deepEqual(taken(one), [[9, state]]);
+    const steps = one.nowMs;
+    assert.ok(steps >= 5 && steps <= 8, `eight lines, one or two in a turn: ${steps}`);
+    const { firstKept, instanceNumber } = one.replica as InstanceType<typeof StoreReplica>;
+    assert.ok(firstKept <= 9 && instanceNumber - firstKept <= 8, 'and none since is forgotten');
+
+    const reader = startC();
+    one.sent.length = 0;
+    for (const part of partsOf(textOf(one), 200)) reader.replica.receive('A', part);
+    assert.equal(reader.replica.instanceNumber, 9);
+  });
+
+  test('that is not whole when the server stops is begun anew by the next run', () => {
+    const one = startC();
+    one.replica.receive('A', links(1, 8));
+    one.replica.stop();
+    assert.equal(one.timers.size, 0);
+    const again = startC(SmallStoreReplica, one.saved);
+    again.replica.receive('A', links(9, 9));
+    again.wait(10);
+    assert.equal(taken(again)[0]?.[0], 10);
+  });
+
+  test('ends when a later one is installed', () => {
+    const one = startC();
+    one.replica.receive('A', links(1, 8));
+    const further = atInstance(9);
+    further.replica.receive('A', links(9, 12));
+    further.wait(50);
+    for (const part of partsOf(textOf(further), 1_000, 13)) one.replica.receive('A', part);
+    one.wait(100);
+    assert.deepEqual(taken(one), []);
+    assert.equal((one.replica as InstanceType<typeof StoreReplica>).snapshotAt, 13);
+  });
+
+  test('waits for who reads the one before, but not for ever', () => {
+    const one = atInstance(9);
+    const ask = () => {
+      const asked = { type: 'snapshot_request', instanceNumber: 1, of: 9, offset: 0 } as const;
+      one.replica.receive('A', asked);
+    };
+    ask();
+    one.replica.receive('A', links(9, 19));
+    one.wait(900);
+    assert.equal(taken(one).length, 1);
+    ask();
+    one.replica.receive('A', links(20, 20));
+    one.wait(1_000);
+    assert.deepEqual(
+      taken(one).map(([instanceNumber]) => instanceNumber),
+      [9, 21],
+    );
+    one.replica.receive('A', links(21, 24));
+    one.wait(900);
+    assert.equal(taken(one).length, 3, 'nobody has asked for a second');
   });
 });
 
@@ -255,18 +414,31 @@ suite('A disk', () => {
 
   test('with a log that cannot be is refused', () => {
     const one = atInstance(9);
+    one.replica.receive('A', links(9, 9));
     one.replica.stop();
     const saved = one.saved as ServerState;
-    const kept = saved.kept as { snapshot: object; first: number; links: Link[] };
+    const kept = saved.kept as {
+      snapshot: Snapshot;
+      first: number;
+      blocks: Link[][];
+      links: Link[];
+    };
+    const lie = (part: string) => part.replace('"36"', '"37"');
     const wrong: unknown[] = [
-      ...[null, {}, [], { ...kept, first: 4 }, { ...kept, links: kept.links.slice(1) }],
+      ...[null, {}, [], { ...kept, first: 4 }, { ...kept, blocks: kept.blocks.slice(1) }],
       ...[
         { ...kept, snapshot: null },
-        { ...kept, links: [1, 2, 3, 4] },
+        { ...kept, blocks: [[1], [2], [3], [4]] },
+        { ...kept, links: null },
+        { ...kept, blocks: kept.blocks.flat() },
       ],
       { ...kept, snapshot: { ...kept.snapshot, instanceNumber: 10 } },
       { ...kept, snapshot: { ...kept.snapshot, instanceNumber: 4 } },
-      { ...kept, snapshot: { ...kept.snapshot, state: {} } },
+      { ...kept, snapshot: { ...kept.snapshot, parts: [] } },
+      { ...kept, snapshot: { ...kept.snapshot, parts: ['x'] } },
+      { ...kept, snapshot: { ...kept.snapshot, parts: kept.snapshot.parts.slice(1) } },
+      { ...kept, snapshot: { ...kept.snapshot, parts: [...kept.snapshot.parts, 'é'] } },
+      { ...kept, snapshot: { ...kept.snapshot, parts: kept.snapshot.parts.map(lie) } },
     ];
     for (const it of wrong) {
       assert.throws(() => startC(SmallStoreReplica, { ...saved, kept: it }), /^Error: it/);

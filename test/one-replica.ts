@@ -10,6 +10,8 @@ import type { Decision } from '../src/trace/events.ts';
 
 export class OneReplica {
   readonly sent: PeerMessage[] = [];
+  /** To whom the latest of these went. */
+  sentTo: readonly Uid[] = [];
   readonly replies: Reply[] = [];
   readonly decisions: Decision[] = [];
   /** What it has set to happen and not called off. */
@@ -34,7 +36,10 @@ export class OneReplica {
       },
       random: () => this.luck,
       messenger: {
-        send: (_to, message) => this.sent.push(message),
+        send: (to, message) => {
+          this.sent.push(message);
+          this.sentTo = to;
+        },
         reply: (_client, message) => this.replies.push(message),
         canCarry: (link) => this.canCarry(link),
       },

@@ -936,6 +936,7 @@ test('--watch shows what is shown', () => {
     leaseLeftMs,
     waiting: 0,
     heardMs: {},
+    log: null,
     uptimeMs,
   });
   const lines = [

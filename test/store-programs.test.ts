@@ -48,6 +48,31 @@ test('a server that was killed reads what it has missed', async (t) => {
   assertPrints(await client(cluster, 'C', '--read', 'get visits', '--local'), /^"2" at C/);
 });
 
+test('who has missed more than is kept reads a snapshot, and its status says so', async (t) => {
+  const cluster = await startCluster(t, { flags: ['--store', '--keep-links', '3'] });
+  await cluster.server('C').kill();
+  for (let number = 1; number <= 7; number += 1) {
+    assertPrints(await client(cluster, 'A', `add visits ${number}`, '--wait'), /chosen in inst/);
+  }
+  await cluster.server('C').start();
+  await cluster.waitFor('the last command at C', () => {
+    return cluster.server('C').events.some((event) => {
+      return event.event === 'advance' && event.instanceNumber === 8;
+    });
+  });
+  const installed = cluster.server('C').events.find(({ event }) => event === 'snapshot');
+  assert.ok(installed !== undefined);
+  assertPrints(await client(cluster, 'C', '--read', 'get visits', '--local'), /^"28" at C/);
+  const states = new Set<string>();
+  for (const uid of ['A', 'B', 'C']) {
+    const { stdout } = await client(cluster, uid, '--status');
+    assert.match(stdout, /\n {2}log {7}(no links|links [4-7] to 7), a snapshot of all before inst/);
+    states.add(/\n {2}state {5}([0-9a-f]{8})\n/.exec(stdout)?.[1] ?? uid);
+  }
+  assert.equal(states.size, 1);
+  assert.match((await client(cluster, 'A', '--status', '--json')).stdout, /"log":\{"firstKept":/);
+});
+
 test('a server that is no store says so', async (t) => {
   const cluster = await startCluster(t);
   const exit = await client(cluster, 'A', '--read', 'get color');

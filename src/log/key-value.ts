@@ -1,5 +1,14 @@
 /** The first state machine: keys, and what each of them holds. */
 import {
+  countOf,
+  entriesFrom,
+  sizeOf,
+  type Tree,
+  valueIn,
+  withKey,
+  withoutKey,
+} from './sorted-map.ts';
+import {
   type Change,
   type Form,
   matchForm,
@@ -54,11 +63,11 @@ interface Entry {
  * a version never does. Where one instance holds several changes of a key the later ones are 17.2,
  * 17.3 and so on, and the answers to them say so.
  *
- * The pairs stand in one map that changes. Keys and values themselves never do, so a snapshot is a
- * copy of the list of pairs, which takes no copy of any text and may be written down at leisure.
+ * The entries stand in a map that never changes, and each command makes another one of it that
+ * shares nearly all: a snapshot is the map as it is, and may be written down at leisure.
  */
 export class KeyValue implements StateMachine {
-  #entries = new Map<string, Entry>();
+  #entries: Tree<Entry> = null;
   #digest = new PairsDigest();
   #changes: readonly Change[] = [];
   /** How often the keys have changed in the latest instance that has changed any. */
@@ -93,7 +102,7 @@ export class KeyValue implements StateMachine {
     const match = matchForm(line, COMMANDS);
     if (why !== null || 'why' in match) return why ?? '';
     const [verb, key = '', second = '', third = ''] = match.words;
-    const held = this.#entries.get(key);
+    const held = valueIn(this.#entries, key);
     const whyNot = whyNotMet(conditionOf(match.words), held);
     if (whyNot !== null) return whyNot;
     const version = () => this.#nextVersion(key, instanceNumber);
@@ -120,7 +129,7 @@ export class KeyValue implements StateMachine {
     const match = matchForm(line, QUERIES);
     if (why !== null || 'why' in match) return why;
     const [verb, word = '', limit = '', after = null] = match.words;
-    const entry = this.#entries.get(word);
+    const entry = valueIn(this.#entries, word);
     switch (verb) {
       case 'get':
         return entry?.value ?? null;
@@ -131,25 +140,19 @@ export class KeyValue implements StateMachine {
       case 'keys':
         return this.#keys(word);
       default: // size
-        return String(this.#entries.size);
+        return String(sizeOf(this.#entries));
     }
   }
 
-  snapshot(): unknown {
-    return [...this.#entries].map(([key, { value, version }]) => [key, value, version]);
+  snapshot(): Iterable<unknown> {
+    return triplesOf(this.#entries);
   }
 
-  restore(snapshot: unknown): void {
-    if (!Array.isArray(snapshot) || !snapshot.every(isTriple)) {
-      throw new Error('it holds no keys with values and versions');
-    }
-    const entries = new Map(
-      snapshot.map(([key, value, version]) => [key, { value, version }] as const),
-    );
-    if (entries.size < snapshot.length) throw new Error('it holds a key twice');
-    this.#entries = entries;
-    this.#digest = new PairsDigest();
-    for (const [key, entry] of entries) this.#digest.add(key, textOf(entry));
+  restore(piece: unknown): void {
+    if (!isTriple(piece)) throw new Error('it holds what is no key with a value and a version');
+    const [key, value, version] = piece;
+    if (valueIn(this.#entries, key) !== undefined) throw new Error('it holds a key twice');
+    this.#put(key, { value, version });
   }
 
   get digest(): string {
@@ -168,18 +171,22 @@ export class KeyValue implements StateMachine {
 
   #set(key: string, value: string, version: string): string {
     const entry = { value, version };
-    const held = this.#entries.get(key);
+    const held = valueIn(this.#entries, key);
     if (held !== undefined) this.#digest.remove(key, textOf(held));
-    this.#entries.set(key, entry);
-    this.#digest.add(key, textOf(entry));
+    this.#put(key, entry);
     this.#changes = [{ key, value, version }];
     return doneAs(version);
   }
 
+  #put(key: string, entry: Entry): void {
+    this.#entries = withKey(this.#entries, key, entry);
+    this.#digest.add(key, textOf(entry));
+  }
+
   #delete(key: string, version: string): string {
-    const held = this.#entries.get(key);
+    const held = valueIn(this.#entries, key);
     if (held !== undefined) this.#digest.remove(key, textOf(held));
-    this.#entries.delete(key);
+    this.#entries = withoutKey(this.#entries, key);
     this.#changes = [{ key, value: null, version }];
     return DONE;
   }
@@ -197,8 +204,7 @@ export class KeyValue implements StateMachine {
   #list(prefix: string, limit: number, after: string | null): string {
     const listed: string[] = [];
     let length = 0;
-    for (const key of this.#firstKeys(prefix, limit + 1, after)) {
-      const { value, version } = this.#entries.get(key) as Entry;
+    for (const [key, { value, version }] of this.#from(prefix, after)) {
       const entry = `${spelled(key)} ${version} ${spelled(value)}`;
       length += entry.length + 1;
       const isTooLong = length > MAX_LIST_LENGTH && listed.length > 0;
@@ -208,26 +214,26 @@ export class KeyValue implements StateMachine {
     return listed.join(' ');
   }
 
-  /** The first `count` keys in order. Few more than these are ever sorted. */
-  #firstKeys(prefix: string, count: number, after: string | null): readonly string[] {
-    let first: string[] = [];
-    for (const key of this.#entries.keys()) {
-      if (!key.startsWith(prefix) || (after !== null && key <= after)) continue;
-      first.push(key);
-      if (first.length >= 4 * count) first = first.sort().slice(0, count);
+  /** Those that begin so, in order, and come after this key. */
+  *#from(prefix: string, after: string | null): Generator<readonly [string, Entry]> {
+    const first = after === null || after < prefix ? prefix : after;
+    for (const [key, entry] of entriesFrom(this.#entries, first)) {
+      if (!key.startsWith(prefix)) return;
+      if (key !== after) yield [key, entry];
     }
-    return first.sort().slice(0, count);
   }
 
   /** Those that begin so, in order, as many as a datagram holds. */
   #keys(prefix: string): string {
-    const keys = [...this.#entries.keys()].filter((key) => key.startsWith(prefix)).sort();
     const listed: string[] = [];
     let length = 0;
-    for (const key of keys.map(spelled)) {
-      length += key.length + 1;
-      if (length > MAX_LIST_LENGTH) return `${listed.join(' ')} … of ${keys.length}`;
-      listed.push(key);
+    for (const [key] of this.#from(prefix, null)) {
+      const word = spelled(key);
+      length += word.length + 1;
+      if (length > MAX_LIST_LENGTH) {
+        return `${listed.join(' ')} … of ${countOf(this.#entries, prefix)}`;
+      }
+      listed.push(word);
     }
     return listed.join(' ');
   }
@@ -266,6 +272,10 @@ function whyNotMet(condition: string | undefined, held: Entry | undefined): stri
   if (held === undefined) return condition === 'none' ? null : NO_KEY;
   if (condition === 'any' || condition.split(',').includes(held.version)) return null;
   return `it was changed in ${held.version}`;
+}
+
+function* triplesOf(entries: Tree<Entry>): Generator<[string, string, string]> {
+  for (const [key, { value, version }] of entriesFrom(entries)) yield [key, value, version];
 }
 
 function textOf({ value, version }: Entry): string {

@@ -12,9 +12,15 @@
  * Whoever has a snapshot needs no link before it. So from time to time a server takes one, and
  * forgets the oldest links. A laggard that needs one of these gets the snapshot instead, in parts.
  *
- * The receiver *pulls* it: it asks for the next part when it has the last one, repeats a question
- * that is not answered, and turns to another server when one has died, or has cut its log again
- * meanwhile; then it begins anew. The giver keeps no account of who is reading.
+ * To take one takes no time: the state is of a kind that does not change, so a reference to it is
+ * enough. What takes time is to write it down, and that is done a few lines a turn, while the
+ * server goes on (see `snapshot.ts`); only when it is whole are links forgotten. A receiver reads
+ * it in the same way, into a state beside its own. So no turn is long, however large the state is.
+ *
+ * The receiver *pulls* it: it asks for some parts at once, and for one more with each that comes;
+ * it repeats a question that is not answered, and turns to another server when one has died, or
+ * has cut its log again meanwhile, or has told what cannot be; then it begins anew. The giver keeps
+ * no account of who is reading: it only waits a little with the next snapshot while somebody does.
  *
  * Two rules:
  *
@@ -27,42 +33,56 @@ import { applyLink, type ChainState, EMPTY_CHAIN, type Link } from '../chain.ts'
 import type { Uid } from '../composable-paxos.ts';
 import type { Timer } from '../environment.ts';
 import {
-  CHAIN_FIELDS,
   isLink,
   isRecord,
   type LinksMessage,
   MAX_PART,
-  type Names,
+  NOT_BELIEVED,
   type PeerMessage,
   type SnapshotChunk,
   type SnapshotRequest,
-  wrongField,
 } from '../messages.ts';
 import type { Constructor } from '../replicated-value.ts';
 import { MustStop } from '../state.ts';
 import type { CatchUp } from '../sync-strategy.ts';
+import { type LinkBlocks, LinkList } from './link-list.ts';
+import {
+  isSnapshot,
+  lengthOf,
+  mixedDigest,
+  type NewState,
+  partAt,
+  type Snapshot,
+  type SnapshotHead,
+  SnapshotReader,
+  type SnapshotSource,
+  SnapshotWriter,
+} from './snapshot.ts';
 
 /** So many links are kept at least; when there are twice as many, a snapshot is taken. */
 export const KEEP_LINKS = 10_000;
 
+/** In so many blocks are the links that are kept at least: see `link-list.ts`. */
+const BLOCKS = 10;
+
+/** So many characters of a snapshot are written in one turn: about a millisecond's work. */
+const STEP_LENGTH = 64_000;
+/** So many parts of a snapshot are under way at a time: a receiver's buffer holds them. */
+const WINDOW = 8;
+/** Between two steps whatever has come in meanwhile is served. */
+const WRITE_ON_AFTER_MS = 1;
+
 /** A giver that is silent for so long is asked again, and after some times another one. */
 const ASK_AGAIN_AFTER_MS = 300;
 const ASKED_BEFORE_NEXT = 3;
-
-/** What all links before `instanceNumber` have made. */
-export interface Snapshot {
-  readonly instanceNumber: number;
-  readonly chain: ChainState;
-  /** What the layers above have made of the links, as JSON data that never changes. */
-  readonly state: unknown;
-}
+/** Whoever reads a snapshot asks for its next part by then. */
+const READ_WITHIN_MS = 1_000;
 
 /** What is on disk: a snapshot, and links that go on to the open instance at least from there. */
-interface LogOnDisk {
+interface LogOnDisk extends LinkBlocks {
   readonly snapshot: Snapshot;
-  /** The instance of the first of `links`; it may be before that of the snapshot. */
+  /** The instance of the first link; it may be before that of the snapshot. */
   readonly first: number;
-  readonly links: readonly Link[];
 }
 
 /** The reading of somebody's snapshot, as far as it has come. */
@@ -70,7 +90,15 @@ interface Reading {
   readonly from: Uid;
   readonly instanceNumber: number;
   readonly total: number;
-  text: string;
+  readonly partLength: number;
+  readonly state: NewState;
+  readonly reader: SnapshotReader;
+  /** What was read, in order, without a gap. */
+  readonly parts: string[];
+  /** What came before its turn, by its offset. */
+  readonly early: Map<number, string>;
+  /** All parts before this character were asked for. */
+  asked: number;
 }
 
 /**
@@ -82,16 +110,16 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
   return class Log extends Base {
     #snapshot!: Snapshot; // from `start` on
     /** The links before the open instance, without a gap. */
-    #links: Link[] = [];
-    /** The snapshot as it goes over the wire, if somebody has asked for it. */
-    #text: string | null = null;
+    #links!: LinkList; // the same
+    /** Runs while a new snapshot is being written. */
+    #writing: Timer | null = null;
+    /** When somebody has last asked for a part of ours. */
+    #askedAtMs = Number.NEGATIVE_INFINITY;
     #reading: Reading | null = null;
     /** Somebody has said that this instance is open. */
     #target = 1;
     #askAgain: Timer | null = null;
     #isRunning = false;
-    /** What those links have made that the layers above have applied. */
-    #applied = EMPTY_CHAIN;
 
     /** How many links are kept at least. */
     protected get keepLinks(): number {
@@ -103,6 +131,21 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       return MAX_PART;
     }
 
+    /** How many parts are under way at a time. */
+    protected get window(): number {
+      return WINDOW;
+    }
+
+    /** Who has asked for a part so long ago asks for no more. */
+    protected get readWithinMs(): number {
+      return READ_WITHIN_MS;
+    }
+
+    /** How much of a snapshot is written in one turn. */
+    protected get stepLength(): number {
+      return STEP_LENGTH;
+    }
+
     /** The instance of the oldest link that is kept. */
     get firstKept(): number {
       return this.instanceNumber - this.#links.length;
@@ -111,7 +154,17 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     /** So many of the links from this instance on; null: the first of them is not kept any more. */
     linksFrom(instanceNumber: number, most: number): readonly Link[] | null {
       const start = instanceNumber - this.firstKept;
-      return start < 0 ? null : this.#links.slice(start, start + most);
+      return start < 0 ? null : this.#links.slice(start, most);
+    }
+
+    /** The instance up to which the snapshot goes that a laggard would get. */
+    get snapshotAt(): number {
+      return this.#snapshot.instanceNumber;
+    }
+
+    /** Two that are equally far must have made the same of it. */
+    override get digest(): string {
+      return mixedDigest(super.digest, this.stateDigest);
     }
 
     /** False while what the disk holds is made out of its links once more. */
@@ -121,28 +174,27 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
 
     // What the layers above make of the links.
 
-    /** This link is chosen in this instance, and `before` is what is left of all before it. */
-    protected apply(_link: Link, _instanceNumber: number, _before: ChainState): void {}
+    /** This link is chosen in this instance. */
+    protected apply(_link: Link, _instanceNumber: number): void {}
 
-    /** What all links so far have made, as JSON data that never changes. */
-    protected takeState(): unknown {
-      return null;
+    /** What all links so far have made, in pieces of JSON data: of this moment, when ever read. */
+    protected takeState(): Iterable<unknown> {
+      return [];
     }
 
-    /** Takes over what `takeState` gave. Throws, and keeps its own, if it is none. */
-    protected bringState(_state: unknown): void {}
-
-    /** What `takeState` would give, in a few digits. */
-    protected get stateDigest(): string | null {
-      return null;
+    /** A state that will be made out of what `takeState` gave. */
+    protected newState(): NewState {
+      return NO_STATE;
     }
 
-    protected takeSnapshot(): Snapshot {
-      return {
-        instanceNumber: this.instanceNumber,
-        chain: this.chain,
-        state: this.takeState(),
-      };
+    /** The state in eight hexadecimal digits. */
+    protected get stateDigest(): string {
+      return NO_STATE.digest;
+    }
+
+    protected takeSnapshot(): SnapshotSource {
+      const { instanceNumber, chain, digest } = this;
+      return { head: { instanceNumber, chain, digest }, pieces: this.takeState() };
     }
 
     /** Rule 1. */
@@ -153,36 +205,43 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     override start(): void {
       super.start();
       this.#isRunning = true;
-      this.#say('restored');
+      this.#trace('restored', this.instanceNumber, null, this.stateDigest);
     }
 
     override stop(): void {
       this.#askAgain?.cancel();
+      this.#writing?.cancel();
       super.stop();
     }
 
     protected override get kept(): LogOnDisk {
-      return { snapshot: this.#snapshot, first: this.firstKept, links: [...this.#links] };
+      return { snapshot: this.#snapshot, first: this.firstKept, ...this.#links.kept };
     }
 
     /** Applies all links since the snapshot once more. Not for `super`, which knows of no log. */
     protected override restore(kept: unknown): void {
       if (kept === undefined) {
         if (this.instanceNumber > 1) throw new MustStop(NOT_OF_A_STORE);
-        this.#snapshot = { instanceNumber: 1, chain: EMPTY_CHAIN, state: this.takeState() };
+        this.#links = new LinkList(this.#blockLength);
+        const head = { instanceNumber: 1, chain: EMPTY_CHAIN, digest: this.digest };
+        const writer = new SnapshotWriter({ head, pieces: this.takeState() }, this.partLength);
+        this.#snapshot = writer.write(Number.POSITIVE_INFINITY) as Snapshot;
         return;
       }
-      const { snapshot, first, links } = this.#checked(kept);
-      this.bringState(snapshot.state);
+      const { snapshot, first, blocks, links } = this.#checked(kept);
+      const state = this.newState();
+      const reader = new SnapshotReader(this.names, state);
+      for (const part of snapshot.parts) reader.add(part);
+      let { chain, instanceNumber } = reader.end();
+      if (instanceNumber !== snapshot.instanceNumber) throw new Error(OF_ANOTHER_INSTANCE);
+      state.use();
       this.#snapshot = snapshot;
-      this.#links = [...links];
-      let { chain, instanceNumber } = snapshot;
-      for (const link of links.slice(instanceNumber - first)) {
-        this.apply(link, instanceNumber, chain);
+      this.#links = new LinkList(this.#blockLength, { blocks, links });
+      for (const link of [...blocks, links].flat().slice(instanceNumber - first)) {
         chain = applyLink(chain, link, instanceNumber);
+        this.apply(link, instanceNumber);
         instanceNumber += 1;
       }
-      this.#applied = chain;
     }
 
     override receive(from: Uid, message: PeerMessage): void {
@@ -204,39 +263,63 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       super.advanced(link);
       const { instanceNumber = 0 } = this.#reading ?? {};
       if (!this.isNews(instanceNumber)) this.#reading = null; // we have got there by links
-      const before = this.#applied;
-      this.#applied = this.chain;
       if (link === null) return;
       this.#links.push(link);
-      this.apply(link, this.instanceNumber - 1, before);
-      if (this.#links.length >= 2 * this.keepLinks) this.#cut();
+      this.apply(link, this.instanceNumber - 1);
+      if (this.#links.length >= this.#tooMany) this.#take();
     }
 
     /** Tells one that is at `open` the links that it lacks, or the beginning of the snapshot. */
     protected override tell(peer: Uid, open: number): void {
-      if (open < this.firstKept) return this.#sendChunk(peer, 0);
+      if (open < this.firstKept) return this.#sendPart(peer, 0);
       const links: Link[] = [];
       let bytes = 0;
-      for (const link of this.#links.slice(open - this.firstKept)) {
+      for (let at = open - this.firstKept; at < this.#links.length; at += 1) {
+        const link = this.#links.at(at) as Link;
         bytes += encoder.encode(JSON.stringify(link)).length;
         if (links.length > 0 && bytes > this.partLength) break;
         links.push(link);
       }
       const { instanceNumber } = this;
-      this.environment.messenger.send([peer], {
-        type: 'links',
-        instanceNumber,
-        first: open,
-        links,
+      const told = { type: 'links', instanceNumber, first: open, links } as const;
+      this.environment.messenger.send([peer], told);
+    }
+
+    /**
+     * With so many links the next snapshot is taken. One that somebody reads is not taken out of
+     * its hands so soon: where much is chosen, a large one could never be read to its end.
+     */
+    get #tooMany(): number {
+      const isRead = this.environment.clock.now() < this.#askedAtMs + this.readWithinMs;
+      return (isRead ? 4 : 2) * this.keepLinks;
+    }
+
+    /** Takes a snapshot here, which will be written in later turns. */
+    #take(): void {
+      if (this.#writing !== null) return;
+      const { stateDigest } = this;
+      this.#writeOn(new SnapshotWriter(this.takeSnapshot(), this.partLength), stateDigest);
+    }
+
+    #writeOn(writer: SnapshotWriter, digest: string): void {
+      this.#writing = this.environment.clock.after(WRITE_ON_AFTER_MS, () => {
+        const snapshot = writer.write(this.stepLength);
+        if (snapshot === null) return this.#writeOn(writer, digest);
+        this.#writing = null;
+        this.#cut(snapshot);
+        this.#trace('taken', snapshot.instanceNumber, null, digest);
       });
     }
 
-    /** Takes a snapshot here, and forgets the oldest links. Rule 2 says why that is allowed. */
-    #cut(): void {
-      this.#snapshot = this.takeSnapshot();
-      this.#text = null;
-      this.#links = this.#links.slice(-this.keepLinks);
-      this.#say('taken');
+    /** Forgets the oldest links, none of those since the snapshot. Rule 2 says why it may. */
+    #cut(snapshot: Snapshot): void {
+      this.#snapshot = snapshot;
+      const since = this.instanceNumber - snapshot.instanceNumber;
+      this.#links.forget(this.#links.length - Math.max(this.keepLinks, since));
+    }
+
+    get #blockLength(): number {
+      return Math.ceil(this.keepLinks / BLOCKS);
     }
 
     #receiveLinks(from: Uid, message: LinksMessage): void {
@@ -250,62 +333,89 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     }
 
     #receiveSnapshotRequest(from: Uid, { instanceNumber, of, offset }: SnapshotRequest): void {
-      const isThis = of === this.#snapshot.instanceNumber && offset < this.#snapshotText.length;
-      if (isThis) return this.#sendChunk(from, offset);
+      const isThis = of === this.#snapshot.instanceNumber && partAt(this.#snapshot, offset);
+      if (isThis) {
+        this.#askedAtMs = this.environment.clock.now();
+        return this.#sendPart(from, offset);
+      }
       if (instanceNumber < this.instanceNumber) return this.tell(from, instanceNumber);
       this.ignore('I have no such snapshot');
     }
 
     #receiveSnapshotChunk(from: Uid, chunk: SnapshotChunk): void {
       if (this.leapsTooFar(chunk)) return;
-      const { instanceNumber, offset, text, total } = chunk;
-      if (!this.isNews(instanceNumber)) return this.ignore('we have got there already');
-      if (offset === 0) this.#read(from, instanceNumber, total);
+      if (!this.isNews(chunk.instanceNumber)) return this.ignore('we have got there already');
+      if (chunk.offset === 0) this.#begin(from, chunk);
       const reading = this.#reading;
-      const isNext =
-        reading?.from === from &&
-        reading.instanceNumber === instanceNumber &&
-        reading.total === total &&
-        reading.text.length === offset;
-      if (!isNext) return this.ignore('I am not waiting for this part');
-      reading.text += text;
-      if (reading.text.length < total) return this.#askOn(reading);
-      this.#reading = null;
-      this.#install(reading);
+      if (reading?.from !== from || !isAwaited(reading, chunk)) {
+        return this.ignore('I am not waiting for this part');
+      }
+      reading.early.set(chunk.offset, chunk.text);
+      let head: SnapshotHead | null;
+      try {
+        head = readOn(reading);
+      } catch (error) {
+        return this.#refuse(reading, error instanceof Error ? error.message : String(error));
+      }
+      if (head === null) return this.#askOn(reading);
+      this.#install(reading, head.chain);
     }
 
     /** Begins to read, unless somebody else is telling us as much already. */
-    #read(from: Uid, instanceNumber: number, total: number): void {
+    #begin(from: Uid, { instanceNumber, total, text }: SnapshotChunk): void {
       const now = this.#reading;
       const isReadingIt = now?.from === from && now.instanceNumber === instanceNumber;
-      if (isReadingIt || (now !== null && now.from !== from)) return;
-      this.#reading = { from, instanceNumber, total, text: '' };
+      if (isReadingIt || (now !== null && now.from !== from) || text.length > total) return;
+      const state = this.newState();
+      const reader = new SnapshotReader(this.names, state);
+      const [partLength, asked] = [text.length, text.length];
+      const whence = { from, instanceNumber, total, partLength };
+      this.#reading = { ...whence, state, reader, parts: [], early: new Map(), asked };
       this.#target = Math.max(this.#target, instanceNumber);
       this.#trace('reading', instanceNumber, from, null);
     }
 
-    #askOn({ from, instanceNumber: of, text }: Reading): void {
-      const { instanceNumber } = this;
-      const offset = text.length;
-      this.#askUntilAnswered(from, { type: 'snapshot_request', instanceNumber, of, offset });
+    /** Asks for as many parts more as the window allows, and again for all that does not come. */
+    #askOn(reading: Reading): void {
+      const { from, total, partLength, early } = reading;
+      const read = readIn(reading);
+      const until = Math.min(total, read + this.window * partLength);
+      for (; reading.asked < until; reading.asked += partLength) {
+        this.environment.messenger.send([from], this.#requestOf(reading, reading.asked));
+      }
+      const missing: PeerMessage[] = [];
+      for (let offset = read; offset < reading.asked; offset += partLength) {
+        if (!early.has(offset)) missing.push(this.#requestOf(reading, offset));
+      }
+      this.#awaitAnswer(from, missing);
     }
 
-    #install({ from, instanceNumber, text }: Reading): void {
-      const snapshot = snapshotIn(text, this.names);
-      try {
-        if (snapshot?.instanceNumber !== instanceNumber) throw new Error('it is no snapshot');
-        this.bringState(snapshot.state);
-      } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
-        return this.ignore(`the snapshot of ${from} cannot be used: ${why}`);
-      }
-      this.#snapshot = snapshot;
-      this.#text = null;
-      this.#links = [];
-      this.jump(instanceNumber, snapshot.chain);
+    #requestOf({ instanceNumber: of }: Reading, offset: number): PeerMessage {
+      const { instanceNumber } = this;
+      return { type: 'snapshot_request', instanceNumber, of, offset };
+    }
+
+    #install({ from, instanceNumber, parts, state }: Reading, chain: ChainState): void {
+      this.#reading = null;
+      this.#writing?.cancel();
+      this.#writing = null;
+      state.use();
+      this.#snapshot = { instanceNumber, parts };
+      this.#links = new LinkList(this.#blockLength);
+      this.jump(instanceNumber, chain);
       this.#trace('installed', instanceNumber, from, this.stateDigest);
       this.#goOn(from, this.#target);
       this.requestFrom(from); // a snapshot is older than its giver: there may be links after it
+    }
+
+    /** Who tells what cannot be is asked no more; somebody else is, after a while. */
+    #refuse({ from }: Reading, why: string): void {
+      this.#reading = null;
+      this.ignore(`${NOT_BELIEVED}: ${why}`);
+      this.#askAgain?.cancel();
+      this.#askAgain = this.environment.clock.after(ASK_AGAIN_AFTER_MS, () => {
+        if (this.isNews(this.#target)) this.#askForMore(this.#after(from));
+      });
     }
 
     /** We have come nearer. If that is not all, the same server is asked for the rest. */
@@ -318,16 +428,20 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
 
     #askForMore(peer: Uid): void {
       const { instanceNumber, digest } = this;
-      this.#askUntilAnswered(peer, { type: 'sync_request', instanceNumber, digest });
+      const question = { type: 'sync_request', instanceNumber, digest } as const;
+      this.environment.messenger.send([peer], question);
+      this.#awaitAnswer(peer, [question]);
     }
 
-    /** Asks, again and again, and then somebody else. Whoever comes nearer meanwhile ends it. */
-    #askUntilAnswered(peer: Uid, question: PeerMessage, times = 1): void {
-      this.environment.messenger.send([peer], question);
+    /** Asks again, and again, and then somebody else. Whoever comes nearer meanwhile ends it. */
+    #awaitAnswer(peer: Uid, questions: readonly PeerMessage[], times = 1): void {
       this.#askAgain?.cancel();
       this.#askAgain = this.environment.clock.after(ASK_AGAIN_AFTER_MS, () => {
         if (!this.isNews(this.#target)) return;
-        if (times < ASKED_BEFORE_NEXT) return this.#askUntilAnswered(peer, question, times + 1);
+        if (times < ASKED_BEFORE_NEXT) {
+          for (const question of questions) this.environment.messenger.send([peer], question);
+          return this.#awaitAnswer(peer, questions, times + 1);
+        }
         this.#reading = null; // its giver may be gone: whoever comes next begins anew
         this.#askForMore(this.#after(peer));
       });
@@ -338,36 +452,29 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       return this.peers[next] ?? peer;
     }
 
-    #sendChunk(peer: Uid, offset: number): void {
+    #sendPart(peer: Uid, offset: number): void {
       const { instanceNumber } = this.#snapshot;
-      const total = this.#snapshotText.length;
-      const text = this.#snapshotText.slice(offset, offset + this.partLength);
+      const total = lengthOf(this.#snapshot);
+      const text = partAt(this.#snapshot, offset) ?? '';
       const chunk = { type: 'snapshot_chunk', instanceNumber, offset, total, text } as const;
       this.environment.messenger.send([peer], chunk);
-    }
-
-    get #snapshotText(): string {
-      this.#text ??= textOf(this.#snapshot);
-      return this.#text;
     }
 
     /** Throws, with one sentence, if that is no log, or not the one of our chain. */
     #checked(kept: unknown): LogOnDisk {
       const { names: uids } = this;
-      const { snapshot, first, links } = isRecord(kept) ? kept : {};
+      const { snapshot, first, blocks, links } = isRecord(kept) ? kept : {};
+      const isListOfLinks = (list: unknown) =>
+        Array.isArray(list) && list.every((link) => isLink(link, uids));
       const isWhole =
-        isSnapshot(snapshot, uids) &&
-        Array.isArray(links) &&
-        links.every((link) => isLink(link, uids)) &&
-        first === this.instanceNumber - links.length &&
+        isSnapshot(snapshot) &&
+        Array.isArray(blocks) &&
+        [...blocks, links].every(isListOfLinks) &&
+        first === this.instanceNumber - [...blocks, links].flat().length &&
         first <= snapshot.instanceNumber &&
         snapshot.instanceNumber <= this.instanceNumber;
       if (!isWhole) throw new Error('its log is not what it must be');
-      return { snapshot, first, links };
-    }
-
-    #say(what: 'taken' | 'restored'): void {
-      this.#trace(what, this.instanceNumber, null, this.stateDigest);
+      return kept as LogOnDisk;
     }
 
     #trace(
@@ -389,25 +496,52 @@ const NOT_OF_A_STORE =
   'it was made without --store, and its values are no commands: start it without, ' +
   'or begin anew with no state at all servers';
 
-/** JSON in ASCII: wherever it is cut, no character is. */
-function textOf(snapshot: Snapshot): string {
-  return JSON.stringify(snapshot).replaceAll(
-    /[^ -~]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+const OF_ANOTHER_INSTANCE = 'it is of another instance than it says';
+
+/** What a log makes by itself, with no layer above it that makes something of the links. */
+const NO_STATE: NewState = {
+  digest: '00000000',
+  add() {
+    throw new Error('it holds a state, and there is none here');
+  },
+  use() {},
+};
+
+/** Up to which character it is read. */
+function readIn({ parts, partLength, total }: Reading): number {
+  return Math.min(total, parts.length * partLength);
+}
+
+/** Whether this part was asked for, and is not here yet. */
+function isAwaited(reading: Reading, chunk: SnapshotChunk): boolean {
+  const { instanceNumber, total, partLength, early, asked } = reading;
+  const { offset, text } = chunk;
+  return (
+    chunk.instanceNumber === instanceNumber &&
+    chunk.total === total &&
+    offset >= readIn(reading) &&
+    offset < asked &&
+    offset % partLength === 0 &&
+    text.length === Math.min(partLength, total - offset) &&
+    !early.has(offset)
   );
 }
 
-function snapshotIn(text: string, uids: Names): Snapshot | null {
-  try {
-    const snapshot: unknown = JSON.parse(text);
-    return isSnapshot(snapshot, uids) ? snapshot : null;
-  } catch {
-    return null;
+/**
+ * Reads what is there, up to the first part that is not; null: that was not all. Throws, with what
+ * is wrong, if it is no snapshot, or not what it says.
+ */
+function readOn(reading: Reading): SnapshotHead | null {
+  const { instanceNumber, early, reader, parts } = reading;
+  for (;;) {
+    const text = early.get(readIn(reading));
+    if (text === undefined) break;
+    early.delete(readIn(reading));
+    reader.add(text);
+    parts.push(text);
   }
-}
-
-function isSnapshot(value: unknown, uids: Names): value is Snapshot {
-  if (!isRecord(value) || Object.keys(value).length !== 3 || !('state' in value)) return false;
-  const { chain, instanceNumber } = value;
-  return isRecord(chain) && wrongField({ instanceNumber, ...chain }, CHAIN_FIELDS, uids) === null;
+  if (readIn(reading) < reading.total) return null;
+  const head = reader.end();
+  if (head.instanceNumber === instanceNumber) return head;
+  throw new Error(OF_ANOTHER_INSTANCE);
 }

@@ -5,7 +5,7 @@
 import { ClientAnswers } from '../client-answers.ts';
 import { MasterLeases } from '../master-strategy.ts';
 import { Rejoin } from '../rejoin-strategy.ts';
-import { ReplicatedValue } from '../replicated-value.ts';
+import { type Constructor, ReplicatedValue } from '../replicated-value.ts';
 import { BackoffResolution } from '../resolution-strategy.ts';
 import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
@@ -14,6 +14,15 @@ import { Log } from './log.ts';
 import { Members } from './members.ts';
 import { QuorumReads } from './quorum-reads.ts';
 import { Store } from './store.ts';
+
+/** A store that keeps so many links at least; null: as many as it would without this. */
+export function keeping<TBase extends Constructor<Store>>(Base: TBase, links: number | null) {
+  return class KeepingReplica extends Base {
+    protected override get keepLinks(): number {
+      return links ?? super.keepLinks;
+    }
+  };
+}
 
 export class StoreReplica extends QuorumReads(
   Store(
@@ -51,7 +60,7 @@ export class MembersMasterStoreReplica extends Members(
 ) {}
 
 /** The replica of this kind whose members may change. */
-export function membersReplica(isStore: boolean, hasLeases: boolean) {
-  if (isStore) return hasLeases ? MembersMasterStoreReplica : MembersStoreReplica;
-  return hasLeases ? MembersMasterReplica : MembersReplica;
+export function membersReplica(isStore: boolean, hasLeases: boolean, keepLinks: number | null) {
+  if (!isStore) return hasLeases ? MembersMasterReplica : MembersReplica;
+  return keeping(hasLeases ? MembersMasterStoreReplica : MembersStoreReplica, keepLinks);
 }

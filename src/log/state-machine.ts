@@ -45,12 +45,16 @@ export interface StateMachine {
   /** Answers a query; null: there is nothing. What is no query is answered with why. */
   query(line: string): string | null;
   /**
-   * The state as plain JSON data. It shares nothing with the machine that would ever change: who
-   * holds it may write it down piece by piece, while the machine goes on.
+   * The state in pieces, each of them JSON data of some hundred characters as a rule. However late
+   * they are read, it is the state of this moment: to take a snapshot takes no time, and to write
+   * it down need not be done at once.
    */
-  snapshot(): unknown;
-  /** Takes this state in place of its own. Throws if it is none, and then nothing has changed. */
-  restore(snapshot: unknown): void;
+  snapshot(): Iterable<unknown>;
+  /**
+   * Takes over one piece of a snapshot. All of them make the state again, in a machine that has
+   * carried out no command. Throws, and has changed nothing, if that is no such piece.
+   */
+  restore(piece: unknown): void;
   /** Eight hexadecimal digits: equal states have the same, different ones hardly ever. */
   readonly digest: string;
 }

@@ -3,8 +3,8 @@
  *
  * They are commands to a state machine, and this layer applies each of them once, in the order of
  * the chain, at every server. "Once" needs no new thought: a request that is chosen a second time
- * changes nothing, as `chain.ts` says. What came of it the first time is kept beside the table of
- * requests, for the same clients and for as long as these: so a client whose answer was lost asks
+ * changes nothing, as `chain.ts` says. Here a table of ten thousand clients tells which those are,
+ * and what came of each the first time (see `answers.ts`): so a client whose answer was lost asks
  * again, and gets the *same* answer, of whichever server, even if the state has long moved on.
  *
  * What is no command is refused before it is proposed. A command that fails is in the chain, and
@@ -12,40 +12,27 @@
  * without masters it is answered when a link that changes nothing has marked its moment.
  */
 import {
-  applyLink,
-  type ChainState,
   isUpdate,
   type Link,
-  partsOf,
   type RequestedLink,
   type RequestId,
+  type Standing,
   singlesOf,
-  standingOf,
   type UpdateLink,
 } from '../chain.ts';
 import type { ClientAnswers } from '../client-answers.ts';
 import type { ClientAddress } from '../environment.ts';
-import { type ClientMessage, isRecord, type Reply } from '../messages.ts';
+import type { ClientMessage, Reply } from '../messages.ts';
 import type { Constructor } from '../replicated-value.ts';
+import { Answers, MAX_ANSWERED_CLIENTS } from './answers.ts';
 import { KeyValue } from './key-value.ts';
 import type { Log } from './log.ts';
-import { type Change, MAX_ANSWER_LENGTH, PairsDigest, type StateMachine } from './state-machine.ts';
+import { mixedDigest, type NewState } from './snapshot.ts';
+import type { Change, StateMachine } from './state-machine.ts';
 
 /** See `quorum-reads.ts`, a layer that servers with masters do without. */
 const WHY_NO_QUORUM =
   'a quorum may know of more than the master, which answers from memory: read without --quorum';
-
-/** What came of the latest request of a client. */
-interface Answer {
-  readonly number: number;
-  readonly answer: string;
-}
-
-/** The state of a store, as a snapshot carries it. */
-interface StoreState {
-  readonly machine: unknown;
-  readonly answers: readonly (readonly [client: string, number: number, answer: string])[];
-}
 
 /**
  * Applies every update that takes effect to a state machine, remembers the answers, and answers
@@ -54,9 +41,7 @@ interface StoreState {
 export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBase) {
   return class Store extends Base {
     #machine!: StateMachine; // from `start` on
-    /** By client, in the order of the chain's table of requests. */
-    #answers = new Map<string, Answer>();
-    #answersDigest = new PairsDigest();
+    #answers!: Answers; // the same
     /** What clients ask whose reads are under way. Bounded as these are. */
     readonly #queries = new Map<RequestId, string>();
 
@@ -65,22 +50,23 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
       return new KeyValue();
     }
 
+    /** How many clients are remembered. */
+    protected get mostClients(): number {
+      return MAX_ANSWERED_CLIENTS;
+    }
+
     /** Whoever takes the values for something else must not be believed. */
     override get cluster(): string {
       return `${super.cluster} with a store`;
     }
 
-    /** Two that are equally far must have made the same of it. */
-    override get digest(): string {
-      return mixed(super.digest, this.stateDigest);
-    }
-
     protected override get stateDigest(): string {
-      return mixed(this.#machine.digest, `${this.#answersDigest}`);
+      return mixedDigest(this.#machine.digest, this.#answers.digest);
     }
 
     protected override restore(kept: unknown): void {
       this.#machine = this.createMachine();
+      this.#answers = new Answers(this.mostClients);
       super.restore(kept);
     }
 
@@ -118,8 +104,12 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
       const { requestId } = message;
       if (message.type === 'chosen') {
         const { instanceNumber } = message;
-        const answer = this.#answers.get(partsOf(requestId).client)?.answer ?? '';
+        const answer = this.#answers.answerTo(requestId) ?? '';
         return { type: 'answered', requestId, instanceNumber, answer };
+      }
+      if (message.type === 'status_report') {
+        const { firstKept, snapshotAt, digest } = this;
+        return { ...message, log: { firstKept, snapshotAt, digest } };
       }
       const query = this.#queries.get(requestId);
       if (message.type !== 'value' || query === undefined) return message;
@@ -132,97 +122,80 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
       this.reply(client, { type: 'refused', requestId, why, master: null, isFinal: true });
     }
 
-    protected override apply(link: Link, instanceNumber: number, before: ChainState): void {
-      super.apply(link, instanceNumber, before);
+    /** This table, and not that of the chain, says what is new. */
+    protected override standingOf(request: RequestId): Standing {
+      return this.#answers.standingOf(request);
+    }
+
+    protected override apply(link: Link, instanceNumber: number): void {
+      super.apply(link, instanceNumber);
       const answers: string[] = [];
-      let chain = before;
+      const requests: (RequestId | null)[] = [];
       for (const one of singlesOf(link)) {
-        const hasEffect = isUpdate(one) && this.takesEffect(one, chain);
-        chain = applyLink(chain, one, instanceNumber);
-        if (hasEffect) answers.push(this.#carryOut(one, instanceNumber, chain));
+        if (!isUpdate(one) || !this.takesEffect(one)) continue;
+        answers.push(this.#carryOut(one, instanceNumber));
+        requests.push('request' in one ? one.request : null);
       }
       if (answers.length === 0 || !this.isRunning) return; // it was said in an earlier life
       const digest = this.stateDigest;
-      this.environment.trace({ event: 'apply', instanceNumber, answers, digest });
+      this.environment.trace({ event: 'apply', instanceNumber, requests, answers, digest });
     }
 
     /** A command has changed this. */
     protected changed(_changes: readonly Change[]): void {}
 
-    /** A request takes effect where it is chosen for the first time. */
-    protected takesEffect(link: UpdateLink | RequestedLink, before: ChainState): boolean {
-      return !('request' in link) || standingOf(before, link.request) === 'new';
-    }
-
-    #carryOut(link: UpdateLink | RequestedLink, instanceNumber: number, after: ChainState): string {
+    #carryOut(link: UpdateLink | RequestedLink, instanceNumber: number): string {
       const answer = this.#machine.apply(link.update, instanceNumber);
       this.changed(this.#machine.changes ?? []);
-      if ('request' in link) this.#remember(link.request, answer, after);
+      if ('request' in link) this.#answers.remember(link.request, instanceNumber, answer);
       return answer;
     }
 
-    /** Whom the chain forgets is forgotten here. */
-    #remember(request: RequestId, answer: string, { requests }: ChainState): void {
-      const { client, number } = partsOf(request);
-      this.#forget(client);
-      this.#answers.set(client, { number, answer });
-      this.#answersDigest.add(client, `${number} ${answer}`);
-      for (const oldest of this.#answers.keys()) {
-        if (this.#answers.size <= requests.length) return;
-        this.#forget(oldest);
-      }
+    /** A request that is chosen once more, or that may have been forgotten, changes nothing. */
+    protected takesEffect(link: UpdateLink | RequestedLink): boolean {
+      return !('request' in link) || this.standingOf(link.request) === 'new';
     }
 
-    #forget(client: string): void {
-      const known = this.#answers.get(client);
-      if (known === undefined) return;
-      this.#answersDigest.remove(client, `${known.number} ${known.answer}`);
-      this.#answers.delete(client);
+    protected override takeState(): Iterable<StorePiece> {
+      return piecesOf(this.#answers.snapshot(), this.#machine.snapshot());
     }
 
-    protected override takeState(): StoreState {
-      const answers = [...this.#answers].map(
-        ([client, { number, answer }]) => [client, number, answer] as const,
-      );
-      return { machine: this.#machine.snapshot(), answers };
-    }
-
-    protected override bringState(state: unknown): void {
-      if (!isStoreState(state)) throw new Error('it is not the state of a store');
+    protected override newState(): NewState {
       const machine = this.createMachine();
-      machine.restore(state.machine);
-      this.#machine = machine;
-      this.#answers = new Map();
-      this.#answersDigest = new PairsDigest();
-      for (const [client, number, answer] of state.answers) {
-        this.#answers.set(client, { number, answer });
-        this.#answersDigest.add(client, `${number} ${answer}`);
-      }
+      const answers = new Answers(this.mostClients);
+      return {
+        get digest() {
+          return mixedDigest(machine.digest, answers.digest);
+        },
+        add(piece) {
+          const [of, what] = storePiece(piece);
+          (of === 'machine' ? machine : answers).restore(what);
+        },
+        use: () => {
+          this.#machine = machine;
+          this.#answers = answers;
+        },
+      };
     }
   };
 }
 
 export type Store = InstanceType<ReturnType<typeof Store<Constructor<ClientAnswers & Log>>>>;
 
-/** One digest of two. */
-function mixed(a: string, b: string): string {
-  const both = Number.parseInt(a, 16) ^ Number.parseInt(b, 16);
-  return (both >>> 0).toString(16).padStart(8, '0');
+/** A piece of the state of a store, as a snapshot carries it. */
+export type StorePiece = readonly [of: 'answers' | 'machine', piece: unknown];
+
+/** Both have been taken when this is called, and are read later. */
+function* piecesOf(answers: Iterable<unknown>, machine: Iterable<unknown>): Generator<StorePiece> {
+  for (const piece of answers) yield ['answers', piece];
+  for (const piece of machine) yield ['machine', piece];
 }
 
-function isStoreState(state: unknown): state is StoreState {
-  if (!isRecord(state) || !('machine' in state)) return false;
-  const { answers } = state;
-  return Array.isArray(answers) && answers.every(isAnswer);
-}
-
-function isAnswer(entry: unknown): boolean {
-  if (!Array.isArray(entry) || entry.length !== 3) return false;
-  const [client, number, answer] = entry;
-  return (
-    typeof client === 'string' &&
-    Number.isSafeInteger(number) &&
-    typeof answer === 'string' &&
-    answer.length <= MAX_ANSWER_LENGTH
-  );
+function storePiece(piece: unknown): StorePiece {
+  const isOne =
+    Array.isArray(piece) &&
+    piece.length === 2 &&
+    (piece[0] === 'answers' || piece[0] === 'machine');
+  if (!isOne) throw new Error('it holds what is no piece of a store');
+  return piece as unknown as StorePiece;
 }

@@ -13,7 +13,7 @@
  * A watcher *pulls* changes when it hears that there are some, as a snapshot is pulled. So nothing
  * is kept for one that is slow.
  */
-import type { ChainState, Link } from '../chain.ts';
+import type { Link } from '../chain.ts';
 import type { Constructor } from '../replicated-value.ts';
 import type { Change } from './state-machine.ts';
 import type { Store } from './store.ts';
@@ -80,10 +80,10 @@ export function Watch<TBase extends Constructor<Store>>(Base: TBase) {
       this.#changing.push(...changes);
     }
 
-    protected override apply(link: Link, instanceNumber: number, before: ChainState): void {
+    protected override apply(link: Link, instanceNumber: number): void {
       if (instanceNumber !== this.#next) this.#beginAt(instanceNumber);
       this.#changing = [];
-      super.apply(link, instanceNumber, before);
+      super.apply(link, instanceNumber);
       this.#next = instanceNumber + 1;
       if (this.#changing.length > 0) this.#keep({ instanceNumber, changes: this.#changing });
       for (const look of this.#watchers) look();

@@ -25,6 +25,8 @@ export interface ServerOptions {
   readonly isStore: boolean;
   /** Its state is kept as a journal: a save writes only what is new. */
   readonly hasJournal: boolean;
+  /** How many links its log keeps at least; null: as many as it does by itself. */
+  readonly keepLinks: number | null;
   /** Who should be master, if that can be; null: all are equal. */
   readonly preferred: Uid | null;
   /** Its members may change, see `log/members.ts`. */
@@ -54,6 +56,7 @@ export interface ServerOptions {
 
 const LONGEST_DELAY_MS = 60_000;
 const MOST_MEGABYTES = 1_000_000;
+const MOST_LINKS = 1_000_000;
 const BYTES_IN_MEGABYTE = 1_000_000;
 
 const EXAMPLES = `
@@ -77,6 +80,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--store', 'be a database: its values are commands (all servers or none)')
     .option('--journal', 'keep the state as a journal, as --store does: a save writes what is new')
+    .option('--keep-links <N>', 'of a store: so many links are kept at least (default: 10000)')
     .option('--prefer <UID>', 'with --master: hand the lease to this server when it is level')
     .option('--members', 'let the members change while the cluster runs (all servers or none)')
     .option('--join <A=ADDRESS>', 'be let into the cluster of this server; needs --listen')
@@ -108,12 +112,12 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
   addressOf(cluster, uid);
   const rejoins = options['rejoin'] === true;
   if (rejoins) checkQuorumOfOthers(cluster.size);
-  const [minDelayMs, maxDelayMs] = delayOf(options['delay']);
   return {
     uid,
     isMaster: options['master'] === true,
     isStore: options['store'] === true,
     hasJournal: options['journal'] === true || options['store'] === true,
+    keepLinks: keepLinksOf(options['store'], options['keepLinks']),
     preferred: preferredOf(options['prefer'], options['master'] === true, cluster),
     ...membersOptionsOf(options, asked),
     rejoins,
@@ -122,12 +126,7 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     stateDirectory: options['stateDir'],
     traceFile: options['trace'] ?? null,
     traceLimitBytes: traceLimitOf(options['trace'], options['traceLimit']),
-    faults: {
-      drop: probabilityOf('--drop', options['drop']),
-      duplicate: probabilityOf('--duplicate', options['duplicate']),
-      minDelayMs,
-      maxDelayMs,
-    },
+    faults: faultsOf(options),
     protection: {
       key: chosenKey(options['keyFile']),
       trustsNetwork: options['trustNetwork'] === true,
@@ -144,6 +143,12 @@ function traceLimitOf(file: string | undefined, megabytes: string | undefined): 
   if (megabytes === undefined) return Number.POSITIVE_INFINITY;
   if (file === undefined) throw new UsageError('--trace-limit is of use only with --trace');
   return wholeNumber('--trace-limit', megabytes, 1, MOST_MEGABYTES) * BYTES_IN_MEGABYTE;
+}
+
+function keepLinksOf(isStore: true | undefined, links: string | undefined): number | null {
+  if (links === undefined) return null;
+  if (isStore !== true) throw new UsageError('--keep-links is of use only with --store');
+  return wholeNumber('--keep-links', links, 1, MOST_LINKS);
 }
 
 function preferredOf(uid: string | undefined, isMaster: boolean, cluster: Cluster): Uid | null {
@@ -207,6 +212,16 @@ function listenAt(text: string | undefined): Address | null {
 function timeStyleOf(text: string): TimeStyle {
   if (text === 'short' || text === 'full') return text;
   throw new UsageError(`--time must be short or full, not ${JSON.stringify(text)}`);
+}
+
+function faultsOf(flags: Readonly<Record<string, string>>): NetworkFaults {
+  const [minDelayMs, maxDelayMs] = delayOf(flags['delay'] ?? '');
+  return {
+    drop: probabilityOf('--drop', flags['drop'] ?? ''),
+    duplicate: probabilityOf('--duplicate', flags['duplicate'] ?? ''),
+    minDelayMs,
+    maxDelayMs,
+  };
 }
 
 function probabilityOf(option: string, text: string): number {

@@ -142,9 +142,10 @@ function summaryOf(path: string, stored: object): string[] {
 /** What a store keeps beside it. */
 function logOf(kept: unknown): string[] {
   if (!isRecord(kept) || !isRecord(kept['snapshot']) || !Array.isArray(kept['links'])) return [];
-  const { snapshot, first, links } = kept;
-  const last = Number(first) + links.length - 1;
-  const which = links.length === 0 ? 'no links' : `links ${first} to ${last}`;
+  const { snapshot, first, blocks, links } = kept;
+  const count = [...(Array.isArray(blocks) ? blocks : []), links].flat().length;
+  const last = Number(first) + count - 1;
+  const which = count === 0 ? 'no links' : `links ${first} to ${last}`;
   return [`  log       a snapshot of instance ${snapshot['instanceNumber']}, ${which}`];
 }
 

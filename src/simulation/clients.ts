@@ -167,9 +167,9 @@ export class Clients {
     this.#chain = chainAfter(before, event);
     this.#values.set(instanceNumber, this.#chain.currentValue);
     if (link === null) return;
-    const effects = effectsOf(link, instanceNumber - 1, before);
-    this.#truth?.apply(effects, instanceNumber - 1);
-    for (const one of effects) if ('request' in one) this.#tookEffect(one, instanceNumber - 1);
+    const effectIn = instanceNumber - 1;
+    const effects = this.#truth?.apply(link, effectIn) ?? effectsOf(link, effectIn, before);
+    for (const one of effects) if ('request' in one) this.#tookEffect(one, effectIn);
   }
 
   #tookEffect({ update }: RequestedLink, effectIn: number): void {

@@ -1,7 +1,7 @@
 /** The replicas that the simulation runs: woven as in `server.ts`, which a test compares. */
+import { MAX_REMEMBERED_CLIENTS } from '../chain.ts';
 import { ClientAnswers } from '../client-answers.ts';
 import type { Batches } from '../log/batches.ts';
-import type { Log } from '../log/log.ts';
 import {
   MasterStoreReplica,
   MembersMasterReplica,
@@ -10,6 +10,7 @@ import {
   MembersStoreReplica,
   StoreReplica,
 } from '../log/replicas.ts';
+import type { Store } from '../log/store.ts';
 import { MasterLeases } from '../master-strategy.ts';
 import { Rejoin } from '../rejoin-strategy.ts';
 import { type Constructor, ReplicatedValue } from '../replicated-value.ts';
@@ -25,14 +26,21 @@ export class MasterReplica extends ClientAnswers(
   Rejoin(MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))),
 ) {}
 
-/** So few that every run takes several snapshots. */
+/** So few links that every run takes several snapshots. */
 const FEW_LINKS = 4;
-/** So short that a snapshot takes several datagrams. */
+/** So short that a snapshot takes several datagrams, and is written in several turns. */
 const SHORT_PART = 200;
+/** So few parts under way that a receiver must ask for some more. */
+const SMALL_WINDOW = 3;
+/** So soon is a reader given up that some lose what they read. */
+const SHORT_WHILE_MS = 5;
+/** So few clients that a crowd is more; the chain knows fewer still. */
+export const FEW_CLIENTS = MAX_REMEMBERED_CLIENTS + 5;
 /** So small that a batch has room for some, and not for all. */
 export const SMALL_BATCH_BYTES = 400;
 
-function Small<TBase extends Constructor<Batches & Log>>(Base: TBase) {
+/** In everything as a store is, and so small that a run sees it do all that it ever does. */
+function SmallReplica<TBase extends Constructor<Store & Batches>>(Base: TBase) {
   return class SmallReplica extends Base {
     protected override get keepLinks(): number {
       return FEW_LINKS;
@@ -42,16 +50,35 @@ function Small<TBase extends Constructor<Batches & Log>>(Base: TBase) {
       return SHORT_PART;
     }
 
+    protected override get stepLength(): number {
+      return SHORT_PART;
+    }
+
+    protected override get window(): number {
+      return SMALL_WINDOW;
+    }
+
+    protected override get readWithinMs(): number {
+      return SHORT_WHILE_MS;
+    }
+
     protected override get batchBytes(): number {
       return SMALL_BATCH_BYTES;
+    }
+
+    protected override get mostClients(): number {
+      return FEW_CLIENTS;
     }
   };
 }
 
-export class SmallStoreReplica extends Small(StoreReplica) {}
-export class SmallMasterStoreReplica extends Small(MasterStoreReplica) {}
-export class SmallMembersStoreReplica extends Small(MembersStoreReplica) {}
-export class SmallMembersMasterStoreReplica extends Small(MembersMasterStoreReplica) {}
+export class SmallStoreReplica extends SmallReplica(StoreReplica) {}
+
+export class SmallMasterStoreReplica extends SmallReplica(MasterStoreReplica) {}
+
+export class SmallMembersStoreReplica extends SmallReplica(MembersStoreReplica) {}
+
+export class SmallMembersMasterStoreReplica extends SmallReplica(MembersMasterStoreReplica) {}
 
 /** The replica of this kind. */
 export function replicaOf(isStore: boolean, hasLeases: boolean, hasMembers = false) {

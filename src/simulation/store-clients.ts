@@ -5,11 +5,13 @@
  * is a register with a history of its own; the others count, compare and delete. What these must be
  * answered is found out by a machine beside all servers, which applies what was chosen, once.
  */
-import type { UpdateLink } from '../chain.ts';
+import { isUpdate, type Link, type RequestedLink, singlesOf, type UpdateLink } from '../chain.ts';
 import type { Inquiry } from '../client-session.ts';
+import { Answers } from '../log/answers.ts';
 import { KeyValue } from '../log/key-value.ts';
 import type { Asked } from '../trace/history.ts';
 import { hashText } from './random.ts';
+import { FEW_CLIENTS } from './replicas.ts';
 
 /** Keys that are set and read, and nothing else. */
 const REGISTERS = ['r0', 'r1', 'r2'] as const;
@@ -58,16 +60,31 @@ export function registerOf(line: string): { readonly key: string; readonly value
 /** What is true of a store, by what was chosen. */
 export class StoreTruth {
   readonly #machine = new KeyValue();
+  readonly #requests = new Answers(FEW_CLIENTS);
   readonly #answers = new Map<string, string>();
   /** The state before each instance, as a snapshot of the machine. */
-  readonly #states = new Map<number, unknown>();
+  readonly #states = new Map<number, readonly unknown[]>();
 
-  /** These took effect in this instance. In order, each instance once. */
-  apply(effects: readonly UpdateLink[], instanceNumber: number): void {
-    if (!this.#states.has(1)) this.#states.set(1, this.#machine.snapshot());
-    for (const { update } of effects)
-      this.#answers.set(update, this.#machine.apply(update, instanceNumber));
-    this.#states.set(instanceNumber + 1, this.#machine.snapshot());
+  /**
+   * This link was chosen. In order, each once. Returns what took effect of it: by a table of
+   * requests beside those of all servers, and not by that of the chain, which is smaller.
+   */
+  apply(link: Link, instanceNumber: number): readonly (UpdateLink | RequestedLink)[] {
+    if (!this.#states.has(1)) this.#states.set(1, [...this.#machine.snapshot()]);
+    const effects = singlesOf(link)
+      .filter(isUpdate)
+      .filter((one) => this.#carryOut(one, instanceNumber));
+    this.#states.set(instanceNumber + 1, [...this.#machine.snapshot()]);
+    return effects;
+  }
+
+  /** Returns whether it had an effect. */
+  #carryOut(link: UpdateLink | RequestedLink, instanceNumber: number): boolean {
+    if ('request' in link && this.#requests.standingOf(link.request) !== 'new') return false;
+    const answer = this.#machine.apply(link.update, instanceNumber);
+    this.#answers.set(link.update, answer);
+    if ('request' in link) this.#requests.remember(link.request, instanceNumber, answer);
+    return true;
   }
 
   /** The answer to a command, if it has taken effect. */
@@ -78,7 +95,7 @@ export class StoreTruth {
   /** What a query finds before this instance. */
   found(query: string, instanceNumber: number): string | null {
     const machine = new KeyValue();
-    machine.restore(this.#states.get(instanceNumber) ?? []);
+    for (const piece of this.#states.get(instanceNumber) ?? []) machine.restore(piece);
     return machine.query(query);
   }
 }

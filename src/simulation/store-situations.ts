@@ -11,6 +11,7 @@ export const STORE_SITUATIONS = [
   'a query answered',
   'an answer remembered',
   'a snapshot taken',
+  'a link chosen while a snapshot was written',
   'a restart after a snapshot',
   'links for a laggard',
   'a snapshot for a laggard',
@@ -29,6 +30,8 @@ export type StoreSituation = (typeof STORE_SITUATIONS)[number];
 
 /** What is known of one server. */
 interface Known {
+  /** Which instance is open at it. */
+  instanceNumber: number;
   isReading: boolean;
   hasJumped: boolean;
   hasTaken: boolean;
@@ -93,6 +96,7 @@ export class StoreSituations {
         if (askerOf(event.bound) === event.server) return;
         return this.#reached('a batch finished by another server');
       case 'advance':
+        server.instanceNumber = event.instanceNumber;
         return this.#advanced(event);
     }
   }
@@ -115,6 +119,9 @@ export class StoreSituations {
     switch (what) {
       case 'taken':
         server.hasTaken = true;
+        if (instanceNumber < server.instanceNumber) {
+          this.#reached('a link chosen while a snapshot was written');
+        }
         return this.#reached('a snapshot taken');
       case 'reading':
         if (server.isReading) this.#reached('the reading of a snapshot begun anew');
@@ -136,6 +143,7 @@ export class StoreSituations {
 
   #of(uid: Uid): Known {
     const known = this.#known.get(uid) ?? {
+      instanceNumber: 1,
       isReading: false,
       hasJumped: false,
       hasTaken: false,

@@ -23,6 +23,7 @@ import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { Stamp, TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
 import { BREAKS } from './broken/layers.ts';
+import { STORE_BREAKS } from './broken/stores.ts';
 import { SAVE_STEPS } from './disk.ts';
 import { FORGERIES } from './forger.ts';
 import { CRASH_POINTS, type CrashPoint, placesOf, type ReplicaClass } from './machine.ts';
@@ -342,7 +343,8 @@ export class StoryTeller {
   }
 
   #break(name: string): void {
-    const rule = BREAKS.find((known) => known.name === name);
+    const rules = this.#isStore ? STORE_BREAKS : BREAKS;
+    const rule = rules.find((known) => known.name === name);
     if (rule === undefined) throw new Error(`no rule can be broken by the name of "${name}"`);
     if (rule.leases !== this.#hasLeases) {
       const kind = rule.leases ? 'with' : 'without';

@@ -7,7 +7,7 @@
  * where nobody could work it out (see `chainAfter` in `fold.ts`). Everywhere else its digest does,
  * so that whoever works it out can tell whether it came to the same.
  */
-import { type ChainState, digestOf, type Link, type LinkId } from '../chain.ts';
+import { type ChainState, digestOf, type Link, type LinkId, type RequestId } from '../chain.ts';
 import type { AcceptorState, ProposalId, Uid } from '../composable-paxos.ts';
 import type { Message, PeerMessage, Question, Reply } from '../messages.ts';
 import type { ServerState } from '../state.ts';
@@ -163,6 +163,8 @@ export type StoreEvent =
   | {
       readonly event: 'apply';
       readonly instanceNumber: number;
+      /** By which each was asked; null: by somebody who does not wait. */
+      readonly requests: readonly (RequestId | null)[];
       readonly answers: readonly string[];
       readonly digest: string;
     }

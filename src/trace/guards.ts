@@ -14,6 +14,7 @@ import {
   isLink,
   isLinkId,
   isRecord,
+  isRequestId,
   isStoredId,
   isStoredNumber,
   isUid,
@@ -135,7 +136,12 @@ const FIELDS: {
     answers: isCount,
     quorum: isCount,
   },
-  apply: { ...aboutInstance, answers: isListOf(isText), digest: isDigest },
+  apply: {
+    ...aboutInstance,
+    requests: isListOf(orNull(isRequestId)),
+    answers: isListOf(isText),
+    digest: isDigest,
+  },
   snapshot: {
     ...aboutInstance,
     what: isOneOf('taken', 'restored', 'reading', 'installed'),

@@ -313,6 +313,8 @@ export class Invariants {
   #eventsSeen = 0;
   readonly #storeStates = new StoreStates();
   #isMixed = false;
+  /** What takes effect is said by the servers: see `#apply`. */
+  #areStores = false;
   readonly #remarks: string[] = [];
 
   /**
@@ -389,6 +391,7 @@ export class Invariants {
         return event.what === 'left' ? this.#checkPast(since, event) : null;
       }
       case 'apply':
+        return this.#apply(event);
       case 'snapshot': {
         const wrong = this.#storeStates.observe(event);
         return wrong === null ? null : violated(11, event, wrong);
@@ -428,7 +431,7 @@ export class Invariants {
     // A lost disk is allowed to have gone back, since its server has no vote.
     const isLost = state.votesFrom === null && state.instanceNumber === 1;
     const known = server.durable;
-    if (!server.hasStarted) this.#adopt(state);
+    if (!server.hasStarted) this.#adopt(event);
     this.#begin(server, event);
     const before = isLost ? server.durable : known;
     server.waiting = 0;
@@ -477,7 +480,7 @@ export class Invariants {
     if (isSeamless) return this.#checkDigest(instanceNumber, digestOf(state), event);
 
     this.#beginLater(state);
-    this.#adopt(state);
+    this.#adopt(event);
     this.#begin(server, event);
     server.waiting = null;
     server.resumedIn = instanceNumber;
@@ -493,7 +496,10 @@ export class Invariants {
   }
 
   /** A server that comes with a past was not always traced. What it brings is taken as it is. */
-  #adopt(state: ServerState): void {
+  #adopt({ state, layers }: EventOf<'start'> | EventOf<'resume'>): void {
+    this.#areStores ||= layers.includes('Store');
+    // A store remembers requests that its chain does not name.
+    if (this.#areStores && state.instanceNumber > 1) this.#effects.hasForgotten = true;
     const instance = this.#instance(state.instanceNumber);
     if (instance.before === null) {
       instance.before = chainOf(state);
@@ -812,13 +818,28 @@ export class Invariants {
     link: SingleLink,
     event: TraceEvent,
   ): Violation | null {
-    if (!('request' in link) || before === null) return null;
+    if (!('request' in link) || before === null || this.#areStores) return null;
     if (standingOf(before, link.request) !== 'new') return null;
     const request = nameOf(link.request);
     const isAgain = this.#effects.has(request);
     this.#effects.set(request, number);
     if (!isAgain) return null;
     return violated(9, event, `request ${link.request} takes effect for a second time`);
+  }
+
+  /** A store remembers more requests than the chain does, and says itself which took effect. */
+  #apply(event: EventOf<'apply'>): Violation | null {
+    const { instanceNumber, requests } = event;
+    const wrong = this.#storeStates.observe(event);
+    if (wrong !== null) return violated(11, event, wrong);
+    for (const request of requests) {
+      if (request === null) continue;
+      const before = this.#effects.get(nameOf(request)) ?? instanceNumber;
+      this.#effects.set(nameOf(request), before);
+      if (before === instanceNumber) continue;
+      return violated(9, event, `request ${request} takes effect for a second time`);
+    }
+    return null;
   }
 
   #reply({ message }: EventOf<'reply'>, event: TraceEvent): Violation | null {

@@ -28,6 +28,7 @@ import {
   tableOf,
 } from './report.ts';
 import { benchSaves } from './saves.ts';
+import { measureTurns, type TurnsSettings } from './turns.ts';
 
 const MEMORY = '/dev/shm';
 /** Reads are so much faster that more of them fit into the same time. */
@@ -39,6 +40,8 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 const SIGNALS = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
 
 interface Settings {
+  /** To be measured in place of all else; null: not asked for. */
+  readonly turns: TurnsSettings | null;
   readonly rounds: number;
   readonly updates: number;
   readonly stateDirectory: string;
@@ -69,16 +72,27 @@ function readSettings(args: readonly string[]): Settings {
     .option('--state-dir <DIR>', 'where the disk is that is measured', DEFAULT_STATE_DIR)
     .option('--no-memory', `leave out the state on a memory file system, ${MEMORY}`)
     .option('--saves', 'measure only what a save costs, as a file and in a journal')
-    .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json');
+    .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json')
+    .option('--turns', 'how long the turns of a store are, with many keys, and nothing else')
+    .option('--keys <N>', 'with --turns: so many keys', '100000')
+    .option('--value-length <N>', 'with --turns: so many characters in each', '20');
   parseArguments(command, args);
   const options = command.opts();
   return {
+    turns: options['turns'] === true ? turnsSettings(options) : null,
     rounds: wholeNumber('--rounds', options['rounds'], 1, 1_000),
     updates: wholeNumber('--updates', options['updates'], 1, 100_000),
     stateDirectory: options['stateDir'],
     hasMemory: options['memory'] === true && existsSync(MEMORY),
     out: options['out'],
     isOfSaves: options['saves'] === true,
+  };
+}
+
+function turnsSettings(options: Readonly<Record<string, string>>): TurnsSettings {
+  return {
+    keys: wholeNumber('--keys', options['keys'] ?? '', 1_000, 1_000_000),
+    valueLength: wholeNumber('--value-length', options['valueLength'] ?? '', 1, 10_000),
   };
 }
 
@@ -184,6 +198,8 @@ function showSaves({ stateDirectory, hasMemory, updates }: Settings): void {
 await runProgram(async (args) => {
   const settings = readSettings(args);
   if (settings.isOfSaves) return showSaves(settings);
+  const { turns } = settings;
+  if (turns !== null) return measureTurns(turns, (line) => console.log(line));
   const reports = [await bench('disk', settings.stateDirectory, settings)];
   if (settings.hasMemory) reports.push(await bench('memory', MEMORY, settings));
   for (const one of reports) console.log(`${tableOf(one).join('\n')}\n`);

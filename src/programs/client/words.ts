@@ -87,11 +87,24 @@ export function sayStatus(server: Uid, report: StatusReply): string {
     ['accepted', idOr(report.acceptedId, 'nothing yet')],
     ['master', sayMaster(server, report)],
     ['queue', waiting === 0 ? 'nothing waits' : `${waiting} ${waiting === 1 ? 'waits' : 'wait'}`],
+    ...sayLog(report),
     ['heard', sayHeard(report, ' ago') || 'there is no other server'],
     ['up', `for ${duration(uptimeMs)}`],
   ];
   const told = lines.map(([name, words]) => `  ${name.padEnd(9)} ${words}`);
   return [`server ${server}`, ...told].join('\n');
+}
+
+/** What a store keeps. */
+function sayLog({ log, instanceNumber }: StatusReply): [string, string][] {
+  if (log === null) return [];
+  const { firstKept, snapshotAt, digest } = log;
+  const links =
+    firstKept === instanceNumber ? 'no links' : `links ${firstKept} to ${instanceNumber - 1}`;
+  return [
+    ['log', `${links}, a snapshot of all before instance ${snapshotAt}`],
+    ['state', digest],
+  ];
 }
 
 /** How a server is, in one line of at most so many columns. */

@@ -1,9 +1,10 @@
 /** Broken on purpose: clusters whose members change, that each break one rule of that. */
-import type { Roll } from '../../chain.ts';
+import { digestOf, type Roll } from '../../chain.ts';
 import { quorumOf, type Uid } from '../../composable-paxos.ts';
-import type { Log, Snapshot } from '../../log/log.ts';
 import type { Members } from '../../log/members.ts';
 import { MembersMasterReplica, MembersReplica } from '../../log/replicas.ts';
+import { mixedDigest, type SnapshotSource } from '../../log/snapshot.ts';
+import type { Store } from '../../log/store.ts';
 import type { MasterLeases } from '../../master-strategy.ts';
 import type { Constructor } from '../../replicated-value.ts';
 import { SmallMembersStoreReplica } from '../replicas.ts';
@@ -39,13 +40,17 @@ function EverybodyVotes<TBase extends Constructor<Members>>(Base: TBase) {
   };
 }
 
-/** A snapshot that does not say who the members are. */
-function SnapshotWithoutMembers<TBase extends Constructor<Log>>(Base: TBase) {
+/** A snapshot that does not say who the members are, and is right in itself. */
+function SnapshotWithoutMembers<TBase extends Constructor<Store>>(Base: TBase) {
   return class SnapshotWithoutMembers extends Base {
-    protected override takeSnapshot(): Snapshot {
-      const snapshot = super.takeSnapshot();
-      const { membership: _, ...chain } = snapshot.chain;
-      return { ...snapshot, chain };
+    protected override takeSnapshot(): SnapshotSource {
+      const { head } = super.takeSnapshot();
+      const { membership: _, ...chain } = head.chain;
+      const pieces = [...this.takeState()];
+      const state = this.newState();
+      for (const piece of pieces) state.add(piece);
+      const digest = mixedDigest(digestOf(chain), state.digest);
+      return { head: { ...head, chain, digest }, pieces };
     }
   };
 }

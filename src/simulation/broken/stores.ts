@@ -1,51 +1,72 @@
 /** Broken on purpose: stores that each break one rule of the log or of the state machine. */
 import {
-  type ChainState,
   type ClientLink,
+  digestOf,
   isBatch,
   type Link,
   type LinkId,
   type RequestedLink,
+  type RequestId,
+  type Standing,
   singlesOf,
-  standingOf,
   type UpdateLink,
 } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import type { Batches } from '../../log/batches.ts';
-import type { Log, Snapshot } from '../../log/log.ts';
+import type { Log } from '../../log/log.ts';
 import { QuorumReads } from '../../log/quorum-reads.ts';
-import type { Store } from '../../log/store.ts';
+import { mixedDigest, type SnapshotSource } from '../../log/snapshot.ts';
+import type { Store, StorePiece } from '../../log/store.ts';
 import type { PeerMessage, Question } from '../../messages.ts';
 import type { Constructor } from '../../replicated-value.ts';
 import { SmallMasterStoreReplica, SmallStoreReplica } from '../replicas.ts';
 import type { Break } from './layers.ts';
 
+/** Snapshots that fit together, and in which some pieces are other ones, or none (null). */
+function OtherPieces<TBase extends Constructor<Store>>(
+  Base: TBase,
+  other: (piece: StorePiece) => StorePiece | null,
+) {
+  return class OtherPieces extends Base {
+    protected override takeSnapshot(): SnapshotSource {
+      const { head } = super.takeSnapshot();
+      const pieces = [...this.takeState()].map(other).filter((piece) => piece !== null);
+      const state = this.newState();
+      for (const piece of pieces) state.add(piece);
+      const digest = mixedDigest(digestOf(head.chain), state.digest);
+      return { head: { ...head, digest }, pieces };
+    }
+  };
+}
+
 /** A snapshot that does not say which requests have had their effect. */
-function SnapshotWithoutRequests<TBase extends Constructor<Log>>(Base: TBase) {
-  return class SnapshotWithoutRequests extends Base {
-    protected override takeSnapshot(): Snapshot {
-      const snapshot = super.takeSnapshot();
-      return { ...snapshot, chain: { ...snapshot.chain, requests: [] } };
+const withoutRequests = (piece: StorePiece) => (piece[0] === 'answers' ? null : piece);
+
+/** One that does, and not what came of them. */
+function withoutAnswers([of, piece]: StorePiece): StorePiece {
+  return [of, of === 'answers' && Array.isArray(piece) ? [...piece.slice(0, 3), ''] : piece];
+}
+
+/** One that says what each key holds, and not since when. */
+function withoutVersions([of, piece]: StorePiece): StorePiece {
+  return [of, of === 'machine' && Array.isArray(piece) ? [...piece.slice(0, 2), '1'] : piece];
+}
+
+/** Writes down whatever the state is by the time that it is written. */
+function SnapshotsOfLater<TBase extends Constructor<Store>>(Base: TBase) {
+  return class SnapshotsOfLater extends Base {
+    protected override *takeState(): Generator<StorePiece> {
+      yield* super.takeState(); // which is called when the first piece is read
     }
   };
 }
 
-/** A snapshot that has the machine in it, and not the answers. */
-function SnapshotWithoutAnswers<TBase extends Constructor<Store>>(Base: TBase) {
-  return class SnapshotWithoutAnswers extends Base {
-    protected override takeState() {
-      return { ...super.takeState(), answers: [] };
-    }
-  };
-}
-
-/** A snapshot that says what each key holds, and not since when. */
-function SnapshotWithoutVersions<TBase extends Constructor<Store>>(Base: TBase) {
-  return class SnapshotWithoutVersions extends Base {
-    protected override takeState() {
-      const state = super.takeState();
-      const entries = state.machine as readonly (readonly string[])[];
-      return { ...state, machine: entries.map(([key, value]) => [key, value, '1']) };
+/** Takes somebody whom it has forgotten for somebody new. */
+function ForgottenIsNew<TBase extends Constructor<Store>>(Base: TBase) {
+  return class ForgottenIsNew extends Base {
+    protected override standingOf(request: RequestId): Standing {
+      const standing = super.standingOf(request);
+      return standing === 'forgotten' ? 'new' : standing;
     }
   };
 }
@@ -83,8 +104,8 @@ function JumpsOverLinks<TBase extends Constructor<Store>>(Base: TBase) {
       this.#isRead = false;
     }
 
-    protected override apply(link: Link, instanceNumber: number, before: ChainState): void {
-      if (!this.#isRead) super.apply(link, instanceNumber, before);
+    protected override apply(link: Link, instanceNumber: number): void {
+      if (!this.#isRead) super.apply(link, instanceNumber);
     }
   };
 }
@@ -124,13 +145,13 @@ function BatchesTwice<TBase extends Constructor<Store>>(Base: TBase) {
   return class BatchesTwice extends Base {
     #isInBatch = false;
 
-    protected override apply(link: Link, instanceNumber: number, before: ChainState): void {
+    protected override apply(link: Link, instanceNumber: number): void {
       this.#isInBatch = isBatch(link);
-      super.apply(link, instanceNumber, before);
+      super.apply(link, instanceNumber);
     }
 
-    protected override takesEffect(link: RequestedLink | UpdateLink, before: ChainState): boolean {
-      return this.#isInBatch || super.takesEffect(link, before);
+    protected override takesEffect(link: RequestedLink | UpdateLink): boolean {
+      return this.#isInBatch || super.takesEffect(link);
     }
 
     protected override whyLetGo(): string | null {
@@ -142,9 +163,9 @@ function BatchesTwice<TBase extends Constructor<Store>>(Base: TBase) {
 /** Carries out a request of a client that has gone on to a later one. */
 function OvertakenRequests<TBase extends Constructor<Store>>(Base: TBase) {
   return class OvertakenRequests extends Base {
-    protected override takesEffect(link: RequestedLink | UpdateLink, before: ChainState): boolean {
-      const isOvertaken = 'request' in link && standingOf(before, link.request) === 'overtaken';
-      return isOvertaken || super.takesEffect(link, before);
+    protected override takesEffect(link: RequestedLink | UpdateLink): boolean {
+      const isOvertaken = 'request' in link && this.standingOf(link.request) === 'overtaken';
+      return isOvertaken || super.takesEffect(link);
     }
 
     protected override whyLetGo(): string | null {
@@ -177,21 +198,36 @@ export const STORE_BREAKS: readonly Break[] = [
     name: 'snapshot-without-requests',
     breaks: 'a snapshot does not say which requests have taken effect',
     invariants: [11],
-    replicaClass: class BrokenReplica extends SnapshotWithoutRequests(SmallStoreReplica) {},
+    replicaClass: class BrokenReplica extends OtherPieces(SmallStoreReplica, withoutRequests) {},
   },
   {
     ...SOUND_REST,
     name: 'snapshot-without-answers',
     breaks: 'a snapshot does not say what came of the requests that it remembers',
     invariants: [11],
-    replicaClass: class BrokenReplica extends SnapshotWithoutAnswers(SmallStoreReplica) {},
+    replicaClass: class BrokenReplica extends OtherPieces(SmallStoreReplica, withoutAnswers) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'snapshot-of-later',
+    breaks: 'a snapshot is written down from a state that has moved on meanwhile',
+    invariants: [0, 10, 11],
+    replicaClass: class BrokenReplica extends SnapshotsOfLater(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'forgotten-is-new',
+    breaks: 'a request of a client that was forgotten is taken for a new one',
+    invariants: [9],
+    faults: ['crowds', 'lateness', 'duplication', 'loss'],
+    replicaClass: class BrokenReplica extends ForgottenIsNew(SmallStoreReplica) {},
   },
   {
     ...SOUND_REST,
     name: 'snapshot-without-versions',
     breaks: 'a snapshot does not say in which instances its keys have changed',
     invariants: [11],
-    replicaClass: class BrokenReplica extends SnapshotWithoutVersions(SmallStoreReplica) {},
+    replicaClass: class BrokenReplica extends OtherPieces(SmallStoreReplica, withoutVersions) {},
   },
   {
     ...SOUND_REST,
