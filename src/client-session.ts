@@ -89,8 +89,8 @@ interface Step {
   /** False: that is no answer to this. */
   receive(from: Uid, reply: Reply): boolean;
   stop(): void;
-  /** How the inquiry ended if nothing more comes. */
-  readonly givenUp: Outcome;
+  /** How the inquiry ended if nothing more comes; left out: nothing was asked for so far. */
+  readonly givenUp?: Outcome;
 }
 
 export class ClientSession {
@@ -176,10 +176,6 @@ class Survey implements Step {
     this.#uids = uids;
     this.#world = world;
     this.#done = done;
-  }
-
-  get givenUp(): Outcome {
-    return { outcome: 'not asked', lastWord: NO_ANSWER };
   }
 
   begin(): void {

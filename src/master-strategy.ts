@@ -275,7 +275,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     /** We are master. Half-way through the lease we ask for the next one. */
     #reign(ours: SentLease): void {
-      if (this.#wish?.id === ours.id) this.#wish = null;
+      this.#wish = null;
       this.#say('ours', this.#leftMs(ours));
       this.#wakeIn(this.#leftMs(ours) - HOLDER_WINDOW_MS + RENEW_AFTER_MS, () => {
         this.#wakeIn(this.#leftMs(ours), () => this.#say('over'));

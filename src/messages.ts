@@ -563,7 +563,7 @@ const isNumberUpTo =
 
 const isNumber = isNumberUpTo(MAX_NUMBER);
 
-export const isUid: Check = (value, uids) => typeof value === 'string' && uids.includes(value);
+export const isUid: Check = (value, uids) => uids.includes(value as Uid);
 
 /** A string that survives UTF-8 unchanged (no lone surrogate) and fits into every message. */
 export const isValue: Check = (value) =>

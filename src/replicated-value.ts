@@ -38,7 +38,6 @@ import {
   type NackMessage,
   PaxosInstance,
   quorumOf,
-  RESERVED_NUMBER,
   type Uid,
   UNTOUCHED,
 } from './composable-paxos.ts';
@@ -339,9 +338,6 @@ export class ReplicatedValue {
 
   protected receiveAccept(from: Uid, message: Accept): void {
     const { instanceNumber, proposalId, proposalValue: value } = message;
-    if (proposalId.number === RESERVED_NUMBER && !this.hasLeases) {
-      return this.ignore(`I know no leases, and ${from} holds one`);
-    }
     const answer = this.#durably(from, () => this.#instance.receiveAccept(message));
     if (answer.type === 'nack') return this.#sendNack(from, answer);
 
@@ -385,10 +381,8 @@ export class ReplicatedValue {
     return null;
   }
 
-  /** Another server is to be master. `done` is called when this one is not, or not any more. */
-  protected resign(done: () => void): void {
-    done();
-  }
+  /** Another server is to be master. `done` is called when this one is so no more. */
+  protected resign(_done: () => void): void {}
 
   /** This server is to be master, as soon as that is allowed. */
   protected stand(): void {}
@@ -471,9 +465,7 @@ export class ReplicatedValue {
   protected save(): void {
     this.#saveLater?.cancel();
     this.#saveLater = null;
-    const { kept } = this;
-    const state = this.#state();
-    this.environment.storage.save(kept === undefined ? state : { ...state, kept });
+    this.environment.storage.save({ ...this.#state(), kept: this.kept });
   }
 
   /** A link id of our own that is new: its run was drawn out of four thousand million. */

@@ -158,7 +158,6 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
       const silenceMs = Math.max(SILENCE_MS, 2 * this.roundTripMs);
       const delayMs = silenceMs * (1 + this.environment.random());
       this.#silence = this.environment.clock.after(delayMs, () => {
-        this.#silence = null;
         this.#say('silence: finish what the others began');
         this.drive();
       });

@@ -107,10 +107,11 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
       if (instanceNumber > this.instanceNumber) return this.requestFrom(from);
       if (instanceNumber < this.instanceNumber) return this.tell(from, instanceNumber);
       const atMs = this.environment.clock.now();
-      const lastMs = this.#digests.get(from)?.atMs ?? Number.NEGATIVE_INFINITY;
+      const last = this.#digests.get(from);
       this.#digests.set(from, { digest, atMs });
       if (digest === this.digest) return this.ignore('we are equally far');
-      if (atMs < lastMs + DIFFER_AGAIN_AFTER_MS) return this.ignore('we differ, as was said');
+      const isSaid = last?.digest === digest && atMs < last.atMs + DIFFER_AGAIN_AFTER_MS;
+      if (isSaid) return this.ignore('we differ, as was said');
 
       this.environment.trace({ event: 'differs', from, instanceNumber });
       this.#stopIfOutvoted(digest);

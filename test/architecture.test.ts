@@ -64,7 +64,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/playground': ['src/trace', 'src/diagram', 'src/simulation'],
   'src/node': ['src/time', 'src/trace', 'src/log'],
   'src/programs': [
-    ...['src/node', 'src/trace', 'src/diagram', 'src/simulation', 'src/playground', 'src/log'],
+    ...['src/node', 'src/time', 'src/trace', 'src/diagram', 'src/simulation', 'src/playground'],
+    'src/log',
   ],
 };
 

@@ -55,7 +55,8 @@ export async function load(t: TestContext, page: Page, html: string, hash = ''):
 /** All texts of the picture on the page, but for its legend, relative to its left edge. */
 export function boxesOf(page: Page): Promise<Box[]> {
   // This runs in the browser: as text, since the types of a browser are not those of a server.
-  return page.evaluate(`[...document.querySelectorAll('svg:not(#legend) text')].map((element) => {
+  const texts = 'svg:not(#legend) text:not(:empty)';
+  return page.evaluate(`[...document.querySelectorAll('${texts}')].map((element) => {
     const { left, right, top, bottom } = element.getBoundingClientRect();
     const edge = element.ownerSVGElement.getBoundingClientRect().left;
     const text = element.lastChild.textContent;

@@ -60,6 +60,13 @@ suite('A request', () => {
   });
 });
 
+test('the chain names the latest holder of a lease, and nobody once it is handed back', () => {
+  const granted = applyLink(EMPTY_CHAIN, { lease: 'B', id: 'B-00000000-1' }, 1);
+  assert.deepEqual(granted.lease, { holder: 'B', id: 'B-00000000-1' });
+  const handedBack = applyLink(granted, { lease: null, id: 'B-00000000-2' }, 2);
+  assert.deepEqual(handedBack, EMPTY_CHAIN);
+});
+
 suite('A client is remembered', () => {
   test(`while no more than ${MAX_REMEMBERED_CLIENTS} come`, () => {
     const chain = new Chain();

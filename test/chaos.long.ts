@@ -6,7 +6,14 @@ import { LONG_PATIENCE_MS, Program } from './processes.ts';
 const SECONDS = '60';
 
 suite('A minute of chaos', () => {
-  for (const flags of [[], ['--master'], ['--servers', '5'], ['--servers', '5', '--master']]) {
+  for (const flags of [
+    [],
+    ['--master'],
+    ['--servers', '5'],
+    ['--servers', '5', '--master'],
+    ['--store'],
+    ['--store', '--master'],
+  ]) {
     test(`finds no violation ${flags.join(' ')}`, async (t) => {
       const chaos = new Program('src/programs/chaos/chaos.ts', ['--seconds', SECONDS, ...flags]);
       t.after(async () => {

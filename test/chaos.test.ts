@@ -33,6 +33,32 @@ suite('npm run chaos', { concurrency: true }, () => {
     await assertNothingIsLeft(exit.stdout);
   });
 
+  test('finds none with stores, and compares their logs', async (t) => {
+    const chaos = startChaos(t, '--seconds', '5', '--store');
+    const exit = await chaos.end();
+    t.diagnostic(exit.stdout.split('\n')[0] ?? '');
+    assert.deepEqual([exit.code, exit.stderr], [0, ''], exit.stdout);
+    assert.match(exit.stdout, / unknown\): the answers are those of one store\nno violation\n$/);
+    assert.match(exit.stdout, /^as told: A, B, C have /m);
+    assert.match(exit.stdout, /^on disk: A, B, C have /m);
+    for (const what of ['writes answered', 'reads answered']) {
+      assert.ok(countIn(exit, what) > 0, exit.stdout);
+    }
+    await assertNothingIsLeft(exit.stdout);
+  });
+
+  test('names what a store cannot have answered', async (t) => {
+    const chaos = startChaos(t, '--servers', '1', '--seconds', '1', '--store');
+    const directory = await directoryOf(t, chaos);
+    const lie = { client: 'liar', line: 'add n0 1', answer: '-7', call: 1e9, return: 1e9 };
+    const history = join(directory, 'history.ndjson');
+    appendFileSync(history, `${JSON.stringify({ ...lie, outcome: 'ok' })}\n`);
+    const { code, stdout } = await chaos.end();
+    assert.equal(code, 1);
+    assert.match(stdout, /: the answers are not those of one store\ninvariant 9 is violated\. /);
+    assert.match(stdout, /\n {2}of key "n0" the answer "-7" to "add n0 1" by liar .* cannot be: /);
+  });
+
   test('names the invariant, the event, the seed and the files', async (t) => {
     const { chaos, directory, seed } = await untilKilled(t);
     for (const name of ['A.json', 'A.mark']) {
@@ -150,6 +176,12 @@ suite('The relay', () => {
     assert.deepEqual(await arrival(a), ['two', whereAFindsB]);
     assert.equal(relay.lost, 1);
     relay.mend([['A', 'B']]);
+    const inA = await openSocket(t); // a client in the process of A
+    inA.send('asked', whereAFindsB, LOOPBACK);
+    const [asked, door] = await arrival(b);
+    assert.equal(asked, 'asked');
+    b.send('answered', door, LOOPBACK);
+    assert.deepEqual(await arrival(inA), ['answered', whereAFindsB]);
     relay.weather = { ...FAIR_WEATHER, duplicate: 1, maxDelayMs: 1 };
     const copies = [arrival(b), arrival(b, 2)];
     a.send('three', whereAFindsB, LOOPBACK);

@@ -68,6 +68,7 @@ suite('A server jumps,', () => {
     const chosen = { client: CLIENT, number: 1, instanceNumber: 4 };
     const scene = new Scene({}).hear(request).jump(9, { requests: [chosen] });
     assert.deepEqual(scene.replies, [{ type: 'chosen', requestId, instanceNumber: 4 }]);
+    assert.deepEqual(scene.whys, ['it was chosen in instance 4']);
   });
 
   test('and of one that may have been forgotten on the way nobody knows', () => {
@@ -257,6 +258,13 @@ suite('A read', () => {
     assert.equal(talk.read('1').waiting, 1, 'a second time, when it has been answered');
   });
 
+  test('that is asked again does not open its link to others once that is proposed', () => {
+    const talk = new Talk().read('1').promise().read('1').read('2');
+    assert.equal(talk.waiting, 2);
+    talk.accept();
+    assert.deepEqual(talk.told, [valueTo('1', 2, null)]);
+  });
+
   test('finds what was fired before it', () => {
     const talk = new Talk().read('1').read('2').ask('3', { type: 'propose', value: 'fired' });
     talk.read('4').promise().accept();
@@ -307,6 +315,22 @@ suite('A server that was master', () => {
     assert.deepEqual(talk.told, [['c1', refused]]);
   });
 
+  test('says so to who wants it to be, and hands its lease over to another one', () => {
+    const transfer = (to: string) => ({ type: 'transfer', requestId, to }) as const;
+    const talk = granted().ask('c1', transfer('C'));
+    const [[, first] = []] = talk.told;
+    assert.ok(first?.type === 'transferred' && first.leaseLeftMs > 8_000);
+    talk.ask('c1', { type: 'read', requestId, isLocal: false });
+    assert.match(JSON.stringify(talk.told[1]), /"value".*"isCurrent":true/);
+    talk.ask('c1', transfer('A')).ask('c2', transfer('C'));
+    assert.match(JSON.stringify(talk.told[2]), /"c2".*"refused".*it stands for master/);
+    talk.ask('c3', newRequest).promise().accept();
+    assert.match(JSON.stringify(talk.told[3]), /"c3".*"refused".*hands its lease over/);
+    const why = 'the lease is handed back';
+    const refused = { type: 'refused', requestId, why, master: 'A', isFinal: false };
+    assert.deepEqual(talk.told.slice(4), [['c1', refused]]);
+  });
+
   test('and whose lease is over does not say so either', () => {
     const talk = granted().ask('c1', newRequest).wait(9_500);
     assert.equal(talk.isMaster, false);
@@ -325,6 +349,20 @@ test('How far the chain is a server says at once, from memory', () => {
   const requestId = `${CLIENT}-1-1`;
   const scene = new Scene({}).hear({ type: 'reach', requestId });
   assert.deepEqual(scene.replies, [{ type: 'reached', requestId, instanceNumber: 3 }]);
+});
+
+test('Where nobody is master nobody can be made master', () => {
+  const scene = new Scene({}).hear({ type: 'transfer', requestId, to: 'C' });
+  const why = 'nobody is master in this cluster';
+  assert.deepEqual(scene.replies, [
+    { type: 'refused', requestId, why, master: null, isFinal: true },
+  ]);
+});
+
+test('A server that is no store says so, and that none of them is', () => {
+  const requestId = `${CLIENT}-1-1`;
+  const scene = new Scene({}).hear({ type: 'query', requestId, query: 'get x', isLocal: false });
+  assert.match(JSON.stringify(scene.replies), /^\[\{[^{]*is no store[^{]*"isFinal":true\}\]$/);
 });
 
 test('That nobody knows any more is final', () => {
@@ -367,9 +405,11 @@ test('A server tells how it is: for how long it has run, and whom it has heard, 
   one.nowMs = 1_000;
   one.replica.start();
   one.wait(200);
+  one.saveTakesMs = 7; // B was heard before it
   const proposalId = { number: 3, uid: 'B' };
   const proposalValue = { update: 'x', id: 'B-00000001-1' };
   one.replica.receive('B', { type: 'accept', instanceNumber: 1, proposalId, proposalValue });
+  one.saveTakesMs = 0;
   one.wait(50);
   one.replica.submit('y');
   one.replica.receiveFromClient('a client', { type: 'status', requestId });
@@ -378,7 +418,7 @@ test('A server tells how it is: for how long it has run, and whom it has heard, 
     {
       ...{ type: 'status_report', requestId, instanceNumber: 1, value: null },
       ...{ promisedId, acceptedId, hasLeases: false, master: null, leaseLeftMs: 0, waiting: 1 },
-      ...{ uptimeMs: 250, heardMs: { B: 50, C: null } },
+      ...{ uptimeMs: 257, heardMs: { B: 57, C: null } },
     },
   ]);
 });

@@ -141,7 +141,9 @@ suite('A client that waits', () => {
     assert.equal(scene.session.receive('B', told(FIRST_ID, 99)), false);
     assert.equal(scene.session.receive('A', told(idOf(1), 99)), false);
     assert.equal(scene.session.receive('A', valueReply(true)), false);
-    assert.equal(scene.path, 'A', 'it still asks how far the chain is');
+    scene.wait(ASK_AGAIN_MS);
+    assert.equal(scene.path, 'AA', 'it still asks how far the chain is');
+    assert.equal(scene.latestId, FIRST_ID);
     assert.equal(scene.session.receive('A', told(FIRST_ID, REACHED)), true);
     assert.equal(scene.latestId, idOf(1));
   });
@@ -182,7 +184,8 @@ suite('A client that waits', () => {
   test('stays with its server if it may not move', () => {
     const scene = new Scene().ask(LOCAL_READ, { mayMove: false }).wait(5_000);
     assert.equal(scene.path, 'AAAAA');
-    scene.session.receive('A', refused('B'));
+    const { latestId: requestId } = scene;
+    assert.equal(scene.session.receive('A', { ...refused('B'), requestId }), true);
     assert.equal(scene.path, 'AAAAA');
   });
 
@@ -294,15 +297,20 @@ suite('A server that is not master', () => {
   test('cannot keep it running in circles, nor away from the third one', () => {
     const scene = new Scene();
     const sendOn = (to: Uid) => scene.session.receive(to, refused(to === 'A' ? 'B' : 'A'));
+    let answered = 0;
     // An answer cannot come before `send` has returned.
     const answerLater = () => {
-      for (let done = 0; done < scene.asked.length; done += 1) sendOn(scene.asked[done]?.[1] ?? '');
+      for (; answered < scene.asked.length; answered += 1) {
+        sendOn(scene.asked[answered]?.[1] ?? '');
+      }
     };
     scene.set();
     answerLater();
     assert.equal(scene.path, 'ABAB', 'as many times as there are servers');
     scene.wait(ASK_AGAIN_MS);
     assert.equal(scene.path, 'ABABC');
+    answerLater();
+    assert.equal(scene.path, 'ABABCABA', 'and as many times again');
   });
 });
 

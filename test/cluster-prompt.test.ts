@@ -6,6 +6,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { suite, type TestContext, test } from 'node:test';
+import { diagramOf } from '../src/diagram/model.ts';
 import { checkTraces } from '../src/programs/check/traces.ts';
 import { COMMANDS, completionsOf, readCommand } from '../src/programs/cluster/commands.ts';
 import { Prompt } from '../src/programs/cluster/prompt.ts';
@@ -215,6 +216,28 @@ suite('npm run cluster', { concurrency: true }, () => {
     assert.match(session.text, /^-- there: chosen in instance \d, answered by A$/m);
     const traces = readTraces(UIDS.map((uid) => join(directory, `${uid}.ndjson`)));
     assert.equal(checkTraces(traces, false).violation, null);
+  });
+
+  test('who is killed is down in its trace at once, not only when it comes back', async (t) => {
+    const directory = temporaryDirectory(t);
+    const session = startCluster(t, '--directory', directory);
+    session.type('set A hello\nkill B\nstatus A\n');
+    await session.says(/^-- server A$/m);
+    const ofB = new TraceReader(join(directory, 'B.ndjson'));
+    const last = ofB.read().at(-1);
+    assert.deepEqual([last?.event, last?.server], ['crash', 'B']);
+    session.type('start B\nset B there\nquit\n');
+    assert.equal(await session.closed, 0, session.text);
+    assert.deepEqual(
+      ofB.read().filter(({ event }) => event === 'crash'),
+      [last],
+    );
+    const traces = readTraces(UIDS.map((uid) => join(directory, `${uid}.ndjson`)));
+    assert.equal(checkTraces(traces, false).violation, null);
+    const downs = diagramOf(traces.events).stretches.filter(
+      ({ condition }) => condition === 'down',
+    );
+    assert.equal(downs.filter(({ uid }) => uid === 'B').length, 2); // killed, and stopped
   });
 
   test('a directory that is named is kept, for one cluster at a time', async (t) => {

@@ -226,6 +226,14 @@ test('proposer: the value accepted under the highest id wins, in whatever order 
   }
 });
 
+test('proposer: a value without the id under which it was accepted binds nobody', () => {
+  const proposer = preparing();
+  for (const from of ['A', 'B']) {
+    proposer.receivePromise(from, { ...promise(id(2, 'A')), lastAcceptedValue: 'of nobody' });
+  }
+  assert.deepEqual(proposer.accept('mine'), accept(id(2, 'A'), 'mine'));
+});
+
 test('proposer: what comes after the quorum changes nothing', () => {
   const proposer = preparing();
   proposer.receivePromise('A', promise(id(2, 'A')));

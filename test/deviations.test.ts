@@ -14,7 +14,10 @@ const FROM_TWO_TO_THREE: Scenario = {
   change: { remove: [], vote: placesOf(['C']), join: {}, follow: {}, isForced: true },
   replicaClass: MembersReplica,
   calmMs: 1,
-  askedFirst: ['A', 'B'],
+  askedFirst: [
+    ['A', 'one'],
+    ['B', 'two'],
+  ],
   steps: 60,
 };
 
@@ -31,17 +34,29 @@ suite('few deviations', () => {
     const broken = MEMBERS_BREAKS.find(({ name }) => name === 'quorum-of-founders');
     assert.ok(broken);
     const { replicaClass } = broken;
-    const grown = { ...FROM_TWO_TO_THREE, founders: ['A'], askedFirst: ['A'], replicaClass };
+    const grown = { ...FROM_TWO_TO_THREE, founders: ['A'], replicaClass };
     assert.ok(search(grown, 1, 10_000).violation);
   });
 
   for (const leases of [false, true]) {
     test(`nothing goes wrong (leases: ${leases})`, () => {
-      const options = { leases, breakName: null, deviations: 2, maxRuns: 3_000 };
+      const options = { leases, isStore: false, breakName: null, deviations: 2, maxRuns: 3_000 };
       const found = search(scenarioOf(options), options.deviations, options.maxRuns);
       assert.equal(found.violation, null);
       assert.equal(found.completeUpTo, 1);
       assert.ok(found.chosen > found.runs.reduce((sum, runs) => sum + runs, 0));
+    });
+  }
+
+  for (const leases of [false, true]) {
+    test(`nothing goes wrong with stores, by links and by snapshots (leases: ${leases})`, () => {
+      const options = { leases, isStore: true, breakName: null, deviations: 1, maxRuns: 3_000 };
+      const found = search(scenarioOf(options), options.deviations, options.maxRuns);
+      assert.equal(found.violation, null);
+      assert.equal(found.completeUpTo, 1);
+      const [, schedules = 0] = found.runs;
+      assert.ok(schedules > 300, `${schedules}`);
+      assert.ok(found.chosen > 3 * schedules);
     });
   }
 
@@ -51,7 +66,13 @@ suite('few deviations', () => {
     ['forgotten-promise', 1],
   ] as const) {
     test(`${breakName} is found with ${most} deviations`, () => {
-      const options = { leases: false, breakName, deviations: most, maxRuns: 100_000 };
+      const options = {
+        leases: false,
+        isStore: false,
+        breakName,
+        deviations: most,
+        maxRuns: 100_000,
+      };
       const found = search(scenarioOf(options), most, options.maxRuns);
       assert.ok(found.violation);
       assert.equal(found.deviations.length, most);

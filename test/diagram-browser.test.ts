@@ -270,12 +270,42 @@ suite('A diagram in a browser', { skip }, () => {
     assert.equal(await seen(), all);
   });
 
+  test('names its rows by time, by number, and by the time of day if there is any', async (t) => {
+    const times = (page: Page) => page.locator('#rows .time:not(:empty)').allTextContents();
+    const simulated = await openDiagram(t, diagramOf(eventsOfStory('02-duel')));
+    assert.deepEqual(await simulated.locator('#column option').allTextContents(), [
+      'time since the first',
+      'number',
+    ]);
+    const before = await times(simulated);
+    await simulated.selectOption('#column', 'number');
+    const numbers = await times(simulated);
+    assert.deepEqual(numbers.slice(0, 3), ['1', '2', '3']);
+    assert.equal(numbers.length, await simulated.locator('#rows circle[data-of]').count());
+    await simulated.selectOption('#column', 'time since the first');
+    assert.deepEqual(await times(simulated), before);
+
+    const atNoon = Date.UTC(2026, 0, 1, 12);
+    const real = eventsOfStory('02-duel').map((event) => ({ ...event, at: event.at + atNoon }));
+    const diagram = diagramOf(real);
+    const page = await openDiagram(t, diagram);
+    await page.selectOption('#column', 'time of day (UTC)');
+    assert.equal((await times(page))[0], '12:00:00.000');
+    const boxes = await boxesOf(page);
+    assertInLanes(boxes, diagram);
+    assertApart(boxes);
+  });
+
   test('shows its lanes on a phone, and its panel folded', async (t) => {
     const viewport = { width: 390, height: 844 };
     const page = await openPage(t, { viewport });
     await load(t, page, pageOf(diagramOf(eventsOfStory('02-duel'))));
     const panel = await page.locator('aside').boundingBox();
     assert.ok(panel !== null && panel.height < viewport.height / 4);
+    for (const lane of [0, 1]) {
+      const head = await page.locator('#heads rect').nth(lane).boundingBox();
+      assert.ok(head !== null && head.x > 0 && head.x + head.width < viewport.width);
+    }
     await page.click('#fold');
     assert.equal(await page.locator('.server:visible').count(), 3);
   });

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { kindOf, without } from '../src/diagram/hiding.ts';
-import { layOut, timeOf } from '../src/diagram/layout.ts';
+import { layOut, type PlacedLine, styleOf, timeOf } from '../src/diagram/layout.ts';
 import { type Diagram, diagramOf } from '../src/diagram/model.ts';
 import { pageOf } from '../src/diagram/page.ts';
-import { THEMES } from '../src/diagram/palette.ts';
+import { literalPaints, THEMES } from '../src/diagram/palette.ts';
 import { svgOf } from '../src/diagram/picture.ts';
-import { textOf } from '../src/diagram/text.ts';
+import { textOf, widthOf } from '../src/diagram/text.ts';
+import { drawOverview } from '../src/diagram/top.ts';
 import { tellStory } from '../src/simulation/story.ts';
 import { contrast, leastDistance } from './colour-vision.ts';
 import { eventsOfStory, simulatedEvents } from './drawn-runs.ts';
@@ -50,6 +51,38 @@ wait 1000
 deliver all
 `;
 
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+interface Room {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+/** The small letters of a line. */
+function boxOf(line: PlacedLine, side: 'left' | 'right', sizePx: number): Room {
+  const width = widthOf(line.text, styleOf(line, sizePx));
+  const left = side === 'left' ? line.x - width : line.x;
+  return { left, right: left + width, top: line.y - sizePx / 3, bottom: line.y + sizePx / 3 };
+}
+
+/** Whether a line has a point within a box; so many are looked at. */
+function crosses(from: Point, to: Point, { left, right, top, bottom }: Room): boolean {
+  const points = Array.from({ length: 101 }, (_, part) => ({
+    x: from.x + ((to.x - from.x) * part) / 100,
+    y: from.y + ((to.y - from.y) * part) / 100,
+  }));
+  return points.some(({ x, y }) => x > left && x < right && y > top && y < bottom);
+}
+
+function numberIn([, number = '']: RegExpExecArray): number {
+  return Number(number);
+}
+
 suite('A diagram', () => {
   test('shows what a replica believes, if that is known, and says nothing else', () => {
     const { events, beliefs, violations } = tellStory(TWO_MASTERS);
@@ -89,6 +122,57 @@ suite('A diagram', () => {
       assert.ok(y1 > Math.max(...start.lines.map(({ y }) => y)), JSON.stringify(arrow));
     }
     assert.ok(towardsWords > 5);
+  });
+
+  test('lets no arrow run through the words of the rows at its ends, however narrow', () => {
+    let round = 0;
+    for (const events of [eventsOfStory('02-duel'), simulatedEvents(5, 4), simulatedEvents(9, 3)]) {
+      const { arrows, rows, sizePx } = whole(diagramOf(events));
+      for (const { arrow, x1, y1, x2, y2, bends } of arrows) {
+        if (arrow.from === null || arrow.to === null) continue;
+        const points = [{ x: x1, y: y1 }, ...bends, { x: x2, y: y2 }];
+        round += bends.length > 0 ? 1 : 0;
+        const ends = rows.filter(({ row }) => [arrow.fromRow, arrow.toRow].includes(row.number));
+        const words = ends
+          .filter(({ lane }) => [arrow.from, arrow.to].includes(lane.uid))
+          .flatMap(({ lane, lines }) => lines.map((line) => boxOf(line, lane.side, sizePx)));
+        for (const [index, to] of points.slice(1).entries()) {
+          const from = points[index] as (typeof points)[number];
+          for (const box of words) assert.ok(!crosses(from, to, box), JSON.stringify(arrow));
+        }
+      }
+    }
+    assert.ok(round > 50);
+  });
+
+  test('puts words on ground of their own, above all arrows', () => {
+    const svg = svgOf(diagramOf(simulatedEvents(5, 4)), THEMES.light);
+    const words = [...svg.matchAll(/data-lane="[A-E]"/g)].length;
+    const grounds = [...svg.matchAll(/<rect [^>]*height="14" fill="#ffffff"\/>/g)].length;
+    assert.ok(words > 50);
+    assert.equal(grounds, words);
+    assert.ok(svg.lastIndexOf('class="arrow"') < svg.indexOf('data-lane="A"'));
+  });
+
+  test('has a strip that shows just its time, also of a piece out of a run', () => {
+    const events = simulatedEvents(3, 8);
+    const middle = events.slice(events.length / 2);
+    const past = { startMs: events[0]?.at ?? 0, standings: new Map(), chosenUpTo: 0 };
+    const piece = diagramOf(middle, { past, uids: ['A', 'B', 'C'] });
+    assert.ok(piece.endMs > piece.durationMs && piece.durationMs > 1_000);
+    const layout = whole(piece);
+    const { svg } = drawOverview(layout, literalPaints(THEMES.light));
+    const places = [
+      ...svg.matchAll(/(?:\bx="|translate\(|<path d="M)([0-9.-]+)(?![0-9.-]* -)/g),
+    ].map(numberIn);
+    assert.ok(places.length > 10);
+    for (const x of places) assert.ok(x >= 62 && x <= layout.width - 24, `${x}`);
+    const ticks = [...svg.matchAll(/>([0-9.]+) s</g)].map(numberIn);
+    for (const seconds of ticks) {
+      const atMs = seconds * 1_000;
+      assert.ok(atMs >= piece.endMs - piece.durationMs && atMs <= piece.endMs, `${seconds}`);
+    }
+    assert.ok(ticks.length >= 2);
   });
 
   test('folds a series of repetitions from which nothing comes', () => {
@@ -159,9 +243,10 @@ suite('A diagram', () => {
   });
 
   test('keeps plum and black, and the greys, apart on white', () => {
-    const { hues, ink, quiet, down, background } = THEMES.light;
+    const { hues, ink, quiet, down, paleDown, background } = THEMES.light;
     const [, , plum = '', brown = ''] = hues;
-    assert.ok(leastDistance(plum, ink) >= 25);
+    assert.ok(leastDistance(plum, ink) >= 29);
+    assert.ok(leastDistance(down, paleDown) >= 20 && leastDistance(down, quiet) >= 25);
     assert.ok(leastDistance(brown, down) >= 20 && leastDistance(brown, quiet) >= 20);
     assert.ok(contrast(brown, background) >= 3);
   });

@@ -14,7 +14,7 @@ import { defaultWindow, MOST_ROWS, noticeOf, svgOf } from '../src/diagram/pictur
 import { fitLine, fitWords, textOf, widthOf, wrap } from '../src/diagram/text.ts';
 import type { PeerMessage } from '../src/messages.ts';
 import { pieceOf } from '../src/programs/common/piece-of-traces.ts';
-import { TraceStream } from '../src/programs/common/read-traces.ts';
+import { readTraces, TraceStream } from '../src/programs/common/read-traces.ts';
 import { contrast, leastDistanceWithin } from './colour-vision.ts';
 import { eventsOfStory, STORY_NAMES, simulatedEvents } from './drawn-runs.ts';
 import { HandMadeRun, id, update } from './hand-made-run.ts';
@@ -481,8 +481,13 @@ suite('npm run diagram', { concurrency: true }, () => {
     );
     assert.ok(page !== undefined && broken !== undefined && trace !== undefined);
     const simulate = (...args: readonly string[]) => run('src/programs/simulate.ts', ...args);
-    const right = await simulate('--seed', '42', '--seconds', '5', '--diagram', page);
+    const whole = join(directory, 'run.ndjson');
+    const seed = ['--seed', '42', '--seconds', '5', '--diagram', page, '--trace', whole];
+    const right = await simulate(...seed);
     assert.equal(right.code, 0, right.stderr);
+    const { events, uids } = readTraces([whole]);
+    assert.deepEqual(uids, ['A', 'B', 'C']);
+    assert.match(right.stdout, new RegExp(`run\\.ndjson: ${events.length} events$`, 'm'));
     assert.match(right.stdout, /^the diagram is in .*run\.html: all \d+ rows$/m);
     assert.doesNotMatch(readFileSync(page, 'utf8'), /VIOLATES/);
 

@@ -148,6 +148,43 @@ suite('A server with another state', () => {
     assert.deepEqual(differences(events), ['BA', 'BC']);
   });
 
+  test('than one of now and one that has come to agree with it goes on', () => {
+    const { events, hear } = start(['B'], { B: edited });
+    const said = (from: Uid, currentValue: string) => {
+      const digest = digestOf({ ...EMPTY_CHAIN, currentValue });
+      hear('B', from, { type: 'sync_request', instanceNumber: 2, digest });
+    };
+    said('A', 'hello');
+    said('A', 'hellk');
+    said('C', 'hello');
+    assert.deepEqual(failures(events), []);
+    assert.deepEqual(differences(events), ['BA', 'BC']);
+  });
+
+  test('says so again after a while, and not before', () => {
+    const { world, events, hear } = start(['B'], { B: edited });
+    const digest = digestOf({ ...EMPTY_CHAIN, currentValue: 'hello' });
+    for (const [atMs, times] of [
+      [0, 1],
+      [4_999, 1],
+      [9_998, 1],
+      [14_998, 2],
+    ] as const) {
+      world.runUntil(atMs);
+      hear('B', 'A', { type: 'sync_request', instanceNumber: 2, digest });
+      assert.equal(differences(events).length, times, `at ${atMs} ms`);
+    }
+  });
+
+  test('than before says so at once', () => {
+    const { events, hear } = start(['B'], { B: edited });
+    for (const currentValue of ['hellk', 'hello', 'hello', 'hallo']) {
+      const digest = digestOf({ ...EMPTY_CHAIN, currentValue });
+      hear('B', 'A', { type: 'sync_request', instanceNumber: 2, digest });
+    }
+    assert.deepEqual(differences(events), ['BA', 'BA']);
+  });
+
   test('goes on while somebody agrees with it', () => {
     const four = [...UIDS, 'D'];
     const { events, hear } = start(['B'], { B: edited }, four);

@@ -37,12 +37,13 @@ function reigning(): OneReplica {
 }
 
 /** A knows that B was master, and not since when. */
-function bound(): OneReplica {
+function bound(luck = 0): OneReplica {
   const lease = { holder: 'B', id: 'B-00000001-1' };
   const state = { uid: 'A', members: THREE, instanceNumber: 2, votesFrom: 1 };
   const one = new OneReplica(MasterReplica, THREE, {
     ...{ ...state, ...EMPTY_CHAIN, ...UNTOUCHED, lease },
   });
+  one.luck = luck;
   one.replica.start();
   return one;
 }
@@ -201,8 +202,11 @@ test('a lease of ours that is chosen in the last moment is one', () => {
   one.wait(0);
   promise(one);
   one.nowMs += HOLDER_WINDOW_MS - 1;
+  const before = new Set(one.timers);
   agree(one);
   assert.equal(one.replica.isMaster, true);
+  const set = [...one.timers].filter((timer) => !before.has(timer)).map(({ atMs }) => atMs);
+  assert.equal(Math.min(...set), one.nowMs, 'it asks for the next one now, and not in the past');
 });
 
 test('a jump within its own lease is no news to a master', () => {
@@ -299,4 +303,101 @@ test('a master that stops leaves no timer, even if its disk is full', () => {
     else one.replica.stop();
     assert.equal(one.timers.size, 0);
   }
+});
+
+test('who is asked to stand, twice and more, stands once', () => {
+  const one = new OneReplica(MasterReplica, THREE);
+  one.luck = 0.9; // it would not stand by itself before 450 ms
+  one.replica.start();
+  for (let n = 0; n < 2; n += 1) one.replica.receiveFromClient('a client', transfer('A'));
+  one.wait(450);
+  const wanted = () =>
+    one.decisions.filter((decision) => decision.event === 'lease' && decision.what === 'wanted');
+  assert.equal(wanted().length, 1);
+  promise(one);
+  one.replica.receiveFromClient('a client', transfer('A'));
+  const before = one.sent.length;
+  agree(one);
+  assert.equal(one.replica.isMaster, true);
+  assert.deepEqual(wishes(one.sent.slice(before)), [], 'nothing is left to wish for');
+});
+
+test('who is asked to hand its lease over twice answers whoever came first', () => {
+  const one = reigning();
+  one.replica.submit('x'); // until this is chosen it is master
+  one.replica.receiveFromClient('a client', transfer('B'));
+  one.replica.receiveFromClient('another one', transfer('C'));
+  agree(one);
+  promise(one);
+  agree(one);
+  assert.match(JSON.stringify(one.replies), /^\[\{[^{]*the lease is handed back[^{]*"B"[^{]*\}\]$/);
+});
+
+test('who stands waits at random, and longer where all have waited for one moment', () => {
+  const waits = (one: OneReplica, ms: number) => {
+    assert.equal(stands(one.wait(ms - 1)), false);
+    assert.equal(stands(one.wait(1)), true);
+  };
+  const fresh = new OneReplica(MasterReplica, THREE);
+  fresh.luck = 0.5;
+  fresh.replica.start();
+  waits(fresh, 250);
+  const one = bound(0.5);
+  waits(one, LEASE_WINDOW_MS + 500);
+  const over = reigning();
+  over.luck = 0.5;
+  over.replica.receiveFromClient('a client', transfer('B'));
+  promise(over);
+  agree(over);
+  waits(over, 1_250);
+});
+
+test('a value that is chosen is not called lost because somebody else is master by then', () => {
+  const one = reigning();
+  one.replica.submit('x');
+  const { id } = one.lastSent('accept').proposalValue;
+  one.replica.receive('B', {
+    ...{ type: 'catchup', instanceNumber: 9, ...EMPTY_CHAIN },
+    ...{
+      currentValue: 'x',
+      latestUpdateIds: { A: id },
+      lease: { holder: 'B', id: 'B-00000001-1' },
+    },
+  });
+  const told = one.decisions.filter((decision) => decision.event === 'update');
+  assert.deepEqual(
+    told.map(({ what }) => what),
+    ['queued', 'chosen'],
+  );
+});
+
+test('who has handed its lease back for good does not stand again', () => {
+  const one = reigning();
+  one.wait(LEASE_WINDOW_MS / 2 - 1); // soon it would have asked for the next lease
+  one.replica.retire(() => {});
+  promise(one);
+  one.wait(1_000);
+  agree(one);
+  one.wait(60_000);
+  const news = one.decisions.filter((decision) => decision.event === 'lease');
+  assert.deepEqual(
+    news.map(({ what, lastsMs }) => [what, lastsMs]),
+    [
+      ['wanted', 0],
+      ['ours', HOLDER_WINDOW_MS],
+      ['handing back', 0],
+      ['over', 0],
+    ],
+  );
+});
+
+test('a lease that an earlier run was granted is not the one that this run has asked for', () => {
+  const one = new OneReplica(MasterReplica, THREE);
+  one.replica.start();
+  one.wait(0);
+  promise(one);
+  assert.deepEqual(wishes(one.sent).length, 1);
+  const lease = { holder: 'A', id: 'A-00000009-1' };
+  one.replica.receive('B', { type: 'catchup', instanceNumber: 9, ...EMPTY_CHAIN, lease });
+  assert.equal(one.replica.isMaster, false);
 });

@@ -13,6 +13,7 @@ import {
   decodeDatagram,
   encodeDatagram,
   encodedBytes,
+  highestNumberIn,
   isClientMessage,
   isInstanceMessage,
   isPeerMessage,
@@ -25,6 +26,7 @@ import {
   MAX_PART,
   MAX_VALUE_BYTES,
   type Message,
+  wrongMessage,
 } from '../src/messages.ts';
 import { printable } from '../src/trace/printable.ts';
 
@@ -232,6 +234,7 @@ test('a digest that is none', () => {
     '""',
     '"0123456789abcde"',
     `"${DIGEST}0"`,
+    `["${DIGEST}"]`,
     '"0123456789ABCDEF"',
   ]) {
     rejects(withField(SAMPLES.sync_request, ['digest'], raw));
@@ -300,6 +303,35 @@ test('the questions about a message', () => {
     types((message) => isPeerMessage(message) && isQuestion(message)),
     ['prepare', 'accept'],
   );
+});
+
+test('the highest number that a message names, wherever in it that stands', () => {
+  const { prepare, promise, nack, accept } = SAMPLES;
+  const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+  const high = id(9, 'C');
+  const numbers = [
+    [prepare, 2],
+    [accept, 2],
+    [nack, 3],
+    [{ ...nack, proposalId: high }, 9],
+    [promise, 2],
+    [{ ...promise, ...nothing }, 2],
+    [{ ...promise, lastAcceptedId: high }, 9],
+  ] as const;
+  for (const [message, number] of numbers) assert.equal(highestNumberIn(message), number);
+});
+
+test('what should be a message of one of some types', () => {
+  const of = ['prepare', 'toString'];
+  assert.equal(wrongMessage(SAMPLES.prepare, of, UIDS), null);
+  const { instanceNumber: _, ...short } = SAMPLES.prepare;
+  assert.match(wrongMessage(short, of, UIDS) ?? '', /^message: its instanceNumber is missing$/);
+  for (const other of [null, 'prepare', [SAMPLES.prepare]]) {
+    assert.match(wrongMessage(other, of, UIDS) ?? '', /^message is not what it must be$/);
+  }
+  for (const other of [SAMPLES.accept, { ...SAMPLES.prepare, type: 'toString' }]) {
+    assert.match(wrongMessage(other, of, UIDS) ?? '', /^message is of no type that it may have$/);
+  }
 });
 
 test('a field that is missing, at any depth', () => {
@@ -435,6 +467,16 @@ test('a uid that is none, or that of a server of some other cluster', () => {
   for (const raw of WRONG_UIDS) rejects(acceptOf(`{"lease":${raw},"id":"A-0123abcd-1"}`));
 });
 
+test('an id that somebody can have made', () => {
+  for (const linkId of ['A-0123abcd-10', 'C-ffffffff-9999999999999999']) {
+    assert.ok('message' in decodeText(acceptOf(`{"read":null,"id":"${linkId}"}`)), linkId);
+  }
+  for (const counts of ['1-1', '10-20', '100-1']) {
+    const raw = `"0123456789abcdef-${counts}"`;
+    assert.ok('message' in decodeText(withField(SAMPLES.request, ['requestId'], raw)), raw);
+  }
+});
+
 test('a link id that nobody can have made', () => {
   for (const raw of WRONG_LINK_IDS) {
     rejects(acceptOf(`{"update":"x","id":${raw}}`));
@@ -446,7 +488,8 @@ test('a link id that nobody can have made', () => {
 
 test('the latest update of a server carries the name of that server', () => {
   rejects(withField(SAMPLES.catchup, ['latestUpdateIds', 'A'], '"B-0123abcd-1"'));
-  for (const name of ['D', '', '__proto__', 'constructor', 'toString', 'AB']) {
+  const names = ['D', '', '__proto__', 'constructor', 'toString', 'AB', 'A-0123abcd'];
+  for (const name of names) {
     rejects(
       withField(SAMPLES.catchup, ['latestUpdateIds'], `{${JSON.stringify(name)}:"A-0123abcd-1"}`),
     );
@@ -471,6 +514,7 @@ const WRONG_REQUEST_IDS = [
   '"0123456789abcdef-1-1e3"',
   '"0123456789abcdef-1-1\\n"',
   '" 0123456789abcdef-1-1"',
+  '["0123456789abcdef-1-1"]',
   '"0123456789abcde-1-1"',
   '"0123456789abcdef0-1-1"',
   '"0123456789ABCDEF-1-1"',
@@ -506,6 +550,7 @@ test('a table of requests that no chain can have', () => {
   for (const client of ['', '0123456789abcde', '0123456789abcdef0', '0123456789ABCDEF', 'A']) {
     assertRejected(decoded([{ ...remembered, client }]), client);
   }
+  rejects(withField(catchup, ['requests', '0', 'client'], '["0123456789abcdef"]'));
   const raws = ['null', '{}', '{"length":0}', '"[]"', '[null]', '[[]]', '["0123456789abcdef-1-1"]'];
   for (const raw of raws) rejects(withField(catchup, ['requests'], raw));
 });
@@ -528,6 +573,26 @@ test('what an answer says of times, of masters and of why', () => {
   }
   for (const raw of ['null', '1', `"${'x'.repeat(201)}"`])
     rejects(withField(refused, ['why'], raw));
+  const longest = { ...refused, why: 'x'.repeat(200) };
+  for (const largest of [longest, { ...report, uptimeMs: MAX_NUMBER }]) {
+    assert.ok('message' in decodeText(JSON.stringify({ seq: 1, ...largest })));
+  }
+});
+
+test('a part of a snapshot, or of a chain, that is too much, or nothing', () => {
+  const { links, snapshot_chunk: chunk } = SAMPLES;
+  for (const raw of ['[]', '{}', 'null', '[null]', JSON.stringify([update, null])]) {
+    rejects(withField(links, ['links'], raw));
+  }
+  const isBelieved = (message: Message) =>
+    'message' in decodeText(JSON.stringify({ seq: 1, ...message }));
+  assert.ok(isBelieved({ ...links, links: [update] }));
+  assert.ok(isBelieved({ ...chunk, total: 2 ** 29 }));
+  assert.ok(!isBelieved({ ...chunk, total: 2 ** 29 + 1 }));
+  assert.ok(isBelieved({ ...chunk, text: '~ '.repeat(MAX_PART / 2) }));
+  for (const text of ['', 'x'.repeat(MAX_PART + 1), 'ä', 'a\n', '\u007f', '\u001f']) {
+    assert.ok(!isBelieved({ ...chunk, text }), JSON.stringify(text.slice(0, 9)));
+  }
 });
 
 test('a value of the chain that is no link', () => {
@@ -538,6 +603,8 @@ test('a value of the chain that is no link', () => {
     '{"update":null,"id":"A-0123abcd-1"}',
     '{"update":1,"id":"A-0123abcd-1"}',
     '{"update":{"update":"x"},"id":"A-0123abcd-1"}',
+    '{"update":1,"request":"0123456789abcdef-1-1","id":"A-0123abcd-1"}',
+    '{"update":"x","request":"0123456789abcdef-1-1","id":"D-0123abcd-1"}',
     '{"update":"x","lease":"A","id":"A-0123abcd-1"}',
     '{"update":"x","read":null,"id":"A-0123abcd-1"}',
     '{"lease":"A","request":"0123456789abcdef-1-1","id":"A-0123abcd-1"}',
@@ -566,6 +633,7 @@ test('a batch that is none', () => {
     ...[of(update, update), of(update, { ...read, id: update.id })],
     of(update, { ...update, id: 'B-0123abcd-1' }),
     JSON.stringify({ batch: both, id: 'B-0123abcd-9' }),
+    JSON.stringify({ batch: both, id: 'A-0123abcd-0' }),
     JSON.stringify({ batch: both }),
     ...['null', '"x"', '{}', `{"0":${first},"1":${second},"length":2}`].map(
       (raw) => `{"batch":${raw},"id":"${id}"}`,
@@ -653,6 +721,10 @@ test('what is not a JSON object at all', () => {
     'NaN',
     '\0',
   ];
+  const whyNot = (text: string) => JSON.stringify(decodeText(text));
+  assert.match(whyNot('{'), /it is not JSON in UTF-8/);
+  assert.match(whyNot('[]'), /it is not a JSON object/);
+  assert.match(whyNot('{"seq":1}'), /it has no type/);
   const good = JSON.stringify({ seq: 1, ...SAMPLES.prepare });
   for (const text of [...json, ...others, `${good}${good}`, `${good},`, good.slice(0, -1)]) {
     rejects(text);
@@ -742,6 +814,7 @@ test('a value may take the limit, and not a byte more', () => {
     for (const [size, isBelieved] of [
       [value, true],
       [`${value}x`, false],
+      [`${value}xx`, false], // as many characters as there may be bytes
     ] as const) {
       const messages: readonly Message[] = [
         { type: 'propose', value: size },

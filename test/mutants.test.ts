@@ -62,6 +62,13 @@ test('a choice is made one way, and a function does nothing', () => {
   assert.ok(bodies.includes('export function f(): boolean { return true;'));
 });
 
+test('a check of a field lets everything pass', () => {
+  assert.deepEqual(changesOf('export const f = { a: isUid, b: orNull(isLink) };\n'), [
+    'export const f = { a: () => true, b: orNull(isLink) };',
+    'export const f = { a: isUid, b: orNull(() => true) };',
+  ]);
+});
+
 test('words and types are let be', () => {
   const text = [
     '// a < b',

@@ -5,15 +5,19 @@ import { suite, test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
 import { convert, LoggerManager, MemoryLogger } from '@asciidoctor/core';
 import { Autopilot, STOPS, stopIn } from '../src/playground/autopilot.ts';
+import { trySeed } from '../src/playground/find.ts';
 import { GOALS } from '../src/playground/goals.ts';
 import { cardSize, overlap, placeCards, placePiles } from '../src/playground/places.ts';
 import { readScript, writeScript } from '../src/playground/script.ts';
 import { Session } from '../src/playground/session.ts';
 import { fragmentOf, wantedIn } from '../src/playground/share.ts';
-import { BREAKS } from '../src/simulation/broken/layers.ts';
+import { ALL_BREAKS, breakNamed } from '../src/simulation/broken/all.ts';
+import type { Break } from '../src/simulation/broken/layers.ts';
 import { Random } from '../src/simulation/random.ts';
+import { tellStory } from '../src/simulation/story.ts';
 import { SOLUTIONS } from './solutions.ts';
 
+const MOST_SEEDS = 400;
 const DIRECTORY = new URL('stories/', import.meta.url);
 
 function begun(...commands: readonly string[]): Session {
@@ -134,6 +138,74 @@ suite('A story in an address', () => {
   });
 });
 
+/** The first run from this seed on that breaks a rule and can be told. */
+function firstStory(rule: Break, from: number): string {
+  for (let seed = from; seed < from + MOST_SEEDS; seed += 1) {
+    const story = trySeed(rule, seed)?.story ?? null;
+    if (story !== null) return story;
+  }
+  return '';
+}
+
+suite('Looking for a violation', () => {
+  // Each with a seed that falls now, which spares a long search, and what the story must say.
+  const told = [
+    ['quorum-of-one', 1, /^cluster A B C seed [0-9]+$/m],
+    ['promises-to-anybody', 180, /^cluster A B C with leases clocks [A-C] [0-9.]+/m],
+    ['number-one-again', 40, /^cluster A B C with leases/m],
+    ['anybody-answers', 37, /^cluster A B C with leases/m],
+    ['amnesia', 1, /^lose disk [A-C]$[\s\S]*^rejoin [A-C]$/m],
+    ['no-checksum', 1, /^flip a bit at [A-C]$/m],
+    [
+      'mode-unsaid',
+      3,
+      /^switch to plain\n\nstart [A-C]\n\nswitch to leases\n\nbreak mode-unsaid$/m,
+    ],
+    ['every-instance', 1, /^forge [A-C]->[A-C] /m],
+    ['jumps-over-links', 3, /^cluster A B C of stores seed [0-9]+$/m],
+  ] as const;
+  for (const [name, seed, begins] of told) {
+    test(`a run that breaks ${name} becomes a story that violates the same`, () => {
+      const rule = breakNamed(name);
+      assert.ok(rule !== null);
+      const story = firstStory(rule, seed);
+      assert.match(story, begins);
+      const { violations, text } = tellStory(story);
+      assert.ok(violations.some(({ invariant }) => rule.invariants.includes(invariant)));
+      assert.equal(tellStory(text).text, text);
+    });
+  }
+
+  test('a seed that keeps all invariants is none', () => {
+    const rule = breakNamed('promises-to-anybody');
+    assert.ok(rule !== null);
+    assert.ok([1, 2, 3, 4, 5].some((seed) => trySeed(rule, seed) === null));
+  });
+});
+
+suite('A cluster of a story', () => {
+  test('has clocks of its own, and whoever may overstay by them is not blamed', () => {
+    const clocks = 'clocks A 0.25 C 2';
+    const commands = ['start A B C', 'deliver all', 'wait 1500', 'deliver all'];
+    const session = begun(`cluster A B C with leases ${clocks}`, ...commands);
+    const timers = session.events.filter(({ event }) => event === 'timer');
+    assert.equal(timers[0]?.server, 'C'); // the fastest is the first to stand
+    assert.deepEqual(session.violations, []);
+  });
+
+  test('says in a sentence which clocks, and which breaks, it cannot have', () => {
+    const wrong: [readonly string[], RegExp][] = [
+      [['cluster A B clocks C 2'], /^there is no server C$/],
+      [['cluster A B clocks A 0'], /^a clock runs at 0\.1 to 10 times the true rate, not 0$/],
+      [['cluster A B clocks A ..'], /not \.\.$/],
+      [['cluster A B clocks'], /is not a command of stories/],
+      [['cluster A B', 'break applies-twice'], /in a cluster of stores without leases only$/],
+      [['cluster A B of stores', 'break first-value'], /of servers without leases only$/],
+    ];
+    for (const [commands, why] of wrong) assert.throws(() => begun(...commands), { message: why });
+  });
+});
+
 suite('Goals', () => {
   test('there are at least twelve, from easy to hard, each with hints', () => {
     assert.ok(GOALS.length >= 12);
@@ -187,7 +259,7 @@ suite('The chapter about the playground', () => {
       assert.ok(wanted !== null && wanted.kind !== 'story');
       const names = {
         at: readdirSync(DIRECTORY).map((file) => file.replace(/\.txt$/, '')),
-        break: BREAKS.map(({ name }) => name),
+        break: ALL_BREAKS.map(({ name }) => name),
         goal: GOALS.map(({ name }) => name),
       };
       assert.ok(names[wanted.kind].includes(wanted.name), link);
@@ -229,6 +301,29 @@ suite('The stage', () => {
       }
     });
   }
+
+  test('no message covers another, even where nine servers are asked at once', () => {
+    const stage = { width: 500, height: 470 };
+    for (const servers of [3, 5, 7, 9]) {
+      const uids = [...'ABCDEFGHI'].slice(0, servers);
+      const card = cardSize(servers, stage);
+      const cards = placeCards(uids, stage, card);
+      const others = uids.slice(1);
+      for (const ends of [
+        others.map((to) => ({ from: 'A', to })),
+        others.map((from) => ({ from, to: 'A' })),
+        others.map((to, index) => ({ from: uids[index] ?? '', to })),
+      ]) {
+        const piles = ends.map((pile) => ({ ...pile, width: 125, height: 26 }));
+        const boxes = placePiles(piles, cards, card, stage);
+        for (const [index, box] of boxes.entries()) {
+          for (const other of boxes.slice(index + 1)) {
+            assert.deepEqual(overlap(box, other), { x: 0, y: 0 }, `${servers} servers`);
+          }
+        }
+      }
+    }
+  });
 
   test('no message covers a server', () => {
     for (const servers of [2, 3, 4, 5, 9]) {

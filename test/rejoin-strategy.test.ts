@@ -87,12 +87,45 @@ suite('Who has lost its votes', () => {
     const proposalValue = { update: 'x', id: 'B-00000001-1' };
     one.replica.receive('B', { type: 'prepare', instanceNumber: 1, proposalId });
     one.replica.receive('B', { type: 'accept', instanceNumber: 1, proposalId, proposalValue });
+    one.replica.receive('B', { type: 'accepted', instanceNumber: 1, proposalId, proposalValue });
     one.replica.submit('y');
-    one.wait(20_000);
+    one.wait(20_000); // silence, after what it has heard
     const types = new Set(one.sent.map(({ type }) => type));
     assert.deepEqual([...types].sort(), ['rejoin_request', 'sync_request']);
     assert.equal(one.replica.waiting, 0);
     assert.equal(one.replica.acceptorState.promisedId, null);
+  });
+
+  const news = (one: OneReplica) =>
+    one.decisions.flatMap((decision) => (decision.event === 'rejoin' ? [decision.what] : []));
+
+  test('says what it waits for, and once that it has a vote again', () => {
+    const one = lost();
+    assert.deepEqual(news(one), ['asking']);
+    assert.equal(answered(one, questionOf(one), 1, 2), 4);
+    for (const instanceNumber of [3, 4, 5]) {
+      assert.equal(news(one).includes('voting'), instanceNumber > 4);
+      one.replica.receive('B', { type: 'catchup', instanceNumber, ...EMPTY_CHAIN });
+    }
+    assert.deepEqual(news(one), ['asking', 'counting', 'waiting', 'voting']);
+  });
+
+  test('has a vote at once if it is past the safe instance already', () => {
+    const one = lost();
+    one.replica.receive('B', { type: 'catchup', instanceNumber: 9, ...EMPTY_CHAIN });
+    assert.equal(answered(one, questionOf(one), 2, 2), 4);
+    assert.deepEqual(news(one), ['asking', 'counting', 'waiting', 'voting']);
+  });
+
+  test('asks nobody in its next run, if it knows by then from when on it votes', () => {
+    const one = lost();
+    answered(one, questionOf(one), 1, 2);
+    const next = new OneReplica(PlainReplica, THREE, one.saved);
+    next.replica.start();
+    assert.deepEqual(news(next), ['waiting']);
+    assert.equal(requests(next.sent), 0);
+    next.replica.receive('B', { type: 'catchup', instanceNumber: 4, ...EMPTY_CHAIN });
+    assert.deepEqual(news(next), ['waiting', 'voting']);
   });
 
   test('leaves no timer when it stops, even if its disk is full', () => {
@@ -105,6 +138,21 @@ suite('Who has lost its votes', () => {
       assert.equal(one.timers.size, 0);
     }
   });
+});
+
+test('who has never lost its votes says nothing of them, and answers who has', () => {
+  const one = new OneReplica(PlainReplica, THREE);
+  one.replica.start();
+  const question = 'B-00000001-1';
+  one.replica.receive('B', { type: 'rejoin_request', instanceNumber: 1, question });
+  one.replica.receive('B', { type: 'catchup', instanceNumber: 4, ...EMPTY_CHAIN });
+  one.replica.receive('B', { type: 'rejoin_request', instanceNumber: 1, question });
+  const answers = one.sent.filter(({ type }) => type === 'rejoin_answer');
+  assert.deepEqual(answers, [
+    { type: 'rejoin_answer', instanceNumber: 1, question },
+    { type: 'rejoin_answer', instanceNumber: 4, question },
+  ]);
+  assert.ok(!one.decisions.some(({ event }) => event === 'rejoin'));
 });
 
 test('who is past the safe instance when it hears of it votes at once, and asks no more', () => {

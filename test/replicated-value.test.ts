@@ -5,7 +5,7 @@ import { type ChainState, EMPTY_CHAIN, type Link } from '../src/chain.ts';
 import { ClientAnswers } from '../src/client-answers.ts';
 import type { Uid } from '../src/composable-paxos.ts';
 import { Rejoin } from '../src/rejoin-strategy.ts';
-import { ReplicatedValue } from '../src/replicated-value.ts';
+import { MAX_NUMBER_LEAP, ReplicatedValue } from '../src/replicated-value.ts';
 import { BackoffResolution } from '../src/resolution-strategy.ts';
 import { PlainReplica } from '../src/simulation/replicas.ts';
 import { CatchUp } from '../src/sync-strategy.ts';
@@ -125,6 +125,21 @@ test('without a layer for it a message is let be, with a word', () => {
   ]);
 });
 
+test('so is a message of another instance', () => {
+  const one = new OneReplica(ReplicatedValue as typeof PlainReplica, ['A', 'B', 'C']);
+  one.replica.start();
+  const proposalId = { number: 2, uid: 'B' };
+  const proposalValue = { update: 'x', id: 'B-00000001-1' };
+  const accepted = { type: 'accepted', instanceNumber: 1, proposalId, proposalValue } as const;
+  one.replica.receive('B', { ...accepted, instanceNumber: 2 });
+  for (const from of ['B', 'C', 'A']) one.replica.receive(from, accepted);
+  const ignored = one.decisions.filter((decision) => decision.event === 'ignore');
+  assert.deepEqual(
+    ignored.map(({ why }) => why),
+    ['this instance is not open yet', 'this instance is closed'],
+  );
+});
+
 test('how far a number may leap is not asked in another instance', () => {
   const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
   one.replica.start();
@@ -159,6 +174,22 @@ test('a number may leap so far, and not one further', () => {
     one.replica.receive('B', { type: 'prepare', instanceNumber: 1, proposalId });
     assert.equal(one.replica.acceptorState.promisedId !== null, isPromised);
   }
+});
+
+test('what was not believed in one instance makes no number of the next one believable', () => {
+  const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+  one.replica.start();
+  const leap = (number: number) => {
+    const { instanceNumber } = one.replica;
+    const proposalId = { number, uid: 'B' };
+    one.replica.receive('B', { type: 'prepare', instanceNumber, proposalId });
+    return one.replica.acceptorState.promisedId?.number;
+  };
+  const far = 2 * MAX_NUMBER_LEAP;
+  assert.equal(leap(far), undefined);
+  one.replica.receive('B', { type: 'catchup', instanceNumber: 2, ...EMPTY_CHAIN });
+  assert.equal(leap(far), undefined);
+  assert.equal(leap(far), far);
 });
 
 /** A base that tells which of its verbs were called. */

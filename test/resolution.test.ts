@@ -137,6 +137,22 @@ test('our own refusal says nothing about how long a round trip takes', () => {
   assert.equal(backoff?.delayMs, 400);
 });
 
+test('a duel is forgotten no further than to where waits begin', () => {
+  const one = started();
+  one.luck = 0.999_999;
+  one.replica.submit('hello');
+  for (let n = 0; n < 3; n += 1) advance(one);
+  assert.equal(Math.round(refuse(one)), 5);
+});
+
+test('that an instance is closed is an answer to whoever has asked in it', () => {
+  const one = started();
+  one.replica.submit('hello');
+  one.wait(400);
+  advance(one);
+  assert.equal(refuse(one), (0 + 400) / 2);
+});
+
 test('who has not asked measures nothing', () => {
   const one = started();
   one.replica.submit('hello');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ChainState, EMPTY_CHAIN, type Link, MAX_REMEMBERED_CLIENTS } from '../src/chain.ts';
 import { type ProposalId, type Uid, UNTOUCHED } from '../src/composable-paxos.ts';
-import { MAX_NUMBER, MAX_VALUE_BYTES } from '../src/messages.ts';
+import { MAX_NUMBER, MAX_VALUE_BYTES, wrongStateField } from '../src/messages.ts';
 import { acceptorOf, lostState, readServerState, type ServerState } from '../src/state.ts';
 import { printable } from '../src/trace/printable.ts';
 
@@ -138,6 +138,17 @@ test('a state with something of the wrong kind', () => {
   }
 });
 
+test('a state with an id of a proposal that nobody can have made', () => {
+  const numbers = [0, -1, 1.5, '5', null, 2 ** 52 + 1].map((number) => ({ number, uid: 'C' }));
+  const uids = ['D', 'c', '', 1, null].map((uid) => ({ number: 5, uid }));
+  for (const wrong of [...numbers, ...uids]) {
+    refuses({ ...FULL, promisedId: wrong }, /^its promisedId is not/);
+    refuses({ ...FULL, acceptedId: wrong }, /^its acceptedId is not/);
+  }
+  const largest = { ...FULL, promisedId: id(2 ** 52, 'C') };
+  assert.deepEqual(readServerState(largest, 'A', UIDS), largest);
+});
+
 test('the state of a server of another cluster, whichever of the two is larger', () => {
   for (const members of [['A'], ['A', 'B'], [...UIDS, 'D'], ['A', 'B', 'D'], []]) {
     refuses({ ...FULL, members }, /^its state is of cluster .*, not A B C; members cannot change/);
@@ -147,6 +158,9 @@ test('the state of a server of another cluster, whichever of the two is larger',
   refuses({ ...FULL, members, promisedId: id(9, 'E') }, /of cluster A B C D E, not A B C/);
   for (const wrong of [null, 'A B C', [['A'], 'B', 'C'], ['A', 'B', 1], ['\u001b[2J']]) {
     refuses({ ...FULL, members: wrong }, /^its members are not what they must be$/);
+  }
+  for (const wrong of [null, 'ABC', { 0: 'A' }, ['A', 'D'], ['A', 1]]) {
+    assert.match(wrongStateField({ ...FULL, members: wrong }, UIDS) ?? '', /^members is not/);
   }
   const reversed = { ...FULL, members: UIDS.toReversed() };
   assert.deepEqual(readServerState(reversed, 'A', UIDS), reversed);

@@ -1,6 +1,8 @@
 /** Stores in the simulator: nothing goes wrong, wherever it goes, and it goes everywhere. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { wholeNumberOf } from '../src/log/state-machine.ts';
+import { findStoreContradiction, type StoreOperation } from '../src/log/store-history.ts';
 import { decodeDatagram, encodeDatagram } from '../src/messages.ts';
 import { run } from '../src/simulation/run.ts';
 import { drawSchedule, type Fault } from '../src/simulation/schedule.ts';
@@ -23,6 +25,7 @@ const CROWDED_SEEDS = 15;
 /** It takes much to get there: some of all these runs do. */
 const RARE: readonly StoreSituation[] = ['the reading of a snapshot begun anew'];
 const reached = new Set<StoreSituation>();
+const STORE = { leases: false, store: true };
 
 for (const servers of [3, 5]) {
   for (const leases of [false, true]) {
@@ -31,10 +34,11 @@ for (const servers of [3, 5]) {
       const trySeed = (seed: number, faults: readonly Fault[] | null) => {
         const situations = new StoreSituations();
         const schedule = drawSchedule(seed, servers, SECONDS, faults);
-        const { violation } = run(schedule, { leases, store: true }, (event) => {
+        const { violation, storeHistory } = run(schedule, { leases, store: true }, (event) => {
           situations.observe(event);
         });
         assert.equal(violation, null, `seed ${seed}, ${faults}`);
+        situations.end(storeHistory);
         for (const situation of situations.counts.keys()) {
           total.add(situation);
           reached.add(situation);
@@ -56,6 +60,30 @@ test('stores go where hardly anything goes', () => {
     [],
   );
 });
+
+test('a history of a simulated store is wrong once a sum in it, or its time, is changed', () => {
+  let mutants = 0;
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const { storeHistory } = run(drawSchedule(seed, 3, SECONDS, null), STORE);
+    assert.equal(findStoreContradiction(storeHistory), null);
+    const last = storeHistory.findLastIndex(isSum);
+    const other = storeHistory[last];
+    if (other === undefined) continue;
+    const sum = { ...other, answer: `${Number(other.answer) + 1_000_000_007}` };
+    // Nobody answers before anything was asked, unless nothing had to be asked for it.
+    const early = { ...other, call: -2, return: -1 };
+    const isEarlySum = other.answer !== other.line.split(' ')[2];
+    for (const mutant of isEarlySum ? [sum, early] : [sum]) {
+      assert.notEqual(findStoreContradiction(storeHistory.with(last, mutant)), null);
+      mutants += 1;
+    }
+  }
+  assert.ok(mutants > 20, `${mutants}`);
+});
+
+function isSum({ line, outcome, answer }: StoreOperation): boolean {
+  return outcome === 'ok' && line.startsWith('add') && wholeNumberOf(answer ?? '') !== null;
+}
 
 test('all that stores say to each other passes the guards', () => {
   const [uids, cluster] = [['A', 'B', 'C'], 'A B C with a store'];

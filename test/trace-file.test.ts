@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { EMPTY_CHAIN } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
 import { readServerOptions } from '../src/node/server-options.ts';
-import { TraceFile } from '../src/node/trace-file.ts';
+import { noteKill, TraceFile } from '../src/node/trace-file.ts';
 import { checkTraces } from '../src/programs/check/traces.ts';
 import { readTraces, TraceStream } from '../src/programs/common/read-traces.ts';
 import { TraceReader } from '../src/programs/common/trace-reader.ts';
@@ -32,6 +32,29 @@ test('events are appended, and half a line that a killed server left stays by it
     writeFileSync(path, before);
     new TraceFile(path).show(EVENT);
     assert.equal(readFileSync(path, 'utf8'), after);
+  }
+});
+
+test('of a server that was killed somebody else writes down that, once', (t) => {
+  const path = fileIn(t);
+  noteKill(path, 'A', 5);
+  assert.ok(!existsSync(path));
+  const timer = { at: 9, server: 'A', turn: 7, event: 'reject', from: 'ü', why: '' };
+  const line = `${JSON.stringify(timer)}\n`;
+  const crash = '{"at":9,"server":"A","turn":8,"event":"crash","where":"now","lost":null}\n';
+  for (const [before, after] of [
+    ['', ''],
+    ['{"at":2,"ser', '{"at":2,"ser'],
+    [LINE, LINE],
+    [line, line + crash],
+    [`${LINE}${line}{"at":9,"ser`, `${LINE}${line}{"at":9,"ser\n${crash}`],
+    [line + crash, line + crash],
+  ] as const) {
+    writeFileSync(path, before);
+    noteKill(path, 'A', 5);
+    assert.equal(readFileSync(path, 'utf8'), after);
+    const { length } = new TraceReader(path).read();
+    assert.equal(length, after.split('\n').filter((text) => text.endsWith('}')).length);
   }
 });
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { Link } from '../src/chain.ts';
+import { WANTED_FOR_MS } from '../src/client-answers.ts';
 import type { Environment } from '../src/environment.ts';
 import { MAX_VALUE_BYTES, type Reply } from '../src/messages.ts';
 import { PlainReplica } from '../src/simulation/replicas.ts';
@@ -93,11 +94,11 @@ suite('The queue takes', () => {
     assert.match(scene.updates.at(-1)?.why ?? '', /^10000 wait already$/);
   });
 
-  test('so many bytes, and a little more', () => {
+  test('so many bytes, and no value when they are full', () => {
     const scene = new Scene();
-    const large = 'x'.repeat(MAX_VALUE_BYTES - 2);
-    const most = Math.ceil(MAX_WAITING_BYTES / (2 * large.length));
-    assert.ok(most < MAX_WAITING / 5);
+    const large = 'x'.repeat(8_192);
+    const most = MAX_WAITING_BYTES / (2 * large.length);
+    assert.ok(Number.isInteger(most) && most < MAX_WAITING);
     for (let n = 1; n <= most; n += 1) scene.submit(large);
     assert.deepEqual(scene.told('refused'), []);
     scene.submit('short');
@@ -210,6 +211,25 @@ suite('The queue ends', () => {
     );
   });
 
+  test('when all else is done: a server that stops then does nothing any more', () => {
+    const round = { instanceNumber: 1, proposalId: { number: 2, uid: 'A' } };
+    const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+    const question = { ...round, instanceNumber: 2, proposalId: { number: 2, uid: 'B' } };
+    for (const isChosen of [true, false]) {
+      const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+      one.replica.start();
+      const requestId = '0123456789abcdef-1-1';
+      one.replica.receiveFromClient('a client', { type: 'request', requestId, value: 'mine' });
+      one.replica.receive('B', { ...question, type: 'prepare' }); // it comes early
+      one.replica.retire(() => one.replica.stop());
+      if (!isChosen) one.nowMs += 1 + WANTED_FOR_MS; // so that it is let go of
+      one.replica.receive('B', { type: 'promise', ...round, ...nothing });
+      if (isChosen) one.replica.receive('B', { ...one.lastSent('accept'), type: 'accepted' });
+      assert.equal(one.decisions.at(-1)?.event, 'stop');
+      assert.equal(one.timers.size, 0);
+    }
+  });
+
   test('with a word to everybody, and without calling itself retired', () => {
     const scene = new Scene().submit('first').request(1).read(2);
     let ended = 0;
@@ -232,6 +252,36 @@ suite('The queue ends', () => {
 });
 
 suite('The queue lets go', () => {
+  const chosen = (one: OneReplica, update: string) => {
+    const { instanceNumber } = one.replica;
+    const proposalValue = { update, id: `B-00000000-${instanceNumber}` };
+    const said = { instanceNumber, proposalId: { number: 9, uid: 'B' }, proposalValue };
+    for (const from of ['B', 'C']) one.replica.receive(from, { type: 'accepted', ...said });
+  };
+
+  test('of what is chosen, and not of what comes after it because another value is', () => {
+    const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+    one.replica.start();
+    for (const value of ['first', 'second']) one.replica.submit(value);
+    const round = { instanceNumber: 1, proposalId: { number: 2, uid: 'A' } };
+    const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+    one.replica.receive('B', { type: 'promise', ...round, ...nothing });
+    one.replica.receive('B', { ...one.lastSent('accept'), type: 'accepted' });
+    assert.equal(one.replica.waiting, 1);
+    chosen(one, 'of somebody else');
+    assert.equal(one.replica.waiting, 1);
+  });
+
+  test('of what nobody waits for, before it asks for an instance', () => {
+    const one = new OneReplica(PlainReplica, ['A', 'B', 'C']);
+    one.replica.start();
+    const requestId = '0123456789abcdef-1-1';
+    one.replica.receiveFromClient('a client', { type: 'request', requestId, value: 'x' });
+    one.nowMs += 1 + WANTED_FOR_MS;
+    chosen(one, 'of somebody else');
+    assert.deepEqual([one.replica.waiting, one.lastSent('prepare').instanceNumber], [0, 1]);
+  });
+
   test('of what cannot leave this machine, and does not block what is behind it', () => {
     const scene = new Scene(['A']);
     scene.canCarry = (link) => !('update' in link && link.update.startsWith('long'));

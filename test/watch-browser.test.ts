@@ -100,6 +100,25 @@ suite('The live page in a browser', { skip }, () => {
     assert.deepEqual(show.errors, []);
   });
 
+  test('has the strip, hides what is not ticked, numbers rows, as others come', async (t) => {
+    const events = simulatedEvents(3, 30);
+    const show = await Show.open(t);
+    await show.take(events.slice(0, 200));
+    assert.ok((await show.page.locator('#top rect[fill]').count()) > 3);
+    assert.ok((await show.page.locator('#legend text').count()) > 3);
+    await show.page.uncheck('#shown input[value="phase 1"]');
+    await show.page.selectOption('#column', 'number');
+    await show.take(events.slice(200, 300));
+    assert.equal(await show.page.locator('#rows .arrow[data-kind="phase 1"]:visible').count(), 0);
+    assert.ok((await show.page.locator('#rows .arrow[data-kind="phase 2"]:visible').count()) > 3);
+    const numbers = await show.page.locator('#rows .time').allTextContents();
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, index) => `${index + 1}`),
+    );
+    assert.deepEqual(show.errors, []);
+  });
+
   test('waits, says for what, and asks nobody but its server', async (t) => {
     const show = await Show.open(t);
     assert.equal(await show.page.title(), 'Waiting for the first event');
@@ -138,7 +157,7 @@ suite('The live page in a browser', { skip }, () => {
     const events = simulatedEvents(3, 60);
     const show = await Show.open(t, 600);
     await show.take(events.slice(0, 590));
-    const places = `[...document.querySelectorAll('#rows text')]
+    const places = `[...document.querySelectorAll('#rows text:not(:empty)')]
       .map((it) => [it.lastChild.textContent, Math.round(it.getBoundingClientRect().top)])
       .filter(([text, top]) => top > 100 && top < 500 && text.length > 20)`;
     await show.page.evaluate(`window.scrollTo(0, document.documentElement.scrollHeight * 0.75)`);

@@ -458,6 +458,24 @@ suite('npm run watch', { concurrency: true }, () => {
     assert.equal((await program.end()).code, 0);
   });
 
+  test('says of whom nothing is heard, which whoever is killed cannot say itself', async (t) => {
+    const [path = ''] = filesIn(t);
+    const run = new HandMadeRun().startAll();
+    run.tell('A', { event: 'stop' });
+    const program = new Program(WATCH, [path]);
+    t.after(() => program.signal('SIGKILL'));
+    const events = new Events(await addressOf(program));
+    const agoMs = Date.now() - 60_000;
+    writeFileSync(path, run.events.map((it) => lineOf({ ...it, at: agoMs + it.at })).join(''));
+    let news = '';
+    while (news === '') {
+      const [sent] = await events.next(1);
+      news = sent?.data.parts?.news ?? '';
+    }
+    const silent = 'nothing heard of B, C for 25 s: killed, paused, or without its trace.';
+    assert.equal(news, silent);
+  });
+
   test('what cannot be followed is told in a sentence, here and on the page', async (t) => {
     const [path = ''] = filesIn(t);
     const program = new Program(WATCH, [path]);

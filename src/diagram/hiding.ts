@@ -19,6 +19,11 @@ export function kindOf(type: Arrow['type']): ArrowKind {
       return 'refusals';
     case 'sync_request':
     case 'catchup':
+    case 'links':
+    case 'snapshot_request':
+    case 'snapshot_chunk':
+    case 'rejoin_request':
+    case 'rejoin_answer':
       return 'catch-up';
     default:
       return 'clients';

@@ -50,14 +50,19 @@ export interface PlacedRow {
   readonly time: string | null;
 }
 
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
 export interface PlacedArrow {
   readonly arrow: Arrow;
   readonly x1: number;
   readonly y1: number;
   readonly x2: number;
   readonly y2: number;
-  /** It runs level up to here, above the words that stand in its way; null: it is straight. */
-  readonly levelTo: number | null;
+  /** Where it turns, to get round the words that stand in its way; none: it is straight. */
+  readonly bends: readonly Point[];
   /** Only its beginning, or only its end, is in the picture. */
   readonly isStub: boolean;
   /** Its end is in the picture, and it got there. */
@@ -118,7 +123,12 @@ const TIP_PX = 8;
 const LOST_PX = 24;
 const STUB_PX = 46;
 const BEND_PX = 12;
-const BELOW_PX = 4;
+const BELOW_PX = 2;
+const ABOVE_PX = 1;
+/** From words to what comes round them. */
+const CLEAR_PX = 6;
+/** From the line of the clients to the head of an answer. */
+const ANSWER_PX = 4;
 
 const ICON_GAP_PX = 4;
 
@@ -141,7 +151,7 @@ export function layOut(diagram: Diagram, window: Window, roomPx: number | null =
     return byNumber.get(row)?.y ?? height;
   };
   const arrows = diagram.arrows.flatMap((arrow) =>
-    placeArrow(arrow, lanes, clientX ?? 0, byNumber, window),
+    placeArrow(arrow, lanes, clientX ?? 0, byNumber, window, sizePx),
   );
   return {
     diagram,
@@ -160,22 +170,32 @@ export function layOut(diagram: Diagram, window: Window, roomPx: number | null =
 
 /** Times that are long take more room. */
 function endOfTimes(diagram: Diagram): number {
-  const longest = widthOf(timeOf(diagram, diagram.durationMs), { sizePx: 10.5, isBold: false });
-  return Math.max(TIMES_TO, Math.ceil(longest) + 10);
+  const { startMs, endMs } = diagram;
+  const texts = [timeOf(diagram, endMs), clockOf(startMs)];
+  const widths = texts.map((text) => widthOf(text, { sizePx: 10.5, isBold: false }));
+  return Math.max(TIMES_TO, Math.ceil(Math.max(...widths)) + 10);
+}
+
+/** Earlier than this no server has told the time of day: it is a simulation's. */
+const FIRST_DAY_MS = 1_000_000_000_000;
+
+/** The time of day as servers tell it (UTC); empty: their time is none of any day. */
+export function clockOf(ms: number): string {
+  return ms < FIRST_DAY_MS ? '' : new Date(ms).toISOString().slice(11, 23);
 }
 
 /** From so many milliseconds on a run has times with hours, minutes and seconds. */
 export const LONG_MS = 1_000_000;
 
 /** What stands above the times. */
-export function unitOf({ durationMs }: Diagram): string {
-  return durationMs < LONG_MS ? 'ms' : 'time';
+export function unitOf({ endMs }: Diagram): string {
+  return endMs < LONG_MS ? 'ms' : 'time';
 }
 
 /** Milliseconds, or in a long run `1:02:03.004`. */
-export function timeOf({ durationMs }: Diagram, ms: number): string {
+export function timeOf({ endMs }: Pick<Diagram, 'endMs'>, ms: number): string {
   const whole = Math.round(ms);
-  if (durationMs < LONG_MS) return String(whole);
+  if (endMs < LONG_MS) return String(whole);
   const seconds = Math.floor(whole / 1_000);
   const two = (part: number) => String(part).padStart(2, '0');
   const clock = `${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
@@ -295,6 +315,11 @@ function placeLines(
   return lines;
 }
 
+/** How a line is set. */
+export function styleOf({ mood }: PlacedLine, sizePx: number): TextStyle {
+  return { sizePx, isBold: isBold(mood) };
+}
+
 export function isBold(mood: PhraseMood): boolean {
   return mood === 'strong' || mood === 'alarm';
 }
@@ -307,10 +332,26 @@ export function iconWidth(icon: Icon): number {
   return Math.max(14, Math.ceil(widthOf(String(icon.accepted), SQUARE_STYLE)) + 6);
 }
 
+/** The words of this row stand on this side of their lane: 1 is the right one. */
+function hasWordsAt({ lines, lane }: PlacedRow, side: number): boolean {
+  return lines.length > 0 && side > 0 === (lane.side === 'right');
+}
+
 /** An arrow towards the words of its row begins below them, and does not run through them. */
-function leavesAt({ y, bottom, lines, lane }: PlacedRow, ahead: number): number {
-  const isTowardsWords = lines.length > 0 && ahead > 0 === (lane.side === 'right');
-  return isTowardsWords ? bottom - BELOW_PX : y;
+function leavesAt(row: PlacedRow, ahead: number): number {
+  return hasWordsAt(row, ahead) ? row.bottom - BELOW_PX : row.y;
+}
+
+/** And one that comes from where they stand gets round them, above. */
+function bendsOf(row: PlacedRow, ahead: number, sizePx: number): readonly Point[] {
+  if (!hasWordsAt(row, -ahead)) return [];
+  const { lane, lines, top } = row;
+  const near = lane.x - ahead * (TIP_PX + BEND_PX);
+  const lengths = lines.map((line) => {
+    return Math.abs(line.x - lane.x) + widthOf(line.text, styleOf(line, sizePx));
+  });
+  const far = lane.x - ahead * (Math.max(...lengths) + CLEAR_PX);
+  return [far, near].map((x) => ({ x, y: top + ABOVE_PX }));
 }
 
 function placeArrow(
@@ -319,6 +360,7 @@ function placeArrow(
   clientX: number,
   rows: ReadonlyMap<number, PlacedRow>,
   window: Window,
+  sizePx: number,
 ): PlacedArrow[] {
   const to = lanes.find(({ uid }) => uid === arrow.to);
   const from = lanes.find(({ uid }) => uid === arrow.from);
@@ -327,16 +369,16 @@ function placeArrow(
   if (arrow.to === null) {
     if (from === undefined || start === undefined) return [];
     const y = start.bottom - 1;
-    const ends = { x1: from.x - TIP_PX + 1, y1: y, x2: clientX + BELOW_PX, y2: y };
-    return [{ arrow, ...ends, levelTo: null, isStub: false, arrives: true }];
+    const ends = { x1: from.x - TIP_PX + 1, y1: y, x2: clientX + ANSWER_PX, y2: y };
+    return [{ arrow, ...ends, bends: [], isStub: false, arrives: true }];
   }
   if (to === undefined) return [];
   if (arrow.from === null) {
     if (end === undefined) return [];
     const y1 = end.y - ASKED_PX + 6;
     const ends = { x1: clientX, y1, x2: to.x - TIP_PX, y2: end.y };
-    const levelTo = to.side === 'left' ? ends.x2 - BEND_PX : null;
-    return [{ arrow, ...ends, levelTo, isStub: false, arrives: true }];
+    const bends = to.side === 'left' ? [{ x: ends.x2 - BEND_PX, y: y1 }] : [];
+    return [{ arrow, ...ends, bends, isStub: false, arrives: true }];
   }
   if (from === undefined) return [];
 
@@ -346,17 +388,19 @@ function placeArrow(
   if (arrow.end === 'unknown' || (arrow.end !== 'cut' && arrow.toRow > window.to)) {
     if (start === undefined) return [];
     const ends = { x1, y1: startY, x2: x1 + ahead * STUB_PX, y2: startY + QUIET_ROW_PX };
-    return [{ arrow, ...ends, levelTo: null, isStub: true, arrives: false }];
+    return [{ arrow, ...ends, bends: [], isStub: true, arrives: false }];
   }
   if (end === undefined) return [];
   const isLost = arrow.end === 'lost';
   const x2 = to.x - ahead * (isLost ? LOST_PX : TIP_PX);
   const y2 = isLost ? end.bottom : end.y;
   if (arrow.end !== 'cut' && start !== undefined) {
-    const ends = { x1, y1: Math.min(startY, y2), x2, y2 };
-    return [{ arrow, ...ends, levelTo: null, isStub: false, arrives: !isLost }];
+    const bends = isLost ? [] : bendsOf(end, ahead, sizePx);
+    const ends = { x1, y1: Math.min(startY, bends[0]?.y ?? y2), x2, y2 };
+    return [{ arrow, ...ends, bends, isStub: false, arrives: !isLost }];
   }
   if (isLost) return [];
-  const ends = { x1: x2 - ahead * STUB_PX, y1: y2 - QUIET_ROW_PX, x2, y2 };
-  return [{ arrow, ...ends, levelTo: null, isStub: true, arrives: true }];
+  const [, bend] = bendsOf(end, ahead, sizePx);
+  const ends = { x1: x2 - ahead * STUB_PX, y1: bend?.y ?? y2 - QUIET_ROW_PX, x2, y2 };
+  return [{ arrow, ...ends, bends: bend === undefined ? [] : [bend], isStub: true, arrives: true }];
 }

@@ -22,18 +22,24 @@ const STYLE = `
 
 const PANEL = `
 <h1 id="title">Waiting for the first event</h1>
-<p class="quiet"><kbd>j</kbd> next row, <kbd>k</kbd> the one before, or point at one</p>
+<button type="button" id="fold" aria-expanded="true">fold</button>
 <p id="connection" role="status"></p>
+<p id="where"></p>
+<div id="more">
+<p class="quiet"><kbd>j</kbd> next row, <kbd>k</kbd> the one before, or point at one</p>
 <p id="news" role="status"></p>
 <p id="notice" class="notice"></p>
 <div id="violations" hidden><p id="wrong"></p>
 <button type="button" data-jump="1">next <kbd>n</kbd></button>
 <button type="button" data-jump="-1">before <kbd>p</kbd></button>
 <p id="violation"></p></div>
-<p id="where"></p>
+<p><button type="button" data-jump="chosen">next chosen value <kbd>c</kbd></button>
+<button type="button" data-jump="instance">next instance <kbd>i</kbd></button></p>
+<div id="columns"></div>
+<p id="shown"></p>
 <div id="servers"></div>`;
 
-const PICTURE = ['violated', 'lanes', 'arrows', 'turns'].map((name) => `<g id="${name}"></g>`);
+const PICTURE = ['lanes', 'arrows', 'turns', 'violated'].map((name) => `<g id="${name}"></g>`);
 
 /** The whole page. It asks for `events` beside its own address. */
 export function livePage(): string {
@@ -55,8 +61,8 @@ export function livePage(): string {
     '<body>',
     '<main>',
     `<div>\n${svg('top', '')}\n${svg('heads', '')}`,
-    `${svg('rows', cursor + PICTURE.join(''))}\n</div>`,
-    `<aside><div id="panel">${PANEL}\n</div></aside>`,
+    `${svg('rows', PICTURE.join('') + cursor)}\n</div>`,
+    `<aside><div id="panel">${PANEL}\n${svg('legend', '')}\n</div></div></aside>`,
     '</main>',
     '<a id="newest" href="#newest" hidden>to the newest row</a>',
     `<script type="application/json" id="data">${toJson(NO_DATA)}</script>`,

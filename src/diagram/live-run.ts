@@ -46,6 +46,11 @@ export class LiveRun {
     this.#invariants = new Invariants(uids, traced, resumed);
   }
 
+  /** There is one server only, to whom nobody talks. */
+  get isAlone(): boolean {
+    return this.#servers.uids.length < 2;
+  }
+
   /** Takes the next event. Returns what it violates, the first time that it is violated. */
   observe(event: TraceEvent): Violation | null {
     this.#startMs ??= event.at;

@@ -6,7 +6,9 @@
 export const LIVE_SCRIPT = `
 const main = document.querySelector('main');
 const newest = document.getElementById('newest');
-const heights = { top: 'topHeight', heads: 'headsHeight', rows: 'height' };
+const heights = { top: 'topHeight', heads: 'headsHeight', rows: 'height', legend: 'legendHeight' };
+/** Parts that are marks, and where they go. */
+const marks = { cards: 'servers', boxes: 'shown', column: 'columns' };
 /** The reader is at the end of the picture, and wants to see what comes. */
 let follows = true;
 
@@ -25,7 +27,8 @@ function setFollows(isFollowing) {
 
 function goToEnd() {
   setFollows(true);
-  window.scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
+  const top = document.documentElement.scrollHeight;
+  window.scrollTo({ top, left: scrollX, behavior: 'instant' });
 }
 
 /** Where the first row is that the reader sees, to keep it there when others go. */
@@ -50,9 +53,12 @@ function take(changes, isAll) {
   if (isAll) forget();
   for (const [name, text] of Object.entries(changes.parts)) putPart(name, text);
   for (const [name, list] of Object.entries(changes.lists)) putList(name, list);
+  showColumn();
+  show();
   violations = shownViolations();
   tellViolations();
   current = -1;
+  if (isFirst) showLanes();
   const linked = indexOf(Number(location.hash.slice(1)) - rowsBefore());
   if (isFirst && linked >= 0) {
     setFollows(false);
@@ -75,12 +81,11 @@ function forget() {
 function putPart(name, text) {
   if (name === 'before') data.before = Number(text);
   else if (name === 'title') byId('title').textContent = document.title = text;
-  else if (name === 'cards') byId('servers').innerHTML = text;
-  else if (name === 'top' || name === 'heads') byId(name).innerHTML = text;
+  else if (name in marks) byId(marks[name]).innerHTML = text;
+  else if (['top', 'heads', 'legend'].includes(name)) byId(name).innerHTML = text;
   else if (name === 'width') {
-    for (const id of Object.keys(heights)) byId(id).setAttribute('width', text);
-    cursor.setAttribute('width', text);
-  }
+    for (const id of ['top', 'heads', 'rows', 'cursor']) byId(id).setAttribute('width', text);
+  } else if (name === 'legendWidth') byId('legend').setAttribute('width', text);
   for (const [id, height] of Object.entries(heights)) {
     if (name === height) byId(id).setAttribute('height', text);
   }

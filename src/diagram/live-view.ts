@@ -6,12 +6,12 @@ import type { Violation } from '../trace/invariants.ts';
 import { headlineOf, placeInRun } from '../trace/violation.ts';
 import { layOut } from './layout.ts';
 import type { LatestPart } from './live-run.ts';
-import { cardOf, dataOf } from './page.ts';
+import { boxesOf, cardOf, columnOf, dataOf, LEGEND_PX } from './page.ts';
 import { pageStyle } from './page-style.ts';
 import { variablePaints } from './palette.ts';
 import { titleOf } from './picture.ts';
 import { drawHead, drawLayers, drawPatterns, px } from './svg.ts';
-import { drawLegend } from './top.ts';
+import { drawLegend, drawOverview } from './top.ts';
 
 const PAINTS = variablePaints();
 const NO_PICTURE_PX = 760;
@@ -48,9 +48,10 @@ export function viewWithoutRun(news: string): LiveView {
 export function viewOf(latest: LatestPart, news: string): LiveView {
   const { diagram, rowsBefore, earlier } = latest;
   const layout = layOut(diagram, { from: 1, to: diagram.rows.length });
-  const legend = drawLegend(layout, PAINTS);
+  const overview = drawOverview(layout, PAINTS);
+  const legend = drawLegend({ ...layout, width: LEGEND_PX }, PAINTS);
   const heads = drawHead(layout, PAINTS);
-  const { violated, lanes, arrows, rows: turns } = drawLayers(layout, PAINTS, false);
+  const { violated, lanes, arrows, rows: turns } = drawLayers(layout, PAINTS, 'in each row');
   const { rows, standings, violations } = dataOf(layout);
   const parts = {
     title: titleOf(diagram),
@@ -58,12 +59,17 @@ export function viewOf(latest: LatestPart, news: string): LiveView {
     news: [news, ...earlier.map(sayEarlier)].filter((text) => text !== '').join('\n'),
     notice: rowsBefore === 0 ? '' : noticeOf(rowsBefore),
     width: px(layout.width),
-    top: drawPatterns(diagram, PAINTS) + legend.svg,
-    topHeight: px(legend.height),
+    top: drawPatterns(diagram, PAINTS) + overview.svg,
+    topHeight: px(overview.height),
+    legend: legend.svg,
+    legendWidth: px(LEGEND_PX),
+    legendHeight: px(legend.height),
     heads: heads.svg,
     headsHeight: px(heads.height),
     height: px(layout.height),
     cards: diagram.uids.map((uid) => cardOf(uid, diagram.hued.indexOf(uid))).join(''),
+    column: columnOf(diagram),
+    boxes: boxesOf(diagram.uids),
     before: String(rowsBefore),
   };
   return { parts, lists: { violated, lanes, arrows, turns, rows, standings, violations } };

@@ -41,6 +41,8 @@ export interface Diagram {
   /** When the first row happened, as servers tell time; and how long it is to the last one. */
   readonly startMs: number;
   readonly durationMs: number;
+  /** When the last row happened, in milliseconds since the run began. */
+  readonly endMs: number;
   /** So much the clocks of servers differ at least, if that is worth mentioning; else 0. */
   readonly clocksDifferMs: number;
 }
@@ -162,6 +164,7 @@ export function diagramOf(events: readonly TraceEvent[], options: DiagramOptions
     violations: draft.violations,
     startMs: past.startMs,
     durationMs: (rows.at(-1)?.atMs ?? 0) - (rows[0]?.atMs ?? 0),
+    endMs: rows.at(-1)?.atMs ?? 0,
     clocksDifferMs,
   };
 }

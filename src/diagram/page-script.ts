@@ -13,7 +13,7 @@ let touched = [];
 /** A row that was clicked stays, wherever the mouse goes. */
 let isPinned = false;
 /** The page of a run that is still going on follows its end instead. */
-const isStill = document.getElementById('shown') !== null;
+const isStill = document.getElementById('newest') === null;
 let mouseY = null;
 
 function shownViolations() {
@@ -69,7 +69,7 @@ function scrollTo(row) {
 function showPanel(row) {
   const words = row.words === '' ? '' : ': ' + row.words;
   const number = row.number + rowsBefore();
-  const times = row.clock === '' ? row.time : row.time + ' \\u00b7 ' + row.clock;
+  const times = row.clock === '' ? row.time : row.time + ' \\u00b7 ' + row.clock + ' UTC';
   const where = 'row ' + number + ' \\u00b7 ' + times + ' \\u00b7 ' + row.server + words;
   document.getElementById('where').textContent = where;
   const latest = {};
@@ -154,6 +154,17 @@ function show() {
   }
 }
 
+/** What stands at the left edge of each row: as chosen. */
+function showColumn() {
+  const choice = document.getElementById('column')?.value ?? '';
+  for (const [index, text] of picture.querySelectorAll('.time').entries()) {
+    const row = data.rows[index];
+    if (choice === 'number') text.textContent = row.number + rowsBefore();
+    else if (choice.startsWith('time of day')) text.textContent = row.words === '' ? '' : row.clock;
+    else text.textContent = row.short ?? '';
+  }
+}
+
 function fold() {
   const button = document.getElementById('fold');
   const isFolded = document.body.classList.toggle('folded');
@@ -199,13 +210,20 @@ for (const button of document.querySelectorAll('[data-jump]')) {
   const isMark = to === 'chosen' || to === 'instance';
   button.addEventListener('click', () => (isMark ? jumpToMark(to) : jump(Number(to))));
 }
-if (isStill) {
-  document.getElementById('shown').addEventListener('change', show);
-  document.getElementById('fold').addEventListener('click', fold);
-  if (innerWidth < 700) fold();
+document.getElementById('shown').addEventListener('change', show);
+document.addEventListener('change', ({ target }) => {
+  if (target.id === 'column') showColumn();
+});
+document.getElementById('fold').addEventListener('click', fold);
+if (innerWidth < 700) fold();
+/** Where not all of the picture has room, its lanes come first. */
+function showLanes() {
+  const lane = heads.querySelector('rect')?.getBoundingClientRect();
+  if (innerWidth < 700 && lane !== undefined) scrollBy(lane.left - innerWidth / 3, 0);
 }
 addEventListener('hashchange', followAddress);
 if (data.rows.length > 0) {
+  showLanes();
   const isWrong = violations.length > 0;
   isPinned = isWrong;
   moveTo(isWrong ? indexOf(violations[0].row) : 0, isWrong);

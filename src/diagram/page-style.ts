@@ -16,7 +16,7 @@ svg { display: block; }
 #legend { position: sticky; bottom: 0; background: var(--background); }
 #heads { position: sticky; top: 0; z-index: 1; background: var(--background); }
 #rows { cursor: crosshair; }
-#cursor { fill: var(--ink); opacity: 0.07; }
+#cursor { fill: var(--ink); opacity: 0.07; pointer-events: none; }
 .arrow.touched path { stroke-width: 3.2px; }
 .arrow.touched > g { opacity: 1; }
 a { color: inherit; }

@@ -7,7 +7,7 @@ import type { Uid } from '../composable-paxos.ts';
 import { INVARIANTS } from '../trace/invariants.ts';
 import { formatId } from '../trace/words.ts';
 import { ARROW_KINDS } from './hiding.ts';
-import { type Layout, LONG_MS, layOut, type PlacedRow, timeOf } from './layout.ts';
+import { clockOf, type Layout, LONG_MS, layOut, type PlacedRow, timeOf } from './layout.ts';
 import { ABSENT, type Standing } from './lives.ts';
 import type { Diagram } from './model.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
@@ -68,10 +68,10 @@ function drawPicture(layout: Layout): string {
   const overview = drawOverview(layout, PAINTS);
   const patterns = drawPatterns(diagram, PAINTS);
   const top: Part = { svg: `${patterns}${overview.svg}`, height: overview.height };
-  const rows = drawRows(layout, PAINTS, true);
+  const rows = drawRows(layout, PAINTS, 'links');
   const cursor = `<rect id="cursor" width="${px(width)}" visibility="hidden"/>`;
   const heads = svgElement('heads', width, drawHead(layout, PAINTS));
-  const withCursor = { ...rows, svg: `${cursor}\n${rows.svg}` };
+  const withCursor = { ...rows, svg: `${rows.svg}\n${cursor}` };
   const picture = svgElement('rows', width, withCursor);
   return `<div>\n${svgElement('top', width, top)}\n${heads}\n${picture}\n</div>`;
 }
@@ -84,7 +84,7 @@ function svgElement(id: string, width: number, part: Part): string {
 }
 
 /** So wide is the legend, which stays in sight. */
-const LEGEND_PX = 290;
+export const LEGEND_PX = 290;
 
 function panelOf(layout: Layout, notice: string | null): string {
   const { diagram } = layout;
@@ -117,13 +117,29 @@ function panelOf(layout: Layout, notice: string | null): string {
     ...(clocksDifferMs > 0 ? [`<p class="notice">${escapeXml(differ)}</p>`] : []),
     ...(notice === null ? [] : [`<p class="notice">${escapeXml(limits)}</p>`]),
     ...(violations.length === 0 ? [] : wrong),
+    columnOf(diagram),
+    `<p id="shown">${boxesOf(uids)}</p>`,
     '<div id="servers">',
     ...uids.map((uid) => cardOf(uid, hued.indexOf(uid))),
     '</div>',
-    `<p id="shown">show ${[...ARROW_KINDS, ...uids].map(boxOf).join(' ')}</p>`,
     svgElement('legend', LEGEND_PX, drawLegend({ ...layout, width: LEGEND_PX }, PAINTS)),
     '</div>',
   ].join('\n');
+}
+
+/** What the rows have at their left edge. Servers of a simulation know no time of day. */
+export function columnOf({ startMs }: Pick<Diagram, 'startMs'>): string {
+  const choices = [
+    'time since the first',
+    ...(clockOf(startMs) === '' ? [] : ['time of day (UTC)']),
+  ];
+  const options = [...choices, 'number'].map((words) => `<option>${words}</option>`);
+  return `<p><label>rows by <select id="column">${options.join('')}</select></label></p>`;
+}
+
+/** What can be hidden. */
+export function boxesOf(uids: readonly Uid[]): string {
+  return `show ${[...ARROW_KINDS, ...uids].map(boxOf).join(' ')}`;
 }
 
 /** Ticked: arrows of this kind are shown, or whatever this server does. */
@@ -165,23 +181,16 @@ export function dataOf({ diagram, rows }: Layout) {
   };
 }
 
-function dataOfRow({ row, top, bottom }: PlacedRow, diagram: Diagram) {
+function dataOfRow({ row, top, bottom, time: short }: PlacedRow, diagram: Diagram) {
   const { number, uid: server, atMs, phrases, asked, late } = row;
   const question = asked === null ? [] : [`is asked ${textOf(asked, VALUE_COLUMNS)}`];
   const told = phrases.map((phrase) => textOf(phrase.words, VALUE_COLUMNS));
   const words = [...question, ...told, ...(late === null ? [] : [late])].join('; ');
   const marks = phrases.flatMap(({ icon }) => (icon === 'star' ? ['chosen'] : []));
-  const time = diagram.durationMs < LONG_MS ? `${Math.round(atMs)} ms` : timeOf(diagram, atMs);
+  const time = diagram.endMs < LONG_MS ? `${Math.round(atMs)} ms` : timeOf(diagram, atMs);
   const at = diagram.startMs + atMs;
-  return { number, server, time, at, clock: clockOf(at), top, bottom, words, marks };
-}
-
-/** Earlier than this no server has told the time of day: it is a simulation's. */
-const FIRST_DAY_MS = 1_000_000_000_000;
-
-/** The time of day as servers tell it (UTC); empty: their time is none of any day. */
-function clockOf(ms: number): string {
-  return ms < FIRST_DAY_MS ? '' : `${new Date(ms).toISOString().slice(11, 23)} UTC`;
+  const clock = clockOf(at);
+  return { number, server, time, short, at, clock, top, bottom, words, marks };
 }
 
 /** What a server has, in words. */

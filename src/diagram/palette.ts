@@ -46,9 +46,9 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
     quiet: '#6b6b6b',
     guide: '#dcdcdc',
     trouble: '#b00020',
-    down: '#c8c8c8',
-    paleDown: '#ececec',
-    hues: ['#1f6fd6', '#d06000', '#550055', '#b48c78'],
+    down: '#b8b8b8',
+    paleDown: '#f4f4f4',
+    hues: ['#1f6fd6', '#d06000', '#500058', '#b48c78'],
     paleness: 0.18,
   },
   dark: {

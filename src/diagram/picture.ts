@@ -46,7 +46,7 @@ export function svgOf(diagram: Diagram, theme: Theme, window = defaultWindow(dia
     drawOverview(layout, paints),
     ...(notice === null ? [] : [told]),
     drawHead(layout, paints),
-    drawRows(layout, paints, false),
+    drawRows(layout, paints, 'texts'),
   ];
   let top = 8;
   const placed = parts.map(({ svg, height }) => {

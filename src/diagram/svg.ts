@@ -1,17 +1,18 @@
 /**
  * A laid out diagram as SVG text: lanes and stripes first, then arrows, then what is written. The
- * words have a rim in the colour of the background, so that arrows pass behind them.
+ * words stand on the colour of the background, so that arrows pass behind them.
  */
 import type { Uid } from '../composable-paxos.ts';
 import type { Words } from '../trace/words.ts';
 import { kindOf } from './hiding.ts';
 import {
   iconWidth,
-  isBold,
   type Layout,
   type PlacedArrow,
   type PlacedLine,
   type PlacedRow,
+  type Point,
+  styleOf,
   unitOf,
 } from './layout.ts';
 import type { Arrow, Diagram, Row, Stretch } from './model.ts';
@@ -114,29 +115,35 @@ export function drawHead(
   return { svg: parts.join('\n'), height: 40 };
 }
 
-/** Everything below the heads. `linksRows`: the times are links to their rows. */
-export function drawRows(layout: Layout, paints: Paints, linksRows: boolean): Part {
-  const { violated, lanes, arrows, rows } = drawLayers(layout, paints, linksRows);
-  const svg = [...violated, ...lanes, ...arrows, ...rows].join('\n');
+/**
+ * What stands in the column of times: texts as they are, or one in each row, so that a script can
+ * put something else there; or that, and times are links to their rows.
+ */
+export type Column = 'texts' | 'in each row' | 'links';
+
+/** Everything below the heads. */
+export function drawRows(layout: Layout, paints: Paints, column: Column): Part {
+  const { violated, lanes, arrows, rows } = drawLayers(layout, paints, column);
+  const svg = [...lanes, ...arrows, ...rows, ...violated].join('\n');
   return { svg, height: layout.height };
 }
 
 /** The same piece by piece, from the back to the front. */
-export function drawLayers(layout: Layout, paints: Paints, linksRows: boolean) {
+export function drawLayers(layout: Layout, paints: Paints, column: Column) {
   return {
-    violated: drawViolated(layout, paints),
     lanes: drawLanes(layout, paints),
     arrows: layout.arrows.map((arrow) => drawArrow(arrow, layout, paints)),
-    rows: layout.rows.map((row) => drawRow(row, layout, paints, linksRows)),
+    rows: layout.rows.map((row) => drawRow(row, layout, paints, column)),
+    violated: drawViolated(layout, paints),
   };
 }
 
-/** Behind rows in which an invariant is violated. */
+/** A tint over rows in which an invariant is violated. */
 function drawViolated({ rows, diagram, width }: Layout, paints: Paints): string[] {
   return rows.flatMap(({ row, top, bottom }) => {
     if (!diagram.violations.some((violated) => violated.row === row.number)) return [];
     const place = `y="${px(top)}" width="${px(width)}" height="${px(bottom - top)}"`;
-    return [`<rect ${place} fill="${paints.trouble}" opacity="0.12"/>`];
+    return [`<rect ${place} fill="${paints.trouble}" opacity="0.12" pointer-events="none"/>`];
   });
 }
 
@@ -223,7 +230,7 @@ const FAINT = 0.28;
 const FADED = 0.55;
 
 function drawArrow(placed: PlacedArrow, { diagram }: Layout, paints: Paints): string {
-  const { arrow, x1, y1, x2, y2, levelTo, isStub } = placed;
+  const { arrow, x1, y1, x2, y2, bends, isStub } = placed;
   const { type, owner, end, fromRow, toRow } = arrow;
   const style = LINES[type] ?? LINES.propose;
   const hue = hueOf(owner, diagram, paints);
@@ -234,10 +241,9 @@ function drawArrow(placed: PlacedArrow, { diagram }: Layout, paints: Paints): st
     ` data-from="${fromRow}" data-to="${toRow}" data-kind="${kindOf(type)}"` +
     ` data-between="${ends.join(' ')}"`;
   const faint = opacity === 1 ? '' : ` opacity="${opacity}"`;
-  const bend = levelTo ?? x1;
-  const level = levelTo === null ? '' : drawLine(x1, y1, bend, y1, hue, width, style.dash);
-  const line = level + drawLine(bend, y1, x2, y2, hue, width, style.dash);
-  const direction = { x1: bend, y1, x2, y2 };
+  const last = bends.at(-1) ?? { x: x1, y: y1 };
+  const line = drawPath([{ x: x1, y: y1 }, ...bends, { x: x2, y: y2 }], hue, width, style.dash);
+  const direction = { x1: last.x, y1: last.y, x2, y2 };
   const head = placed.arrives ? drawHeadOf(style.head, direction, hue, paints) : '';
   const group = `<g class="arrow"${rows}><g${faint}>${line}${head}</g>`;
   return `${group}${end === 'lost' ? drawCross(x2, y2, paints.trouble) : ''}</g>`;
@@ -252,8 +258,16 @@ export function drawLine(
   width: number,
   dash: string,
 ): string {
+  const ends = [
+    { x: x1, y: y1 },
+    { x: x2, y: y2 },
+  ];
+  return drawPath(ends, stroke, width, dash);
+}
+
+function drawPath(points: readonly Point[], stroke: string, width: number, dash: string): string {
   const dashed = dash === '' ? '' : ` stroke-dasharray="${dash}"`;
-  const path = `M${px(x1)} ${px(y1)}L${px(x2)} ${px(y2)}`;
+  const path = `M${points.map(({ x, y }) => `${px(x)} ${px(y)}`).join('L')}`;
   return `<path d="${path}" fill="none" stroke="${stroke}" stroke-width="${width}"${dashed}/>`;
 }
 
@@ -284,14 +298,17 @@ export function drawHeadOf(
   }
 }
 
-function drawRow(placed: PlacedRow, layout: Layout, paints: Paints, isLinked: boolean): string {
+function drawRow(placed: PlacedRow, layout: Layout, paints: Paints, column: Column): string {
   const { row, y, lines, foldY, lane, time } = placed;
   const parts: string[] = [];
   if (foldY !== null) parts.push(drawFold(foldY, row, layout.width, paints));
-  if (time !== null) {
-    const options = { sizePx: 10.5, fill: paints.quiet, anchor: 'end' } as const;
-    const drawn = drawText(time, layout.timesTo - 4, y, options);
-    parts.push(isLinked ? `<a href="#${row.number}">${drawn}</a>` : drawn);
+  if (time !== null || column !== 'texts') {
+    const more = column === 'texts' ? '' : ' class="time"';
+    const options = { sizePx: 10.5, fill: paints.quiet, anchor: 'end', more } as const;
+    const drawn = drawText(time ?? '', layout.timesTo - 4, y, options);
+    parts.push(
+      column === 'links' && time !== null ? `<a href="#${row.number}">${drawn}</a>` : drawn,
+    );
   }
   if (row.asked !== null) parts.push(drawAsked(placed, row.asked, layout, paints));
   const dot =
@@ -343,10 +360,14 @@ function formatSilence(ms: number): string {
   return ms < 36_000_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`;
 }
 
-/** Words are drawn with a rim, which hides what passes behind them. */
+/** Words that stand alone are drawn with a rim, which hides what passes behind them. */
 export function rim({ background }: Paints): string {
   return ` paint-order="stroke" stroke="${background}" stroke-width="4" stroke-linejoin="round"`;
 }
+
+/** Words are of this height, with a little room beside them. */
+const GROUND_PX = 14;
+const BESIDE_WORDS_PX = 3;
 
 function drawWords(line: PlacedLine, placed: PlacedRow, layout: Layout, paints: Paints): string {
   const { text, whole, mood, icon, iconX, x, y } = line;
@@ -358,18 +379,25 @@ function drawWords(line: PlacedLine, placed: PlacedRow, layout: Layout, paints: 
     alarm: paints.trouble,
     quiet: paints.quiet,
   };
-  const more = `${rim(paints)} data-lane="${escapeXml(lane.uid)}"`;
+  const of = ` data-lane="${escapeXml(lane.uid)}"`;
+  const style = styleOf(line, layout.sizePx);
   const drawn = drawText(text, x, y, {
-    sizePx: layout.sizePx,
+    ...style,
     fill: fills[mood],
-    isBold: isBold(mood),
     anchor: lane.side === 'left' ? 'end' : 'start',
-    more,
+    more: of,
     title: whole,
   });
-  if (icon === null) return drawn;
-  const middle = iconX + ((lane.side === 'left' ? -1 : 1) * iconWidth(icon)) / 2;
-  return drawn + drawIcon(icon, middle, y, layout.diagram, paints);
+  // What passes behind the words does not run through them.
+  const away = lane.side === 'left' ? -1 : 1;
+  const near = (icon === null ? x : iconX) - away * BESIDE_WORDS_PX;
+  const far = x + away * (widthOf(text, style) + BESIDE_WORDS_PX);
+  const place = `x="${px(Math.min(near, far))}" y="${px(y - GROUND_PX / 2)}"`;
+  const size = `width="${px(Math.abs(far - near))}" height="${GROUND_PX}"`;
+  const ground = `<rect ${place} ${size} fill="${paints.background}"/>`;
+  const middle = iconX + (away * (icon === null ? 0 : iconWidth(icon))) / 2;
+  const sign = icon === null ? '' : drawIcon(icon, middle, y, layout.diagram, paints);
+  return `<g data-of="${escapeXml(lane.uid)}">${ground}${sign}</g>${drawn}`;
 }
 
 const STAR = 'M0 -7L1.7 -2.3L6.7 -2.2L2.7 0.9L4.1 5.7L0 2.9L-4.1 5.7L-2.7 0.9L-6.7 -2.2L-1.7 -2.3Z';

@@ -1,6 +1,7 @@
 /** What stands above a diagram: what its marks mean, and the whole run in proportion to time. */
 
 import type { Uid } from '../composable-paxos.ts';
+import { kindOf } from './hiding.ts';
 import type { Layout } from './layout.ts';
 import type { Diagram, Stretch } from './model.ts';
 import type { Paints } from './palette.ts';
@@ -60,10 +61,10 @@ function itemsFor(layout: Layout, paints: Paints): Item[] {
   if (types.has('prepare') || types.has('promise')) line('prepare', 'prepare, promise');
   if (types.has('accept') || types.has('accepted')) line('accept', 'accept, accepted');
   if (types.has('nack')) line('nack', 'nack: refused');
-  if (types.has('catchup')) line('catchup', 'catch-up');
+  if ([...types].some((type) => kindOf(type) === 'catch-up')) line('catchup', 'catch-up');
   if (types.has('propose') || types.has('request')) line('propose', "a client's value");
-  if (types.has('read')) line('read', "a client's read");
-  const answers = ['chosen', 'value', 'refused', 'transferred'] as const;
+  if (types.has('read') || types.has('query')) line('read', "a client's read");
+  const answers = ['chosen', 'value', 'answered', 'found', 'refused', 'transferred'] as const;
   const answer = answers.find((type) => types.has(type));
   if (answer !== undefined) line(answer, 'its answer');
   if (ends.has('lost')) {
@@ -151,12 +152,14 @@ const TICKS = 5;
 /** The whole run in proportion to time. Nothing, if no time passed in it. */
 export function drawOverview(layout: Layout, paints: Paints): Part {
   const { diagram, width, rows } = layout;
-  const { durationMs, uids } = diagram;
+  const { durationMs, endMs, uids } = diagram;
+  const startMs = endMs - durationMs;
   if (durationMs < 1 || rows.length === 0) return { svg: '', height: 0 };
 
   const pitch = uids.length > 5 ? 12 : 19;
   const right = width - 24;
-  const xOf = (ms: number) => STRIP_LEFT_PX + (ms / durationMs) * (right - STRIP_LEFT_PX);
+  const xOf = (ms: number) =>
+    STRIP_LEFT_PX + ((ms - startMs) / durationMs) * (right - STRIP_LEFT_PX);
   const bottom = 6 + uids.length * pitch;
   const parts = uids.map((uid, index) => {
     const y = 6 + (index + 0.5) * pitch;
@@ -171,7 +174,7 @@ export function drawOverview(layout: Layout, paints: Paints): Part {
     svg: [
       ...parts,
       ...drawWindow(layout, bottom, paints, xOf),
-      drawTicks(bottom, durationMs, paints, xOf),
+      drawTicks(bottom, diagram, paints, xOf),
     ].join('\n'),
     height: bottom + 26,
   };
@@ -187,8 +190,8 @@ function drawStrip(
   paints: Paints,
   xOf: XOf,
 ): string {
-  const { rows, stretches, durationMs } = diagram;
-  const msOf = (row: number) => rows[row - 1]?.atMs ?? durationMs;
+  const { rows, stretches, endMs } = diagram;
+  const msOf = (row: number) => rows[row - 1]?.atMs ?? endMs;
   const bar = (stretch: Stretch) => {
     const fill = fillOf(stretch, diagram, paints);
     if (fill === null) return '';
@@ -213,21 +216,23 @@ function drawWindow({ rows, diagram }: Layout, bottom: number, paints: Paints, x
   return [`<rect ${place} fill="none" stroke="${paints.ink}" stroke-width="1.5" rx="3"/>`];
 }
 
-function drawTicks(y: number, durationMs: number, paints: Paints, xOf: XOf): string {
+/** Round times. The first one has its unit, and the others if they are long. */
+function drawTicks(y: number, { durationMs, endMs }: Diagram, paints: Paints, xOf: XOf): string {
   const step = roundStep(durationMs / TICKS);
+  const firstMs = Math.ceil((endMs - durationMs) / step) * step;
   const parts: string[] = [];
-  for (let ms = 0; ms <= durationMs * 0.97; ms += step) {
+  for (let ms = firstMs; ms <= endMs - 0.03 * durationMs; ms += step) {
     const x = xOf(ms);
     const words =
-      ms === 0
-        ? '0 ms'
-        : step >= 600_000
-          ? `${Math.round(ms / 60_000)} min`
-          : step >= 1_000
-            ? `${ms / 1_000} s`
+      step >= 600_000
+        ? `${Math.round(ms / 60_000)} min`
+        : step >= 1_000
+          ? `${ms / 1_000} s`
+          : ms === firstMs
+            ? `${ms} ms`
             : `${ms}`;
     parts.push(`<path d="M${px(x)} ${px(y)}v4" stroke="${paints.quiet}"/>`);
-    const anchor = ms === 0 ? 'start' : 'middle';
+    const anchor = x - STRIP_LEFT_PX < 1 ? 'start' : 'middle';
     parts.push(drawText(words, x, y + 12, { sizePx: 10, fill: paints.quiet, anchor }));
   }
   return parts.join('');

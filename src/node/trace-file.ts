@@ -1,5 +1,14 @@
 /** `--trace FILE`: one line of JSON for each event, for the checker and for the diagram. */
-import { closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import type { Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { Beginning } from '../trace/fold.ts';
 import { describe, Failure } from './failure.ts';
@@ -7,6 +16,40 @@ import type { Sink } from './turns.ts';
 
 /** What the name of a trace that was moved away ends in. */
 export const OLDER_PIECE = '.1';
+
+/** Longer than the longest line, which may be half: before it there is a whole one. */
+const TAIL_BYTES = 1 << 18;
+
+/**
+ * Writes into the trace of a server what that could not tell itself: that it was killed. Who has
+ * killed it, and has seen it end, calls this. Nothing is written if it had ended by itself.
+ */
+export function noteKill(path: string, server: Uid, nowMs: number): void {
+  if (!existsSync(path)) return;
+  const last = lastEventIn(path);
+  if (last === null || ['stop', 'fail', 'crash'].includes(last.event)) return;
+  const trace = new TraceFile(path);
+  const at = Math.max(nowMs, last.at);
+  trace.show({ at, server, turn: last.turn + 1, event: 'crash', where: 'now', lost: null });
+  trace.close();
+}
+
+/** Null: there is none. What it wrote half does not count. */
+function lastEventIn(path: string): TraceEvent | null {
+  const file = openSync(path, 'r');
+  try {
+    const from = Math.max(0, fstatSync(file).size - TAIL_BYTES);
+    const tail = Buffer.alloc(TAIL_BYTES);
+    const lines = tail.toString('utf8', 0, readSync(file, tail, 0, TAIL_BYTES, from)).split('\n');
+    const whole = lines.slice(0, -1).findLast((line) => line.endsWith('}'));
+    return whole === undefined ? null : (JSON.parse(whole) as TraceEvent);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
 
 export class TraceFile implements Sink {
   readonly #path: string;
@@ -59,6 +102,10 @@ export class TraceFile implements Sink {
     } catch (error) {
       throw this.#failure(error);
     }
+  }
+
+  close(): void {
+    closeSync(this.#file);
   }
 
   #write(event: TraceEvent): void {

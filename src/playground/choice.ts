@@ -1,9 +1,11 @@
 /** Which cluster a story has, and which rule is broken there. */
-import { BREAKS, type Break } from '../simulation/broken/layers.ts';
+import { breakNamed } from '../simulation/broken/all.ts';
+import type { Break } from '../simulation/broken/layers.ts';
 import type { Item } from './script.ts';
 
 export interface Choice {
   readonly servers: number;
+  readonly store: boolean;
   readonly leases: boolean;
   readonly broken: Break | null;
 }
@@ -17,7 +19,8 @@ export function choiceIn(script: readonly Item[]): Choice | null {
   const name = commands.findLast((text) => text.startsWith('break '))?.slice('break '.length);
   return {
     servers: uids.trim().split(' ').length,
+    store: cluster.includes(' of stores'),
     leases: cluster.includes(' with leases'),
-    broken: BREAKS.find((known) => known.name === name) ?? null,
+    broken: breakNamed(name),
   };
 }

@@ -1,18 +1,25 @@
 /** What can be done now, as whole commands: for a prompt that completes what somebody types. */
-import { BREAKS } from '../simulation/broken/layers.ts';
+import { ALL_BREAKS, kindOf } from '../simulation/broken/all.ts';
+import type { Break } from '../simulation/broken/layers.ts';
 import { SAVE_STEPS } from '../simulation/disk.ts';
 import { CRASH_POINTS } from '../simulation/machine.ts';
 import type { Card, Stage } from './stage.ts';
 
-const BEGINNINGS = ['cluster A B C', 'cluster A B C with leases', 'cluster A B C D E'];
+const BEGINNINGS = [
+  'cluster A B C',
+  'cluster A B C with leases',
+  'cluster A B C of stores',
+  'cluster A B C D E',
+];
 
 /** Every command that makes sense at this moment; `…` stands for a text of one's own. */
 export function commandsNow(stage: Stage | null): readonly string[] {
   if (stage === null) return BEGINNINGS;
-  const { flights, kept, cards, uids, hasLeases, cuts } = stage;
+  const { flights, kept, cards, uids, isStore: store, hasLeases: leases, cuts } = stage;
   const names = flights.map(({ name }) => name);
   const some = names.length > 0 ? ['all', ...names] : [];
-  const breaks = BREAKS.filter(({ leases }) => leases === hasLeases || cards.every(isNew));
+  const isFit = (rule: Break) => kindOf(rule) === kindOf({ store, leases });
+  const breaks = ALL_BREAKS.filter((rule) => isFit(rule) || cards.every(isNew));
   return [
     ...['deliver', 'drop', 'hold back', 'repeat', 'keep'].flatMap((verb) =>
       some.map((name) => `${verb} ${name}`),

@@ -32,8 +32,9 @@ export interface Found {
  * that something is, before its schedule is cut down, which may take longer than all before.
  */
 export function trySeed(broken: Break, seed: number, fell = () => {}): Found | null {
-  const { leases, servers, faults, replicaClass, skippedSaveSteps, invariants } = broken;
-  const variant: Variant = { leases, broken: () => replicaClass, skippedSaveSteps };
+  const { leases, store = false, servers, faults, invariants } = broken;
+  const { replicaClass, skippedSaveSteps } = broken;
+  const variant: Variant = { leases, store, broken: () => replicaClass, skippedSaveSteps };
   const schedule = tellable(drawSchedule(seed, servers, SECONDS, faults));
   const { violation } = run(schedule, variant);
   if (violation === null || !invariants.includes(violation.invariant)) return null;
@@ -57,15 +58,15 @@ function upToViolation(story: string, invariants: readonly number[]): string | n
   return null;
 }
 
-/** The schedule without what no story can say: clocks at other rates, other layers, slow disks. */
+/** The schedule without what no story can say: servers that are bad for ever from some event on. */
 function tellable(schedule: Schedule): Schedule {
-  const actions = schedule.actions.filter((action) => !['switch', 'spoil'].includes(action.do));
-  return { ...schedule, clockRates: {}, saveMs: {}, actions };
+  const actions = schedule.actions.filter((action) => action.do !== 'spoil');
+  return { ...schedule, actions };
 }
 
 /** What the run of a schedule does, as the commands of a story. */
 export function storyOf(schedule: Schedule, variant: Variant, broken: string | null): string {
-  const writer = new Writer(schedule, variant.leases, broken);
+  const writer = new Writer(schedule, variant, broken);
   const events: TraceEvent[] = [];
   run(schedule, variant, (event) => events.push(event));
   writer.write(events);
@@ -86,22 +87,51 @@ const ACTIONS: { readonly [Do in Action['do']]?: (action: Action & { do: Do }) =
   'set clock': ({ uid, byMs }) => `set clock ${uid} by ${Math.round(byMs)}`,
   stop: ({ uid }) => `stop ${uid}`,
   'fail save': ({ uid, step }) => `fail save ${uid} at ${step}`,
+  'flip bit': ({ uid }) => `flip a bit at ${uid}`,
+  forge: ({ from, to, type }) => `forge ${from}->${to} ${type}`,
 };
+/** So that a bit is flipped after its server has been killed, which the same action does. */
+const SHORTLY_AFTER_MS = 0.001;
+
+type Crash = TraceEvent & { readonly event: 'crash' };
+
+function sayCrash({ server, where, lost }: Crash): string {
+  const at = where === 'now' ? '' : ` at ${where}`;
+  if (lost === 'disk') return `lose disk ${server}${at}`;
+  return `crash ${server}${at}${lost === null ? '' : ' with power cut'}`;
+}
 
 class Writer {
   readonly #commands: string[];
+  readonly #leases: boolean;
+  readonly #broken: string | null;
+  readonly #withoutDisk = new Set<Uid>();
   #flying: Flying[] = [];
   #nowMs = 0;
   readonly #clients = new Map<string, string>();
   /** What is due apart from what the servers tell, earliest first. */
   readonly #actions: { readonly atMs: number; readonly command: string }[];
 
-  constructor({ seed, uids, actions }: Schedule, leases: boolean, broken: string | null) {
-    const cluster = `cluster ${uids.join(' ')}${leases ? ' with leases' : ''} seed ${seed}`;
-    this.#commands = [cluster, ...(broken === null ? [] : [`break ${broken}`])];
+  constructor(schedule: Schedule, { leases, store }: Variant, broken: string | null) {
+    const { seed, uids, actions, clockRates, saveMs } = schedule;
+    this.#leases = leases;
+    this.#broken = broken;
+    const rates = uids.filter((uid) => (clockRates[uid] ?? 1) !== 1);
+    const kind = [
+      ...(store === true ? ['of stores'] : []),
+      ...(leases ? ['with leases'] : []),
+      ...(rates.length > 0 ? ['clocks', ...rates.map((uid) => `${uid} ${clockRates[uid]}`)] : []),
+    ];
+    const slow = uids.filter((uid) => (saveMs[uid] ?? 0) > 0);
+    this.#commands = [
+      ['cluster', ...uids, ...kind, `seed ${seed}`].join(' '),
+      ...(broken === null ? [] : [`break ${broken}`]),
+      ...slow.map((uid) => `save takes ${saveMs[uid]} at ${uid}`),
+    ];
     const planned = actions.flatMap((action) => {
       const say = ACTIONS[action.do] as ((action: Action) => string) | undefined;
-      return say === undefined ? [] : [{ atMs: action.atMs, command: say(action) }];
+      const atMs = action.atMs + (action.do === 'flip bit' ? SHORTLY_AFTER_MS : 0);
+      return say === undefined ? [] : [{ atMs, command: say(action) }];
     });
     const ends = actions.flatMap((action) => {
       if (action.do === 'pause')
@@ -152,17 +182,27 @@ class Writer {
     if (copied !== undefined) this.#flying.push(copied);
   }
 
-  #beginTurn(event: TraceEvent, dies: string | null): void {
+  #beginTurn(event: TraceEvent, dies: Crash | null): void {
     this.#commands.push(...this.#repeats.splice(0));
     this.#actUntil(event.at);
     this.#waitUntil(event.at);
-    if (dies === 'now') {
-      this.#commands.push(`crash ${event.server}`);
-      return;
-    }
-    if (dies !== null) this.#commands.push(`crash ${event.server} at ${dies}`);
-    if (event.event === 'start') this.#commands.push(`start ${event.server}`);
+    const crash = event.event === 'crash' ? event : dies;
+    if (crash?.lost === 'disk') this.#withoutDisk.add(event.server);
+    if (crash !== null) this.#commands.push(sayCrash(crash));
+    if (event.event === 'start') this.#start(event);
     if (event.event === 'receive') this.#deliver(event);
+  }
+
+  /** With the layers that it had then, which need not be those of its cluster. */
+  #start({ server, layers }: TraceEvent & { event: 'start' }): void {
+    const hasLeases = layers.includes('MasterLeases');
+    const named = (leases: boolean) => `switch to ${leases ? 'leases' : 'plain'}`;
+    const isOther = hasLeases !== this.#leases;
+    if (isOther) this.#commands.push(named(hasLeases));
+    this.#commands.push(`${this.#withoutDisk.delete(server) ? 'rejoin' : 'start'} ${server}`);
+    if (!isOther) return;
+    this.#commands.push(named(this.#leases));
+    if (this.#broken !== null) this.#commands.push(`break ${this.#broken}`);
   }
 
   #deliver({ server: to, from, seq, message }: TraceEvent & { event: 'receive' }): void {
@@ -188,6 +228,10 @@ class Writer {
         return `request ${to} ${this.#client(message.requestId)} ${message.value}`;
       case 'read':
         return `read ${to} ${this.#client(message.requestId)}${message.isLocal ? ' locally' : ''}`;
+      case 'query':
+        // What the store has by itself takes no part in anything.
+        if (message.isLocal) return null;
+        return `query ${to} ${this.#client(message.requestId)} ${message.query}`;
       case 'transfer':
         return `transfer ${to} ${this.#client(message.requestId)} to ${message.to}`;
       default:
@@ -222,11 +266,12 @@ class Writer {
   }
 }
 
-/** In which turns a server was killed, and where. */
-function crashesIn(events: readonly TraceEvent[]): ReadonlyMap<string, string> {
-  return new Map(
-    events.flatMap((event) =>
-      event.event === 'crash' ? [[`${event.server} ${event.turn}`, event.where] as const] : [],
-    ),
-  );
+/** In which turns a server was killed. One that is down may lose more, but dies once. */
+function crashesIn(events: readonly TraceEvent[]): ReadonlyMap<string, Crash> {
+  const crashes = new Map<string, Crash>();
+  for (const event of events) {
+    const name = `${event.server} ${event.turn}`;
+    if (event.event === 'crash' && !crashes.has(name)) crashes.set(name, event);
+  }
+  return crashes;
 }

@@ -22,6 +22,7 @@ const MARGIN = 8;
 const ASIDE = 14;
 /** In so many small steps piles make room for each other. */
 const STEPS = 120;
+const SPOT_PX = 6;
 
 /** How large the card of a server is, if there are so many on a stage of this size. */
 export function cardSize(servers: number, { width }: Size): Size {
@@ -92,6 +93,7 @@ export function placePiles(
     height: height + MARGIN,
   }));
   for (let step = 0; step < STEPS; step += 1) relax(boxes, anchors, obstacles, stage);
+  settle(boxes, obstacles, stage);
   return boxes.map(({ x, y, width, height }) => {
     return { x, y, width: width - MARGIN, height: height - MARGIN };
   });
@@ -123,6 +125,30 @@ function relax(
     box.x = clamp(box.x, box.width / 2, stage.width - box.width / 2);
     box.y = clamp(box.y, box.height / 2, stage.height - box.height / 2);
   }
+}
+
+/** What still lies upon another goes to the nearest place that is free, if there is one. */
+function settle(boxes: readonly Movable[], obstacles: readonly Box[], stage: Size): void {
+  for (const [index, box] of boxes.entries()) {
+    const others = [...obstacles, ...boxes.slice(0, index)];
+    const isFree = (at: Box) => !others.some((other) => isOver(at, other));
+    if (isFree(box)) continue;
+    const spots = spotsFor(box, stage).filter(isFree);
+    const distance = ({ x, y }: Box) => Math.hypot(x - box.x, y - box.y);
+    const [nearest] = spots.sort((a, b) => distance(a) - distance(b));
+    if (nearest !== undefined) Object.assign(box, nearest);
+  }
+}
+
+/** Places all over the stage. */
+function spotsFor({ width, height }: Size, stage: Size): Box[] {
+  const spots: Box[] = [];
+  for (let x = width / 2; x <= stage.width - width / 2; x += SPOT_PX) {
+    for (let y = height / 2; y <= stage.height - height / 2; y += SPOT_PX) {
+      spots.push({ x, y, width, height });
+    }
+  }
+  return spots;
 }
 
 function move(box: Movable, by: { readonly x: number; readonly y: number }, share: number): void {

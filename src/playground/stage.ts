@@ -60,6 +60,8 @@ export interface Flight {
 
 export interface Stage {
   readonly uids: readonly Uid[];
+  /** The servers are stores, and values are commands. */
+  readonly isStore: boolean;
   readonly hasLeases: boolean;
   readonly nowMs: number;
   readonly cards: readonly Card[];
@@ -78,12 +80,14 @@ export function stageOf(
   world: World,
   kept: readonly Datagram[],
   standings: ReadonlyMap<Uid, Standing>,
+  isStore: boolean,
 ): Stage {
   const { uids, nowMs, nextAtMs } = world;
   const links = uids.flatMap((from) => uids.map((to) => [from, to] as const));
   const cards = uids.map((uid) => cardOf(world, uid, standings.get(uid) ?? ABSENT));
   return {
     uids,
+    isStore,
     hasLeases: [...world.machines.values()].some(({ replica }) => replica?.hasLeases === true),
     nowMs,
     cards,

@@ -3,12 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { Command } from 'commander';
 import { diagramOf } from '../diagram/model.ts';
-import { UsageError } from '../node/failure.ts';
+import { describe, Failure, UsageError } from '../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../node/program.ts';
+import { ALL_BREAKS } from '../simulation/broken/all.ts';
 import { JOURNAL_BREAKS } from '../simulation/broken/journals.ts';
-import { BREAKS, type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
+import { type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
 import { MEMBERS_BREAKS } from '../simulation/broken/members.ts';
-import { STORE_BREAKS } from '../simulation/broken/stores.ts';
 import type { Machine } from '../simulation/machine.ts';
 import { drawMembersSchedule } from '../simulation/members-schedule.ts';
 import { describeAction, minimise } from '../simulation/minimise.ts';
@@ -42,14 +42,15 @@ interface Options {
   readonly faults: readonly Fault[] | null;
   readonly variant: Variant;
   readonly brokenBy: Break | null;
-  readonly traceFile: string;
+  /** Where the trace of the run of a single seed goes, or else that of a violation. */
+  readonly traceFile: string | null;
   /** Where the picture of the run goes; null: none is drawn. */
   readonly diagramFile: string | null;
   readonly isVerbose: boolean;
   readonly shows: boolean;
 }
 
-const ALL_BREAKS = [...BREAKS, ...STORE_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS];
+const EVERY_BREAK = [...ALL_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS];
 
 const EXAMPLES = `
 Examples:
@@ -59,14 +60,19 @@ Examples:
   npm run simulate -- --seeds 1-1000 --store
   npm run simulate -- --seeds 1-1000 --journal
   npm run simulate -- --seed 42 --show
-  npm run simulate -- --seed 42 --seconds 5 --master --diagram run.html
+  npm run simulate -- --seed 42 --seconds 5 --master --trace run.ndjson --diagram run.html
   npm run simulate -- --break first-value
 
+With a violation, run and trace and picture are those of the least of its schedule that violates the
+same.
+
 Breaks (each breaks one rule on purpose; the simulator shows what goes wrong):
-${ALL_BREAKS.map(({ name, breaks }) => `  ${name.padEnd(26)}${breaks}`).join('\n')}
+${EVERY_BREAK.map(({ name, breaks }) => `  ${name.padEnd(26)}${breaks}`).join('\n')}
 
 Faults: ${FAULTS.join(', ')}`;
 
+/** Here the trace of a violation is, if nobody says where. */
+const VIOLATION_FILE = 'violation.ndjson';
 const PROGRESS_INTERVAL_MS = 1_000;
 /** Where no line can be written over, they come less often. */
 const PROGRESS_LINE_INTERVAL_MS = 10_000;
@@ -143,26 +149,37 @@ class Simulation {
   }
 
   #run(schedule: Schedule): Violation | null {
-    const { variant, diagramFile, firstSeed, lastSeed } = this.#options;
-    const isDrawn = diagramFile !== null && firstSeed === lastSeed;
+    const { variant, diagramFile, traceFile, firstSeed, lastSeed } = this.#options;
+    const isKept = (diagramFile !== null || traceFile !== null) && firstSeed === lastSeed;
     const situations = new Situations(schedule.uids);
     const ofStores = new StoreSituations();
     const kept = new Kept();
     const observe = (event: TraceEvent) => {
       situations.observe(event);
       if (variant.store === true) ofStores.observe(event);
-      if (isDrawn) kept.observe(event);
+      if (isKept) kept.observe(event);
     };
-    const ended = isDrawn ? kept.turnEnded : undefined;
-    const { violation, events, history } = run(schedule, variant, observe, ended);
-    if (isDrawn && violation === null) this.#draws(diagramFile, kept, schedule, null);
+    const ended = isKept ? kept.turnEnded : undefined;
+    const { violation, events, history, storeHistory } = run(schedule, variant, observe, ended);
+    if (isKept && violation === null) this.#show(kept, schedule);
     situations.end(history);
+    ofStores.end(storeHistory);
     this.#seeds += 1;
     this.#events += events;
     for (const [situation, count] of [...situations.counts, ...ofStores.counts]) {
       this.#situations.set(situation, (this.#situations.get(situation) ?? 0) + count);
     }
     return violation;
+  }
+
+  /** Of a run in which all is well: its trace and its picture, if somebody wants them. */
+  #show(kept: Kept, schedule: Schedule): void {
+    const { traceFile, diagramFile } = this.#options;
+    if (traceFile !== null) {
+      writeTrace(traceFile, kept.events);
+      console.log(`the trace is in ${traceFile}: ${kept.events.length} events`);
+    }
+    if (diagramFile !== null) this.#draws(diagramFile, kept, schedule, null);
   }
 
   #draws(
@@ -244,7 +261,8 @@ class Simulation {
 
   /** What went wrong, and the least that has to happen for it to go wrong. */
   #report(schedule: Schedule, violation: Violation): void {
-    const { variant, traceFile, diagramFile } = this.#options;
+    const { variant, diagramFile } = this.#options;
+    const traceFile = this.#options.traceFile ?? VIOLATION_FILE;
     const { invariant } = violation;
     const shorten = (runs: number, actions: number) => this.#showShortening(runs, actions);
     const least = minimise(schedule, variant, invariant, shorten);
@@ -263,7 +281,7 @@ class Simulation {
     const from = Math.max(0, told.length - SHOWN_LINES);
     lines.push('', from > 0 ? `the last ${SHOWN_LINES} lines of that run:` : 'that run:');
     lines.push(...told.slice(from));
-    writeFileSync(traceFile, kept.events.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    writeTrace(traceFile, kept.events);
     lines.push('', `its trace is in ${traceFile}; the same again: ${this.#command(schedule.seed)}`);
     console.log(lines.join('\n'));
     if (diagramFile !== null) {
@@ -281,6 +299,15 @@ class Simulation {
     if (faults !== null) words.push(`--faults ${faults.join(',') || 'none'}`);
     if (brokenBy !== null) words.push(`--break ${brokenBy.name}`);
     return words.join(' ');
+  }
+}
+
+/** All servers in one file. */
+function writeTrace(path: string, events: readonly TraceEvent[]): void {
+  try {
+    writeFileSync(path, events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+  } catch (error) {
+    throw new Failure(`the trace ${path} cannot be written: ${describe(error)}`);
   }
 }
 
@@ -315,7 +342,10 @@ function readOptions(args: readonly string[]): Options {
     .option('--seconds <N>', 'virtual seconds a seed', '60')
     .option('--faults <LIST>', 'the faults, with commas between, or "none" (default: drawn)')
     .option('--break <NAME>', 'break a rule on purpose')
-    .option('--trace <FILE>', 'where the trace of a violation goes', 'violation.ndjson')
+    .option(
+      '--trace <FILE>',
+      `the trace of the run of --seed, or of a violation (${VIOLATION_FILE})`,
+    )
     .option('--diagram <FILE>', 'draw the run of --seed, or the violation: .html or .svg')
     .option('--show', 'print what the servers print')
     .option('-v, --verbose', 'count all situations')
@@ -332,7 +362,7 @@ function readOptions(args: readonly string[]): Options {
     seconds: wholeNumber('--seconds', options['seconds'], 1, 3_600),
     faults: faultsOf(options['faults']) ?? brokenBy?.faults ?? null,
     brokenBy,
-    traceFile: options['trace'],
+    traceFile: options['trace'] ?? null,
     diagramFile: diagramFileOf(options['diagram']),
     isVerbose: options['verbose'] === true,
     shows: options['show'] === true,
@@ -382,9 +412,9 @@ function faultsOf(list: string | undefined): readonly Fault[] | null {
 
 function breakOf(name: string | undefined): Break | null {
   if (name === undefined) return null;
-  const found = ALL_BREAKS.find((known) => known.name === name);
+  const found = EVERY_BREAK.find((known) => known.name === name);
   if (found !== undefined) return found;
-  const names = ALL_BREAKS.map((known) => known.name).join(', ');
+  const names = EVERY_BREAK.map((known) => known.name).join(', ');
   throw new UsageError(`--break knows ${names}; not ${JSON.stringify(name)}`);
 }
 

@@ -1,19 +1,27 @@
 /**
  * Clients in the virtual world: sessions as `client-session.ts` has them, over the same bad network
  * as the servers. They write values that nobody else writes, read, and remember what they were
- * told and when: a history, which must be that of *one* register.
+ * told and when: a history, which must be that of *one* register, or of one store.
  *
  * Values that are fired and forgotten change the register, too. Each that arrives at a server may
  * take effect, once for every datagram, so each arrival counts as a write of unknown outcome.
  */
-import { type ChainState, EMPTY_CHAIN, type RequestedLink } from '../chain.ts';
+import { type ChainState, EMPTY_CHAIN, type RequestedLink, type RequestId } from '../chain.ts';
 import { ClientSession, type Inquiry, type Options, type Outcome } from '../client-session.ts';
+import {
+  findStoreContradiction,
+  firedAtStore,
+  isOfOneKey,
+  lineOf,
+  type StoreOperation,
+  storeOperationOf,
+} from '../log/store-history.ts';
 import type { AnsweredReply, ChosenReply, FoundReply, ValueReply } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { chainAfter, effectsOf } from '../trace/fold.ts';
 import { type Asked, firedOf, operationOf } from '../trace/history.ts';
 import { findContradiction, type Operation } from '../trace/linearizability.ts';
-import { registerOf, StoreTruth, storeQuestion } from './store-clients.ts';
+import { StoreQuestions, StoreTruth } from './store-clients.ts';
 import type { World } from './world.ts';
 
 /** What a client of this name is to ask, as soon as all it was given before has come to an end. */
@@ -31,12 +39,6 @@ export const SETTLING_MS = 12_000;
 /** The same, and what the servers are asked for it: a store wants commands and queries. */
 interface Put extends Asking {
   readonly inquiry: Inquiry;
-}
-
-/** An operation on one of several registers; '' is the only one of a replicated value. */
-interface OfRegister {
-  readonly register: string;
-  readonly operation: Operation;
 }
 
 /** From when on whoever is so patient must be answered. */
@@ -64,13 +66,15 @@ export class Clients {
   readonly #patienceMs: number;
   readonly #wrong: Wrong;
   readonly #clients = new Map<string, Client>();
-  readonly #history: OfRegister[] = [];
-  /** In which instance the value of a request took effect. */
-  readonly #effects = new Map<string, number>();
+  readonly #history: Operation[] = [];
+  readonly #toldByStore: StoreOperation[] = [];
+  /** In which instance a request took effect. */
+  readonly #effects = new Map<RequestId, number>();
   /** The chain of whoever is furthest. */
   #chain: ChainState = EMPTY_CHAIN;
   /** What must be true of a store; null: the servers are none. */
   readonly #truth: StoreTruth | null;
+  readonly #questions = new StoreQuestions();
   /** Whether the servers have the layer for that. */
   #mayAskQuorum = false;
   #asked = 0;
@@ -88,33 +92,44 @@ export class Clients {
 
   /** All that was asked until now. What still waits for its answer has an unknown outcome. */
   get history(): readonly Operation[] {
-    return this.#operations.map(({ operation }) => operation);
-  }
-
-  get #operations(): readonly OfRegister[] {
-    const open = [...this.#clients.values()].flatMap(({ open }) => {
-      if (open === null) return [];
-      const unknown = { outcome: 'unknown', lastWord: '' } as const;
-      return this.#operationOf(open.put, open.call, open.call, unknown);
+    if (this.#truth === null) {
+      return [...this.#history, ...this.#open.flatMap((open) => this.#operationOf(...open))];
+    }
+    return this.storeHistory.map(({ line, answer, ...asked }) => {
+      const isQuery = line.startsWith('get ');
+      return { ...asked, op: isQuery ? 'read' : 'write', value: isQuery ? answer : line };
     });
-    return [...this.#history, ...open];
   }
 
-  ask({ client: name, question, options }: Asking): void {
-    this.#asked += 1;
-    const seed = `${name} ${this.#asked}`;
-    const isStore = this.#truth !== null;
-    const inquiry = isStore ? storeQuestion(question, seed, this.#mayAskQuorum) : question;
-    this.#put({ client: name, question, options, inquiry });
+  /** The same of a store, with the answers. */
+  get storeHistory(): readonly StoreOperation[] {
+    return [...this.#toldByStore, ...this.#open.flatMap((open) => this.#storeOperationOf(...open))];
   }
 
-  #put(asking: Put): void {
+  /** What is still waited for, as if it had just been given up. */
+  get #open(): readonly (readonly [Put, number, number, Outcome])[] {
+    const unknown = { outcome: 'unknown', lastWord: '' } as const;
+    return [...this.#clients.values()].flatMap(({ open }) => {
+      return open === null ? [] : [[open.put, open.call, open.call, unknown] as const];
+    });
+  }
+
+  ask(asking: Asking): void {
     let client = this.#clients.get(asking.client);
     if (client === undefined) {
-      client = new Client(asking.client, this.#world, (...ended) => this.#ended(...ended));
+      client = new Client(asking.client, this.#world, {
+        inquiry: (question) => this.#inquiry(question),
+        ended: (...ended) => this.#ended(...ended),
+      });
       this.#clients.set(asking.client, client);
     }
     client.ask(asking);
+  }
+
+  #inquiry({ client, question }: Asking): Inquiry {
+    this.#asked += 1;
+    if (this.#truth === null) return question;
+    return this.#questions.inquiry(question, `${client} ${this.#asked}`, this.#mayAskQuorum);
   }
 
   observe(event: TraceEvent): void {
@@ -122,40 +137,25 @@ export class Clients {
     if (event.event === 'advance') return this.#advance(event);
     if (event.event !== 'receive' || event.message.type !== 'propose') return;
     const { value } = event.message;
-    const set = this.#registerOf(value);
-    if (set === null) return;
-    const { key: register } = set;
-    this.#history.push({ register, operation: firedOf(FIRED, set.value, event.at) });
+    if (this.#truth === null) this.#history.push(firedOf(FIRED, value, event.at));
+    else if (isOfOneKey(value)) this.#toldByStore.push(firedAtStore(FIRED, value, event.at));
   }
 
   /** The run is over: do all answers fit together? Null, or which of them do not. */
   finish(): string | null {
-    const operations = this.#operations;
-    for (const register of new Set(operations.map(({ register }) => register))) {
-      const its = operations.filter((one) => one.register === register);
-      const contradiction = findContradiction(its.map(({ operation }) => operation));
-      if (contradiction !== null) return contradiction;
-    }
-    return null;
+    const isStore = this.#truth !== null;
+    return isStore ? findStoreContradiction(this.storeHistory) : findContradiction(this.history);
   }
 
-  /** The register that this line sets or reads, and to what; null: it does something else. */
-  #registerOf(line: string): { readonly key: string; readonly value: string } | null {
-    return this.#truth === null ? { key: '', value: line } : registerOf(line);
+  /** What of it belongs to the history: nothing, or one operation. */
+  #operationOf({ client, question }: Put, ...when: [number, number, Outcome]): Operation[] {
+    if (question.type === 'read' && question.isLocal) return []; // however old that is
+    return [operationOf(client, question, ...when)];
   }
 
-  /** What of it belongs to the history of a register: nothing, or one operation. */
-  #operationOf(put: Put, call: number, endMs: number, ended: Outcome): OfRegister[] {
-    const { client, inquiry } = put;
-    if ('isLocal' in inquiry && inquiry.isLocal) return []; // however old that is
-    const line = inquiry.type === 'request' ? inquiry.value : '';
-    const set = this.#registerOf('query' in inquiry ? inquiry.query : line);
-    if (set === null) return [];
-    const asked: Asked =
-      inquiry.type === 'request'
-        ? { type: 'request', value: set.value }
-        : { type: 'read', isLocal: false };
-    return [{ register: set.key, operation: operationOf(client, asked, call, endMs, ended) }];
+  #storeOperationOf({ client, inquiry }: Put, ...when: [number, number, Outcome]) {
+    const line = lineOf(inquiry);
+    return line === null ? [] : [storeOperationOf(client, line, ...when)];
   }
 
   /** A link was applied, or many: by the chain itself, what took effect where? */
@@ -172,17 +172,17 @@ export class Clients {
     for (const one of effects) if ('request' in one) this.#tookEffect(one, effectIn);
   }
 
-  #tookEffect({ update }: RequestedLink, effectIn: number): void {
-    const before = this.#effects.get(update);
+  #tookEffect({ update, request }: RequestedLink, effectIn: number): void {
+    const before = this.#effects.get(request);
     if (before !== undefined) {
       const both = `in instances ${before} and ${effectIn}`;
       this.#wrong(9, `the request of ${JSON.stringify(update)} took effect twice, ${both}`);
     }
-    this.#effects.set(update, effectIn);
+    this.#effects.set(request, effectIn);
   }
 
   #ended(asking: Put, call: number, ended: Outcome): void {
-    this.#history.push(...this.#operationOf(asking, call, this.#world.nowMs, ended));
+    this.#note(asking, call, ended);
     if (ended.outcome !== 'answered') return this.#checkPatience(asking, call, ended.lastWord);
     const { reply } = ended;
     if (reply.type === 'chosen' || reply.type === 'answered') this.#checkChosen(asking, reply);
@@ -191,14 +191,27 @@ export class Clients {
     if (reply.type === 'found') this.#checkFound(asking, reply);
   }
 
+  #note(asking: Put, call: number, ended: Outcome): void {
+    const { nowMs } = this.#world;
+    if (this.#truth === null) {
+      this.#history.push(...this.#operationOf(asking, call, nowMs, ended));
+      return;
+    }
+    for (const operation of this.#storeOperationOf(asking, call, nowMs, ended)) {
+      this.#toldByStore.push(operation);
+      if (operation.outcome === 'ok') this.#questions.told(operation);
+    }
+  }
+
   #checkPatience({ client, options }: Asking, call: number, lastWord: string): void {
     if (options.timeoutMs < this.#patienceMs || call < this.#peaceMs) return;
     this.#wrong(10, `${client} had no answer in ${options.timeoutMs} ms: ${lastWord}`);
   }
 
-  #checkChosen({ inquiry }: Put, { instanceNumber }: ChosenReply | AnsweredReply): void {
+  #checkChosen({ inquiry }: Put, reply: ChosenReply | AnsweredReply): void {
     if (inquiry.type !== 'request') return;
-    const effectIn = this.#effects.get(inquiry.value);
+    const { instanceNumber, requestId } = reply;
+    const effectIn = this.#effects.get(requestId);
     if (effectIn === instanceNumber) return;
     const truth = effectIn === undefined ? 'nowhere' : `in instance ${effectIn}`;
     const told = `was answered as chosen in instance ${instanceNumber}`;
@@ -206,9 +219,9 @@ export class Clients {
   }
 
   /** Asked for the first time or once more, the answer is the one that it had. */
-  #checkAnswer({ inquiry }: Put, { answer }: AnsweredReply): void {
+  #checkAnswer({ inquiry }: Put, { answer, requestId }: AnsweredReply): void {
     if (inquiry.type !== 'request') return;
-    const truth = this.#truth?.answerTo(inquiry.value);
+    const truth = this.#truth?.answerTo(requestId);
     if (truth === answer) return;
     const told = `was answered with ${JSON.stringify(answer)}`;
     this.#wrong(9, `${JSON.stringify(inquiry.value)} ${told}, and the answer is ${truth}`);
@@ -235,21 +248,23 @@ export class Clients {
   }
 }
 
+/** Whoever wants to know of a client: what it is to ask just now, and how that ended. */
+interface Ears {
+  inquiry(asking: Asking): Inquiry;
+  ended(put: Put, call: number, outcome: Outcome): void;
+}
+
 /** One client: asks one thing after the other. */
 class Client {
   readonly #world: World;
   readonly #session: ClientSession;
-  readonly #ended: (put: Put, call: number, outcome: Outcome) => void;
-  readonly #waiting: Put[] = [];
+  readonly #ears: Ears;
+  readonly #waiting: Asking[] = [];
   #asked: { readonly put: Put; readonly call: number } | null = null;
 
-  constructor(
-    name: string,
-    world: World,
-    ended: (put: Put, call: number, outcome: Outcome) => void,
-  ) {
+  constructor(name: string, world: World, ears: Ears) {
     this.#world = world;
-    this.#ended = ended;
+    this.#ears = ears;
     this.#session = new ClientSession(sessionOf(name), world.uids, {
       after: (delayMs, act) => {
         const entry = world.later(delayMs, act);
@@ -269,20 +284,21 @@ class Client {
     return this.#asked;
   }
 
-  ask(put: Put): void {
-    this.#waiting.push(put);
+  ask(asking: Asking): void {
+    this.#waiting.push(asking);
     this.#next();
   }
 
   #next(): void {
     if (this.#asked !== null) return;
-    const put = this.#waiting.shift();
-    if (put === undefined) return;
+    const asking = this.#waiting.shift();
+    if (asking === undefined) return;
+    const put = { ...asking, inquiry: this.#ears.inquiry(asking) };
     const call = this.#world.nowMs;
     this.#asked = { put, call };
     this.#session.inquire(put.inquiry, put.options, (outcome) => {
       this.#asked = null;
-      this.#ended(put, call, outcome);
+      this.#ears.ended(put, call, outcome);
       this.#next();
     });
   }

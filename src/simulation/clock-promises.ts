@@ -16,7 +16,12 @@ import { HOLDER_WINDOW_MS, LEASE_WINDOW_MS } from '../master-strategy.ts';
 import { type Action, isBlindSetting, MAX_DRIFT, type Schedule } from './schedule.ts';
 
 /** The servers that may believe in a lease for longer than the others wait. */
-export function overstayersOf({ uids, clockRates, actions, faults }: Schedule): ReadonlySet<Uid> {
+export function overstayersOf({
+  uids,
+  clockRates,
+  actions,
+  faults,
+}: Pick<Schedule, 'uids' | 'clockRates' | 'actions' | 'faults'>): ReadonlySet<Uid> {
   const rateOf = (uid: Uid) => clockRates[uid] ?? 1;
   const isTooSlow = (uid: Uid) => {
     const others = uids.filter((other) => other !== uid).map(rateOf);

@@ -81,13 +81,13 @@ export class SmallMembersStoreReplica extends SmallReplica(MembersStoreReplica) 
 export class SmallMembersMasterStoreReplica extends SmallReplica(MembersMasterStoreReplica) {}
 
 /** The replica of this kind. */
-export function replicaOf(isStore: boolean, hasLeases: boolean, hasMembers = false) {
-  if (hasMembers) return membersReplicaOf(isStore, hasLeases);
+export function replicaOf(isStore: boolean, hasLeases: boolean) {
   if (isStore) return hasLeases ? SmallMasterStoreReplica : SmallStoreReplica;
   return hasLeases ? MasterReplica : PlainReplica;
 }
 
-function membersReplicaOf(isStore: boolean, hasLeases: boolean) {
+/** The one whose members change. */
+export function membersReplicaOf(isStore: boolean, hasLeases: boolean) {
   if (isStore) return hasLeases ? SmallMembersMasterStoreReplica : SmallMembersStoreReplica;
   return hasLeases ? MembersMasterReplica : MembersReplica;
 }

@@ -3,6 +3,7 @@
  */
 import { isUpdate, singlesOf } from '../chain.ts';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
+import type { StoreOperation } from '../log/store-history.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
 import type { Operation } from '../trace/linearizability.ts';
@@ -12,7 +13,7 @@ import type { Skippable } from './disk.ts';
 import type { Machine, ReplicaClass } from './machine.ts';
 import { MembersClients, newestRoll } from './members-clients.ts';
 import type { Conditions } from './network.ts';
-import { replicaOf } from './replicas.ts';
+import { membersReplicaOf, replicaOf } from './replicas.ts';
 import { type Action, type Affliction, isProbe, type Schedule } from './schedule.ts';
 import { commandOf } from './store-clients.ts';
 import { World } from './world.ts';
@@ -38,6 +39,8 @@ export interface Outcome {
   readonly events: number;
   /** What clients asked and were told; nothing if the schedule has none. */
   readonly history: readonly Operation[];
+  /** The same if the servers are stores, with what these answered. */
+  readonly storeHistory: readonly StoreOperation[];
 }
 
 /**
@@ -98,7 +101,8 @@ class Run {
   ) {
     const { uids, seed, clockRates, actions, saveMs, mistaken } = schedule;
     const { store = false, members = false, journal = store, leases } = variant;
-    const [right, other] = [replicaOf(store, leases, members), replicaOf(store, !leases, members)];
+    const classOf = members ? membersReplicaOf : replicaOf;
+    const [right, other] = [classOf(store, leases), classOf(store, !leases)];
     const { founders = uids } = schedule;
     this.#isStore = store;
     this.#schedule = schedule;
@@ -153,8 +157,8 @@ class Run {
     while (this.#violation === null && !this.#isLevel() && world.step(atLastMs));
     if (this.#violation === null) this.#checkHealed();
     if (this.#violation === null) this.#checkAnswers();
-    const history = this.#clients?.history ?? [];
-    return { violation: this.#violation, events: this.#events, history };
+    const { history = [], storeHistory = [] } = this.#clients ?? {};
+    return { violation: this.#violation, events: this.#events, history, storeHistory };
   }
 
   /** Those who must be served, be level, and have a master, whatever the others do. */

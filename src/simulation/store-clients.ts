@@ -1,35 +1,44 @@
 /**
  * What clients of a store ask in a simulation, and what they must be told.
  *
- * The values of a schedule become commands: some set what others read, key by key, so that each key
- * is a register with a history of its own; the others count, compare and delete. What these must be
- * answered is found out by a machine beside all servers, which applies what was chosen, once.
+ * The values of a schedule become commands. Those that are fired set keys. Those whose client waits
+ * for the answer also count, delete, and change what somebody has read if it still is so. What they
+ * are told is a history, which must be that of one store; and it must be what a machine beside all
+ * servers says, which applies what was chosen, once.
  */
-import { isUpdate, type Link, type RequestedLink, singlesOf, type UpdateLink } from '../chain.ts';
+import {
+  isUpdate,
+  type Link,
+  type RequestedLink,
+  type RequestId,
+  singlesOf,
+  type UpdateLink,
+} from '../chain.ts';
 import type { Inquiry } from '../client-session.ts';
 import { Answers } from '../log/answers.ts';
 import { KeyValue } from '../log/key-value.ts';
+import { spelled, wordsOf } from '../log/state-machine.ts';
+import type { StoreOperation } from '../log/store-history.ts';
 import type { Asked } from '../trace/history.ts';
 import { hashText } from './random.ts';
 import { FEW_CLIENTS } from './replicas.ts';
 
-/** Keys that are set and read, and nothing else. */
+/** Keys that are only set and read, keys that hold texts, and keys that hold numbers. */
 const REGISTERS = ['r0', 'r1', 'r2'] as const;
+const TEXTS = ['s0', 's1'] as const;
+const NUMBERS = ['n0', 'n1'] as const;
+/** Keys that are changed under conditions on their versions: no model here knows of these. */
+const VERSIONED = ['v0', 'v1'] as const;
+const KEYS = [...REGISTERS, ...TEXTS, ...NUMBERS];
 
-/** The command that stands for this value of a schedule: no two values have the same. */
+/** The command that stands for this value of a schedule when it is fired and forgotten. */
 export function commandOf(value: string): string {
   const hash = hashText(value) >>> 0;
-  const key = `s${hash % 2}`;
-  switch (hash % 8) {
-    case 0:
-      return `add ${key} ${hash}`;
-    case 1:
-      return `swap ${key} ${hash % 100} ${JSON.stringify(value)}`;
-    case 2:
-      return `set "${key}" ${JSON.stringify(`${value} é`)} if ${conditionOf(hash)}`;
-    default:
-      return `set ${REGISTERS[hash % 3]} ${value}`;
+  if (hash % 4 > 0) return `set ${REGISTERS[hash % 3]} ${spelled(value)}`;
+  if (hash % 8 > 0) {
+    return `set ${pick(VERSIONED, hash)} ${JSON.stringify(`${value} é`)} if ${conditionOf(hash)}`;
   }
+  return `set "${pick(TEXTS, hash)}" ${JSON.stringify(`${value} é`)}`;
 }
 
 /** Often met, and often not. */
@@ -37,31 +46,77 @@ function conditionOf(hash: number): string {
   return ['any', 'none', '1,2,3,4,5,6,7,8,9'][hash % 3] ?? 'any';
 }
 
-/**
- * The question to a store that stands for this one of a schedule; `seed` picks the key and, where
- * a quorum may be asked, whether it is.
- */
-export function storeQuestion(question: Asked, seed: string, mayAskQuorum: boolean): Inquiry {
-  if (question.type === 'request') return { type: 'request', value: commandOf(question.value) };
-  const { isLocal } = question;
-  const hash = hashText(seed) >>> 0;
-  const query = `get ${REGISTERS[hash % 3]}`;
-  if (mayAskQuorum && !isLocal && hash % 2 === 0) return { type: 'quorum_query', query };
-  return { type: 'query', query, isLocal };
+/** After so many questions others of these keys are asked for, so that no history grows long. */
+const ASKED_OF_A_KEY = 60;
+
+/** What the clients of a store ask, by what they have been told. */
+export class StoreQuestions {
+  /** What some client was told last of a key. */
+  readonly #known = new Map<string, string>();
+  #asked = 0;
+
+  /**
+   * The question to a store that stands for this one of a schedule; `seed` picks the key and, where
+   * a quorum may be asked, whether it is.
+   */
+  inquiry(question: Asked, seed: string, mayAskQuorum: boolean): Inquiry {
+    this.#asked += 1;
+    const hash = hashText(seed) >>> 0;
+    if (question.type === 'request') {
+      return { type: 'request', value: this.#command(question.value, hash) };
+    }
+    const { isLocal } = question;
+    const query = `get ${this.#pick(KEYS, hash)}`;
+    if (mayAskQuorum && !isLocal && hash % 2 === 0) return { type: 'quorum_query', query };
+    return { type: 'query', query, isLocal };
+  }
+
+  /** Somebody was told this. */
+  told({ line, answer }: StoreOperation): void {
+    const [verb, key = '', ...values] = wordsOf(line) ?? [];
+    if (verb === 'get' || verb === 'add') this.#known.set(key, answer ?? '');
+    else if (answer?.startsWith('ok') === true) this.#known.set(key, values.at(-1) ?? '');
+  }
+
+  #command(value: string, hash: number): string {
+    const [text, number] = [this.#pick(TEXTS, hash), this.#pick(NUMBERS, hash)];
+    const held = (key: string) => spelled(this.#known.get(key) ?? value);
+    switch (hash % 10) {
+      case 0:
+      case 1:
+        return `add ${number} ${hash % 1_000}`;
+      case 2:
+      case 3:
+        return `swap ${text} ${held(text)} ${spelled(value)}`;
+      case 4:
+        return `swap ${number} ${held(number)} ${hash}`;
+      case 5:
+        return `delete ${hash % 16 < 8 ? text : number}`;
+      case 6:
+        return `set ${text} ${spelled(value)}`;
+      default:
+        return commandOf(value);
+    }
+  }
+
+  #pick(keys: readonly string[], hash: number): string {
+    const key = pick(keys, hash);
+    const generation = Math.floor(this.#asked / ASKED_OF_A_KEY);
+    const isRegister = REGISTERS.some((register) => register === key);
+    return isRegister || generation === 0 ? key : `${key}.${generation}`;
+  }
 }
 
-/** Which register this command sets, to what; or which one this query reads. */
-export function registerOf(line: string): { readonly key: string; readonly value: string } | null {
-  const [verb, key = '', value = ''] = line.split(' ');
-  const isRegister = (verb === 'set' || verb === 'get') && REGISTERS.some((one) => one === key);
-  return isRegister ? { key, value } : null;
+/** By those bits of the hash that did not decide what is asked. */
+function pick(keys: readonly string[], hash: number): string {
+  return keys[Math.floor(hash / 16) % keys.length] ?? '';
 }
 
 /** What is true of a store, by what was chosen. */
 export class StoreTruth {
   readonly #machine = new KeyValue();
   readonly #requests = new Answers(FEW_CLIENTS);
-  readonly #answers = new Map<string, string>();
+  readonly #answers = new Map<RequestId, string>();
   /** The state before each instance, as a snapshot of the machine. */
   readonly #states = new Map<number, readonly unknown[]>();
 
@@ -82,14 +137,15 @@ export class StoreTruth {
   #carryOut(link: UpdateLink | RequestedLink, instanceNumber: number): boolean {
     if ('request' in link && this.#requests.standingOf(link.request) !== 'new') return false;
     const answer = this.#machine.apply(link.update, instanceNumber);
-    this.#answers.set(link.update, answer);
-    if ('request' in link) this.#requests.remember(link.request, instanceNumber, answer);
+    if (!('request' in link)) return true;
+    this.#answers.set(link.request, answer);
+    this.#requests.remember(link.request, instanceNumber, answer);
     return true;
   }
 
-  /** The answer to a command, if it has taken effect. */
-  answerTo(command: string): string | undefined {
-    return this.#answers.get(command);
+  /** The answer to a request, if it has taken effect. */
+  answerTo(request: RequestId): string | undefined {
+    return this.#answers.get(request);
   }
 
   /** What a query finds before this instance. */

@@ -1,9 +1,13 @@
 /** Where a run of stores has been, beside the situations of every run. */
 import { askerOf, isBatch, type Link } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
+import { wholeNumberOf } from '../log/state-machine.ts';
+import type { StoreOperation } from '../log/store-history.ts';
 import { encodedBytes } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { SMALL_BATCH_BYTES } from './replicas.ts';
+
+const CHANGED = 'a change of what still was as it had been read';
 
 export const STORE_SITUATIONS = [
   'a command applied',
@@ -18,6 +22,9 @@ export const STORE_SITUATIONS = [
   'a part of a snapshot that no one waits for',
   'the reading of a snapshot begun anew',
   'links after a snapshot',
+  'a snapshot after links',
+  CHANGED,
+  'a sum',
   'a batch chosen',
   'a batch of five and more',
   'a batch with no room for all',
@@ -35,6 +42,8 @@ interface Known {
   isReading: boolean;
   hasJumped: boolean;
   hasTaken: boolean;
+  /** It has got nearer by links in this life. */
+  hasReadLinks: boolean;
   /** In which turn it was asked for a change. */
   askedIn: number;
   /** How many values wait at it. */
@@ -49,6 +58,14 @@ export class StoreSituations {
   readonly #known = new Map<Uid, Known>();
   /** The last instance in which a batch was chosen. */
   #batchIn = 0;
+
+  /** What clients asked and were told in the whole run. */
+  end(history: readonly StoreOperation[]): void {
+    for (const { line, answer } of history) {
+      if (line.startsWith('swap') && answer === 'ok') this.#reached(CHANGED);
+      if (line.startsWith('add') && wholeNumberOf(answer ?? '') !== null) this.#reached('a sum');
+    }
+  }
 
   observe(event: TraceEvent): void {
     const server = this.#of(event.server);
@@ -67,6 +84,7 @@ export class StoreSituations {
           this.#reached('a batch among the links for a laggard');
         }
         if (server.hasJumped) this.#reached('links after a snapshot');
+        server.hasReadLinks = true;
         return;
       case 'ignore':
         if (!event.why.includes('waiting for this part')) return;
@@ -130,9 +148,10 @@ export class StoreSituations {
       case 'installed':
         server.isReading = false;
         server.hasJumped = true;
+        if (server.hasReadLinks) this.#reached('a snapshot after links');
         return this.#reached('a snapshot for a laggard');
       case 'restored':
-        server.isReading = server.hasJumped = false;
+        server.isReading = server.hasJumped = server.hasReadLinks = false;
         if (server.hasTaken && instanceNumber > 1) this.#reached('a restart after a snapshot');
     }
   }
@@ -147,6 +166,7 @@ export class StoreSituations {
       isReading: false,
       hasJumped: false,
       hasTaken: false,
+      hasReadLinks: false,
       askedIn: -1,
       waiting: 0,
     };

@@ -22,13 +22,13 @@ import type { ClientMessage } from '../messages.ts';
 import { ConsoleLines, plainPaint } from '../trace/console.ts';
 import type { Stamp, TraceEvent } from '../trace/events.ts';
 import { INVARIANTS, Invariants, type Violation } from '../trace/invariants.ts';
-import { BREAKS } from './broken/layers.ts';
-import { STORE_BREAKS } from './broken/stores.ts';
+import { breakNamed, kindOf } from './broken/all.ts';
+import { overstayersOf } from './clock-promises.ts';
 import { SAVE_STEPS } from './disk.ts';
 import { FORGERIES } from './forger.ts';
 import { CRASH_POINTS, type CrashPoint, placesOf, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
-import { type MasterReplica, replicaOf } from './replicas.ts';
+import { type MasterReplica, membersReplicaOf, replicaOf } from './replicas.ts';
 import { StoryClients } from './story-clients.ts';
 import { noteBelief, World } from './world.ts';
 
@@ -39,8 +39,8 @@ import { noteBelief, World } from './world.ts';
  */
 export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   [
-    'cluster A B C [of stores] [with leases [for B]] [with members A B] [seed 7]',
-    'the servers of this story, none of them running yet, and the seed of their chance',
+    'cluster A B C [of stores] [with leases [for B]] [with members A B] [clocks A 0.5 C 2] [seed 7]',
+    'the servers of this story, none of them running yet, the rates of clocks, the seed of chance',
   ],
   ['start A B C', 'starts servers; a crashed one goes on from its disk'],
   ['start C D of the cluster C D', 'the same with a cluster file that names only these'],
@@ -87,6 +87,9 @@ export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   ['in flight', 'lists what is under way'],
   ['show', 'what every server has'],
 ];
+
+/** A clock runs so much too slow or too fast, at most. */
+const MOST_TIMES_WRONG = 10;
 
 /** Servers that break a rule may have something to say to each other for ever. */
 const MOST_DELIVERIES = 1_000;
@@ -141,8 +144,12 @@ export interface Line {
   readonly stamp: Stamp | null;
 }
 
-const KIND = '(?: of stores)?(?: with leases(?: for [A-Z])?)?(?: with members(?: [A-Z])+)?';
-const CLUSTER = new RegExp(`^cluster ((?:[A-Z] )*[A-Z])(${KIND})(?: seed (\\d+))?$`);
+const [STORES, LEASES] = ['(?: of stores)?', '(?: with leases(?: for [A-Z])?)?'];
+const MEMBERS = '(?: with members(?: [A-Z])+)?';
+const CLOCKS = '(?: clocks(?: [A-Z] [0-9.]+)+)?';
+const CLUSTER = new RegExp(
+  `^cluster ((?:[A-Z] )*[A-Z])(${STORES}${LEASES}${MEMBERS}${CLOCKS})(?: seed (\\d+))?$`,
+);
 
 /** Carries out the commands of a story, one after the other. */
 export class StoryTeller {
@@ -184,6 +191,11 @@ export class StoryTeller {
   /** The world of this story; null before its cluster is named. */
   get world(): World | null {
     return this.#world;
+  }
+
+  /** Whether its servers are stores. */
+  get isStore(): boolean {
+    return this.#isStore;
   }
 
   /** What was put aside and not brought back, oldest first. */
@@ -277,28 +289,32 @@ export class StoryTeller {
     [/^resume ([A-Z])$/, (uid) => this.#at(uid).resume()],
     [/^sleep ([A-Z])$/, (uid) => this.#at(uid).sleep()],
     [/^wake ([A-Z])$/, (uid) => this.#at(uid).wake()],
-    [/^save takes ([0-9]+) at ([A-Z])$/, (ms, uid) => this.#slowDown(uid, Number(ms))],
+    [/^save takes ([0-9]+(?:\.[0-9]+)?) at ([A-Z])$/, (ms, uid) => this.#slowDown(uid, Number(ms))],
     [/^set clock ([A-Z]) by (-?[0-9]+)$/, (a, ms) => this.#at(a).clock.setWallBy(Number(ms))],
     [/^in flight$/, () => this.#listInFlight()],
     [/^show$/, () => this.#show()],
   ];
 
   #build(uids: string, kind: string, seed: string): void {
-    this.#isStore = kind.includes('of stores');
-    this.#founders = / with members ((?:[A-Z] ?)+)$/.exec(kind)?.[1]?.split(' ') ?? null;
-    this.#preferred = / for ([A-Z])\b/.exec(kind)?.[1] ?? null;
-    const leases = kind.includes('with leases') ? kind : '';
     const cluster = uids.split(' ');
+    const clockRates = clockRatesIn(kind, cluster);
+    const overstayers = overstayersOf({ uids: cluster, clockRates, actions: [], faults: [] });
+    this.#isStore = kind.includes('of stores');
+    this.#hasLeases = kind.includes('with leases');
+    this.#founders = / with members((?: [A-Z])+)/.exec(kind)?.[1]?.trim().split(' ') ?? null;
+    this.#preferred = / for ([A-Z])/.exec(kind)?.[1] ?? null;
     const write = (text: string, stamp: Stamp) => this.#said.push({ text, stamp });
     const console = new ConsoleLines({ uids: cluster, verbose: false, paint: plainPaint, write });
     this.#endTurn = () => console.endTurn();
-    const invariants = new Invariants(cluster);
-    this.#hasLeases = leases !== '';
+    const clocks = { rates: clockRates, overstayers };
+    const invariants = new Invariants(cluster, cluster, [], clocks);
     this.#world = new World({
       uids: cluster,
       founders: this.#founders ?? cluster,
       replicaClass: this.#replicaClass(this.#hasLeases),
       seed: seed === '' ? 'story' : seed,
+      clockRates,
+      overstayers,
       byHand: true,
       trace: (event) => {
         this.events.push(event);
@@ -332,7 +348,8 @@ export class StoryTeller {
   }
 
   #replicaClass(hasLeases: boolean): ReplicaClass {
-    const right = this.#broken(replicaOf(this.#isStore, hasLeases, this.#founders !== null));
+    const classOf = this.#founders === null ? replicaOf : membersReplicaOf;
+    const right = this.#broken(classOf(this.#isStore, hasLeases));
     if (!hasLeases || this.#preferred === null) return right;
     return preferring(right as typeof MasterReplica, this.#preferred);
   }
@@ -343,12 +360,10 @@ export class StoryTeller {
   }
 
   #break(name: string): void {
-    const rules = this.#isStore ? STORE_BREAKS : BREAKS;
-    const rule = rules.find((known) => known.name === name);
-    if (rule === undefined) throw new Error(`no rule can be broken by the name of "${name}"`);
-    if (rule.leases !== this.#hasLeases) {
-      const kind = rule.leases ? 'with' : 'without';
-      throw new Error(`${name} can be broken in a cluster ${kind} leases only`);
+    const rule = breakNamed(name);
+    if (rule === null) throw new Error(`no rule can be broken by the name of "${name}"`);
+    if (kindOf(rule) !== kindOf({ store: this.#isStore, leases: this.#hasLeases })) {
+      throw new Error(`${name} can be broken in a cluster of ${kindOf(rule)} only`);
     }
     this.#the.replicaClass = rule.replicaClass;
     this.#the.skippedSaveSteps = rule.skippedSaveSteps;
@@ -546,6 +561,17 @@ function changeIn(words: string): Change {
     : Object.fromEntries(uidsOf('vote').map((uid) => [uid, null]));
   const [join, follow] = [placesOf(uidsOf('join')), placesOf(uidsOf('follow'))];
   return { remove: uidsOf('remove'), vote, join, follow, isForced };
+}
+
+/** `… clocks A 0.5 C 2`: local milliseconds per true one. */
+function clockRatesIn(kind: string, cluster: readonly Uid[]): Readonly<Record<Uid, number>> {
+  const named = [...kind.matchAll(/ ([A-Z]) ([0-9.]+)/g)].map(([, uid = '', text = '']) => {
+    const rate = Number(text);
+    if (!cluster.includes(uid)) throw new Error(`there is no server ${uid}`);
+    if (rate >= 1 / MOST_TIMES_WRONG && rate <= MOST_TIMES_WRONG) return [uid, rate];
+    throw new Error(`a clock runs at 0.1 to ${MOST_TIMES_WRONG} times the true rate, not ${text}`);
+  });
+  return Object.fromEntries(named);
 }
 
 function pointOf(at: string): CrashPoint {

@@ -235,7 +235,7 @@ export type WorldEvent =
     }
   /** The server stops itself, because it cannot go on rightly. */
   | { readonly event: 'fail'; readonly why: string }
-  /** The server was killed, `where` in its work; only a simulation can know. */
+  /** The server was killed, `where` in its work, as only a simulation knows; else `now`. */
   | {
       readonly event: 'crash';
       readonly where: string;

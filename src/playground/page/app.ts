@@ -2,7 +2,7 @@
 /** What the page knows beside its session, and everything that can be done with it. */
 
 import type { Hidden } from '../../diagram/hiding.ts';
-import { BREAKS } from '../../simulation/broken/layers.ts';
+import { breakNamed } from '../../simulation/broken/all.ts';
 import type { TraceEvent } from '../../trace/events.ts';
 import { Autopilot, type Stop, stopIn } from '../autopilot.ts';
 import { type Choice, choiceIn } from '../choice.ts';
@@ -50,6 +50,8 @@ export const SPEEDS = [0.5, 1, 2, 5] as const;
 const REAL_PER_VIRTUAL = 8;
 const LONGEST_WAIT_MS = 900;
 const END = Number.POSITIVE_INFINITY;
+/** What servers are asked for, and stores, if nobody says anything else. */
+const [A_VALUE, A_COMMAND] = ['hello', 'set color blue'] as const;
 /** A long story is played in slices, so that the page can be used, and left, meanwhile. */
 const SLICE_MS = 40;
 
@@ -60,7 +62,7 @@ export class App {
   story: Told | null = null;
   goal: Goal | null = null;
   hintsShown = 0;
-  choice: Choice = { servers: 3, leases: false, broken: null };
+  choice: Choice = { servers: 3, store: false, leases: false, broken: null };
   menu: Menu | null = null;
   dialog: 'share' | 'paste' | 'copy' | 'keys' | null = null;
   dialogText = '';
@@ -70,7 +72,7 @@ export class App {
   stops = new Set<Stop>(['violation']);
   /** Whose lines are shown; null: everybody's. */
   linesOf: string | null = null;
-  value = 'hello';
+  value: string = A_VALUE;
   #autopilot = new Autopilot('play');
   /** What the diagram does not show. */
   hidden: Hidden = { kinds: new Set(), servers: new Set() };
@@ -105,9 +107,10 @@ export class App {
     const { broken } = choice;
     const servers = broken?.servers ?? choice.servers;
     const leases = broken?.leases ?? choice.leases;
+    const store = broken === null ? choice.store : broken.store === true;
     const uids = [...'ABCDEFGHI'].slice(0, servers).join(' ');
     const commands = [
-      `cluster ${uids}${leases ? ' with leases' : ''}`,
+      `cluster ${uids}${store ? ' of stores' : ''}${leases ? ' with leases' : ''}`,
       ...(broken === null ? [] : [`break ${broken.name}`]),
       `start ${uids}`,
       'deliver all',
@@ -178,7 +181,8 @@ export class App {
 
   /** The value to ask for: what is typed, or if that is nothing, something. */
   get wanted(): string {
-    return this.value.trim() === '' ? 'hello' : this.value.trim();
+    const something = this.stage?.isStore === true ? A_COMMAND : A_VALUE;
+    return this.value.trim() === '' ? something : this.value.trim();
   }
 
   /** Does a command; what cannot be done is said, and changes nothing. */
@@ -361,10 +365,10 @@ export class App {
     }
     const { kind, name } = wanted;
     const goal = GOALS.find((known) => known.name === name);
-    const broken = BREAKS.find((known) => known.name === name);
+    const broken = breakNamed(name);
     const story = this.stories.find((known) => known.name === name);
     if (kind === 'goal' && goal !== undefined) this.aimAt(goal);
-    else if (kind === 'break' && broken !== undefined) this.begin({ ...this.choice, broken });
+    else if (kind === 'break' && broken !== null) this.begin({ ...this.choice, broken });
     else if (kind === 'at' && story !== undefined) this.tell(story, wanted.item);
     else throw new Error(`there is no ${kind === 'at' ? 'story' : kind} by the name of "${name}"`);
   }
@@ -385,6 +389,8 @@ export class App {
     this.pause();
     this.session = session;
     this.choice = choiceIn(session.script) ?? this.choice;
+    const isUntouched = this.value === A_VALUE || this.value === A_COMMAND;
+    if (isUntouched) this.value = this.choice.store ? A_COMMAND : A_VALUE;
     this.story = null;
     this.goal = null;
     this.menu = null;

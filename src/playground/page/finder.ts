@@ -3,7 +3,7 @@
  * Looking for a violation in a worker, so that the page can be used, and the search be ended,
  * meanwhile. The worker runs the program of this very page, which needs no second file.
  */
-import { BREAKS } from '../../simulation/broken/layers.ts';
+import { breakNamed } from '../../simulation/broken/all.ts';
 import { type Found, trySeed } from '../find.ts';
 
 /** How a search goes on. `found` null: so many seeds were tried in vain. */
@@ -35,9 +35,9 @@ export function lookFor(name: string, hear: (news: News) => void): () => void {
 /** What the worker does. */
 export function findAsWorker(): void {
   addEventListener('message', ({ data }) => {
-    const broken = BREAKS.find(({ name }) => name === data);
+    const broken = breakNamed(data);
     const say = (news: News) => postMessage(news);
-    if (broken === undefined) return say({ kind: 'failed', why: 'there is no such rule' });
+    if (broken === null) return say({ kind: 'failed', why: 'there is no such rule' });
     let untold: Found | null = null;
     let falls = 0;
     for (let seed = 1; seed <= MOST_SEEDS && falls < MOST_UNTOLD; seed += 1) {

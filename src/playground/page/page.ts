@@ -127,6 +127,7 @@ class Page {
 
   #renderAsk(): void {
     const app = this.#app;
+    if (this.#value.value !== app.value) this.#value.value = app.value;
     const running = (app.stage?.cards ?? []).filter(({ condition }) => condition === 'running');
     const kept = app.stage?.kept ?? [];
     const ask = (label: string, key: string, command: () => string, style = '') =>

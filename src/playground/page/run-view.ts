@@ -54,7 +54,7 @@ export function diagramView(app: App, roomPx: number): Node[] {
   const layout = layOut(diagram, { from: Math.max(1, to - MOST_ROWS + 1), to }, roomPx);
   const width = Math.ceil(layout.width);
   const head = drawHead(layout, PAINTS);
-  const rows = drawRows(layout, PAINTS, false);
+  const rows = drawRows(layout, PAINTS, 'texts');
   const legend = drawLegend(layout, PAINTS);
   const svg = drawing('rows', width, Math.ceil(rows.height), rows.svg);
   svg.append(...rowsOf(app, layout, width));

@@ -400,8 +400,12 @@ function serverMenu(app: App, card: Card, uids: readonly string[], owner: string
     running: [
       entry(`Ask for ${JSON.stringify(app.wanted)}`, `submit ${uid} ${app.wanted}`, 'a'),
       entry(`Ask for it, and wait (client c1)`, `request ${uid} c1 ${app.wanted}`, 'w'),
-      entry('Read (client c2)', `read ${uid} c2`, 'r'),
-      entry('Read what it has in memory', `read ${uid} c2 locally`),
+      ...(app.stage?.isStore === true
+        ? [entry('Get color (client c2)', `query ${uid} c2 get color`, 'r')]
+        : [
+            entry('Read (client c2)', `read ${uid} c2`, 'r'),
+            entry('Read what it has in memory', `read ${uid} c2 locally`),
+          ]),
       entry('Crash now', `crash ${uid}`, 'x'),
       power,
       ...CRASH_POINTS.filter((point) => point !== 'now').map((point) => {

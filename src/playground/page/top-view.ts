@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** The bar on top: steps, the tape, and which cluster and which rules. */
-import { BREAKS } from '../../simulation/broken/layers.ts';
+import { ALL_BREAKS, breakNamed } from '../../simulation/broken/all.ts';
 import { STOPS, type Stop } from '../autopilot.ts';
 import { type App, SPEEDS } from './app.ts';
 import { openKeys } from './dialogs.ts';
@@ -74,25 +74,25 @@ function choices(app: App): HTMLElement[] {
   const kinds = [
     ['plain', 'without master'],
     ['leases', 'with master'],
+    ['store', 'stores without master'],
+    ['store leases', 'stores with master'],
   ] as const;
+  const layers = [choice.store && 'store', choice.leases && 'leases'].filter(Boolean).join(' ');
+  const kind = layers === '' ? 'plain' : layers;
   const rules = [
     ['', 'all rules on'],
-    ...BREAKS.map(({ name }) => [name, `broken: ${name}`] as const),
+    ...ALL_BREAKS.map(({ name }) => [name, `broken: ${name}`] as const),
   ] as const;
   return [
     select(app, 'servers', 'how many servers', counts, `${choice.servers}`, (value) =>
       app.begin({ ...choice, broken: null, servers: Number(value) }),
     ),
-    select(
-      app,
-      'leases',
-      'with or without a master',
-      kinds,
-      choice.leases ? 'leases' : 'plain',
-      (value) => app.begin({ ...choice, broken: null, leases: value === 'leases' }),
-    ),
+    select(app, 'leases', 'with or without a master', kinds, kind, (value) => {
+      const [store, leases] = ['store', 'leases'].map((word) => value.includes(word));
+      app.begin({ ...choice, broken: null, store: store === true, leases: leases === true });
+    }),
     select(app, 'rules', 'which rule is broken', rules, choice.broken?.name ?? '', (value) =>
-      app.begin({ ...choice, broken: BREAKS.find(({ name }) => name === value) ?? null }),
+      app.begin({ ...choice, broken: breakNamed(value) }),
     ),
   ];
 }

@@ -11,9 +11,10 @@ import { cpus } from 'node:os';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { DEFAULT_STATE_DIR } from '../../../config.ts';
-import { describe, Failure } from '../../node/failure.ts';
+import { describe, Failure, UsageError } from '../../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../../node/program.ts';
 import type { Ask, BenchClients, Measured } from './client.ts';
+import { etcdVersion, isEtcdInstalled } from './etcd.ts';
 import { BenchProcesses, CAN_CHOOSE_CORE, KINDS, type Kind } from './processes.ts';
 import {
   CROWDS,
@@ -28,6 +29,8 @@ import {
   tableOf,
 } from './report.ts';
 import { benchSaves } from './saves.ts';
+import { benchStores, longLogLines, type StoreSettings } from './store-bench.ts';
+import { type StoreReport, storeTableOf } from './store-report.ts';
 import { measureTurns, type TurnsSettings } from './turns.ts';
 
 const MEMORY = '/dev/shm';
@@ -49,6 +52,8 @@ interface Settings {
   readonly out: string;
   /** Only what a save costs is measured. */
   readonly isOfSaves: boolean;
+  /** What is measured of stores, if these are to be measured. */
+  readonly ofStores: StoreSettings | null;
 }
 
 /** What is measured of one subject. */
@@ -59,7 +64,7 @@ interface Job {
 }
 
 type Jobs = readonly (readonly [Subject, Job])[];
-type Targets = Readonly<Record<Kind | 'echo', BenchClients>>;
+type Targets = Readonly<Record<'floor' | 'master' | 'plain' | 'echo', BenchClients>>;
 
 const update: Ask = (requestId) => ({ type: 'request', requestId, value: `value of ${requestId}` });
 const read: Ask = (requestId) => ({ type: 'read', requestId, isLocal: false });
@@ -72,16 +77,24 @@ function readSettings(args: readonly string[]): Settings {
     .option('--state-dir <DIR>', 'where the disk is that is measured', DEFAULT_STATE_DIR)
     .option('--no-memory', `leave out the state on a memory file system, ${MEMORY}`)
     .option('--saves', 'measure only what a save costs, as a file and in a journal')
-    .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json')
     .option('--turns', 'how long the turns of a store are, with many keys, and nothing else')
     .option('--keys <N>', 'with --turns: so many keys', '100000')
-    .option('--value-length <N>', 'with --turns: so many characters in each', '20');
+    .option('--value-length <N>', 'with --turns: so many characters in each', '20')
+    .option('--store', 'stores instead, with up to 256 clients')
+    .option('--links <N>', 'with --store: how long a log gets whose cost is measured', '100000')
+    .option('--against <OTHER>', 'with --store: etcd, where it is installed, beside them')
+    .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json');
   parseArguments(command, args);
   const options = command.opts();
+  const rounds = wholeNumber('--rounds', options['rounds'], 1, 1_000);
+  const updates = wholeNumber('--updates', options['updates'], 1, 100_000);
+  const links = wholeNumber('--links', options['links'], 1_000, 10_000_000);
+  const isAgainstEtcd = isAgainst(options['against'], options['store'] === true);
   return {
+    rounds,
+    updates,
+    ofStores: options['store'] === true ? { rounds, updates, links, isAgainstEtcd } : null,
     turns: options['turns'] === true ? turnsSettings(options) : null,
-    rounds: wholeNumber('--rounds', options['rounds'], 1, 1_000),
-    updates: wholeNumber('--updates', options['updates'], 1, 100_000),
     stateDirectory: options['stateDir'],
     hasMemory: options['memory'] === true && existsSync(MEMORY),
     out: options['out'],
@@ -96,12 +109,16 @@ function turnsSettings(options: Readonly<Record<string, string>>): TurnsSettings
   };
 }
 
+function isAgainst(other: string | undefined, isStore: boolean): boolean {
+  if (other === undefined) return false;
+  if (other !== 'etcd' || !isStore) throw new UsageError('--against knows etcd, with --store');
+  if (!isEtcdInstalled()) throw new Failure('etcd is not installed here, or not in the PATH');
+  return true;
+}
+
 async function bench(place: Place, directory: string, settings: Settings): Promise<Report> {
   const processes = new BenchProcesses(directory);
-  const interrupt = (signal: keyof typeof EXIT_CODES) => {
-    processes.end().finally(() => process.exit(EXIT_CODES[signal]));
-  };
-  for (const signal of SIGNALS) process.once(signal, interrupt);
+  const forget = endOnSignal(processes);
   try {
     const targets = await start(processes);
     processes.placeOnCores(Object.values(targets));
@@ -112,9 +129,37 @@ async function bench(place: Place, directory: string, settings: Settings): Promi
     }
     return report(place, resolve(directory), CAN_CHOOSE_CORE, rounds);
   } finally {
-    for (const signal of SIGNALS) process.off(signal, interrupt);
+    forget();
     await processes.end();
   }
+}
+
+/** What is given back forgets about it. */
+function endOnSignal(processes: BenchProcesses): () => void {
+  const interrupt = (signal: keyof typeof EXIT_CODES) => {
+    processes.end().finally(() => process.exit(EXIT_CODES[signal]));
+  };
+  for (const signal of SIGNALS) process.once(signal, interrupt);
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, interrupt);
+  };
+}
+
+async function benchAllStores(settings: Settings, ofStores: StoreSettings): Promise<void> {
+  const reports: StoreReport[] = [];
+  if (ofStores.isAgainstEtcd) console.log(etcdVersion());
+  const places = [['disk', settings.stateDirectory] as const, ['memory', MEMORY] as const];
+  for (const [place, directory] of settings.hasMemory ? places : places.slice(0, 1)) {
+    let forget = () => {};
+    const one = await benchStores(place, directory, ofStores, (processes) => {
+      forget = endOnSignal(processes);
+    });
+    forget();
+    console.log(`${storeTableOf(one).join('\n')}\n`);
+    reports.push(one);
+  }
+  for (const line of longLogLines(ofStores.links)) console.log(line);
+  write(settings.out, settings, reports);
 }
 
 async function start(processes: BenchProcesses): Promise<Targets> {
@@ -178,7 +223,7 @@ function together(slices: readonly Measured[]): Measured {
   return { eachMs, allMs: slices.reduce((sum, { allMs }) => sum + allMs, 0) };
 }
 
-function write(file: string, settings: Settings, reports: readonly Report[]): void {
+function write(file: string, settings: Settings, reports: readonly (Report | StoreReport)[]): void {
   const { rounds, updates } = settings;
   const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', node: process.version };
   try {
@@ -200,6 +245,11 @@ await runProgram(async (args) => {
   if (settings.isOfSaves) return showSaves(settings);
   const { turns } = settings;
   if (turns !== null) return measureTurns(turns, (line) => console.log(line));
+  if (settings.ofStores !== null) {
+    await benchAllStores(settings, settings.ofStores);
+    console.log(`All figures are in ${settings.out}.`);
+    return;
+  }
   const reports = [await bench('disk', settings.stateDirectory, settings)];
   if (settings.hasMemory) reports.push(await bench('memory', MEMORY, settings));
   for (const one of reports) console.log(`${tableOf(one).join('\n')}\n`);

@@ -10,9 +10,17 @@ import type { Reply } from '../../messages.ts';
 import { Failure } from '../../node/failure.ts';
 import { freePort, freePorts, LOOPBACK } from '../common/free-port.ts';
 import { BenchClients } from './client.ts';
+import { startEtcd } from './etcd.ts';
+import type { HttpClients } from './http-clients.ts';
+import type { Restart } from './store-report.ts';
 
-export type Kind = 'floor' | 'master' | 'plain';
+export type Kind = 'floor' | 'master' | 'plain' | 'append' | 'store';
 export const KINDS: readonly Kind[] = ['floor', 'master', 'plain'];
+/** Those that are no servers: what they run instead. */
+const FLOORS: Partial<Readonly<Record<Kind, string>>> = {
+  floor: 'src/programs/bench/floor.ts',
+  append: 'src/programs/bench/append-floor.ts',
+};
 
 const PROJECT = join(import.meta.dirname, '..', '..', '..');
 const UIDS: readonly Uid[] = ['A', 'B', 'C'];
@@ -29,6 +37,14 @@ export class BenchProcesses {
   readonly #children: ChildProcess[] = [];
   /** The clients of each child that is asked anything. */
   readonly #clients = new Map<BenchClients, ChildProcess>();
+  /** Ends what else was opened. */
+  readonly #closing: (() => void)[] = [];
+  /** A store that does not lead, and how it is started. */
+  #follower: {
+    readonly child: ChildProcess;
+    readonly args: string[];
+    readonly port: number;
+  } | null = null;
 
   /** All that is written goes into a new directory in `parent`. */
   constructor(parent: string) {
@@ -46,15 +62,42 @@ export class BenchProcesses {
     const addresses = UIDS.map((uid, index) => [uid, `${LOOPBACK}:${ports[index]}`]);
     writeFileSync(clusterFile, JSON.stringify(Object.fromEntries(addresses)));
 
-    const servers = UIDS.map((uid) =>
-      kind === 'floor'
-        ? this.#run('src/programs/bench/floor.ts', uid, clusterFile, stateDirectory)
-        : this.#run('server.ts', uid, ...flagsOf(kind, clusterFile, stateDirectory)),
-    );
+    const floor = FLOORS[kind];
+    const argsOf = (uid: Uid) =>
+      floor === undefined
+        ? ['server.ts', uid, ...flagsOf(kind, clusterFile, stateDirectory)]
+        : [floor, uid, clusterFile, stateDirectory];
+    const servers = UIDS.map((uid) => this.#run(...argsOf(uid)));
     const clients = await Promise.all(
       servers.map((server, index) => this.#connect(server, ports[index] ?? 0)),
     );
-    return leaderOf(clients);
+    const leader = await leaderOf(clients, kind === 'store' ? 'set first 1' : 'first');
+    if (kind !== 'store') return leader;
+    const index = clients.findIndex((one) => one !== leader);
+    const [uid = '', child, port = 0] = [UIDS[index], servers[index], ports[index]];
+    if (child !== undefined) this.#follower = { child, args: argsOf(uid), port };
+    return leader;
+  }
+
+  /** Kills a store that does not lead, starts it again, and waits until it answers. */
+  async restartStore(): Promise<Restart> {
+    if (this.#follower === null) throw new Error('there is no store');
+    const { child, args, port } = this.#follower;
+    child.kill('SIGKILL');
+    await untilEnded(child);
+    const startMs = performance.now();
+    const clients = await this.#connect(this.#run(...args), port);
+    const tookMs = performance.now() - startMs;
+    const status = await clients.answerTo((requestId) => ({ type: 'status', requestId }));
+    const instanceNumber = status.type === 'status_report' ? status.instanceNumber : 0;
+    return { instanceNumber, tookMs };
+  }
+
+  async startEtcd(): Promise<HttpClients> {
+    const directory = join(this.#directory, 'etcd');
+    const etcd = await startEtcd(directory, (child) => this.#children.push(child));
+    this.#closing.push(() => etcd.close());
+    return etcd;
   }
 
   async startEcho(): Promise<BenchClients> {
@@ -80,6 +123,7 @@ export class BenchProcesses {
   /** Kills them all, and removes what they have written. */
   async end(): Promise<void> {
     for (const clients of this.#clients.keys()) clients.close();
+    for (const close of this.#closing) close();
     this.killAll();
     await Promise.all(this.#children.map(untilEnded));
     rmSync(this.#directory, { recursive: true, force: true });
@@ -116,6 +160,7 @@ export class BenchProcesses {
 function flagsOf(kind: Kind, clusterFile: string, stateDirectory: string): string[] {
   // A line for each event is for people, and making it takes longer than what it tells of.
   const flags = ['--quiet', '--cluster', clusterFile, '--state-dir', stateDirectory];
+  if (kind === 'store') return ['--store', '--master', ...flags];
   return kind === 'master' ? ['--master', ...flags] : flags;
 }
 
@@ -128,13 +173,13 @@ async function untilEnded(child: ChildProcess): Promise<void> {
 }
 
 /** The one that has a first value chosen: among servers with a master, only the master does. */
-async function leaderOf(servers: readonly BenchClients[]): Promise<BenchClients> {
+async function leaderOf(servers: readonly BenchClients[], value: string): Promise<BenchClients> {
   for (let waitedMs = 0; waitedMs < MASTER_WITHIN_MS; waitedMs += LOOK_AGAIN_MS) {
     for (const server of servers) {
       const reply = await server.answerTo((requestId) => ({
         type: 'request',
         requestId,
-        value: 'first',
+        value,
       }));
       if (isChosen(reply)) return server;
     }
@@ -144,5 +189,5 @@ async function leaderOf(servers: readonly BenchClients[]): Promise<BenchClients>
 }
 
 function isChosen(reply: Reply): boolean {
-  return reply.type === 'chosen';
+  return reply.type === 'chosen' || reply.type === 'answered';
 }

@@ -3,24 +3,28 @@
  * their clients were told must be what one register did.
  */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { isUpdate, singlesOf } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
+import { compareLogs } from '../../log/compare-logs.ts';
 import { LEASE_WINDOW_MS } from '../../master-strategy.ts';
 import { complain, Failure } from '../../node/failure.ts';
 import { fire } from '../../node/fire.ts';
 import { parseArguments, runProgram, wholeNumber } from '../../node/program.ts';
 import { Random } from '../../simulation/random.ts';
+import { StoreQuestions } from '../../simulation/store-clients.ts';
 import { INVARIANTS, type Violation } from '../../trace/invariants.ts';
-import type { Operation } from '../../trace/linearizability.ts';
 import { printable } from '../../trace/printable.ts';
-import { checkHistory } from '../check/history.ts';
+import { type CheckedHistory, checkHistory } from '../check/history.ts';
+import { compareLogFiles } from '../check/logs.ts';
 import { checkTraces, describeViolation } from '../check/traces.ts';
 import { LOOPBACK } from '../common/free-port.ts';
 import { readTraces, type Traces } from '../common/read-traces.ts';
 import { WaitingClient } from './clients.ts';
-import { ChaosCluster, type ChaosServer, waitUntil } from './cluster.ts';
+import { ChaosCluster, type ChaosServer, PROBE_COMMAND, waitUntil } from './cluster.ts';
+import { HttpChaosClient } from './http-client.ts';
 import { drawPlan, type Plan, type PlannedFault, type Victim, type Way } from './plan.ts';
 import { type Direction, FAIR_WEATHER } from './udp-relay.ts';
 
@@ -29,15 +33,20 @@ interface Options {
   readonly seconds: number;
   readonly uids: readonly Uid[];
   readonly hasLeases: boolean;
+  readonly isStore: boolean;
   readonly isVerbose: boolean;
 }
+
+type ChaosClient = WaitingClient | HttpChaosClient;
 
 const HELP = `
 Starts a cluster on free ports of this machine, and kills, stops, pauses and isolates its servers.
 Meanwhile some clients write, read and wait for the answers, and others fire values and forget
 them. Then all is mended: within 15 s, with leases within 25 s, all who wait must be answered, and
 as soon after that the servers must be level. In the end the traces of the servers are checked
-against the invariants, and what clients asked and were told as the history of one register.
+against the invariants, and what clients asked and were told as the history of one register. With
+--store the clients set, count, compare and delete, some of them over HTTP, what they are told must
+be what one store answers, and the logs of all servers are compared, those on their disks, too.
 
 The seed fixes the schedule of the faults. What comes of it depends on the machine: no two runs of
 real processes are the same. (npm run simulate repeats itself.)
@@ -50,13 +59,16 @@ Exit code 1: an invariant was violated, or a server failed. Traces and history a
 
 Examples:
   npm run chaos -- --seconds 60
-  npm run chaos -- --seconds 60 --master --seed 7 -v`;
+  npm run chaos -- --seconds 60 --master --seed 7 -v
+  npm run chaos -- --seconds 60 --store --master`;
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 const EXIT_CODE_OF_SIGNAL = 128;
 
 const LOOK_INTERVAL_MS = 25;
 const WAITING_CLIENTS = 4;
+/** So many more ask stores over HTTP. */
+const HTTP_CLIENTS = 2;
 /** So many answers each of them must get when all is mended. */
 const HEALED_ANSWERS = 4;
 
@@ -106,7 +118,7 @@ class Chaos {
   readonly #options: Options;
   readonly #plan: Plan;
   readonly #cluster: ChaosCluster;
-  readonly #clients: readonly WaitingClient[];
+  readonly #clients: readonly ChaosClient[];
   readonly #counts: Map<Count, number>;
   readonly #startedMs = performance.now();
   /** No fault goes on: either the time is over, or something has failed. */
@@ -121,7 +133,7 @@ class Chaos {
     options: Options,
     plan: Plan,
     cluster: ChaosCluster,
-    clients: readonly WaitingClient[],
+    clients: readonly ChaosClient[],
   ) {
     this.#options = options;
     this.#plan = plan;
@@ -137,16 +149,28 @@ class Chaos {
   }
 
   static async prepare(options: Options): Promise<Chaos> {
-    const { seed, seconds, uids, hasLeases } = options;
+    const { seed, seconds, uids, hasLeases, isStore } = options;
     const plan = drawPlan(seed, uids, seconds * 1_000, hasLeases);
     const random = new Random(seed, 'relay');
-    const cluster = await ChaosCluster.prepare(uids, hasLeases, plan.serverFaults, random);
+    const layers = [...(hasLeases ? ['--master'] : []), ...(isStore ? ['--store'] : [])];
+    const cluster = await ChaosCluster.prepare(uids, layers, plan.serverFaults, random);
     const { addresses, history } = cluster;
+    const questions = isStore ? new StoreQuestions() : null;
     const clients = Array.from({ length: WAITING_CLIENTS }, (_, index) => {
       const name = `client ${index + 1}`;
-      return WaitingClient.join(name, addresses, history, new Random(seed, name));
+      return WaitingClient.join(addresses, {
+        ...{ name, history, questions, mayAskQuorum: !hasLeases },
+        random: new Random(seed, name),
+      });
     });
-    return new Chaos(options, plan, cluster, await Promise.all(clients));
+    const overHttp = questions === null ? 0 : HTTP_CLIENTS;
+    const httpPorts = new Map(cluster.servers.map(({ uid, httpPort }) => [uid, httpPort]));
+    const others = Array.from({ length: overHttp }, (_, index) => {
+      const name = `http ${index + 1}`;
+      const random = new Random(seed, name);
+      return new HttpChaosClient(name, httpPorts, history, random, questions as StoreQuestions);
+    });
+    return new Chaos(options, plan, cluster, [...(await Promise.all(clients)), ...others]);
   }
 
   /** The whole run. False if something was wrong with it. */
@@ -179,9 +203,10 @@ class Chaos {
   }
 
   #describe(): void {
-    const { seed, seconds, uids, hasLeases, isVerbose } = this.#options;
+    const { seed, seconds, uids, hasLeases, isStore, isVerbose } = this.#options;
     const layers = hasLeases ? 'with master leases' : 'without leases';
-    say(`${uids.length} servers ${layers}, ${seconds} s of faults, seed ${seed}`);
+    const kind = isStore ? 'stores' : 'servers';
+    say(`${uids.length} ${kind} ${layers}, ${seconds} s of faults, seed ${seed}`);
     const { drop, duplicate, maxDelayMs } = this.#plan.serverFaults;
     const [lost, twice] = [drop, duplicate].map((share) => `${Math.round(100 * share)} %`);
     say(`their datagrams: ${lost} lost, ${twice} sent twice, up to ${maxDelayMs} ms late`);
@@ -359,7 +384,9 @@ class Chaos {
       const { master, servers } = this.#cluster;
       const server = master !== null && random.chance(0.8) ? master : random.pick(servers);
       const copies = random.chance(0.05) ? BURST : 1;
-      const values = Array.from({ length: copies }, (_, index) => `${client}: ${n}.${index}`);
+      const values = Array.from({ length: copies }, (_, index) =>
+        this.#toFire(`${client}: ${n}.${index}`),
+      );
       await Promise.all(values.map((value) => this.#fire(client, server, value)));
       const isChosen = () => values.every((value) => this.#cluster.chosen.has(value));
       await waitUntil(() => this.#isCalm || isChosen(), FIRING_PATIENCE_MS);
@@ -367,9 +394,14 @@ class Chaos {
     }
   }
 
+  /** The value, or the command that it stands for: who fires only sets what others only read. */
+  #toFire(value: string): string {
+    return this.#options.isStore ? `set r${value.length % 3} ${JSON.stringify(value)}` : value;
+  }
+
   async #fire(client: string, { port }: ChaosServer, value: string): Promise<void> {
     this.#count('values fired');
-    this.#cluster.history.addFired(client, value);
+    this.#cluster.history.addFired(client, value, this.#options.isStore);
     try {
       await fire({ host: LOOPBACK, port }, { type: 'propose', value });
     } catch (error) {
@@ -409,12 +441,12 @@ class Chaos {
   async #getLevel(patienceMs: number): Promise<Violation | null> {
     if (this.#failure !== null) return null;
     this.#progress('all are answered; the servers must get level');
-    const { servers } = this.#cluster;
+    const { servers, isStore } = this.#cluster;
     const isOver = () => this.#failure !== null || this.#cluster.isLevelAt(PROBE);
     const sinceMs = performance.now();
     for (let n = 1; performance.now() - sinceMs < SLOW_FACTOR * patienceMs; n += 1) {
       const probes = servers.map((server) =>
-        this.#fire('probe', server, `${PROBE} ${server.uid}${n}`),
+        this.#fire('probe', server, `${isStore ? PROBE_COMMAND : PROBE} ${server.uid}${n}`),
       );
       await Promise.all(probes);
       if (!(await waitUntil(isOver, PROBE_INTERVAL_MS))) continue;
@@ -424,7 +456,9 @@ class Chaos {
       }
       return null;
     }
-    return notLevel(servers);
+    return isStore
+      ? notHealed(compareLogs(servers.map(({ log }) => log)).sentence)
+      : notLevel(servers);
   }
 
   /** A write that got lost may show only now. */
@@ -447,7 +481,7 @@ class Chaos {
     say(`too slow here: ${took}; ${late}. Run it again when nothing else runs on this machine.`);
   }
 
-  #unanswered(clients: readonly (WaitingClient | null)[]): Violation | null {
+  #unanswered(clients: readonly (ChaosClient | null)[]): Violation | null {
     const client = clients.find((one) => one !== null);
     if (client === undefined || client === null || this.#failure !== null) return null;
     return notHealed(`${client.name} is not answered: ${client.lastWord}`);
@@ -462,10 +496,11 @@ class Chaos {
     const traces = readTraces(files);
     // What went wrong first tells more than what came of it, or that a server failed over it.
     const checked = checkTraces(traces, false);
-    const violation = checked.violation ?? atTheEnd;
+    const different = this.#options.isStore ? this.#compareLogs(files) : null;
+    const violation = checked.violation ?? different ?? atTheEnd;
     const told = checkHistory([history.path]);
     this.#countTraced(traces);
-    this.#countAsked(told.operations);
+    this.#countAsked(told);
     this.#counts.set('datagrams lost by the relay', relay.lost);
     for (const [name, number] of this.#counts) say(`${String(number).padStart(8)}  ${name}`);
     for (const line of told.lines) say(line);
@@ -482,6 +517,17 @@ class Chaos {
     say(`all files are kept in ${directory}; ${this.#command()}`);
     say(`check them again: npm run check -- ${files.join(' ')} --history ${history.path}`);
     return false;
+  }
+
+  /** What the servers have told of their logs, and what they have kept of them. */
+  #compareLogs(traceFiles: readonly string[]): Violation | null {
+    const states = join(this.#cluster.directory, 'state');
+    for (const paths of this.#options.uids.length > 1 ? [traceFiles, [states]] : []) {
+      const { isSame, sentence } = compareLogFiles(paths);
+      say(`${paths === traceFiles ? 'as told' : 'on disk'}: ${sentence}`);
+      if (!isSame) return violationOf(11, sentence);
+    }
+    return null;
   }
 
   #countTraced({ events }: Traces): void {
@@ -501,18 +547,21 @@ class Chaos {
     this.#counts.set('events traced', events.length);
   }
 
-  #countAsked(operations: readonly Operation[]): void {
+  #countAsked({ operations, ofStore }: CheckedHistory): void {
     const clients = this.#clients.map(({ name }) => name);
-    for (const { client, op, outcome } of operations) {
-      if (outcome === 'ok') this.#count(op === 'write' ? 'writes answered' : 'reads answered');
+    const writes = operations.map((one) => ({ ...one, isWrite: one.op === 'write' }));
+    const changes = ofStore.map((one) => ({ ...one, isWrite: !one.line.startsWith('get') }));
+    for (const { client, isWrite, outcome } of [...writes, ...changes]) {
+      if (outcome === 'ok') this.#count(isWrite ? 'writes answered' : 'reads answered');
       else if (clients.includes(client)) this.#count('questions given up');
     }
   }
 
   #command(): string {
-    const { seed, seconds, uids, hasLeases } = this.#options;
+    const { seed, seconds, uids, hasLeases, isStore } = this.#options;
     const flags = `--seed ${seed} --seconds ${seconds} --servers ${uids.length}`;
-    return `the same faults again: npm run chaos -- ${flags}${hasLeases ? ' --master' : ''}`;
+    const layers = `${hasLeases ? ' --master' : ''}${isStore ? ' --store' : ''}`;
+    return `the same faults again: npm run chaos -- ${flags}${layers}`;
   }
 
   #count(name: Count): void {
@@ -544,9 +593,12 @@ function notLevel(servers: readonly ChaosServer[]): Violation {
 }
 
 function notHealed(what: string): Violation {
-  const sentence = INVARIANTS.find(({ number }) => number === 10)?.sentence ?? '';
-  const why = `long after all was mended ${what}`;
-  return { invariant: 10, sentence, event: null, why };
+  return violationOf(10, `long after all was mended ${what}`);
+}
+
+function violationOf(invariant: number, why: string): Violation {
+  const sentence = INVARIANTS.find(({ number }) => number === invariant)?.sentence ?? '';
+  return { invariant, sentence, event: null, why };
 }
 
 function inSeconds(ms: number): string {
@@ -563,6 +615,7 @@ function readOptions(args: readonly string[]): Options {
     .option('--seconds <N>', 'how long faults happen', '30')
     .option('--servers <N>', 'how many servers, 1 to 9', '3')
     .option('--master', 'with master leases')
+    .option('--store', 'stores, and clients that ask them')
     .option('--seed <N>', 'the schedule of the faults (default: a new one)')
     .option('-v, --verbose', 'say also when a fault is over, and where the files are')
     .addHelpText('after', HELP);
@@ -574,6 +627,7 @@ function readOptions(args: readonly string[]): Options {
     seconds: wholeNumber('--seconds', options['seconds'], 1, 600),
     uids: [...'ABCDEFGHI'].slice(0, wholeNumber('--servers', options['servers'], 1, 9)),
     hasLeases: options['master'] === true,
+    isStore: options['store'] === true,
     isVerbose: options['verbose'] === true,
   };
 }

@@ -12,11 +12,19 @@
  */
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Outcome } from '../../client-session.ts';
+import {
+  firedAtStore,
+  lineOf,
+  type StoreOperation,
+  storeOperationOf,
+} from '../../log/store-history.ts';
 import { Asker } from '../../node/client-asker.ts';
 import { ClientNetwork } from '../../node/client-network.ts';
 import type { Cluster } from '../../node/cluster-file.ts';
 import { UNSEALED } from '../../node/sealed-datagrams.ts';
 import type { Random } from '../../simulation/random.ts';
+import type { StoreQuestions } from '../../simulation/store-clients.ts';
 import { type Asked, firedOf, operationOf } from '../../trace/history.ts';
 import type { Operation } from '../../trace/linearizability.ts';
 
@@ -43,14 +51,24 @@ export class HistoryFile {
     return Math.round(performance.now() * 1_000) / 1_000;
   }
 
-  add(operation: Operation): void {
+  add(operation: Operation | StoreOperation): void {
     appendFileSync(this.path, `${JSON.stringify(operation)}\n`);
   }
 
-  /** To be called before the value is sent. */
-  addFired(client: string, value: string): void {
-    this.add(firedOf(client, value, this.nowMs));
+  /** To be called before the value is sent, or the command. */
+  addFired(client: string, value: string, isCommand: boolean): void {
+    this.add((isCommand ? firedAtStore : firedOf)(client, value, this.nowMs));
   }
+}
+
+/** Who it is, and where it notes what it was told. */
+interface Newcomer {
+  readonly name: string;
+  readonly history: HistoryFile;
+  readonly random: Random;
+  readonly questions: StoreQuestions | null;
+  /** Whether the servers read by a quorum if they are asked to. */
+  readonly mayAskQuorum: boolean;
 }
 
 /** One client: asks one thing at a time. */
@@ -64,24 +82,26 @@ export class WaitingClient {
   readonly #asker: Asker;
   readonly #history: HistoryFile;
   readonly #random: Random;
+  /** What it asks a store instead; null: the servers are none. */
+  readonly #questions: StoreQuestions | null;
+  readonly #mayAskQuorum: boolean;
   #written = 0;
+  #asked = 0;
 
-  private constructor(name: string, network: ClientNetwork, history: HistoryFile, random: Random) {
+  private constructor(network: ClientNetwork, newcomer: Newcomer) {
+    const { name, history, random, questions, mayAskQuorum } = newcomer;
     this.name = name;
+    this.#mayAskQuorum = mayAskQuorum;
     this.#network = network;
     this.#asker = new Asker(network);
     this.#history = history;
     this.#random = random;
+    this.#questions = questions;
   }
 
-  static async join(
-    name: string,
-    cluster: Cluster,
-    history: HistoryFile,
-    random: Random,
-  ): Promise<WaitingClient> {
+  static async join(cluster: Cluster, newcomer: Newcomer): Promise<WaitingClient> {
     const network = await ClientNetwork.open(cluster, UNSEALED, () => {});
-    return new WaitingClient(name, network, history, random);
+    return new WaitingClient(network, newcomer);
   }
 
   /** Asks one thing after the other, each for a few seconds at most, until that is enough. */
@@ -113,10 +133,22 @@ export class WaitingClient {
   async #ask(question: Asked, timeoutMs: number): Promise<boolean> {
     const server = this.#random.pick(this.#network.uids);
     const call = this.#history.nowMs;
-    const ended = await this.#asker.ask(question, { server, timeoutMs, mayMove: true });
-    this.#history.add(operationOf(this.name, question, call, this.#history.nowMs, ended));
+    this.#asked += 1;
+    const seed = `${this.name} ${this.#asked}`;
+    const inquiry = this.#questions?.inquiry(question, seed, this.#mayAskQuorum) ?? question;
+    const ended = await this.#asker.ask(inquiry, { server, timeoutMs, mayMove: true });
+    const line = lineOf(inquiry);
+    if (this.#questions === null) {
+      this.#history.add(operationOf(this.name, question, call, this.#history.nowMs, ended));
+    } else if (line !== null) this.#noteLine(line, call, ended);
     if (ended.outcome === 'answered') this.answered += 1;
     else this.lastWord = ended.lastWord;
     return ended.outcome === 'answered';
+  }
+
+  #noteLine(line: string, call: number, ended: Outcome): void {
+    const operation = storeOperationOf(this.name, line, call, this.#history.nowMs, ended);
+    this.#history.add(operation);
+    if (operation.outcome === 'ok') this.#questions?.told(operation);
   }
 }

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { chainOf, isUpdate, singlesOf } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
+import { compareLogs, ToldLog } from '../../log/compare-logs.ts';
 import type { Cluster } from '../../node/cluster-file.ts';
 import { Failure } from '../../node/failure.ts';
 import { stateOnDisk } from '../../node/state-on-disk.ts';
@@ -21,6 +22,9 @@ import { ServerProcess } from '../common/server-process.ts';
 import { TraceReader } from '../common/trace-reader.ts';
 import { HistoryFile } from './clients.ts';
 import { UdpRelay } from './udp-relay.ts';
+
+/** What sets the key that all wait for once everything is mended. */
+export const PROBE_COMMAND = 'set healed';
 
 const PATIENCE_MS = 40_000;
 const LOOK_AGAIN_MS = 25;
@@ -39,7 +43,10 @@ export async function waitUntil(isSo: () => boolean, patienceMs: number): Promis
 export class ChaosServer {
   readonly uid: Uid;
   readonly port: number;
+  readonly httpPort: number;
   readonly traceFile: string;
+  /** What it has told of its log, if it is a store. */
+  readonly log: ToldLog;
   /** A fault has it in its hands: no other one may touch it. */
   isTaken = false;
   readonly #stateDirectory: string;
@@ -49,17 +56,21 @@ export class ChaosServer {
 
   constructor(
     uid: Uid,
-    port: number,
+    [port, httpPort]: readonly [number, number],
     directory: string,
     flags: readonly string[],
     fail: (failure: Failure) => void,
   ) {
     this.uid = uid;
     this.port = port;
+    this.httpPort = httpPort;
+    this.log = new ToldLog(uid);
     this.traceFile = join(directory, `${uid}.ndjson`);
     this.#stateDirectory = join(directory, 'state');
     const files = ['--state-dir', this.#stateDirectory, '--trace', this.traceFile, '--quiet'];
-    const args = [uid, '--cluster', join(directory, `cluster-of-${uid}.json`), ...files, ...flags];
+    const http = flags.includes('--store') ? ['--http', `${httpPort}`] : [];
+    const cluster = ['--cluster', join(directory, `cluster-of-${uid}.json`)];
+    const args = [uid, ...cluster, ...files, ...flags, ...http];
     let complaint = '';
     this.#process = new ServerProcess(args, {
       said: (line, isComplaint) => {
@@ -128,6 +139,8 @@ export class ChaosCluster {
   readonly history: HistoryFile;
   /** Called when a server does not start, or ends without having been told to. */
   whenFailed: (failure: Failure) => void = () => {};
+  /** Whether the servers are stores. */
+  readonly isStore: boolean;
   /** The values that a server has announced as chosen. */
   readonly chosen = new Set<string>();
   /** Until when each server believes itself master, in milliseconds of the wall clock. */
@@ -137,36 +150,40 @@ export class ChaosCluster {
   private constructor(
     directory: string,
     relay: UdpRelay,
-    ports: ReadonlyMap<Uid, number>,
+    ports: ReadonlyMap<Uid, readonly [number, number]>,
     flags: readonly string[],
   ) {
+    this.isStore = flags.includes('--store');
     this.directory = directory;
     this.relay = relay;
     this.history = new HistoryFile(join(directory, 'history.ndjson'));
     const fail = (failure: Failure) => this.whenFailed(failure);
-    this.servers = [...ports].map(([uid, port]) => {
-      return new ChaosServer(uid, port, directory, flags, fail);
+    this.servers = [...ports].map(([uid, both]) => {
+      return new ChaosServer(uid, both, directory, flags, fail);
     });
   }
 
-  /** Prepares a cluster of these servers. None is started yet. */
+  /** Prepares a cluster of these servers, with these flags. None is started yet. */
   static async prepare(
     uids: readonly Uid[],
-    isMaster: boolean,
+    layers: readonly string[],
     faults: NetworkFaults,
     random: Random,
   ): Promise<ChaosCluster> {
-    const free = await freePorts(uids.length);
+    const free = await freePorts(2 * uids.length);
     const ports = new Map(uids.map((uid, index) => [uid, free[index] ?? 0]));
+    const both = uids.map((uid, index) => {
+      return [uid, [free[index] ?? 0, free[uids.length + index] ?? 0]] as const;
+    });
     const relay = await UdpRelay.open(ports, random);
     const directory = mkdtempSync(join(tmpdir(), 'paxos-chaos-'));
     mkdirSync(join(directory, 'state'), { mode: 0o700 });
-    const flags = [...flagsOf(faults), ...(isMaster ? ['--master'] : [])];
+    const flags = [...flagsOf(faults), ...layers];
     for (const uid of uids) {
       const addresses = JSON.stringify(relay.clusterOf(uid));
       writeFileSync(join(directory, `cluster-of-${uid}.json`), addresses);
     }
-    return new ChaosCluster(directory, relay, ports, flags);
+    return new ChaosCluster(directory, relay, new Map(both), flags);
   }
 
   /** Where clients find the servers. */
@@ -190,13 +207,15 @@ export class ChaosCluster {
   readOn(): void {
     for (const server of this.servers) {
       const { events } = server;
-      for (const event of events.slice(this.#readSoFar.get(server) ?? 0)) this.#observe(event);
+      for (const event of events.slice(this.#readSoFar.get(server) ?? 0))
+        this.#observe(server, event);
       this.#readSoFar.set(server, events.length);
     }
   }
 
   /** Have all servers come equally far, to a value that begins like this, and do they agree? */
   isLevelAt(prefix: string): boolean {
+    if (this.isStore) return this.#areStoresLevel();
     const [first, ...others] = this.servers.map(({ state }) => state);
     if (first === null || first === undefined) return false;
     return (
@@ -216,7 +235,14 @@ export class ChaosCluster {
     if (!isKept) rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  #observe(event: TraceEvent): void {
+  #areStoresLevel(): boolean {
+    const logs = this.servers.map(({ log }) => log);
+    const isProbed = [...this.chosen].some((command) => command.startsWith(PROBE_COMMAND));
+    return isProbed && new Set(logs.map(({ end }) => end)).size === 1 && compareLogs(logs).isLevel;
+  }
+
+  #observe(server: ChaosServer, event: TraceEvent): void {
+    if (this.isStore) server.log.observe(event);
     switch (event.event) {
       case 'chosen':
         for (const { update } of singlesOf(event.value).filter(isUpdate)) this.chosen.add(update);

@@ -3,7 +3,9 @@
  * be lost, late or doubled, and links can be cut, in one direction or both.
  *
  * Servers know their peers by source address, so the relay has one socket for each pair (X, Y):
- * there X finds Y. What arrives at it from X goes on to Y out of the socket where Y finds X.
+ * there X finds Y. What arrives at it from X goes on to Y out of the socket where Y finds X. What
+ * arrives from another port is of a client that lives in X: it goes on out of a socket of its own,
+ * and whatever Y answers there comes back to that port.
  */
 import type { Socket } from 'node:dgram';
 import type { Uid } from '../../composable-paxos.ts';
@@ -30,9 +32,12 @@ export class UdpRelay {
   readonly #ports: ReadonlyMap<Uid, number>;
   readonly #random: Random;
   readonly #sockets = new Map<string, Socket>();
+  /** Those of clients, by the two servers and the client's port. */
+  readonly #doors = new Map<string, Promise<Socket>>();
   /** How many cuts each direction has suffered that are not mended yet. */
   readonly #cuts = new Map<string, number>();
   readonly #delayed = new Set<NodeJS.Timeout>();
+  #isClosed = false;
 
   private constructor(ports: ReadonlyMap<Uid, number>, random: Random) {
     this.#ports = ports;
@@ -66,20 +71,44 @@ export class UdpRelay {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const timeout of this.#delayed) clearTimeout(timeout);
     for (const socket of this.#sockets.values()) socket.close();
+    for (const door of this.#doors.values()) void door.then((socket) => socket.close());
   }
 
   async #openSocket(uid: Uid, peer: Uid): Promise<void> {
     const socket = await openSocket({ host: LOOPBACK, port: 0 });
     socket.on('error', () => {}); // a datagram was lost, as datagrams may be
     socket.on('message', (bytes, { port }) => {
-      if (port === this.#ports.get(uid)) this.#pass(uid, peer, bytes);
+      if (port === this.#ports.get(uid)) {
+        return this.#pass(uid, peer, () => this.#deliver(uid, peer, bytes));
+      }
+      void this.#doorOf(uid, peer, port).then((door) => {
+        if (this.#isClosed) return;
+        this.#pass(uid, peer, () => this.#send(door, bytes, this.#ports.get(peer)));
+      });
     });
     this.#sockets.set(nameOf(uid, peer), socket);
   }
 
-  #pass(from: Uid, to: Uid, bytes: Uint8Array): void {
+  /** Out of which `peer` is asked by a client in the process of `uid`, and answers to it. */
+  #doorOf(uid: Uid, peer: Uid, port: number): Promise<Socket> {
+    const name = `${nameOf(uid, peer)} ${port}`;
+    const known = this.#doors.get(name);
+    if (known !== undefined) return known;
+    const opened = openSocket({ host: LOOPBACK, port: 0 }).then((door) => {
+      door.on('error', () => {});
+      door.on('message', (bytes) => {
+        this.#pass(peer, uid, () => this.#send(this.#socket(uid, peer), bytes, port));
+      });
+      return door;
+    });
+    this.#doors.set(name, opened);
+    return opened;
+  }
+
+  #pass(from: Uid, to: Uid, deliver: () => void): void {
     const { drop, duplicate, minDelayMs, maxDelayMs } = this.weather;
     if (this.#isCut(from, to) || this.#random.chance(drop)) {
       this.lost += 1;
@@ -87,22 +116,26 @@ export class UdpRelay {
     }
     const copies = this.#random.chance(duplicate) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
-      if (maxDelayMs === 0) this.#deliver(from, to, bytes);
-      else this.#deliverLater(from, to, bytes, this.#random.between(minDelayMs, maxDelayMs));
+      if (maxDelayMs === 0) deliver();
+      else this.#deliverLater(from, to, deliver, this.#random.between(minDelayMs, maxDelayMs));
     }
   }
 
-  #deliverLater(from: Uid, to: Uid, bytes: Uint8Array, delayMs: number): void {
+  #deliverLater(from: Uid, to: Uid, deliver: () => void, delayMs: number): void {
     const timeout = setTimeout(() => {
       this.#delayed.delete(timeout);
-      if (!this.#isCut(from, to)) return this.#deliver(from, to, bytes);
+      if (!this.#isCut(from, to)) return deliver();
       this.lost += 1;
     }, delayMs);
     this.#delayed.add(timeout);
   }
 
   #deliver(from: Uid, to: Uid, bytes: Uint8Array): void {
-    this.#socket(to, from).send(bytes, this.#ports.get(to), LOOPBACK, (error) => {
+    this.#send(this.#socket(to, from), bytes, this.#ports.get(to));
+  }
+
+  #send(socket: Socket, bytes: Uint8Array, port = 0): void {
+    socket.send(bytes, port, LOOPBACK, (error) => {
       if (error !== null) this.lost += 1;
     });
   }

@@ -15,6 +15,7 @@ import {
   readClusterFile,
 } from '../../node/cluster-file.ts';
 import { describe, Failure, UsageError } from '../../node/failure.ts';
+import { noteKill } from '../../node/trace-file.ts';
 import { openSocket } from '../../node/udp-socket.ts';
 import { Random } from '../../simulation/random.ts';
 import { type Direction, FAIR_WEATHER, UdpRelay } from '../chaos/udp-relay.ts';
@@ -41,6 +42,7 @@ export class LocalCluster {
   readonly #isTemporary: boolean;
   readonly #relay: UdpRelay;
   readonly #servers: ReadonlyMap<Uid, ServerProcess>;
+  readonly #say: (line: string) => void;
   #cuts: Direction[] = [];
 
   private constructor(
@@ -50,6 +52,7 @@ export class LocalCluster {
     options: LocalClusterOptions,
     say: (line: string) => void,
   ) {
+    this.#say = say;
     this.uids = options.uids;
     this.directory = directory;
     this.addresses = addresses;
@@ -62,7 +65,11 @@ export class LocalCluster {
         [...argumentsOf(uid, directory), ...options.flags],
         {
           said: (line, isComplaint) => say(isComplaint ? `${uid}: ${line}` : line),
-          ended: (how) => say(`server ${uid} has ended by itself with ${how}`),
+          ended: (how) => {
+            say(`server ${uid} has ended by itself with ${how}`);
+            // Somebody else may have killed it.
+            if (typeof how === 'string') this.#noteKill(uid);
+          },
         },
         env,
       );
@@ -103,14 +110,15 @@ export class LocalCluster {
     return this.#server(uid).start();
   }
 
-  kill(uid: Uid): Promise<void> {
-    return this.#server(uid).kill();
+  async kill(uid: Uid): Promise<void> {
+    await this.#server(uid).kill();
+    this.#noteKill(uid);
   }
 
   /** In good order; after a while, all the same. */
   async stop(uid: Uid): Promise<void> {
     const server = this.#server(uid);
-    if ((await server.stop(STOP_WITHIN_MS)) === null) await server.kill();
+    if ((await server.stop(STOP_WITHIN_MS)) === null) await this.kill(uid);
   }
 
   cut(directions: readonly Direction[]): void {
@@ -141,6 +149,14 @@ export class LocalCluster {
     for (const server of this.#servers.values()) server.killNow();
     // A killed server may be in the middle of writing.
     if (this.#isTemporary) rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #noteKill(uid: Uid): void {
+    try {
+      noteKill(traceFileOf(uid, this.directory), uid, Date.now());
+    } catch (error) {
+      this.#say(`the trace of ${uid} does not tell that it was killed: ${describe(error)}`);
+    }
   }
 
   #server(uid: Uid): ServerProcess {

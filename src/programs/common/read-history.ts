@@ -1,33 +1,36 @@
 /** Reads what clients have recorded of what they asked and were told, one operation a line. */
-
+import { type StoreOperation, wrongInStoreOperation } from '../../log/store-history.ts';
+import { isRecord } from '../../messages.ts';
 import { Failure } from '../../node/failure.ts';
 import { type Operation, wrongInOperation } from '../../trace/linearizability.ts';
 import { JsonLines, readJsonLines } from './json-lines.ts';
 
-/** What clients asked one register, and what they were told. */
+/** What clients asked one register, or one store, and what they were told. */
 export interface History {
   readonly operations: readonly Operation[];
+  readonly ofStore: readonly StoreOperation[];
   /** Sentences about lines that were left out. */
   readonly remarks: readonly string[];
 }
 
 /** Reads the files of one history. Throws a `Failure` that names the file and the line. */
 export function readHistory(paths: readonly string[]): History {
-  const remarks: string[] = [];
-  const operations = paths.flatMap((path) => readFile(path, remarks));
-  return { operations, remarks };
-}
-
-function readFile(path: string, remarks: string[]): Operation[] {
-  const lines = new JsonLines(path, 'client', null);
   const operations: Operation[] = [];
-  for (const { value, number } of readJsonLines('the history', path, lines)) {
-    const wrong = wrongInOperation(value);
-    if (wrong !== null) {
-      throw new Failure(`${path}:${number} is not an operation of a history: ${wrong}`);
+  const ofStore: StoreOperation[] = [];
+  const remarks: string[] = [];
+  for (const path of paths) {
+    const lines = new JsonLines(path, 'client', null);
+    for (const { value, number } of readJsonLines('the history', path, lines)) {
+      const place = `${path}:${number}`;
+      const isOfStore = isRecord(value) && 'line' in value;
+      const wrong = isOfStore ? wrongInStoreOperation(value) : wrongInOperation(value);
+      if (wrong !== null) throw new Failure(`${place} is not an operation of a history: ${wrong}`);
+      if (isOfStore) ofStore.push(value as unknown as StoreOperation);
+      else operations.push(value as Operation);
+      const isMixed = operations.length > 0 && ofStore.length > 0;
+      if (isMixed) throw new Failure(`${place} is not of the same kind as those before it`);
     }
-    operations.push(value as Operation);
+    remarks.push(...lines.remarks);
   }
-  remarks.push(...lines.remarks);
-  return operations;
+  return { operations, ofStore, remarks };
 }

@@ -41,9 +41,9 @@ export function readTraces(paths: readonly string[]): Traces {
   return { events, uids, traced, resumed, remarks, placeOf: (it) => stream.placeOf(it) };
 }
 
-/** Whether a run of a server begins with this line. */
+/** Whether a run of a server begins with this line, or is ended there by who has killed it. */
 export function beginsRun(line: unknown): boolean {
-  return isRecord(line) && BEFORE_START.some((event) => event === line['event']);
+  return isRecord(line) && [...BEFORE_START, 'crash'].some((event) => event === line['event']);
 }
 
 /**

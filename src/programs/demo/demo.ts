@@ -3,34 +3,32 @@
  * of what is to be seen the servers print themselves; the demo adds a heading to each act, and a
  * few words in lines that begin with `--`.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import chalk from 'chalk';
 import { Command } from 'commander';
 import { chainOf } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import { diagramOf } from '../../diagram/model.ts';
 import { LEASE_WINDOW_MS } from '../../master-strategy.ts';
-import { Failure } from '../../node/failure.ts';
+import { Failure, UsageError } from '../../node/failure.ts';
 import { parseArguments, runProgram } from '../../node/program.ts';
-import { wantsColour } from '../../node/terminal.ts';
 import type { ServerState } from '../../state.ts';
 import type { TraceEvent } from '../../trace/events.ts';
 import { mergeTraces } from '../../trace/merge.ts';
 import { checkDiagramFile, writeDiagram } from '../common/write-diagram.ts';
 import { Stage } from './stage.ts';
+import { StoreDemo } from './store-demo.ts';
+import { bold, heading, say } from './words.ts';
 
 const UIDS: readonly Uid[] = ['A', 'B', 'C'];
 const DEADLINE_MS = 600_000;
-/** Before each act, for eyes to follow. */
-const PAUSE_MS = 700;
 const COUNTDOWN_MS = 2_000;
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 const EXIT_CODE_OF_SIGNAL = 128;
 
 const HELP = `
-It takes some 25 seconds. All that it writes is in a temporary directory, which is removed in the
-end. Exit code 0 means that the state files of all servers agreed.`;
+It takes some 25 seconds, and so it does with --store: then the servers are stores, of part II.
+All that it writes is in a temporary directory, which is removed in the end. Exit code 0 means
+that the state files of all servers agreed.`;
 
 /** What a state file says of the chain. What an acceptor promised may differ from the others. */
 type Level = Pick<ServerState, 'instanceNumber' | 'currentValue' | 'lease' | 'latestUpdateIds'>;
@@ -152,8 +150,7 @@ class Demo {
   }
 
   async #runClient(uid: Uid, value: string): Promise<void> {
-    say(`$ node --import tsx client.ts ${uid} ${JSON.stringify(value)}`);
-    await this.#stage.fire(uid, value);
+    await this.#stage.runClient(uid, value);
   }
 
   /** Waits until the files of all servers that run agree, on this value if one is given. */
@@ -234,14 +231,6 @@ function other(uids: readonly Uid[], not: Uid): Uid {
   return uids.find((uid) => uid !== not) ?? not;
 }
 
-let acts = 0;
-
-async function heading(text: string): Promise<void> {
-  await pause(PAUSE_MS);
-  acts += 1;
-  console.log(`\n${bold(`== ${acts}. ${text} ==`)}`);
-}
-
 function show(file: string, level: Level): void {
   const { instanceNumber, currentValue, lease, latestUpdateIds } = level;
   const value = JSON.stringify(currentValue);
@@ -250,26 +239,25 @@ function show(file: string, level: Level): void {
   say(`${' '.repeat(file.length)}  latestUpdateIds ${ids}`);
 }
 
-function say(text: string): void {
-  console.log(`-- ${text}`);
-}
-
-function bold(text: string): string {
-  return wantsColour({ isColoured: true }) ? chalk.bold(text) : text;
-}
-
 await runProgram(async (args) => {
   const command = new Command('demo')
     .description('Three servers, a client and two crashes, as real processes on this machine.')
+    .option('--store', 'three stores: one misses some changes, and then thousands')
     .option('--diagram <FILE>', 'draw what happened: .html or .svg')
     .addHelpText('after', HELP);
   parseArguments(command, args);
-  const diagramFile: string | null = command.opts()['diagram'] ?? null;
+  const { diagram: diagramFile = null, store: isStore = false } = command.opts();
+  if (isStore && diagramFile !== null) {
+    throw new UsageError(
+      '--diagram is not for --store: that would be a picture of thousands of rounds',
+    );
+  }
   if (diagramFile !== null) checkDiagramFile('--diagram', diagramFile);
 
   const stage = await Stage.set(UIDS);
   try {
-    await Promise.race([new Demo(stage, diagramFile).play(), trouble()]);
+    const demo = isStore ? new StoreDemo(stage) : new Demo(stage, diagramFile);
+    await Promise.race([demo.play(), trouble()]);
   } finally {
     await stage.clear();
   }

@@ -8,12 +8,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Uid } from '../../composable-paxos.ts';
+import { type Cluster, readClusterFile } from '../../node/cluster-file.ts';
 import { Failure } from '../../node/failure.ts';
 import { stateOnDisk } from '../../node/state-on-disk.ts';
 import type { ServerState } from '../../state.ts';
 import type { TraceEvent } from '../../trace/events.ts';
 import { freePorts, LOOPBACK } from '../common/free-port.ts';
 import { Bell, TraceReader } from '../common/trace-reader.ts';
+import { say } from './words.ts';
 
 const PROJECT = join(import.meta.dirname, '..', '..', '..');
 const PATIENCE_MS = 120_000;
@@ -21,6 +23,9 @@ const CLEARED = 'the stage is cleared';
 
 export class Stage {
   readonly uids: readonly Uid[];
+  /** Where the servers keep their states, and where they are reached. */
+  readonly stateDirectory: string;
+  readonly addresses: Cluster;
   readonly #directory: string;
   readonly #bell = new Bell();
   readonly #traces: ReadonlyMap<Uid, TraceReader>;
@@ -30,6 +35,8 @@ export class Stage {
 
   private constructor(uids: readonly Uid[], directory: string) {
     this.uids = uids;
+    this.stateDirectory = join(directory, 'state');
+    this.addresses = readClusterFile(join(directory, 'cluster.json'));
     this.#directory = directory;
     this.#traces = new Map(uids.map((uid) => [uid, new TraceReader(this.#traceFile(uid))]));
     this.#bell.watch(join(directory, 'traces'));
@@ -52,7 +59,7 @@ export class Stage {
 
   /** Starts a server, and waits until it runs. What it prints, it prints here. */
   async start(uid: Uid, ...flags: readonly string[]): Promise<void> {
-    const files = ['--state-dir', join(this.#directory, 'state'), '--trace', this.#traceFile(uid)];
+    const files = ['--state-dir', this.stateDirectory, '--trace', this.#traceFile(uid)];
     const past = this.eventsOf(uid).length;
     const server = this.#run('server.ts', uid, ...this.#cluster(), ...files, ...flags);
     this.#servers.set(uid, server);
@@ -73,16 +80,22 @@ export class Stage {
     await this.#end(uid, 'SIGINT');
   }
 
-  /** Runs the client. Throws a `Failure` if it says that the value cannot have arrived. */
-  async fire(uid: Uid, value: string): Promise<void> {
-    const client = this.#run('client.ts', uid, ...this.#cluster(), '--', value);
+  /**
+   * Says how the client is run, and runs it. Throws a `Failure` if it says that what it was to ask
+   * for cannot have arrived, or has no answer.
+   */
+  async runClient(uid: Uid, ...args: readonly string[]): Promise<void> {
+    const quote = (arg: string) => (arg.includes('"') ? `'${arg}'` : JSON.stringify(arg));
+    const words = args.map((arg) => (/^-/.test(arg) ? arg : quote(arg)));
+    say(`$ node --import tsx client.ts ${uid} ${words.join(' ')}`);
+    const client = this.#run('client.ts', ...this.#cluster(), uid, ...args);
     await once(client, 'exit');
-    if (client.exitCode !== 0) throw new Failure(`the client could not fire at ${uid}`);
+    if (client.exitCode !== 0) throw new Failure(`the client had no success with ${uid}`);
   }
 
   /** What stands in a server's state file; null if there is none yet. */
   stateOf(uid: Uid): ServerState | null {
-    return stateOnDisk(join(this.#directory, 'state'), uid);
+    return stateOnDisk(this.stateDirectory, uid);
   }
 
   /** What a server has traced so far, in all its lives. */

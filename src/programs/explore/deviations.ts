@@ -3,12 +3,14 @@ import { performance } from 'node:perf_hooks';
 import { UsageError } from '../../node/failure.ts';
 import { BREAKS } from '../../simulation/broken/layers.ts';
 import { type Scenario, type Search, search } from '../../simulation/explorer/deviations.ts';
-import { MasterReplica, PlainReplica } from '../../simulation/replicas.ts';
+import type { ReplicaClass } from '../../simulation/machine.ts';
+import { MasterReplica, PlainReplica, replicaOf } from '../../simulation/replicas.ts';
 
 export interface DeviationOptions {
   readonly deviations: number;
   readonly maxRuns: number;
   readonly leases: boolean;
+  readonly isStore: boolean;
   /** The name of a rule to break, or null. */
   readonly breakName: string | null;
 }
@@ -32,20 +34,31 @@ export function searchDeviations(options: DeviationOptions): boolean {
   return found.violation === null;
 }
 
-/** Two values at two servers at once; with leases, at the master. */
-export function scenarioOf({ leases, breakName }: DeviationOptions): Scenario {
+/** Two values at two servers at once; with leases, at the master. To stores, three commands. */
+export function scenarioOf({ leases, isStore, breakName }: DeviationOptions): Scenario {
   const broken = breakName === null ? null : BREAKS.find(({ name }) => name === breakName);
   if (broken === undefined) {
     const names = BREAKS.map(({ name }) => name).join(', ');
     throw new UsageError(`--break knows ${names}; not ${JSON.stringify(breakName)}`);
   }
   const hasLeases = broken?.leases ?? leases;
+  const values = isStore ? ['add n 1', 'swap n 1 5', 'add n 10'] : ['v1', 'v2'];
+  const right = isStore ? tinyStoreOf(hasLeases) : hasLeases ? MasterReplica : PlainReplica;
   return {
     uids: ['A', 'B', 'C'],
-    replicaClass: broken?.replicaClass ?? (hasLeases ? MasterReplica : PlainReplica),
+    replicaClass: broken?.replicaClass ?? right,
     calmMs: hasLeases ? 700 : 10,
-    askedFirst: hasLeases ? [null, null] : ['A', 'B'],
+    askedFirst: values.map((value, index) => [hasLeases ? null : 'AB'.charAt(index % 2), value]),
     steps: STEPS,
+  };
+}
+
+/** It keeps a single link, so whoever has missed two needs the snapshot. */
+function tinyStoreOf(leases: boolean): ReplicaClass {
+  return class TinyStoreReplica extends replicaOf(true, leases) {
+    protected get keepLinks(): number {
+      return 1;
+    }
   };
 }
 

@@ -24,6 +24,7 @@ Examples:
   npm run explore -- --break save-after-sending --invariant 1
   npm run explore -- --deviations 2
   npm run explore -- --deviations 3 --max-runs 1000000 --master
+  npm run explore -- --deviations 1 --store
 
 Breaks (each breaks one rule on purpose; the explorer shows the shortest way to a violation):
 ${BROKEN_RULES.map(({ name, breaks }) => `  ${name.padEnd(20)}${breaks}`).join('\n')}`;
@@ -121,6 +122,7 @@ function readOptions(args: readonly string[]): ExplorerOptions | DeviationOption
     .option('--deviations <D>', 'whole replicas instead, under all schedules with D surprises')
     .option('--max-runs <N>', 'with --deviations: give up after so many schedules', '200000')
     .option('--master', 'with --deviations: with master leases')
+    .option('--store', 'with --deviations: stores')
     .addHelpText('after', EXAMPLES);
   parseArguments(command, args);
   const options = command.opts();
@@ -129,6 +131,7 @@ function readOptions(args: readonly string[]): ExplorerOptions | DeviationOption
       deviations: wholeNumber('--deviations', options['deviations'], 0, 9),
       maxRuns: wholeNumber('--max-runs', options['maxRuns'], 1, 1e9),
       leases: options['master'] === true,
+      isStore: options['store'] === true,
       breakName: options['break'] ?? null,
     };
   }

@@ -6,7 +6,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { Failure } from '../../node/failure.ts';
@@ -29,10 +29,9 @@ const REQUIRE =
 /** A mutant may run in circles: so it seems when it takes so much longer than the right code. */
 const PATIENCE_FACTOR = 10;
 const LEAST_PATIENCE_MS = 15_000;
-const QUICK_PATIENCE_MS = 60_000;
 /** What is left out if it is to be quick. */
 const QUICK_MS = 100;
-const ANY = Number.POSITIVE_INFINITY;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const MOST_MEMORY_MB = 2_000;
 
 /** These take longest, and notice least that the others do not: each comes by itself, at last. */
@@ -71,6 +70,8 @@ export class Checks {
   #files = 0;
   /** What each quick test takes without a mutant. */
   #costs: ReadonlyMap<string, number> = new Map();
+  /** How many mutants each of them has noticed. */
+  readonly #noticed = new Map<string, number>();
 
   /** `isQuick`: those that take longest are left out. */
   constructor(seeds: number, isQuick: boolean) {
@@ -95,7 +96,7 @@ export class Checks {
     const runner = await this.#bundle([RUNNER], null, 'cjs');
     writeFileSync(join(this.#directory, 'runner.cjs'), runner.text);
     const { text } = await this.#bundle(quick, null, 'cjs');
-    const { fault, costs } = await this.#judge({ script: text, costs: new Map(), mostMs: ANY });
+    const { fault, costs } = await this.#judge({ script: text, order: null });
     this.#costs = costs;
     if (fault !== null) throw new Failure(`a test fails without a mutant: ${fault}`);
   }
@@ -103,12 +104,11 @@ export class Checks {
   /** What notices the mutant first, in words; null if nothing does. */
   async whoNotices(mutant: Mutant): Promise<string | null> {
     const names = this.#quick.get(mutant.file) ?? [];
-    const built = await this.#bundle(names, mutant, 'cjs').catch(() => null);
-    if (built === null) return 'it cannot be built';
-    const { text } = built;
-    const mostMs = this.#isQuick ? QUICK_MS : ANY;
-    const { fault } = await this.#judge({ script: text, costs: this.#costs, mostMs });
-    if (fault !== null) return fault;
+    const own = names.filter((name) => isNamedAfter(mutant.file, name));
+    for (const some of [own, names]) {
+      const fault = some.length === 0 ? null : await this.#quickFault(some, mutant);
+      if (fault !== null) return fault;
+    }
     for (const check of this.#slow) {
       if (this.#reached.get(check.name)?.has(mutant.file) !== true) continue;
       check.tookMs ??= this.#timeWithoutMutant(check.name);
@@ -119,23 +119,55 @@ export class Checks {
     return null;
   }
 
+  async #quickFault(names: readonly string[], mutant: Mutant): Promise<string | null> {
+    const built = await this.#bundle(names, mutant, 'cjs').catch(() => null);
+    if (built === null) return 'it cannot be built';
+    const { fault } = await this.#judge({ script: built.text, order: this.#order() });
+    if (fault !== null) this.#noticed.set(fault, 1 + (this.#noticed.get(fault) ?? 0));
+    return fault;
+  }
+
   async #timeWithoutMutant(name: string): Promise<number> {
     const startedMs = performance.now();
-    const fault = await this.#slowFault(name, null, Number.POSITIVE_INFINITY);
+    const fault = await this.#slowFault(name, null, LONGEST_TIMER_MS);
     if (fault !== null) throw new Failure(`${name} fails without a mutant: ${fault}`);
     return performance.now() - startedMs;
+  }
+
+  /** What those of the quick tests take that are not left out. */
+  get #costsOfThese(): readonly (readonly [string, number])[] {
+    return [...this.#costs].filter(([, ms]) => !this.#isQuick || ms <= QUICK_MS);
+  }
+
+  /** What a single one of them may take. */
+  get #patienceMs(): number {
+    const mostMs = Math.max(...this.#costsOfThese.map(([, ms]) => ms));
+    return Math.max(LEAST_PATIENCE_MS, PATIENCE_FACTOR * mostMs);
+  }
+
+  /** The quickest go first, and even before these go such as have noticed other mutants. */
+  #order(): readonly string[] {
+    const rankOf = ([name, ms]: readonly [string, number]) =>
+      ms / (1 + (this.#noticed.get(name) ?? 0));
+    const those = this.#costsOfThese.toSorted((a, b) => rankOf(a) - rankOf(b));
+    return those.map(([name]) => name);
   }
 
   /** What the tests find that run one after the other in one process. */
   async #judge(job: Job): Promise<Verdict> {
     const runner = this.#idle.pop() ?? this.#newRunner();
-    const late = setTimeout(() => runner.kill('SIGKILL'), QUICK_PATIENCE_MS);
+    // A test that takes longer may never end; nobody knows yet how long the right code takes.
+    const mostMs = job.order === null ? LONGEST_TIMER_MS : this.#patienceMs;
+    const late = setTimeout(() => runner.kill('SIGKILL'), mostMs);
+    const isGoingOn = () => late.refresh();
+    runner.stdout?.on('data', isGoingOn);
     runner.send(job);
     const verdict = await Promise.race([
       once(runner, 'message').then(([said]) => said as Verdict),
       once(runner, 'exit').then(() => ({ fault: 'it does not end', costs: new Map() })),
     ]);
     clearTimeout(late);
+    runner.stdout?.off('data', isGoingOn);
     if (this.#children.has(runner)) this.#idle.push(runner);
     return verdict;
   }
@@ -145,7 +177,7 @@ export class Checks {
       cwd: PROJECT,
       execArgv: [`--max-old-space-size=${MOST_MEMORY_MB}`],
       serialization: 'advanced', // for maps
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'], // nobody reads what the tests print
+      stdio: ['ignore', 'pipe', 'ignore', 'ipc'],
     });
     this.#children.add(runner);
     runner.setMaxListeners(0); // for each mutant somebody waits for its end
@@ -205,13 +237,10 @@ export class Checks {
     this.#children.add(child);
     let said = '';
     let isLate = false;
-    const timeout = setTimeout(
-      () => {
-        isLate = true;
-        child.kill('SIGKILL');
-      },
-      Math.min(patienceMs, 2 ** 31 - 1),
-    );
+    const timeout = setTimeout(() => {
+      isLate = true;
+      child.kill('SIGKILL');
+    }, patienceMs);
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       said += text;
       if (firstFault(said) !== null) child.kill('SIGKILL');
@@ -222,6 +251,11 @@ export class Checks {
     if (code === 0) return null;
     return firstFault(said) ?? (isLate ? 'it does not end' : `it ends with ${code}`);
   }
+}
+
+/** Most is noticed by the test that is about this very source. */
+function isNamedAfter(source: string, test: string): boolean {
+  return basename(source).startsWith(basename(test, '.test.ts'));
 }
 
 function firstFault(said: string): string | null {

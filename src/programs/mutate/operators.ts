@@ -36,6 +36,7 @@ const SWAPS: readonly (readonly [RegExp, string])[] = [
   [/\b[A-Z_]+_MS\b/g, '0 * $&'],
   [/\b[A-Z_]+_MS\b/g, '100 * $&'],
   [/\bMath\.m(?:ax|in)\([^(),]+, /g, '('],
+  [/(?<=: |orNull\()is[A-Z]\w*(?=[,)\s])/g, '() => true'],
   [/\bpromisedId\b/g, 'acceptedId'],
   [/\bacceptedId\b/g, 'promisedId'],
   [/\bisMaster\b/g, 'leaseLeftMs > 0'],

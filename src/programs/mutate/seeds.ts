@@ -24,7 +24,7 @@ function firstFault(seeds: number): string | null {
     }
   }
   for (const leases of [false, true]) {
-    const options = { leases, breakName: null, deviations: 1, maxRuns: MAX_RUNS };
+    const options = { leases, isStore: false, breakName: null, deviations: 1, maxRuns: MAX_RUNS };
     const { violation } = search(scenarioOf(options), options.deviations, options.maxRuns);
     if (violation !== null) return `invariant ${violation.invariant} falls with one deviation`;
   }

@@ -1,30 +1,31 @@
 /**
  * Runs tests over and over, so that not every time a process has to start: what it is given is one
  * script of all of them. It answers with the name of the first that fails, or null, and with what
- * each took.
+ * each took; before each it prints a point.
  */
+import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 export interface Job {
   /** Given the runner as what `require` finds, it registers its tests. */
   readonly script: string;
-  /** What each test takes without a mutant, in milliseconds: the quickest go first. */
-  readonly costs: ReadonlyMap<string, number>;
-  /** Those that take longer are left out. */
-  readonly mostMs: number;
+  /** The names of those to run, in this order; null: all, as they come. */
+  readonly order: readonly string[] | null;
 }
 
 export interface Verdict {
   readonly fault: string | null;
+  /** What each test took, in milliseconds. */
   readonly costs: ReadonlyMap<string, number>;
 }
 
 type Act = (context: object) => unknown;
 
 const requireBuiltIn = createRequire(import.meta.url);
+const STDOUT = 1;
 const CONTEXT = { diagnostic: () => {} };
 
-async function judge({ script, costs, mostMs }: Job): Promise<Verdict> {
+async function judge({ script, order }: Job): Promise<Verdict> {
   const tests: { readonly name: string; readonly act: Act }[] = [];
   const runner = {
     test: (name: string, act: Act) => tests.push({ name, act }),
@@ -37,16 +38,19 @@ async function judge({ script, costs, mostMs }: Job): Promise<Verdict> {
   } catch (error) {
     return { fault: `it does not start: ${error}`, costs: took };
   }
-  const costOf = (name: string) => costs.get(name) ?? 0;
-  const chosen = tests.filter(({ name }) => costOf(name) <= mostMs);
-  for (const { name, act } of chosen.toSorted((a, b) => costOf(a.name) - costOf(b.name))) {
-    const startedMs = performance.now();
+  const ranks = new Map(order?.map((name, rank) => [name, rank]));
+  const rankOf = ({ name }: { name: string }) => ranks.get(name) ?? -1;
+  const chosen = order === null ? tests : tests.filter(({ name }) => ranks.has(name));
+  for (const { name, act } of chosen.toSorted((a, b) => rankOf(a) - rankOf(b))) {
+    writeSync(STDOUT, '.'); // for whoever waits: the one before has come to an end
+    const before = process.cpuUsage();
     try {
       await act(CONTEXT);
     } catch {
       return { fault: name, costs: took };
     }
-    took.set(name, performance.now() - startedMs);
+    const { user, system } = process.cpuUsage(before); // however busy the machine is
+    took.set(name, (user + system) / 1_000);
   }
   return { fault: null, costs: took };
 }

@@ -1,8 +1,11 @@
 /** Traces that grow, followed and served as a diagram that grows. */
 import { setTimeout as pause, setImmediate as pauseShortly } from 'node:timers/promises';
+import type { Uid } from '../../composable-paxos.ts';
+import { clockOf } from '../../diagram/layout.ts';
 import { LiveRun } from '../../diagram/live-run.ts';
 import { viewOf, viewWithoutRun } from '../../diagram/live-view.ts';
 import { Failure } from '../../node/failure.ts';
+import type { TraceEvent } from '../../trace/events.ts';
 import { headlineOf, placeInRun } from '../../trace/violation.ts';
 import { FollowedTraces } from './followed-traces.ts';
 import { LiveServer } from './live-server.ts';
@@ -15,6 +18,8 @@ const LEAST_REST_MS = 150;
 const REST_TIMES_AS_LONG = 4;
 /** While a long trace is read, a picture now and then is enough. */
 const REST_WHILE_BEHIND_MS = 1_000;
+/** Of a server that runs something is heard more often, in a cluster of two and more. */
+const SILENT_AFTER_MS = 25_000;
 /** So many of the latest words are on the page. */
 const MOST_NEWS = 5;
 
@@ -25,6 +30,9 @@ export class LiveDiagram {
   readonly #end = new AbortController();
   #run: LiveRun | null = null;
   #news: string[] = [];
+  /** When servers that run were heard of last, by the wall clock. */
+  readonly #heardMs = new Map<Uid, number>();
+  #silence = '';
   #isDrawn = false;
   #drawAgainMs = 0;
 
@@ -34,10 +42,12 @@ export class LiveDiagram {
     this.#traces = new FollowedTraces(paths, {
       begin: (uids, traced, resumed) => {
         this.#run = new LiveRun(uids, traced, resumed);
+        this.#heardMs.clear();
         this.#isDrawn = false;
       },
       take: (event) => {
         this.#isDrawn = false;
+        this.#hear(event);
         const violation = this.#run?.observe(event) ?? null;
         if (violation === null) return;
         this.#say(headlineOf(violation.invariant));
@@ -90,12 +100,30 @@ export class LiveDiagram {
     this.#isDrawn = false;
   }
 
+  #hear({ event, server, at }: TraceEvent): void {
+    const isOver = ['stop', 'fail', 'crash'].includes(event);
+    if (isOver || clockOf(at) === '') this.#heardMs.delete(server);
+    else this.#heardMs.set(server, at);
+  }
+
+  /** Who should have been heard of. That somebody was killed nobody else tells. */
+  #listen(nowMs: number): void {
+    const isSilent = ([, atMs]: readonly [Uid, number]) => atMs + SILENT_AFTER_MS < nowMs;
+    const silent = [...this.#heardMs].filter(isSilent).map(([uid]) => uid);
+    const since = `for ${SILENT_AFTER_MS / 1_000} s: killed, paused, or without its trace`;
+    const words = `nothing heard of ${silent.sort().join(', ')} ${since}.`;
+    const silence = silent.length === 0 || this.#run?.isAlone === true ? '' : words;
+    if (silence !== this.#silence) this.#isDrawn = false;
+    this.#silence = silence;
+  }
+
   /** Draws what has come, if somebody looks, and not too often. */
   #draw(isBehind: boolean): void {
     const nowMs = performance.now();
+    if (!isBehind) this.#listen(Date.now());
     if (this.#isDrawn || !this.#server.hasReaders || nowMs < this.#drawAgainMs) return;
     this.#isDrawn = true;
-    const news = this.#news.join('\n');
+    const news = [...this.#news, this.#silence].filter((words) => words !== '').join('\n');
     const run = this.#run;
     this.#server.show(run === null ? viewWithoutRun(news) : viewOf(run.latest(), news));
     const tookMs = performance.now() - nowMs;

@@ -34,8 +34,8 @@ export interface Scenario {
   readonly replicaClass: ReplicaClass;
   /** Everything before this happens undisturbed: for a first master to be elected. */
   readonly calmMs: number;
-  /** Who is asked for a value when the calm is over; null: whoever is master. */
-  readonly askedFirst: readonly (Uid | null)[];
+  /** Who is asked for which value when the calm is over; null: whoever is master. */
+  readonly askedFirst: readonly (readonly [Uid | null, string])[];
   /** Deviations happen in this many steps; then the run goes on in order until it is level. */
   readonly steps: number;
 }
@@ -137,8 +137,8 @@ class DeviantRun {
     const { uids, calmMs, askedFirst, steps, change } = this.#scenario;
     for (const uid of uids) this.#world.machine(uid).start();
     while (this.#world.nowMs < calmMs) this.#ordinary(calmMs);
-    for (const [index, uid] of askedFirst.entries()) {
-      const message = { type: 'propose', value: `v${index + 1}` } as const;
+    for (const [uid, value] of askedFirst) {
+      const message = { type: 'propose', value } as const;
       const to = uid ?? this.#master();
       this.#world.machine(to).receive({ from: null, to, seq: 0, message });
     }
