@@ -275,7 +275,16 @@ function mixAll(chain: ChainState): number {
     hash = mixNumber(mixNumber(mixText(hash, client), number), instanceNumber);
   }
   hash = mixNumber(hash, forgottenUpTo);
-  return membership === undefined ? hash : mixText(hash, JSON.stringify(membership));
+  if (membership === undefined) return hash;
+  const { members, used, since, by } = membership;
+  hash = mixText(mixNumber(hash, since), by);
+  return mixText(mixText(hash, used.join(' ')), textOfRoster(members));
+}
+
+/** All that it says, in an order that does not depend on where it came from. */
+export function textOfRoster(members: Roster): string {
+  const all = Object.entries(members).sort(([a], [b]) => Number(a > b) - Number(a < b));
+  return all.map(([uid, { address, role }]) => `${uid} ${role} ${address}`).join(', ');
 }
 
 const FNV_OFFSET = 0x811c9dc5;

@@ -39,7 +39,7 @@ import { noteBelief, World } from './world.ts';
  */
 export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   [
-    'cluster A B C [of stores] [with leases [for B]] [with members A B] [clocks A 0.5 C 2] [seed 7]',
+    'cluster A B [of stores] [with leases [for B]] [with members A] [clocks A 0.5 B 2] [seed 7]',
     'the servers of this story, none of them running yet, the rates of clocks, the seed of chance',
   ],
   ['start A B C', 'starts servers; a crashed one goes on from its disk'],

@@ -33,6 +33,7 @@ import {
   type SingleLink,
   singlesOf,
   standingOf,
+  textOfRoster,
 } from '../chain.ts';
 import {
   type AcceptorState,
@@ -1239,7 +1240,7 @@ function isSameLink(a: Link, b: Link): boolean {
   if (isBatch(a)) return isBatch(b) && isSameBatch(a, b);
   if (isUpdate(a)) return isUpdate(b) && a.update === b.update && requestOf(a) === requestOf(b);
   if (isLease(a)) return isLease(b) && a.lease === b.lease;
-  if (isMembers(a)) return isMembers(b) && JSON.stringify(a) === JSON.stringify(b);
+  if (isMembers(a)) return isMembers(b) && isSameChange(a, b);
   return 'read' in b;
 }
 
@@ -1247,6 +1248,11 @@ function isSameBatch({ batch }: BatchLink, { batch: other }: BatchLink): boolean
   return (
     batch.length === other.length && batch.every((one, at) => isSameLink(one, other[at] as Link))
   );
+}
+
+function isSameChange(a: MembersLink, b: MembersLink): boolean {
+  const isOfSame = a.of === b.of && a.by === b.by && a.used.join(' ') === b.used.join(' ');
+  return isOfSame && textOfRoster(a.members) === textOfRoster(b.members);
 }
 
 function bitsIn(set: number): number {
