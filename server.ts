@@ -15,7 +15,7 @@
  * No layer knows of sockets, files or clocks. `src/node/` brings them to the real ones.
  */
 import { ClientAnswers } from './src/client-answers.ts';
-import { keeping, MasterStoreReplica, StoreReplica } from './src/log/replicas.ts';
+import { keeping, MasterStoreReplica, membersReplica, StoreReplica } from './src/log/replicas.ts';
 import { MasterLeases } from './src/master-strategy.ts';
 import { runProgram } from './src/node/program.ts';
 import { runServer } from './src/node/run-server.ts';
@@ -37,6 +37,7 @@ class MasterReplica extends ClientAnswers(
 await runProgram(async (args) => {
   const options = readServerOptions(args);
   const { isMaster, isStore, keepLinks } = options;
+  if (options.hasMembers) return runServer(options, membersReplica(isStore, isMaster, keepLinks));
   if (isStore) {
     return runServer(options, keeping(isMaster ? MasterStoreReplica : StoreReplica, keepLinks));
   }

@@ -43,6 +43,42 @@ export interface LeaseLink {
   readonly id: LinkId;
 }
 
+/** What a server is to the others: it votes, is to vote one day, or never is. */
+export type Role = 'voting' | 'joining' | 'passive';
+
+/** One server of the cluster, and where the others send to. */
+export interface Member {
+  readonly address: string;
+  readonly role: Role;
+}
+
+/** All members, by their names. */
+export type Roster = Readonly<Record<Uid, Member>>;
+
+/**
+ * "From the next instance on these are the members", all of them. It takes effect only if the
+ * change before it is still the one of instance `of` (0: there was none): of two that were made of
+ * the same members, only one does. See `log/members.ts`.
+ */
+export interface MembersLink {
+  readonly members: Roster;
+  /** Every name that was ever given, those of the members among them. */
+  readonly used: readonly Uid[];
+  readonly of: number;
+  /** The client's request that it is made for. */
+  readonly by: RequestId;
+  readonly id: LinkId;
+}
+
+/** Who the members are, and since which change. */
+export interface Membership {
+  readonly members: Roster;
+  readonly used: readonly Uid[];
+  /** The instance that chose the change; they are the members from the next one on. */
+  readonly since: number;
+  readonly by: RequestId;
+}
+
 /** What a client asks for. */
 export type ClientLink = UpdateLink | RequestedLink | ReadLink;
 
@@ -53,7 +89,7 @@ export interface BatchLink {
 }
 
 /** What is no batch. */
-export type SingleLink = ClientLink | LeaseLink;
+export type SingleLink = ClientLink | LeaseLink | MembersLink;
 export type Link = SingleLink | BatchLink;
 
 /** The latest request of a client that has an effect in the chain, and in which instance. */
@@ -87,6 +123,8 @@ export interface ChainState {
   readonly requests: readonly RememberedRequest[];
   /** The last instance of which a request was forgotten; 0: none was. */
   readonly forgottenUpTo: number;
+  /** Who the members are; not there before the first change: those of the cluster file. */
+  readonly membership?: Membership;
 }
 
 /** The chain before its first link. */
@@ -100,8 +138,9 @@ export const EMPTY_CHAIN: ChainState = {
 
 /** The chain, and nothing else, out of something that carries it. */
 export function chainOf(carrier: ChainState): ChainState {
-  const { currentValue, lease, latestUpdateIds, requests, forgottenUpTo } = carrier;
-  return { currentValue, lease, latestUpdateIds, requests, forgottenUpTo };
+  const { currentValue, lease, latestUpdateIds, requests, forgottenUpTo, membership } = carrier;
+  const chain = { currentValue, lease, latestUpdateIds, requests, forgottenUpTo };
+  return membership === undefined ? chain : { ...chain, membership };
 }
 
 export function isUpdate(link: Link): link is UpdateLink | RequestedLink {
@@ -110,6 +149,10 @@ export function isUpdate(link: Link): link is UpdateLink | RequestedLink {
 
 export function isLease(link: Link): link is LeaseLink {
   return 'lease' in link;
+}
+
+export function isMembers(link: Link): link is MembersLink {
+  return 'members' in link;
 }
 
 export function isBatch(link: Link): link is BatchLink {
@@ -134,6 +177,11 @@ export function applyLink(chain: ChainState, link: Link, instanceNumber: number)
   if (isLease(link)) {
     const lease = link.lease === null ? null : { holder: link.lease, id: link.id };
     return { ...chain, lease };
+  }
+  if (isMembers(link)) {
+    const { members, used, of, by } = link;
+    if (of !== (chain.membership?.since ?? 0)) return chain; // another change came before it
+    return { ...chain, membership: { members, used, since: instanceNumber, by } };
   }
   const latestUpdateIds = { ...chain.latestUpdateIds, [askerOf(link)]: link.id };
   if (!isUpdate(link)) return { ...chain, latestUpdateIds };
@@ -211,12 +259,13 @@ function isOfSameParts(a: ChainState, b: ChainState): boolean {
     a.requests === b.requests &&
     a.lease === b.lease &&
     a.currentValue === b.currentValue &&
+    a.membership === b.membership &&
     a.forgottenUpTo === b.forgottenUpTo
   );
 }
 
 function mixAll(chain: ChainState): number {
-  const { currentValue, lease, latestUpdateIds, requests, forgottenUpTo } = chain;
+  const { currentValue, lease, latestUpdateIds, requests, forgottenUpTo, membership } = chain;
   let hash = mixText(FNV_OFFSET, currentValue);
   hash = mixText(mixText(hash, lease?.holder ?? null), lease?.id ?? null);
   let ids = 0; // a sum: in which order they came in does not matter
@@ -225,7 +274,17 @@ function mixAll(chain: ChainState): number {
   for (const { client, number, instanceNumber } of requests) {
     hash = mixNumber(mixNumber(mixText(hash, client), number), instanceNumber);
   }
-  return mixNumber(hash, forgottenUpTo);
+  hash = mixNumber(hash, forgottenUpTo);
+  if (membership === undefined) return hash;
+  const { members, used, since, by } = membership;
+  hash = mixText(mixNumber(hash, since), by);
+  return mixText(mixText(hash, used.join(' ')), textOfRoster(members));
+}
+
+/** All that it says, in an order that does not depend on where it came from. */
+export function textOfRoster(members: Roster): string {
+  const all = Object.entries(members).sort(([a], [b]) => Number(a > b) - Number(a < b));
+  return all.map(([uid, { address, role }]) => `${uid} ${role} ${address}`).join(', ');
 }
 
 const FNV_OFFSET = 0x811c9dc5;
@@ -250,4 +309,21 @@ function mixNumber(hash: number, number: number): number {
 export function partsOf(request: RequestId): { client: string; since: number; number: number } {
   const [client = '', since, number] = request.split('-');
   return { client, since: Number(since), number: Number(number) };
+}
+
+/** The members by what they may do. */
+export interface Roll {
+  /** What it was made of; undefined: the cluster file. */
+  readonly membership: Membership | undefined;
+  readonly voters: readonly Uid[];
+  readonly others: readonly Uid[];
+}
+
+/** Who votes, and who follows, by this part of a chain; before the first change the `founders`. */
+export function rollOf(membership: Membership | undefined, founders: readonly Uid[]): Roll {
+  if (membership === undefined) return { membership, voters: founders, others: [] };
+  const all = Object.keys(membership.members).sort();
+  const isVoter = (uid: Uid) => membership.members[uid]?.role === 'voting';
+  const [voters, others] = [all.filter(isVoter), all.filter((uid) => !isVoter(uid))];
+  return { membership, voters, others };
 }

@@ -18,7 +18,7 @@
 import type { RequestId } from './chain.ts';
 import { quorumOf, type Uid } from './composable-paxos.ts';
 import type { Timer } from './environment.ts';
-import type { ClientMessage, RefusedReply, Reply } from './messages.ts';
+import type { ChangeMessage, ClientMessage, RefusedReply, Reply } from './messages.ts';
 
 /** A server that has been silent for so long is asked again; and after that, another one … */
 export const ASK_AGAIN_MS = 300;
@@ -34,6 +34,8 @@ const ANSWERS: Readonly<Record<Inquiry['type'], readonly Reply['type'][]>> = {
   quorum_query: ['found'],
   status: ['status_report'],
   transfer: ['transferred'],
+  members: ['members_report'],
+  change: ['changed'],
 };
 
 /** What a session says to servers. */
@@ -65,7 +67,12 @@ export type Inquiry =
   | { readonly type: 'query'; readonly query: string; readonly isLocal: boolean }
   | { readonly type: 'quorum_query'; readonly query: string }
   | { readonly type: 'status' }
-  | { readonly type: 'transfer'; readonly to: Uid };
+  | { readonly type: 'transfer'; readonly to: Uid }
+  | { readonly type: 'members' }
+  | ({ readonly type: 'change' } & Change);
+
+/** What is to become of the members: see `ChangeMessage`. */
+export type Change = Omit<ChangeMessage, 'type' | 'requestId'>;
 
 export interface Options {
   readonly server: Uid;

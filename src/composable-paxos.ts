@@ -42,7 +42,7 @@
  * changed that must be saved?" a comparison of two references.
  */
 
-/** The name of a server: one capital letter. */
+/** The name of a server: one capital letter, and a number if the letter was given before: `D2`. */
 export type Uid = string;
 
 /** A proposal's place in the one order of all proposals of an instance: number first, then uid. */

@@ -57,6 +57,8 @@ export interface Environment {
   random(): number;
   readonly messenger: Messenger;
   readonly storage: Storage;
+  /** Where servers are, before the chain says so: those of the cluster file. */
+  readonly places?: Readonly<Record<Uid, string>>;
   /** Makes a decision visible. What is sent, received and saved is traced by the environment. */
   trace(decision: Decision): void;
 }

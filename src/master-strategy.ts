@@ -111,7 +111,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     /** Who is master as far as this server knows; null if it knows of none. */
     override get master(): Uid | null {
       if (this.isMaster) return this.uid;
-      const holder = this.#binding;
+      const holder = this.binding;
       return holder === this.uid ? null : holder;
     }
 
@@ -173,7 +173,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     }
 
     protected override drive(): void {
-      if (!this.#mayAsk(this.uid)) return this.ignore(`${this.#binding} holds the lease`);
+      if (!this.#mayAsk(this.uid)) return this.ignore(`${this.binding} holds the lease`);
       // The first phase, which the layers below would begin with, is what a lease saves. A master
       // promises to nobody else, so what has no promise here is what it has not yet used itself.
       if (this.isMaster && this.acceptorState.promisedId === null) return this.assumeLeadership();
@@ -195,7 +195,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     /** While a lease binds us, we promise to its holder only. */
     protected override receivePrepare(from: Uid, message: Prepare): void {
-      if (!this.#mayAsk(from)) return this.ignore(`${this.#binding} holds the lease`);
+      if (!this.#mayAsk(from)) return this.ignore(`${this.binding} holds the lease`);
       super.receivePrepare(from, message);
     }
 
@@ -205,13 +205,13 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
     }
 
     /** The holder of the lease that binds us now; null if none does. */
-    get #binding(): Uid | null {
+    protected get binding(): Uid | null {
       const isOver = this.environment.clock.now() >= this.#boundUntilMs;
       return isOver ? null : (this.chain.lease?.holder ?? null);
     }
 
     #mayAsk(uid: Uid): boolean {
-      const holder = this.#binding;
+      const holder = this.binding;
       return holder === null || holder === uid;
     }
 

@@ -8,7 +8,7 @@
  * type: nothing missing, nothing extra, every number a whole one that leaves room to grow, every
  * uid that of a known server.
  */
-import type { BatchLink, ChainState, Link, LinkId, RequestId } from './chain.ts';
+import type { BatchLink, ChainState, Link, LinkId, RequestId, Role, Roster } from './chain.ts';
 import { askerOf, MAX_REMEMBERED_CLIENTS } from './chain.ts';
 import type {
   AcceptedMessage,
@@ -89,6 +89,20 @@ export interface SnapshotChunk {
   readonly text: string;
 }
 
+/** "Which instance is open at yours?" See `log/members.ts`. */
+export interface LevelRequest {
+  readonly type: 'level_request';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
+/** "You have asked `question`: this one, and all changes of members before it are on my disk." */
+export interface Level {
+  readonly type: 'level';
+  readonly instanceNumber: number;
+  readonly question: LinkId;
+}
+
 /** "How far are you?" `question` is used only once. See `log/quorum-reads.ts`. */
 export interface ExtentRequest {
   readonly type: 'extent_request';
@@ -113,6 +127,8 @@ export type PeerMessage =
   | SnapshotChunk
   | RejoinRequest
   | RejoinAnswer
+  | LevelRequest
+  | Level
   | ExtentRequest
   | Extent;
 
@@ -170,8 +186,34 @@ export interface QuorumQueryMessage {
   readonly query: string;
 }
 
+/** A client to a server: "who are the members, and how far is each?" */
+export interface MembersMessage {
+  readonly type: 'members';
+  readonly requestId: RequestId;
+}
+
+/**
+ * A client to a server: "let the members change": those of `remove` go, those of `vote` have a
+ * vote, and the others listen, `join` to vote one day, or `follow` for ever. `isForced`: even if
+ * somebody who is to vote is not level yet.
+ */
+export interface ChangeMessage {
+  readonly type: 'change';
+  readonly requestId: RequestId;
+  readonly remove: readonly Uid[];
+  readonly vote: Places;
+  readonly join: Places;
+  readonly follow: Places;
+  readonly isForced: boolean;
+}
+
+/** Servers, and where they are; null: where they are known to be. */
+export type Places = Readonly<Record<Uid, string | null>>;
+
 /** What clients say to servers. */
 export type ClientMessage =
+  | MembersMessage
+  | ChangeMessage
   | QueryMessage
   | QuorumQueryMessage
   | ProposeMessage
@@ -250,6 +292,31 @@ export interface TransferredReply {
   readonly leaseLeftMs: number;
 }
 
+/** A server to a client: who the members are. */
+export interface MembersReply {
+  readonly type: 'members_report';
+  readonly requestId: RequestId;
+  readonly instanceNumber: number;
+  /** What the servers call their cluster. */
+  readonly clusterName: string;
+  /** Where no change was made yet, nobody knows of an address. */
+  readonly members: Readonly<Record<Uid, MemberReport>>;
+}
+
+export interface MemberReport {
+  readonly address: string | null;
+  readonly role: Role;
+  /** Which instance is open there; null: it has not answered. */
+  readonly open: number | null;
+}
+
+/** A server to a client: "it is done, in this instance, and a quorum of the new ones knows it". */
+export interface ChangedReply {
+  readonly type: 'changed';
+  readonly requestId: RequestId;
+  readonly instanceNumber: number;
+}
+
 /** A store to a client: "your command was chosen in this instance, and this came of it". */
 export interface AnsweredReply {
   readonly type: 'answered';
@@ -269,6 +336,8 @@ export interface FoundReply {
 
 /** What servers answer to clients. */
 export type Reply =
+  | MembersReply
+  | ChangedReply
   | AnsweredReply
   | FoundReply
   | ChosenReply
@@ -302,6 +371,10 @@ export const MAX_IN_BATCH = MAX_REMEMBERED_CLIENTS;
  * take only short ones take these. A single link may be longer.
  */
 export const MAX_PART = 8_000;
+/** So many may vote, so many others may follow, and so many names be given in all. */
+export const MAX_VOTERS = 9;
+export const MAX_OTHERS = 9;
+export const MAX_USED = 1_000;
 /** A state that needs more characters than this is none for such servers. */
 const MAX_SNAPSHOT_LENGTH = 2 ** 29;
 
@@ -337,7 +410,8 @@ export function wrongCluster(theirs: unknown, ours: string): string | null {
   return `its cluster is ${theirs}, ours is ${ours}`;
 }
 
-const CLUSTER_NAME = /^[A-Z]( [A-Z]){0,8}( with leases)?( with a store)?$/;
+const CLUSTER_NAME =
+  /^[A-Z][0-9]{0,4}( [A-Z][0-9]{0,4}){0,8}( with leases)?( with a store)?( with members)?$/;
 
 /**
  * The datagram for a message; one to a server names the `cluster`. Every message that passes its
@@ -364,7 +438,7 @@ export type Decoded =
  */
 export function decodeDatagram(
   bytes: Uint8Array,
-  uids: readonly Uid[],
+  uids: Names,
   cluster: string | null = null,
 ): Decoded {
   if (bytes.length > MAX_DATAGRAM_BYTES) return { rejected: 'it is too long' };
@@ -401,6 +475,8 @@ export const CLIENT_TYPES: ReadonlySet<string> = new Set<ClientMessage['type']>(
   'transfer',
   'query',
   'quorum_query',
+  'members',
+  'change',
 ]);
 export const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'chosen',
@@ -411,6 +487,8 @@ export const REPLY_TYPES: ReadonlySet<string> = new Set<Reply['type']>([
   'transferred',
   'answered',
   'found',
+  'members_report',
+  'changed',
 ]);
 
 export function isClientMessage(message: Message): message is ClientMessage {
@@ -456,7 +534,18 @@ export function highestNumberIn(message: InstanceMessage): number {
 
 // Guards. Each check takes whatever stood in the field; `uids` are the servers of the cluster.
 
-export type Check = (value: unknown, uids: readonly Uid[]) => boolean;
+/** Which uids a message may name: a list of them is such a thing. */
+export interface Names {
+  includes(uid: Uid): boolean;
+}
+
+/** What a server may be called: a letter, and a number behind it if the letter was given before. */
+export const UID = /^[A-Z](?:[1-9][0-9]{0,3})?$/;
+
+/** Any name, where one may be new: the members of a cluster change. */
+export const ANY_UID: Names = { includes: (uid) => UID.test(uid) };
+
+export type Check = (value: unknown, uids: Names) => boolean;
 export type Fields = Readonly<Record<string, Check>>;
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
@@ -492,7 +581,7 @@ const isFound: Check = (value) =>
   !/\p{Surrogate}/u.test(value) &&
   encodedBytes(value) <= MAX_VALUE_BYTES + MAX_VERSION_BYTES;
 
-const LINK_ID = /^([A-Z])-[0-9a-f]{8}-[1-9][0-9]{0,15}$/;
+const LINK_ID = /^([A-Z][0-9]{0,4})-[0-9a-f]{8}-[1-9][0-9]{0,15}$/;
 
 export const isLinkId: Check = (value, uids) =>
   typeof value === 'string' && isUid(LINK_ID.exec(value)?.[1], uids);
@@ -506,6 +595,12 @@ export const orNull =
   (check: Check): Check =>
   (value, uids) =>
     value === null || check(value, uids);
+
+/** The field may be left out: it is younger than what was written without it. */
+const orMissing =
+  (check: Check): Check =>
+  (value, uids) =>
+    value === undefined || check(value, uids);
 
 const either =
   (...checks: Check[]): Check =>
@@ -522,6 +617,59 @@ const REQUEST_ID = /^[0-9a-f]{16}-([1-9][0-9]{0,14})-([1-9][0-9]{0,14})$/;
 export const isRequestId: Check = (value) => {
   const [, since, number] = REQUEST_ID.exec(typeof value === 'string' ? value : '') ?? [];
   return isCount(Number(since)) && isCount(Number(number));
+};
+
+/** A host, in brackets if it is an IPv6 address, and a port. */
+const ADDRESS = /^(?:\[[0-9a-fA-F:.%A-Za-z_-]{2,80}\]|[A-Za-z0-9_.-]{1,255}):[1-9][0-9]{0,4}$/;
+
+export const isAddress: Check = (value) => typeof value === 'string' && ADDRESS.test(value);
+
+const isRole: Check = (value) => value === 'voting' || value === 'joining' || value === 'passive';
+
+const isMember = isObjectOf({ address: isAddress, role: isRole });
+
+/** For each of some servers something. A client may name one that nobody has heard of yet. */
+const isRecordOf =
+  (check: Check): Check =>
+  (value) =>
+    isRecord(value) &&
+    Object.keys(value).length <= MAX_VOTERS + MAX_OTHERS &&
+    Object.entries(value).every(([uid, one]) => UID.test(uid) && check(one, ANY_UID));
+
+const isPlaces = isRecordOf(orNull(isAddress));
+
+const isUids: Check = (value) =>
+  Array.isArray(value) &&
+  value.length <= MAX_VOTERS + MAX_OTHERS &&
+  value.every((uid) => typeof uid === 'string' && UID.test(uid));
+
+/** At least one votes, and nobody is where somebody else is. */
+const isMembersRecord: Check = (value, uids) => {
+  if (!isRecord(value)) return false;
+  const all = Object.entries(value);
+  const isRight = all.every(([uid, member]) => isUid(uid, uids) && isMember(member, uids));
+  if (!isRight) return false;
+  const members = Object.values(value as unknown as Roster);
+  const voters = members.filter(({ role }) => role === 'voting').length;
+  const places = new Set(members.map(({ address }) => address));
+  return (
+    voters >= 1 &&
+    voters <= MAX_VOTERS &&
+    members.length - voters <= MAX_OTHERS &&
+    places.size === members.length
+  );
+};
+
+const isUsed: Check = (value, uids) =>
+  Array.isArray(value) &&
+  value.length <= MAX_USED &&
+  value.every((uid) => isUid(uid, uids)) &&
+  new Set(value).size === value.length;
+
+const MEMBERS_FIELDS: Fields = {
+  members: isMembersRecord,
+  used: isUsed,
+  by: isRequestId,
 };
 
 /** The rarest field comes first: what is no such link is found out soon. */
@@ -550,6 +698,7 @@ const isBatchLink: Check = (value, uids) =>
 export const isLink = either(
   isClientLink,
   isObjectOf({ lease: orNull(isUid), id: isLinkId }),
+  isObjectOf({ ...MEMBERS_FIELDS, of: isCount, id: isLinkId }),
   isBatchLink,
 );
 
@@ -603,6 +752,7 @@ export const CHAIN_FIELDS: Fields = {
   latestUpdateIds: isLatestUpdateIds,
   requests: isRequests,
   forgottenUpTo: isCount,
+  membership: orMissing(isObjectOf({ ...MEMBERS_FIELDS, since: isNumber })),
 };
 
 const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
@@ -633,6 +783,8 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ],
   ['rejoin_request', { instanceNumber: isNumber, question: isLinkId }],
   ['rejoin_answer', { instanceNumber: isNumber, question: isLinkId }],
+  ['level_request', { instanceNumber: isNumber, question: isLinkId }],
+  ['level', { instanceNumber: isNumber, question: isLinkId }],
   ['extent_request', { instanceNumber: isNumber, question: isLinkId }],
   ['extent', { instanceNumber: isNumber, question: isLinkId }],
   ['request', { requestId: isRequestId, value: isValue }],
@@ -648,6 +800,30 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
       isCurrent: isBoolean,
     },
   ],
+  ['members', { requestId: isRequestId }],
+  [
+    'change',
+    {
+      requestId: isRequestId,
+      remove: isUids,
+      vote: isPlaces,
+      join: isPlaces,
+      follow: isPlaces,
+      isForced: isBoolean,
+    },
+  ],
+  [
+    'members_report',
+    {
+      requestId: isRequestId,
+      instanceNumber: isNumber,
+      clusterName: (value) => typeof value === 'string' && CLUSTER_NAME.test(value),
+      members: isRecordOf(
+        isObjectOf({ address: orNull(isAddress), role: isRole, open: orNull(isNumber) }),
+      ),
+    },
+  ],
+  ['changed', { requestId: isRequestId, instanceNumber: isNumber }],
   ['read', { requestId: isRequestId, isLocal: isBoolean }],
   ['reach', { requestId: isRequestId }],
   ['status', { requestId: isRequestId }],
@@ -703,10 +879,7 @@ const STATE_FIELDS: Fields = {
  * the same ids and links, and they have their guards here. What the fields must have to do with
  * each other says `state.ts`.
  */
-export function wrongStateField(
-  fields: Record<string, unknown>,
-  uids: readonly Uid[],
-): string | null {
+export function wrongStateField(fields: Record<string, unknown>, uids: Names): string | null {
   return wrongField(fields, STATE_FIELDS, uids);
 }
 
@@ -714,7 +887,7 @@ export function wrongStateField(
 export function wrongMessage(
   message: unknown,
   types: readonly string[],
-  uids: readonly Uid[],
+  uids: Names,
 ): string | null {
   if (!isRecord(message)) return 'message is not what it must be';
   const { type, ...fields } = message;
@@ -724,17 +897,23 @@ export function wrongMessage(
   return wrong === null ? null : `message: its ${wrong}`;
 }
 
-/** Says which field is missing, extra or wrong; null when all is well. */
+/**
+ * Says which field is missing, extra or wrong; null when all is well. A field whose check takes
+ * `undefined` may be left out.
+ */
 export function wrongField(
   record: Record<string, unknown>,
   fields: Fields,
-  uids: readonly Uid[],
+  uids: Names,
 ): string | null {
+  let absent = 0;
   for (const [name, check] of Object.entries(fields)) {
-    if (!Object.hasOwn(record, name)) return `${name} is missing`;
-    if (!check(record[name], uids)) return `${name} is not what it must be`;
+    const isThere = Object.hasOwn(record, name);
+    if (!isThere && check(undefined, uids)) absent += 1;
+    else if (!isThere) return `${name} is missing`;
+    else if (!check(record[name], uids)) return `${name} is not what it must be`;
   }
-  const hasExtra = Object.keys(record).length > Object.keys(fields).length;
+  const hasExtra = Object.keys(record).length > Object.keys(fields).length - absent;
   return hasExtra ? 'fields are more than its type has' : null;
 }
 

@@ -31,6 +31,7 @@ import {
   EMPTY_CHAIN,
   type Link,
   type LinkId,
+  type Roster,
 } from './chain.ts';
 import {
   type AcceptorState,
@@ -46,6 +47,7 @@ import type {
   Accepted,
   ClientMessage,
   Nack,
+  Names,
   PeerMessage,
   Prepare,
   Promised,
@@ -86,9 +88,8 @@ export type Constructor<T> = new (...args: any[]) => T;
 
 export class ReplicatedValue {
   readonly uid: Uid;
-  /** All servers of the cluster, this one among them. */
-  readonly uids: readonly Uid[];
-  readonly peers: readonly Uid[];
+  /** All servers of the cluster file. */
+  protected readonly founders: readonly Uid[];
   protected readonly environment: Environment;
 
   #instanceNumber = 1;
@@ -105,16 +106,39 @@ export class ReplicatedValue {
   /** Only stores. The first call that does anything, and that layers hear of, is `start`. */
   constructor(uid: Uid, uids: readonly Uid[], environment: Environment) {
     this.uid = uid;
-    this.uids = uids;
-    this.peers = uids.filter((other) => other !== uid);
+    this.founders = uids;
     this.environment = environment;
   }
 
   // What others may know.
 
+  /** Who votes in the open instance: any quorum of them shares a server with any other. */
+  get uids(): readonly Uid[] {
+    return this.founders;
+  }
+
+  /** Who hears what this server says, itself among them. */
+  get everybody(): readonly Uid[] {
+    return this.uids;
+  }
+
+  get peers(): readonly Uid[] {
+    return this.everybody.filter((other) => other !== this.uid);
+  }
+
+  /** Whom a message, or the disk, may name. */
+  get names(): Names {
+    return this.uids;
+  }
+
+  /** Where the members are, if the chain says so; the same object until it says something else. */
+  get members(): Roster | null {
+    return null;
+  }
+
   /** What this server calls its cluster. It believes only those who call theirs the same. */
   get cluster(): string {
-    return clusterName(this.uids, this.hasLeases);
+    return clusterName(this.founders, this.hasLeases);
   }
 
   get quorum(): number {
@@ -189,12 +213,12 @@ export class ReplicatedValue {
 
   /** Goes on from where the disk says. Throws, with one sentence, if that cannot be used. */
   start(): void {
-    const { environment, uid, uids } = this;
+    const { environment, uid, founders } = this;
     const stored = environment.storage.load();
     const restored = stored !== null;
     let acceptor: AcceptorState<Link> = UNTOUCHED;
     if (restored) {
-      const state = readServerState(stored, uid, uids);
+      const state = readServerState(stored, uid, founders, this.names);
       this.#instanceNumber = state.instanceNumber;
       this.#votesFrom = state.votesFrom;
       this.#chain = chainOf(state);
@@ -204,9 +228,10 @@ export class ReplicatedValue {
     this.#instance = this.createInstance(acceptor);
     this.#run = randomHex(environment);
     const layers = layersOf(this);
+    const uids = this.everybody;
     environment.trace({ event: 'start', uids, layers, restored, state: this.#state() });
     // A disk from before members were kept on it is of this cluster, from now on for good.
-    if (isRecord(stored) && !('members' in stored)) this.#save();
+    if (isRecord(stored) && !('members' in stored)) this.save();
   }
 
   /** What layers keep on disk beside the chain; undefined: nothing. */
@@ -221,7 +246,7 @@ export class ReplicatedValue {
 
   /** Ends all activity at once, with all that is chosen on disk. */
   stop(): void {
-    if (this.#saveLater !== null) this.#save();
+    if (this.#saveLater !== null) this.save();
     this.environment.trace({ event: 'stop' });
   }
 
@@ -433,7 +458,14 @@ export class ReplicatedValue {
   /** Has a vote from this instance on; that is durable when this returns. */
   protected voteFrom(instanceNumber: number): void {
     this.#votesFrom = instanceNumber;
-    this.#save();
+    this.save();
+  }
+
+  /** Everything is on disk when this returns. */
+  protected save(): void {
+    this.#saveLater?.cancel();
+    this.#saveLater = null;
+    this.environment.storage.save({ ...this.#state(), kept: this.kept });
   }
 
   /** A link id of our own that is new: its run was drawn out of four thousand million. */
@@ -468,14 +500,14 @@ export class ReplicatedValue {
     const before = this.acceptorState;
     const result = answer();
     if (this.acceptorState === before) return result;
-    this.#save();
+    this.save();
     this.heard(from);
     return result;
   }
 
   /** What the disk must hold. The promise and the accepted value have one home: the acceptor. */
   #state(): ServerState {
-    const { uid, uids: members, instanceNumber, votesFrom } = this;
+    const { uid, founders: members, instanceNumber, votesFrom } = this;
     const chain = this.#chain;
     return { uid, members, instanceNumber, votesFrom, ...chain, ...this.acceptorState };
   }
@@ -490,16 +522,10 @@ export class ReplicatedValue {
     this.#chain = chain;
     this.#instance = this.createInstance(UNTOUCHED);
     this.#doubtedNumber = 0;
-    this.#saveLater ??= this.environment.clock.after(SAVE_WITHIN_MS, () => this.#save());
+    this.#saveLater ??= this.environment.clock.after(SAVE_WITHIN_MS, () => this.save());
     const [jumped, digest] = [link === null ? chain : null, digestOf(chain)];
     this.environment.trace({ event: 'advance', instanceNumber, link, chain: jumped, digest });
     this.advanced(link);
-  }
-
-  #save(): void {
-    this.#saveLater?.cancel();
-    this.#saveLater = null;
-    this.environment.storage.save({ ...this.#state(), kept: this.kept });
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { type ChainState, EMPTY_CHAIN, type Link } from './chain.ts';
 import { type AcceptorState, compareProposalIds, type Uid, UNTOUCHED } from './composable-paxos.ts';
-import { isRecord, wrongStateField } from './messages.ts';
+import { isRecord, type Names, UID, wrongStateField } from './messages.ts';
 
 /** A server stops itself: with such a state it must not go on. It says why, and what to do. */
 export class MustStop extends Error {}
@@ -24,11 +24,17 @@ export interface ServerState extends ChainState, AcceptorState<Link> {
 export const STATE_IS_MISSING = 'it is missing, and with it all that was promised';
 
 /**
- * The state of server `uid` in a cluster of `uids`, out of what its disk holds. Throws an `Error`
+ * The state of server `uid` in a cluster of `uids`, out of what its disk holds, which may name
+ * `names`. Throws an `Error`
  * with one plain sentence when that cannot be it, a `MustStop` if it is of another cluster. Nothing
  * is ever repaired: a forgotten promise can undo a chosen value.
  */
-export function readServerState(stored: unknown, uid: Uid, uids: readonly Uid[]): ServerState {
+export function readServerState(
+  stored: unknown,
+  uid: Uid,
+  uids: readonly Uid[],
+  names: Names = uids,
+): ServerState {
   if (!isRecord(stored)) throw new Error('it does not hold a JSON object');
   if (typeof stored['uid'] === 'string' && stored['uid'] !== uid) {
     throw new Error(`it belongs to server ${JSON.stringify(stored['uid'].slice(0, 20))}`);
@@ -38,7 +44,7 @@ export function readServerState(stored: unknown, uid: Uid, uids: readonly Uid[])
   checkMembers(members, uids);
   // A server that never lost its votes has voted from the first instance on, and need not say so.
   const whole = { votesFrom: 1, ...others, members };
-  const wrong = wrongStateField(whole, uids);
+  const wrong = wrongStateField(whole, names);
   if (wrong !== null) throw new Error(`its ${wrong}`);
 
   const state = whole as unknown as ServerState;
@@ -57,8 +63,7 @@ export function readServerState(stored: unknown, uid: Uid, uids: readonly Uid[])
  */
 function checkMembers(members: unknown, uids: readonly Uid[]): void {
   const isUids =
-    Array.isArray(members) &&
-    members.every((uid) => typeof uid === 'string' && /^[A-Z]$/.test(uid));
+    Array.isArray(members) && members.every((uid) => typeof uid === 'string' && UID.test(uid));
   if (!isUids) throw new Error('its members are not what they must be');
   const [theirs, ours] = [members, uids].map((some) => [...some].sort().join(' '));
   if (theirs === ours) return;

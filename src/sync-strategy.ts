@@ -122,7 +122,8 @@ export function CatchUp<TBase extends Constructor<ReplicatedValue>>(Base: TBase)
     /** There is no second quorum that could agree with us. */
     #stopIfOutvoted(theirs: string): void {
       const heard = [...this.#digests];
-      const others = heard.filter(([, { digest }]) => digest === theirs).map(([uid]) => uid);
+      const agreeing = heard.filter(([, { digest }]) => digest === theirs).map(([uid]) => uid);
+      const others = agreeing.filter((uid) => this.uids.includes(uid));
       if (others.length < this.quorum) return;
       const where = `${others.sort().join(' and ')} in instance ${this.instanceNumber}`;
       const advice =

@@ -514,10 +514,13 @@ test('a line that waits for its reason does not wait beyond its turn', () => {
 function kindsOfStores(
   value: string,
   instanceNumber: number,
-): Record<'apply' | 'snapshot', What[]> {
+): Record<'apply' | 'snapshot' | 'members', What[]> {
   const digest = '0123abcd';
   return {
     apply: [{ event: 'apply', instanceNumber, requests: [null], answers: [value], digest }],
+    members: (['changed', 'overtaken', 'past', 'removed', 'left'] as const).map((what) => {
+      return { event: 'members', what, instanceNumber, voters: ['A', 'D2'], others: ['E'] };
+    }),
     snapshot: (['taken', 'restored', 'reading', 'installed'] as const).map((what) => {
       const from = what === 'reading' || what === 'installed' ? 'B' : null;
       return { event: 'snapshot', what, instanceNumber, from, digest };

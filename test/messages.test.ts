@@ -61,6 +61,8 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   rejoin_answer: { type: 'rejoin_answer', instanceNumber: 3, question: 'C-0123abcd-1' },
   extent_request: { type: 'extent_request', instanceNumber: 3, question: 'C-0123abcd-1' },
   extent: { type: 'extent', instanceNumber: 3, question: 'C-0123abcd-1' },
+  level_request: { type: 'level_request', instanceNumber: 3, question: 'C-0123abcd-1' },
+  level: { type: 'level', instanceNumber: 3, question: 'C-0123abcd-1' },
   catchup: {
     type: 'catchup',
     instanceNumber: 3,
@@ -89,6 +91,24 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
   status: { type: 'status', requestId },
   transfer: { type: 'transfer', requestId, to: 'B' },
   transferred: { type: 'transferred', requestId, leaseLeftMs: 8_999.5 },
+  members: { type: 'members', requestId },
+  members_report: {
+    type: 'members_report',
+    requestId,
+    instanceNumber: 3,
+    clusterName: 'A B C with members',
+    members: { A: { address: '10.0.0.1:1234', role: 'voting', open: 3 } },
+  },
+  change: {
+    type: 'change',
+    requestId,
+    remove: ['B'],
+    vote: { D: '10.0.0.4:1234' },
+    join: { E2: '[::1]:1234' },
+    follow: { F: null },
+    isForced: true,
+  },
+  changed: { type: 'changed', requestId, instanceNumber: 3 },
   chosen: { type: 'chosen', requestId, instanceNumber: 3 },
   value: { type: 'value', requestId, instanceNumber: 3, value: 'hello', isCurrent: true },
   reached: { type: 'reached', requestId, instanceNumber: 3 },
@@ -137,7 +157,7 @@ function withField(message: Message, path: readonly string[], raw: string): stri
 }
 
 /** Fields that may name fewer servers than there are. */
-const TABLES_OF_SERVERS = ['latestUpdateIds', 'heardMs'];
+const TABLES_OF_SERVERS = ['latestUpdateIds', 'heardMs', 'members', 'vote', 'join', 'follow'];
 
 /** Every field of a message, and every field within those. */
 function pathsOf(record: object, prefix: readonly string[] = []): string[][] {
@@ -158,7 +178,7 @@ const OURS = 'A B C';
 const PEER_SAMPLES = EVERY_SAMPLE.filter(isPeerMessage);
 
 test('what servers say to each other names their cluster, and nothing else does', () => {
-  assert.equal(PEER_SAMPLES.length, 14);
+  assert.equal(PEER_SAMPLES.length, 16);
   for (const message of EVERY_SAMPLE) {
     const named = encodeDatagram(7, message, OURS);
     const unnamed = encodeDatagram(7, message);
@@ -255,12 +275,15 @@ test('the questions about a message', () => {
     EVERY_SAMPLE.filter(is).map(({ type }) => type);
   assert.deepEqual(types(isClientMessage), [
     ...['propose', 'request', 'query', 'quorum_query', 'read', 'reach', 'status', 'transfer'],
+    ...['members', 'change'],
   ]);
   assert.deepEqual(types(isReply), [
     ...[
       'answered',
       'found',
       'transferred',
+      'members_report',
+      'changed',
       'chosen',
       'value',
       'reached',
@@ -345,9 +368,9 @@ test('a field too many, at any depth, whatever it is called', () => {
 /** Types that have the same fields. */
 const ALIKE: readonly (readonly Message['type'][])[] = [
   ['accept', 'accepted'],
-  ['reach', 'status'],
-  ['chosen', 'reached'],
-  ['extent', 'extent_request', 'rejoin_answer', 'rejoin_request'],
+  ['reach', 'status', 'members'],
+  ['chosen', 'reached', 'changed'],
+  ['extent', 'extent_request', 'rejoin_answer', 'rejoin_request', 'level', 'level_request'],
 ];
 
 test('the fields of another type', () => {
@@ -506,7 +529,7 @@ const WRONG_REQUEST_IDS = [
 
 test('a request id of the wrong form', () => {
   const withId = EVERY_SAMPLE.filter((message) => 'requestId' in message);
-  assert.equal(withId.length, 15);
+  assert.equal(withId.length, 19);
   for (const raw of WRONG_REQUEST_IDS) {
     for (const message of withId) rejects(withField(message, ['requestId'], raw));
     rejects(acceptOf(`{"update":"x","id":"A-0123abcd-1","request":${raw}}`));
@@ -670,8 +693,10 @@ test('a field with something of the wrong kind, whatever the field', () => {
 /** What is of the wrong kind elsewhere, and all right here. */
 function mayHold(field: string, raw: string): boolean {
   if (raw === '{}') return TABLES_OF_SERVERS.includes(field);
-  if (raw === '[]') return field === 'requests';
-  return raw === 'true' && ['isLocal', 'isCurrent', 'isFinal', 'hasLeases'].includes(field);
+  if (raw === '[]') return field === 'requests' || field === 'remove';
+  return (
+    raw === 'true' && ['isLocal', 'isCurrent', 'isFinal', 'isForced', 'hasLeases'].includes(field)
+  );
 }
 
 test('a type that is none', () => {
@@ -822,6 +847,30 @@ test('every message with the largest content fits into a datagram, and comes bac
   }
 });
 
+/** What has to do with members, as long as it can be. */
+function largestOfMembers(
+  requestId: string,
+  instanceNumber: number,
+): Pick<typeof SAMPLES, 'members' | 'members_report' | 'change' | 'changed'> {
+  const longAddress = `${'h'.repeat(255)}:12345`;
+  const forAll = <T>(of: (uid: Uid) => T) => Object.fromEntries(NINE.map((uid) => [uid, of(uid)]));
+  return {
+    members: { type: 'members', requestId },
+    members_report: {
+      ...{ type: 'members_report', requestId, instanceNumber },
+      clusterName: 'A B C D E F G H I with leases with a store with members',
+      members: forAll(() => ({ address: longAddress, role: 'voting', open: instanceNumber })),
+    },
+    change: {
+      ...{ type: 'change', requestId, remove: NINE, isForced: false },
+      vote: forAll(() => longAddress),
+      join: forAll(() => longAddress),
+      follow: forAll(() => longAddress),
+    },
+    changed: { type: 'changed', requestId, instanceNumber },
+  };
+}
+
 /** One of each type, as long as it can be with this value, or this batch. */
 function largestMessages(value: string, batch: BatchLink | null = null): readonly Message[] {
   const linkId = (uid: Uid) => `${uid}-ffffffff-9999999999999999`;
@@ -845,6 +894,8 @@ function largestMessages(value: string, batch: BatchLink | null = null): readonl
     rejoin_answer: { type: 'rejoin_answer', instanceNumber, question: linkId('I') },
     extent_request: { type: 'extent_request', instanceNumber, question: linkId('I') },
     extent: { type: 'extent', instanceNumber, question: linkId('I') },
+    level_request: { type: 'level_request', instanceNumber, question: linkId('I') },
+    level: { type: 'level', instanceNumber, question: linkId('I') },
     catchup: {
       type: 'catchup',
       instanceNumber,
@@ -874,6 +925,7 @@ function largestMessages(value: string, batch: BatchLink | null = null): readonl
     status: { type: 'status', requestId },
     transfer: { type: 'transfer', requestId, to: 'I' },
     transferred: { type: 'transferred', requestId, leaseLeftMs: longMs },
+    ...largestOfMembers(requestId, instanceNumber),
     chosen: { type: 'chosen', requestId, instanceNumber },
     value: { type: 'value', requestId, instanceNumber, value, isCurrent: false },
     reached: { type: 'reached', requestId, instanceNumber },

@@ -26,6 +26,7 @@ import { sayStatusLine } from '../src/programs/client/words.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
 import { JOURNAL_BREAKS } from '../src/simulation/broken/journals.ts';
 import { BREAKS, withRules } from '../src/simulation/broken/layers.ts';
+import { MEMBERS_BREAKS } from '../src/simulation/broken/members.ts';
 import { SOUND } from '../src/simulation/broken/roles.ts';
 import { STORE_BREAKS } from '../src/simulation/broken/stores.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
@@ -289,6 +290,15 @@ test('the tables are those of the code', () => {
   );
 });
 
+test('the table of broken members is that of the code', () => {
+  assert.deepEqual(
+    tableBelow('Members in the simulator'),
+    MEMBERS_BREAKS.map(({ name, breaks, invariants }) => {
+      return [`\`${name}\``, breaks, invariants.join(', ')];
+    }),
+  );
+});
+
 test('the house has these folders, and a line for each', () => {
   const path: string[] = [];
   const shown = named('The folders')
@@ -504,7 +514,9 @@ test('every command is known, and so are its options', async () => {
   const named = QUOTES.flatMap((quote) => /--break ([a-z-]+)/.exec(quote)?.[1] ?? []);
   for (const name of named)
     assert.ok(
-      [...BREAKS, ...STORE_BREAKS, ...JOURNAL_BREAKS].some((known) => known.name === name),
+      [...BREAKS, ...STORE_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS].some(
+        (known) => known.name === name,
+      ),
       name,
     );
 });

@@ -198,6 +198,8 @@ export const LINES = {
   snapshot_chunk: { width: 1.2, dash: '1.5 3', head: 'diamond' },
   rejoin_request: { width: 1.2, dash: '1.5 3', head: 'open' },
   rejoin_answer: { width: 1.2, dash: '1.5 3', head: 'open' },
+  level_request: { width: 1.2, dash: '1.5 3', head: 'open' },
+  level: { width: 1.2, dash: '1.5 3', head: 'open' },
   extent_request: { width: 1.2, dash: '1.5 3', head: 'open' },
   extent: { width: 1.2, dash: '1.5 3', head: 'open' },
   propose: { width: 1.1, dash: '', head: 'full' },
@@ -216,6 +218,10 @@ export const LINES = {
   status_report: { width: 1.1, dash: '1.5 3', head: 'open' },
   transfer: { width: 1.1, dash: '', head: 'open' },
   transferred: { width: 1.1, dash: '', head: 'full' },
+  members: { width: 1.1, dash: '1.5 3', head: 'open' },
+  members_report: { width: 1.1, dash: '1.5 3', head: 'open' },
+  change: { width: 1.1, dash: '', head: 'open' },
+  changed: { width: 1.1, dash: '', head: 'full' },
 } as const satisfies Record<Arrow['type'], { width: number; dash: string; head: string }>;
 
 type Head = (typeof LINES)[Arrow['type']]['head'];

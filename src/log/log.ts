@@ -230,7 +230,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       }
       const { snapshot, first, blocks, links } = this.#checked(kept);
       const state = this.newState();
-      const reader = new SnapshotReader(this.uids, state);
+      const reader = new SnapshotReader(this.names, state);
       for (const part of snapshot.parts) reader.add(part);
       let { chain, instanceNumber } = reader.end();
       if (instanceNumber !== snapshot.instanceNumber) throw new Error(OF_ANOTHER_INSTANCE);
@@ -367,7 +367,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       const isReadingIt = now?.from === from && now.instanceNumber === instanceNumber;
       if (isReadingIt || (now !== null && now.from !== from) || text.length > total) return;
       const state = this.newState();
-      const reader = new SnapshotReader(this.uids, state);
+      const reader = new SnapshotReader(this.names, state);
       const [partLength, asked] = [text.length, text.length];
       const whence = { from, instanceNumber, total, partLength };
       this.#reading = { ...whence, state, reader, parts: [], early: new Map(), asked };
@@ -462,7 +462,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
 
     /** Throws, with one sentence, if that is no log, or not the one of our chain. */
     #checked(kept: unknown): LogOnDisk {
-      const { uids } = this;
+      const { names: uids } = this;
       const { snapshot, first, blocks, links } = isRecord(kept) ? kept : {};
       const isListOfLinks = (list: unknown) =>
         Array.isArray(list) && list.every((link) => isLink(link, uids));

@@ -23,6 +23,11 @@
  * Whoever read it here, and then asks the master, which reads from memory, would see it gone again.
  * So servers with leases do without this layer: `--break quorum-reads-beside-masters`.
  *
+ * **Members that change** (`members.ts`): those are asked who vote in the instance that is open
+ * here. If others vote by the time that enough have answered, the read begins anew. And if the
+ * members were changed before it began, and this server had not heard of it, then a quorum of
+ * those that it asks had accepted the change, and their answers lead it past it.
+ *
  * The layer has no timer: a client that waits repeats itself, and so does the question.
  */
 import type { LinkId, RequestId } from '../chain.ts';
@@ -39,6 +44,8 @@ interface QuorumRead {
   readonly client: ClientAddress;
   readonly query: string;
   readonly askedAtMs: number;
+  /** Who voted when they were asked. */
+  readonly voters: readonly Uid[];
   /** Under this its peers were asked; no other read, in no other run, is called like that. */
   readonly question: LinkId;
   /** What each server has answered, and this one, too, when it was asked. */
@@ -71,12 +78,21 @@ export function QuorumReads<TBase extends Constructor<Store>>(Base: TBase) {
         });
       }
       const askedAtMs = this.environment.clock.now();
-      const question = known?.question ?? this.newLinkId();
-      const extents = known?.extents ?? new Map(this.votes ? [[this.uid, this.extent]] : []);
-      this.#reads.set(requestId, { client, query, askedAtMs, question, extents });
-      const { instanceNumber } = this;
-      this.sendToPeers({ type: 'extent_request', instanceNumber, question });
+      this.#ask(requestId, { ...(known ?? this.#begun), client, query, askedAtMs });
       this.#answerReady();
+    }
+
+    /** What a read begins with: nobody was asked yet but this server itself. */
+    get #begun(): Pick<QuorumRead, 'question' | 'voters' | 'extents'> {
+      const extents = new Map(this.votes ? [[this.uid, this.extent]] : []);
+      return { question: this.newLinkId(), voters: this.uids, extents };
+    }
+
+    #ask(requestId: RequestId, read: QuorumRead): void {
+      this.#reads.set(requestId, read);
+      const { instanceNumber } = this;
+      const { question } = read;
+      this.sendToPeers({ type: 'extent_request', instanceNumber, question });
     }
 
     override receive(from: Uid, message: PeerMessage): void {
@@ -106,6 +122,7 @@ export function QuorumReads<TBase extends Constructor<Store>>(Base: TBase) {
       const { question, instanceNumber } = message;
       for (const [requestId, read] of this.#reads) {
         if (read.question !== question || read.extents.has(from)) continue;
+        if (!read.voters.includes(from)) continue;
         const extents = new Map([...read.extents, [from, instanceNumber]]);
         this.#reads.set(requestId, { ...read, extents });
         if (instanceNumber > this.instanceNumber) this.requestFrom(from);
@@ -132,13 +149,16 @@ export function QuorumReads<TBase extends Constructor<Store>>(Base: TBase) {
     /** What a local read finds at this moment is the newest that there is. */
     #answerReady(): void {
       for (const [requestId, read] of this.#reads) {
-        if (!this.#isReady(read)) continue;
-        this.#reads.delete(requestId);
-        this.#answered = requestId;
-        const { client, query } = read;
-        super.receiveFromClient(client, { type: 'query', requestId, query, isLocal: true });
-        this.#answered = null;
+        if (read.voters !== this.uids) this.#ask(requestId, { ...read, ...this.#begun });
+        else if (this.#isReady(read)) this.#answer(requestId, read);
       }
+    }
+
+    #answer(requestId: RequestId, { client, query }: QuorumRead): void {
+      this.#reads.delete(requestId);
+      this.#answered = requestId;
+      super.receiveFromClient(client, { type: 'query', requestId, query, isLocal: true });
+      this.#answered = null;
     }
 
     protected override reply(client: ClientAddress, message: Reply): void {

@@ -11,6 +11,7 @@ import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
 import { Batches } from './batches.ts';
 import { Log } from './log.ts';
+import { Members } from './members.ts';
 import { QuorumReads } from './quorum-reads.ts';
 import { Store } from './store.ts';
 
@@ -34,3 +35,32 @@ export class MasterStoreReplica extends Store(
     Rejoin(MasterLeases(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
   ),
 ) {}
+
+/** With members that change; whoever loses its disk is replaced, so nobody rejoins. */
+export class MembersReplica extends Members(
+  ClientAnswers(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue)))),
+) {}
+
+export class MembersMasterReplica extends Members(
+  ClientAnswers(MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))),
+) {}
+
+export class MembersStoreReplica extends Members(
+  QuorumReads(
+    Store(ClientAnswers(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+  ),
+) {}
+
+export class MembersMasterStoreReplica extends Members(
+  Store(
+    ClientAnswers(
+      MasterLeases(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+    ),
+  ),
+) {}
+
+/** The replica of this kind whose members may change. */
+export function membersReplica(isStore: boolean, hasLeases: boolean, keepLinks: number | null) {
+  if (!isStore) return hasLeases ? MembersMasterReplica : MembersReplica;
+  return keeping(hasLeases ? MembersMasterStoreReplica : MembersStoreReplica, keepLinks);
+}

@@ -8,12 +8,12 @@
  * and is cut into parts of one length, each for a datagram: wherever it is cut, no character is.
  */
 import { type ChainState, digestOf } from '../chain.ts';
-import type { Uid } from '../composable-paxos.ts';
 import {
   CHAIN_FIELDS,
   isDigest,
   isRecord,
   MAX_PART,
+  type Names,
   SNAPSHOT_TEXT,
   wrongField,
 } from '../messages.ts';
@@ -106,13 +106,13 @@ export class SnapshotWriter {
 
 /** Reads the text of a snapshot, in any parts, into a new state. */
 export class SnapshotReader {
-  readonly #uids: readonly Uid[];
+  readonly #uids: Names;
   readonly #state: NewState;
   #head: SnapshotHead | null = null;
   /** The beginning of a line. */
   #rest = '';
 
-  constructor(uids: readonly Uid[], state: NewState) {
+  constructor(uids: Names, state: NewState) {
     this.#uids = uids;
     this.#state = state;
   }
@@ -178,7 +178,7 @@ function parse(line: string): unknown {
   }
 }
 
-function isHead(value: unknown, uids: readonly Uid[]): value is SnapshotHead {
+function isHead(value: unknown, uids: Names): value is SnapshotHead {
   if (!isRecord(value) || Object.keys(value).length !== 3) return false;
   const { chain, instanceNumber, digest } = value;
   if (!isRecord(chain) || !isDigest(digest, uids)) return false;

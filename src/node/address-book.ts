@@ -65,14 +65,20 @@ export class AddressBook {
   constructor(servers: Cluster, options: BookOptions) {
     this.#options = options;
     this.#lookup = options.lookup ?? systemLookup;
-    for (const [uid, { host, port }] of servers) {
-      const addresses = isIP(host) === 0 ? [] : [{ host, port }];
-      const [heardAtMs, waitMs] = [Number.NEGATIVE_INFINITY, FIRST_WAIT_MS];
-      const found = addresses.map(formatAddress);
-      const rest = { addresses, found, heardAtMs, waitMs, timer: null, isBeingLookedUp: false };
-      this.#entries.set(uid, { uid, host, port, ...rest });
-    }
+    for (const [uid, address] of servers) this.#entries.set(uid, entryOf(uid, address));
     this.#index();
+  }
+
+  /** This server is there from now on, whatever was known of it or of that address before. */
+  meet(uid: Uid, address: Address): void {
+    const known = this.#entries.get(uid);
+    if (known?.host === address.host && known.port === address.port) return;
+    known?.timer?.cancel();
+    const entry = entryOf(uid, address);
+    this.#entries.set(uid, entry);
+    this.#takeFromOthers(entry);
+    this.#index();
+    if (entry.addresses.length === 0) void this.#lookUp(entry);
   }
 
   /** Looks all names up, once now, and from then on as often as it takes. Never throws. */
@@ -211,6 +217,14 @@ export class AddressBook {
     }
     this.#owners = owners;
   }
+}
+
+function entryOf(uid: Uid, { host, port }: Address): Entry {
+  const addresses = isIP(host) === 0 ? [] : [{ host, port }];
+  const [heardAtMs, waitMs] = [Number.NEGATIVE_INFINITY, FIRST_WAIT_MS];
+  const found = addresses.map(formatAddress);
+  const rest = { addresses, found, heardAtMs, waitMs, timer: null, isBeingLookedUp: false };
+  return { uid, host, port, ...rest };
 }
 
 /** A known server gets the time to speak before it is looked up again; others do not need it. */

@@ -4,18 +4,27 @@
  * there is no key, by its address; is what a server may say, and somebody waits for it. Whatever
  * else arrives is ignored, and counted.
  */
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import { performance } from 'node:perf_hooks';
 import type { Uid } from '../composable-paxos.ts';
 import {
+  ANY_UID,
   type ClientMessage,
   decodeDatagram,
   encodeDatagram,
   isReply,
+  type MembersReply,
   type Reply,
 } from '../messages.ts';
 import { AddressBook, type Lookup, systemLookup } from './address-book.ts';
-import { type Address, type Cluster, formatAddress } from './cluster-file.ts';
+import {
+  type Address,
+  type Cluster,
+  canonicalHost,
+  formatAddress,
+  splitAddress,
+} from './cluster-file.ts';
 import { describe, Failure } from './failure.ts';
 import type { Envelope } from './sealed-datagrams.ts';
 import { Throttle } from './throttle.ts';
@@ -27,7 +36,8 @@ export type Listener = (from: Uid, reply: Reply) => boolean;
 const NOTES_PER_SECOND = 1;
 
 export class ClientNetwork {
-  readonly uids: readonly Uid[];
+  /** All servers that it knows of: more, once it has learned of them. */
+  readonly uids: Uid[];
   readonly #book: AddressBook;
   readonly #sockets = new Map<Family, Socket>();
   readonly #envelope: Envelope;
@@ -35,6 +45,8 @@ export class ClientNetwork {
   readonly #listeners = new Set<Listener>();
   /** Why the last server that was not found was not. */
   #missing = '';
+  /** Under this it asks who the members are, when it needs to know. */
+  readonly #requestId = `${randomBytes(8).toString('hex')}-1-1`;
   #seq = 0;
   #ignored = 0;
   #isClosed = false;
@@ -90,10 +102,26 @@ export class ClientNetwork {
 
   /** That this returns does not mean that it arrives. */
   send(to: Uid, message: ClientMessage): void {
+    if (!this.#book.has(to)) return this.#askForMembers();
     const address = this.#book.addressesOf(to).find(({ host }) => this.#socketFor(host));
     if (address === undefined) return; // told when its host was looked up
     this.#seq += 1;
     this.#sendBytes(address, this.#envelope.seal(to, encodeDatagram(this.#seq, message)));
+  }
+
+  /** Somebody was named whom the cluster file does not know: those who are in it may. */
+  #askForMembers(): void {
+    for (const uid of this.uids) this.send(uid, { type: 'members', requestId: this.#requestId });
+  }
+
+  #learn({ members }: MembersReply): void {
+    for (const [uid, { address }] of Object.entries(members)) {
+      if (address === null) continue;
+      const { host, port } = splitAddress(address);
+      this.#book.meet(uid, { host: canonicalHost(host), port });
+      if (!this.uids.includes(uid)) this.uids.push(uid);
+    }
+    void this.#openSockets();
   }
 
   close(): void {
@@ -141,12 +169,16 @@ export class ClientNetwork {
     }
     const from = opened.from ?? owner; // a seal tells who it is, wherever it comes from
     if (from === null) return this.#ignore(`${where} is not the address of a server`);
-    const decoded = decodeDatagram(opened.body, this.uids);
+    const decoded = decodeDatagram(opened.body, ANY_UID);
     if ('rejected' in decoded) return this.#ignore(`${from}: ${decoded.rejected}`);
     const { message } = decoded;
     if (!isReply(message)) return this.#ignore(`${from}: a server does not answer ${message.type}`);
 
     this.#book.heard(from);
+    if (message.type === 'members_report') {
+      this.#learn(message);
+      if (message.requestId === this.#requestId) return;
+    }
     const isWanted = [...this.#listeners].some((listener) => listener(from, message));
     if (!isWanted) this.#ignore(`${from}: nobody waits for this ${message.type}`);
   }

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP, SocketAddress } from 'node:net';
 import type { Uid } from '../composable-paxos.ts';
-import { isRecord } from '../messages.ts';
+import { isRecord, UID } from '../messages.ts';
 import { describe, UsageError } from './failure.ts';
 
 export interface Address {
@@ -44,7 +44,7 @@ export function parseCluster(written: unknown): Cluster {
   const cluster = new Map<Uid, Address>();
   const owners = new Map<string, Uid>();
   for (const [uid, text] of entries) {
-    if (!/^[A-Z]$/.test(uid)) {
+    if (!UID.test(uid)) {
       throw new Error(`a server is named by one capital letter, not ${JSON.stringify(uid)}`);
     }
     const address = parseAddress(`the address of ${uid}`, text);

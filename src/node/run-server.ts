@@ -6,11 +6,13 @@ import { preferring } from '../log/preference.ts';
 import type { Store } from '../log/store.ts';
 import { Watch } from '../log/watch.ts';
 import type { MasterLeases } from '../master-strategy.ts';
+import { isRecord } from '../messages.ts';
 import type { Constructor, ReplicatedValue } from '../replicated-value.ts';
 import { MustStop, STATE_IS_MISSING } from '../state.ts';
-import { addressOf, formatAddress } from './cluster-file.ts';
+import { type Address, addressOf, formatAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
 import { HttpDoor } from './http/door.ts';
+import { type Joined, join } from './join.ts';
 import { JournalFile } from './journal-file.ts';
 import { JsonStateFile } from './json-state-file.ts';
 import type { ServerOptions } from './server-options.ts';
@@ -41,11 +43,13 @@ type WithLeases = Constructor<MasterLeases>;
  * cannot even begin. The port comes first: whoever has it is the only one at the state file.
  */
 export async function runServer(options: ServerOptions, Replica: ReplicaClass): Promise<void> {
-  const { uid, cluster } = options;
-  const uids = [...cluster.keys()];
+  const { uid } = options;
   neverWaitFor(process.stdout, process.stderr);
   const lines = new Lines(process.stdout);
-  const sinks: Sink[] = options.isQuiet ? [] : [terminal(uids, options, lines)];
+  const named = [...options.cluster.keys()];
+  const sinks: Sink[] = options.isQuiet ? [] : [terminal(named, options, lines)];
+  let leave = () => {};
+  if (options.hasMembers) sinks.push(whoLeaves(() => leave()));
   const { traceFile, traceLimitBytes } = options;
   if (traceFile !== null) sinks.push(new TraceFile(traceFile, traceLimitBytes));
 
@@ -57,27 +61,63 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   });
   process.on('uncaughtException', (error) => turns.fail(error));
 
-  messenger = await UdpMessenger.open(uid, cluster, turns, options);
+  const own = options.listen ?? addressOf(options.cluster, uid);
+  messenger = await UdpMessenger.open(uid, options.cluster, turns, options);
   const door = options.http && (await HttpDoor.open(options.http, { ...options, turns }));
   const File = options.hasJournal ? JournalFile : JsonStateFile;
   const file = new File(options.stateDirectory, uid);
-  if (options.rejoins) file.saveAsLost(uids);
+  const { founders, cluster } = await whoTheOthersAre(options, file, own);
+  messenger.meet(cluster);
+  if (options.rejoins) file.saveAsLost(founders);
   const { preferred } = options;
   const Led = preferred === null ? Replica : preferring(Replica as WithLeases, preferred);
   const Own = door === null ? Led : Watch(Led as Constructor<Store>);
   const network = door?.around(messenger) ?? messenger;
-  const replica = new Own(uid, uids, new SystemEnvironment(turns, network, file));
-  const address = formatAddress(options.listen ?? addressOf(cluster, uid));
+  const replica = new Own(uid, founders, new SystemEnvironment(turns, network, file, cluster));
+  const address = formatAddress(own);
   lines.write(`server ${uid} listens on ${address} and keeps ${file.path}`);
   if (door !== null) lines.write(`server ${uid} answers HTTP at ${door.url}`);
   const risk = whatMayBeLost();
   if (risk !== null) lines.write(risk);
   messenger.deliverTo(replica);
-  stopOnSignal(turns, replica, messenger, lines, door);
+  leave = stopOnSignal(turns, replica, messenger, lines, door);
   turns.run(() => startFrom(file, replica));
   door?.serve(replica);
   if (file.takesOver === null) return;
   lines.write(`the state in ${file.takesOver} goes over to ${file.path} with the next save`);
+}
+
+function loadFrom(file: StateFile): unknown {
+  try {
+    return file.load();
+  } catch (error) {
+    const advice = 'let another server take its place: client.ts A --replace';
+    throw new Failure(`its state file ${file.path} cannot be used: ${describe(error)}; ${advice}`);
+  }
+}
+
+/** What the cluster file says; a server that is in none has asked once, and its disk knows. */
+async function whoTheOthersAre(
+  options: ServerOptions,
+  file: StateFile,
+  own: Address,
+): Promise<Joined> {
+  const { cluster, join: asked } = options;
+  if (asked === null) return { founders: [...cluster.keys()], cluster };
+  const stored = loadFrom(file);
+  if (!isRecord(stored)) return join(options, own);
+  const { members } = stored;
+  return { founders: Array.isArray(members) ? members : [], cluster };
+}
+
+/** A server that is no member any more ends by itself, once nobody needs it. */
+function whoLeaves(leave: () => void): Sink {
+  return {
+    show: (event) => {
+      if (event.event === 'members' && event.what === 'left') setImmediate(leave);
+    },
+    endTurn: () => {},
+  };
 }
 
 function startFrom(file: StateFile, replica: ReplicatedValue): void {
@@ -95,23 +135,27 @@ function startFrom(file: StateFile, replica: ReplicatedValue): void {
 }
 
 /** What to do without a state file. An older copy of it is no help: it has forgotten, too. */
-function adviceAfter(why: string, { uids, peers }: ReplicatedValue): string {
+function adviceAfter(why: string, { uids, peers, members }: ReplicatedValue): string {
   const isMissing = why === STATE_IS_MISSING;
   const anew = 'to begin anew, stop all servers and remove the state of each (rm -r state)';
   const left = isMissing ? '' : 'it was left as it is, and ';
   const copy = `${left}an older copy of it would be as bad as none`;
+  if (members !== null) return `${copy}: let another one take its place, client.ts A --replace`;
   if (quorumOf(uids.length) > peers.length) return `${copy}: ${anew}`;
   return `${copy}: ${isMissing ? '' : 'move it away, and '}start it with --rejoin, or, ${anew}`;
 }
 
-/** The first signal, or a reader of our lines that goes away, stops in order; the second kills. */
+/**
+ * The first signal, or a reader of our lines that goes away, stops in order; the second kills. What
+ * it returns does what the first one does.
+ */
 function stopOnSignal(
   turns: Turns,
   replica: ReplicatedValue,
   messenger: UdpMessenger,
   lines: Lines,
   door: HttpDoor | null,
-): void {
+): () => void {
   let isStopping = false;
   const terminals = [0, 1, 2].filter(isatty);
   const stop = () => {
@@ -143,4 +187,8 @@ function stopOnSignal(
     if (!isStopping) retire();
   });
   process.stderr.on('error', () => {}); // there is nobody left to tell
+  return () => {
+    lines.write(`server ${replica.uid} is no member any more, and ends`);
+    if (!isStopping) retire();
+  };
 }

@@ -2,8 +2,15 @@
 import { Command } from 'commander';
 import { DEFAULT_STATE_DIR } from '../../config.ts';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
+import { UID } from '../messages.ts';
 import type { TimeStyle } from '../trace/console.ts';
-import { type Address, addressOf, type Cluster, parseAddress } from './cluster-file.ts';
+import {
+  type Address,
+  addressOf,
+  type Cluster,
+  isEverywhere,
+  parseAddress,
+} from './cluster-file.ts';
 import { describe, UsageError } from './failure.ts';
 import type { HttpOptions } from './http/door.ts';
 import { httpOptionsOf, TOKEN_FILE_HELP } from './http/options.ts';
@@ -22,6 +29,12 @@ export interface ServerOptions {
   readonly keepLinks: number | null;
   /** Who should be master, if that can be; null: all are equal. */
   readonly preferred: Uid | null;
+  /** Its members may change, see `log/members.ts`. */
+  readonly hasMembers: boolean;
+  /** Whom it asks to be let in; null: it is in the cluster file. */
+  readonly join: Uid | null;
+  /** It never votes. */
+  readonly isPassive: boolean;
   /** It has lost its state, and knows it. */
   readonly rejoins: boolean;
   readonly cluster: Cluster;
@@ -53,6 +66,8 @@ Examples:
   node --import tsx server.ts A --store --state-dir stores --http 8001
   node --import tsx server.ts B --journal
   node --import tsx server.ts C --master --prefer B        say so to all servers
+  node --import tsx server.ts A --members
+  node --import tsx server.ts D --join A=127.0.0.1:1234 --listen 127.0.0.1:1237
   node --import tsx server.ts C --drop 0.2 --duplicate 0.1 --delay 0-50 --trace c.ndjson
 
 Ctrl-C stops the server in order, a second one at once.`;
@@ -67,6 +82,9 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     .option('--journal', 'keep the state as a journal, as --store does: a save writes what is new')
     .option('--keep-links <N>', 'of a store: so many links are kept at least (default: 10000)')
     .option('--prefer <UID>', 'with --master: hand the lease to this server when it is level')
+    .option('--members', 'let the members change while the cluster runs (all servers or none)')
+    .option('--join <A=ADDRESS>', 'be let into the cluster of this server; needs --listen')
+    .option('--passive', 'with --join: follow, and never vote')
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--listen <ADDRESS>', 'listen at 0.0.0.0:1234, say, and not where the others send to')
     .option('--state-dir <DIR>', 'where the state is kept', DEFAULT_STATE_DIR)
@@ -88,11 +106,12 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
   const [uid = ''] = parseArguments(command, args);
   const options = command.opts();
 
-  const cluster = chosenCluster(options['cluster']);
+  const listen = listenAt(options['listen']);
+  const asked = whomToJoin(uid, options['join'], listen);
+  const cluster = asked ?? chosenCluster(options['cluster']);
   addressOf(cluster, uid);
   const rejoins = options['rejoin'] === true;
   if (rejoins) checkQuorumOfOthers(cluster.size);
-  const [minDelayMs, maxDelayMs] = delayOf(options['delay']);
   return {
     uid,
     isMaster: options['master'] === true,
@@ -100,18 +119,14 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
     hasJournal: options['journal'] === true || options['store'] === true,
     keepLinks: keepLinksOf(options['store'], options['keepLinks']),
     preferred: preferredOf(options['prefer'], options['master'] === true, cluster),
+    ...membersOptionsOf(options, asked),
     rejoins,
     cluster,
-    listen: listenAt(options['listen']),
+    listen,
     stateDirectory: options['stateDir'],
     traceFile: options['trace'] ?? null,
     traceLimitBytes: traceLimitOf(options['trace'], options['traceLimit']),
-    faults: {
-      drop: probabilityOf('--drop', options['drop']),
-      duplicate: probabilityOf('--duplicate', options['duplicate']),
-      minDelayMs,
-      maxDelayMs,
-    },
+    faults: faultsOf(options),
     protection: {
       key: chosenKey(options['keyFile']),
       trustsNetwork: options['trustNetwork'] === true,
@@ -143,6 +158,43 @@ function preferredOf(uid: string | undefined, isMaster: boolean, cluster: Cluste
   return uid;
 }
 
+const WHY_NO_REJOIN =
+  'with --members nobody knows whom to ask: let another server take its place, with ' +
+  'client.ts A --replace';
+const WHY_NO_PASSIVE = '--passive goes with --join: whoever is in the cluster file votes';
+
+function membersOptionsOf(
+  flags: Readonly<Record<string, unknown>>,
+  asked: Cluster | null,
+): Pick<ServerOptions, 'hasMembers' | 'join' | 'isPassive'> {
+  const hasMembers = flags['members'] === true || asked !== null;
+  const isPassive = flags['passive'] === true;
+  if (hasMembers && flags['rejoin'] === true) throw new UsageError(WHY_NO_REJOIN);
+  if (isPassive && asked === null) throw new UsageError(WHY_NO_PASSIVE);
+  return { hasMembers, join: [...(asked?.keys() ?? [])][0] ?? null, isPassive };
+}
+
+/** The server that is asked, first, and this one; null: it need not ask. */
+function whomToJoin(uid: Uid, text: string | undefined, listen: Address | null): Cluster | null {
+  if (text === undefined) return null;
+  if (!UID.test(uid)) throw new UsageError(`a server is called like D or D2, not ${uid}`);
+  const [asked = '', address] = text.split('=');
+  if (!UID.test(asked) || asked === uid) {
+    throw new UsageError(`--join must be like A=10.0.0.1:1234, not ${JSON.stringify(text)}`);
+  }
+  if (listen === null || isEverywhere(listen)) {
+    throw new UsageError('--join needs --listen with an address that the others can send to');
+  }
+  try {
+    return new Map([
+      [asked, parseAddress('the address in --join', address)],
+      [uid, listen],
+    ]);
+  } catch (error) {
+    throw new UsageError(describe(error));
+  }
+}
+
 function checkQuorumOfOthers(servers: number): void {
   if (quorumOf(servers) < servers) return;
   const others = servers === 1 ? 'it has no others' : 'one other server is none';
@@ -160,6 +212,16 @@ function listenAt(text: string | undefined): Address | null {
 function timeStyleOf(text: string): TimeStyle {
   if (text === 'short' || text === 'full') return text;
   throw new UsageError(`--time must be short or full, not ${JSON.stringify(text)}`);
+}
+
+function faultsOf(flags: Readonly<Record<string, string>>): NetworkFaults {
+  const [minDelayMs, maxDelayMs] = delayOf(flags['delay'] ?? '');
+  return {
+    drop: probabilityOf('--drop', flags['drop'] ?? ''),
+    duplicate: probabilityOf('--duplicate', flags['duplicate'] ?? ''),
+    minDelayMs,
+    maxDelayMs,
+  };
 }
 
 function probabilityOf(option: string, text: string): number {

@@ -10,7 +10,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import { setTimeout as pause } from 'node:timers/promises';
-import { isBatch, isUpdate, type Link } from '../chain.ts';
+import { isBatch, isUpdate, type Link, type Roster } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress, Messenger } from '../environment.ts';
 import {
@@ -21,6 +21,7 @@ import {
   isClientMessage,
   isPeerMessage,
   type Message,
+  type Names,
   type PeerMessage,
   type Reply,
 } from '../messages.ts';
@@ -73,6 +74,10 @@ export interface MessengerOptions {
 export interface Receiver {
   /** What it calls its cluster. */
   readonly cluster: string;
+  /** Whom a datagram may name, if that is more than the cluster file does. */
+  readonly names?: Names;
+  /** Where the members are, if they may be elsewhere than the cluster file says. */
+  readonly members?: Roster | null;
   receive(from: Uid, message: PeerMessage): void;
   receiveFromClient(client: ClientAddress, message: ClientMessage): void;
 }
@@ -86,7 +91,10 @@ type Reject = Extract<WorldEvent, { event: 'reject' }>;
 type Lost = Extract<WorldEvent, { event: 'lost' }>;
 
 export class UdpMessenger implements Messenger {
+  readonly #uid: Uid;
   readonly #uids: readonly Uid[];
+  /** The members that the book knows of. */
+  #met: Roster | null = null;
   readonly #book: AddressBook;
   /** Where it listens, the address at which it must first of all. */
   readonly #own: readonly Address[];
@@ -112,6 +120,7 @@ export class UdpMessenger implements Messenger {
     turns: Turns,
     { faults, protection = NO_PROTECTION, lookup = systemLookup }: MessengerOptions,
   ) {
+    this.#uid = uid;
     this.#uids = [...cluster.keys()];
     this.#own = own;
     this.#envelope = sealer(protection.key, uid);
@@ -159,6 +168,7 @@ export class UdpMessenger implements Messenger {
 
   send(to: readonly Uid[], message: PeerMessage): void {
     if (this.#isClosed) return;
+    this.#meetMembers();
     this.#seq += 1;
     const seq = this.#seq;
     const bytes = encodeDatagram(seq, message, this.#receiver?.cluster);
@@ -257,6 +267,24 @@ export class UdpMessenger implements Messenger {
     });
   }
 
+  /** These servers are there, by the word of one that was asked. */
+  meet(cluster: Cluster): void {
+    for (const [uid, address] of cluster) if (uid !== this.#uid) this.#book.meet(uid, address);
+    void this.#openForPeers();
+  }
+
+  /** What the chain says of addresses comes before what a file says. */
+  #meetMembers(): void {
+    const members = this.#receiver?.members ?? null;
+    if (members === null || members === this.#met) return;
+    this.#met = members;
+    for (const [uid, { address }] of Object.entries(members)) {
+      const { host, port } = splitAddress(address);
+      if (uid !== this.#uid) this.#book.meet(uid, { host: canonicalHost(host), port });
+    }
+    void this.#openForPeers();
+  }
+
   /** What is missing before the server starts is looked up, and told, again. */
   #hearNews({ peer, address, why, againMs }: AddressNews): void {
     const again = againMs === null ? '' : `; it is looked up again in ${againMs / 1_000} s`;
@@ -323,6 +351,7 @@ export class UdpMessenger implements Messenger {
   }
 
   #receive(receiver: Receiver, bytes: Uint8Array, source: Address): void {
+    this.#meetMembers();
     const address = formatAddress(source);
     const owner = this.#book.ownerOf(address);
     // A forger can leave the port out, and the system refuses to send anything there.
@@ -332,7 +361,7 @@ export class UdpMessenger implements Messenger {
     });
     if ('rejected' in opened) return this.#reject(owner ?? address, opened.rejected);
     if ('answers' in opened) return this.#sendBack(source, opened.answers);
-    const decoded = decodeDatagram(opened.body, this.#uids, receiver.cluster);
+    const decoded = decodeDatagram(opened.body, receiver.names ?? this.#uids, receiver.cluster);
     if ('rejected' in decoded) return this.#reject(owner ?? address, decoded.rejected);
 
     const { seq, message } = decoded;

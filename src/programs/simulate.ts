@@ -8,7 +8,9 @@ import { parseArguments, runProgram, wholeNumber } from '../node/program.ts';
 import { ALL_BREAKS } from '../simulation/broken/all.ts';
 import { JOURNAL_BREAKS } from '../simulation/broken/journals.ts';
 import { type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
+import { MEMBERS_BREAKS } from '../simulation/broken/members.ts';
 import type { Machine } from '../simulation/machine.ts';
+import { drawMembersSchedule } from '../simulation/members-schedule.ts';
 import { describeAction, minimise } from '../simulation/minimise.ts';
 import { run, type Variant } from '../simulation/run.ts';
 import { drawSchedule, FAULTS, type Fault, type Schedule } from '../simulation/schedule.ts';
@@ -48,7 +50,7 @@ interface Options {
   readonly shows: boolean;
 }
 
-const EVERY_BREAK = [...ALL_BREAKS, ...JOURNAL_BREAKS];
+const EVERY_BREAK = [...ALL_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS];
 
 const EXAMPLES = `
 Examples:
@@ -142,6 +144,7 @@ class Simulation {
 
   #draw(seed: number): Schedule {
     const { servers, seconds, faults } = this.#options;
+    if (this.#options.variant.members === true) return drawMembersSchedule(seed, servers, seconds);
     return drawSchedule(seed, servers, seconds, faults);
   }
 
@@ -193,10 +196,11 @@ class Simulation {
     const { servers, seconds, variant, brokenBy, firstSeed } = this.#options;
     const kind = variant.store === true ? 'stores' : 'servers';
     const layers = variant.leases ? 'with master leases' : 'without leases';
+    const members = variant.members === true ? ', members that change' : '';
     const journals = variant.journal ? ', with journals' : '';
     const broken = brokenBy === null ? '' : `, broken on purpose: ${brokenBy.breaks}`;
-    const length = `${seconds} virtual seconds a seed`;
-    return `${servers} ${kind} ${layers}${journals}, ${length}, from seed ${firstSeed}${broken}`;
+    const how = `${layers}${journals}${members}, ${seconds} virtual seconds a seed`;
+    return `${servers} ${kind} ${how}, from seed ${firstSeed}${broken}`;
   }
 
   #rate(): string {
@@ -290,6 +294,7 @@ class Simulation {
     const words = [`npm run simulate -- --seed ${seed} --servers ${servers} --seconds ${seconds}`];
     if (variant.leases) words.push('--master');
     if (variant.store === true) words.push('--store');
+    if (variant.members === true) words.push('--members');
     if (variant.journal === true) words.push('--journal');
     if (faults !== null) words.push(`--faults ${faults.join(',') || 'none'}`);
     if (brokenBy !== null) words.push(`--break ${brokenBy.name}`);
@@ -332,6 +337,7 @@ function readOptions(args: readonly string[]): Options {
     .option('--servers <N>', 'how many servers, 1 to 9 (default: 3)')
     .option('--master', 'with master leases')
     .option('--store', 'servers with a log and a state machine')
+    .option('--members', 'their members change; --servers says how many there are at first')
     .option('--journal', 'servers that keep a journal, as stores do')
     .option('--seconds <N>', 'virtual seconds a seed', '60')
     .option('--faults <LIST>', 'the faults, with commas between, or "none" (default: drawn)')
@@ -363,6 +369,7 @@ function readOptions(args: readonly string[]): Options {
     variant: {
       leases: options['master'] === true || brokenBy?.leases === true,
       store: options['store'] === true || brokenBy?.store === true,
+      members: options['members'] === true || brokenBy?.members === true,
       ...(options['journal'] || brokenBy?.journal ? { journal: true } : {}),
       ...(brokenBy === null ? {} : { broken: () => brokenBy.replicaClass }),
       ...(brokenBy === null ? {} : { skippedSaveSteps: brokenBy.skippedSaveSteps }),

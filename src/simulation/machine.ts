@@ -75,7 +75,8 @@ const RETIRE_WITHIN_MS = 2_000;
 /** What a machine needs of the world around it. */
 export interface Surroundings {
   readonly seed: string | number;
-  readonly uids: readonly Uid[];
+  /** Whom all cluster files name. */
+  readonly founders: readonly Uid[];
   /** What a server that starts is made of. */
   readonly replicaClass: ReplicaClass;
   readonly skippedSaveSteps: readonly Skippable[];
@@ -141,10 +142,13 @@ export class Machine {
     this.uid = uid;
     this.clock = clock;
     this.#world = world;
-    this.members = world.uids;
+    this.members = world.founders;
     this.disk = world.hasJournals ? new JournalDisk() : new Disk();
     this.#luck = new Random(world.seed, 'disk', uid);
   }
+
+  /** Whether it has ended by itself: it is no member any more, and nobody needs it. */
+  hasLeft = false;
 
   /** The running replica, or null when the process is down. */
   get replica(): ReplicatedValue | null {
@@ -154,6 +158,7 @@ export class Machine {
   /** Starts the process, unless it runs. */
   start(): void {
     if (this.#replica !== null) return;
+    this.hasLeft = false;
     this.wake(); // nobody starts a process on a machine that sleeps
     this.#run += 1;
     const replicaClass = this.replicaClass ?? this.#world.replicaClass;
@@ -341,6 +346,17 @@ export class Machine {
     const at = this.#nowMs;
     const turn = this.#turn;
     this.#later(() => this.#world.trace({ at, server: this.uid, turn, ...event }));
+    if (event.event === 'members' && event.what === 'left') this.#leave();
+  }
+
+  /** As a real server does, once it says that nobody needs it. */
+  #leave(): void {
+    const run = this.#run;
+    this.#world.later(this.#tookMs, () => {
+      if (run !== this.#run || this.#replica === null) return;
+      this.hasLeft = true;
+      this.retire();
+    });
   }
 
   /** True time, as the code of the running turn sees it. */
@@ -404,6 +420,7 @@ export class Machine {
         after: (delayMs, act) => this.#after(delayMs, act),
       },
       random: () => chance.next(),
+      places: placesOf(this.members),
       messenger: {
         send: (to, message) => this.#send(to, message),
         reply: (to, message) => this.#reply(to, message),
@@ -500,6 +517,11 @@ export class Machine {
     const luck = this.#luck.next();
     this.#later(() => actHalf(luck));
   }
+}
+
+/** Where servers are in this world, which finds them by their names. */
+export function placesOf(uids: readonly Uid[]): Record<Uid, string> {
+  return Object.fromEntries(uids.map((uid) => [uid, `${uid.toLowerCase()}.example:1234`]));
 }
 
 /** A datagram cannot carry larger numbers. */

@@ -98,6 +98,8 @@ export function describeAction(action: Action): string {
       return `${at}  all are killed; for ${Math.round(action.forMs)} ms the other layers run`;
     case 'cut':
       return `${at}  cut for ${Math.round(action.forMs)} ms: ${describeLinks(action.links)}`;
+    case 'change':
+      return `${at}  a client asks ${action.uid} for other members`;
     case 'spoil':
       return `${at}  ${describeSpoil(action)}`;
     case 'weather':

@@ -2,7 +2,14 @@
 import { MAX_REMEMBERED_CLIENTS } from '../chain.ts';
 import { ClientAnswers } from '../client-answers.ts';
 import type { Batches } from '../log/batches.ts';
-import { MasterStoreReplica, StoreReplica } from '../log/replicas.ts';
+import {
+  MasterStoreReplica,
+  MembersMasterReplica,
+  MembersMasterStoreReplica,
+  MembersReplica,
+  MembersStoreReplica,
+  StoreReplica,
+} from '../log/replicas.ts';
 import type { Store } from '../log/store.ts';
 import { MasterLeases } from '../master-strategy.ts';
 import { Rejoin } from '../rejoin-strategy.ts';
@@ -69,8 +76,18 @@ export class SmallStoreReplica extends SmallReplica(StoreReplica) {}
 
 export class SmallMasterStoreReplica extends SmallReplica(MasterStoreReplica) {}
 
+export class SmallMembersStoreReplica extends SmallReplica(MembersStoreReplica) {}
+
+export class SmallMembersMasterStoreReplica extends SmallReplica(MembersMasterStoreReplica) {}
+
 /** The replica of this kind. */
 export function replicaOf(isStore: boolean, hasLeases: boolean) {
   if (isStore) return hasLeases ? SmallMasterStoreReplica : SmallStoreReplica;
   return hasLeases ? MasterReplica : PlainReplica;
+}
+
+/** The one whose members change. */
+export function membersReplicaOf(isStore: boolean, hasLeases: boolean) {
+  if (isStore) return hasLeases ? SmallMembersMasterStoreReplica : SmallMembersStoreReplica;
+  return hasLeases ? MembersMasterReplica : MembersReplica;
 }

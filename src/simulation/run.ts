@@ -11,8 +11,9 @@ import { Clients, PATIENCE_MS, sessionOf } from './clients.ts';
 import { hasTrueQuorum, overstayersOf } from './clock-promises.ts';
 import type { Skippable } from './disk.ts';
 import type { Machine, ReplicaClass } from './machine.ts';
+import { MembersClients, newestRoll } from './members-clients.ts';
 import type { Conditions } from './network.ts';
-import { replicaOf } from './replicas.ts';
+import { membersReplicaOf, replicaOf } from './replicas.ts';
 import { type Action, type Affliction, isProbe, type Schedule } from './schedule.ts';
 import { commandOf } from './store-clients.ts';
 import { World } from './world.ts';
@@ -22,6 +23,8 @@ export interface Variant {
   readonly leases: boolean;
   /** Whether the servers are stores, of part II. */
   readonly store?: boolean;
+  /** Whether their members change, as `drawMembersSchedule` has it. */
+  readonly members?: boolean;
   /** Whether they keep journals; if nothing is said, stores do. */
   readonly journal?: boolean;
   /** Makes a broken replica class of the right one. */
@@ -72,6 +75,7 @@ class Run {
   readonly #world: World;
   readonly #invariants: Invariants;
   readonly #clients: Clients | null;
+  readonly #membersClients: MembersClients;
   readonly #downMs = new Map<Uid, number>();
   readonly #weather = new Set<Partial<Conditions>>();
   readonly #cuts = new Set<readonly (readonly [Uid, Uid])[]>();
@@ -96,8 +100,10 @@ class Run {
     turnEnded: (machine: Machine) => void,
   ) {
     const { uids, seed, clockRates, actions, saveMs, mistaken } = schedule;
-    const { store = false, journal = store, leases } = variant;
-    const [right, other] = [replicaOf(store, leases), replicaOf(store, !leases)];
+    const { store = false, members = false, journal = store, leases } = variant;
+    const classOf = members ? membersReplicaOf : replicaOf;
+    const [right, other] = [classOf(store, leases), classOf(store, !leases)];
+    const { founders = uids } = schedule;
     this.#isStore = store;
     this.#schedule = schedule;
     this.#leases = variant.leases;
@@ -108,6 +114,7 @@ class Run {
     this.#invariants = new Invariants(uids, uids, [], clocks);
     this.#world = new World({
       uids,
+      founders,
       seed,
       clockRates,
       overstayers: this.#overstayers,
@@ -121,6 +128,7 @@ class Run {
       wrong: (invariant, why) => this.#foundByLooking(invariant, why),
       turnEnded: (uid) => turnEnded(this.#world.machine(uid)),
     });
+    this.#membersClients = new MembersClients(this.#world);
     for (const uid of mistaken) this.#world.machine(uid).replicaClass = other;
     this.#clients = actions.some((action) => action.do === 'ask')
       ? new Clients(this.#world, { ...schedule, isStore: this.#isStore }, (invariant, why) =>
@@ -155,7 +163,8 @@ class Run {
 
   /** Those who must be served, be level, and have a master, whatever the others do. */
   get #good(): readonly Uid[] {
-    return this.#schedule.uids.filter((uid) => !this.#spoiled.has(uid));
+    const { voters, others } = newestRoll(this.#world);
+    return [...voters, ...others].filter((uid) => !this.#spoiled.has(uid));
   }
 
   #isLevel(): boolean {
@@ -181,6 +190,7 @@ class Run {
     if (!['crash', 'fail', 'stop'].includes(event.event)) return;
     // A copy of what was saved last is put back.
     if (event.event === 'fail') this.#world.machine(event.server).disk.mend();
+    if (event.event === 'stop' && this.#world.machine(event.server).hasLeft) return;
     const downMs = this.#downMs.get(event.server) ?? DEFAULT_DOWN_MS;
     this.#world.later(downMs, () => this.#start(event.server));
   }
@@ -216,6 +226,7 @@ class Run {
     if (action.do === 'cut') return this.#forAWhile(this.#cuts, action.links, action.forMs);
     if (action.do === 'switch') return this.#switchForAWhile(action.forMs);
     if (action.do === 'transfer') return this.#transfer(action.uid, action.to);
+    if (action.do === 'change') return this.#membersClients.ask(action.uid, action.luck);
     if (action.do === 'spoil') {
       if (!action.asItLeads) return this.#spoil(action.uid, action);
       this.#doomed.set(action.uid, action);
@@ -375,7 +386,8 @@ class Run {
     const violation = this.#invariants.end(true, this.#good);
     if (violation !== null) this.#found(violation);
     this.#checkServed();
-    for (const uid of this.#good) {
+    const { voters } = newestRoll(this.#world);
+    for (const uid of this.#good.filter((one) => voters.includes(one))) {
       if (this.#world.machine(uid).replica?.votes === true) continue;
       this.#foundByLooking(10, `server ${uid} has no vote again`);
     }

@@ -49,6 +49,8 @@ export type Action = { readonly atMs: number } & (
   | { readonly do: 'set clock'; readonly uid: Uid; readonly byMs: number }
   /** A client wants `to` to be master, and says so to this server. */
   | { readonly do: 'transfer'; readonly uid: Uid; readonly to: Uid }
+  /** A client asks this server first for other members, in some way that then makes sense. */
+  | { readonly do: 'change'; readonly uid: Uid; readonly luck: number }
   /** All servers are killed, and start with master leases, or without, if they had them. */
   | { readonly do: 'switch'; readonly forMs: number }
   | { readonly do: 'cut'; readonly links: readonly (readonly [Uid, Uid])[]; readonly forMs: number }
@@ -102,6 +104,8 @@ export type Fault = (typeof FAULTS)[number];
 export interface Schedule {
   readonly seed: number;
   readonly uids: readonly Uid[];
+  /** Who votes until the members change, if that is not all. */
+  readonly founders?: readonly Uid[];
   readonly clockRates: Readonly<Record<Uid, number>>;
   readonly faults: readonly Fault[];
   /** Started with leases where the others have none, or the other way round, until all heals. */

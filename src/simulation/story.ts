@@ -15,6 +15,7 @@
  *
  * The commands are listed below, in `COMMANDS`.
  */
+import type { Change } from '../client-session.ts';
 import type { Uid } from '../composable-paxos.ts';
 import { preferring } from '../log/preference.ts';
 import type { ClientMessage } from '../messages.ts';
@@ -25,9 +26,9 @@ import { breakNamed, kindOf } from './broken/all.ts';
 import { overstayersOf } from './clock-promises.ts';
 import { SAVE_STEPS } from './disk.ts';
 import { FORGERIES } from './forger.ts';
-import { CRASH_POINTS, type CrashPoint, type ReplicaClass } from './machine.ts';
+import { CRASH_POINTS, type CrashPoint, placesOf, type ReplicaClass } from './machine.ts';
 import type { Datagram } from './network.ts';
-import { type MasterReplica, replicaOf } from './replicas.ts';
+import { type MasterReplica, membersReplicaOf, replicaOf } from './replicas.ts';
 import { StoryClients } from './story-clients.ts';
 import { noteBelief, World } from './world.ts';
 
@@ -38,7 +39,7 @@ import { noteBelief, World } from './world.ts';
  */
 export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   [
-    'cluster A B C [of stores] [with leases [for B]] [clocks A 0.5 C 2] [seed 7]',
+    'cluster A B [of stores] [with leases [for B]] [with members A] [clocks A 0.5 B 2] [seed 7]',
     'the servers of this story, none of them running yet, the rates of clocks, the seed of chance',
   ],
   ['start A B C', 'starts servers; a crashed one goes on from its disk'],
@@ -51,6 +52,7 @@ export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   ['query A c1 get color', 'client c1 asks the store A'],
   ['quorum-query A c1 get color', '… and a quorum shall say how far that is'],
   ['read A c1 [locally]', 'client c1 asks A for the value'],
+  ['change A c1 remove B, vote D', 'client c1 asks A for other members; also join D, follow E'],
   ['transfer A c1 to B', 'client c1 asks A to see to it that B is master'],
   ['deliver A->BC accept', 'what matches arrives, oldest first'],
   ['deliver all', 'everything arrives, and what is sent in answer, until silence'],
@@ -143,9 +145,10 @@ export interface Line {
 }
 
 const [STORES, LEASES] = ['(?: of stores)?', '(?: with leases(?: for [A-Z])?)?'];
+const MEMBERS = '(?: with members(?: [A-Z])+)?';
 const CLOCKS = '(?: clocks(?: [A-Z] [0-9.]+)+)?';
 const CLUSTER = new RegExp(
-  `^cluster ((?:[A-Z] )*[A-Z])(${STORES}${LEASES}${CLOCKS})(?: seed (\\d+))?$`,
+  `^cluster ((?:[A-Z] )*[A-Z])(${STORES}${LEASES}${MEMBERS}${CLOCKS})(?: seed (\\d+))?$`,
 );
 
 /** Carries out the commands of a story, one after the other. */
@@ -158,6 +161,8 @@ export class StoryTeller {
   #world: World | null = null;
   #isStore = false;
   #hasLeases = false;
+  /** Who votes at first, if that changes; null: it does not. */
+  #founders: readonly Uid[] | null = null;
   #preferred: Uid | null = null;
   #isEdited = false;
   #kept: Datagram[] = [];
@@ -257,6 +262,7 @@ export class StoryTeller {
     [/^quorum-query ([A-Z]) (c[0-9]) (.+)$/, (uid, c, query) => this.#quorumQuery(uid, c, query)],
     [/^read ([A-Z]) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
     [/^transfer ([A-Z]) (c[0-9]) to ([A-Z])$/, (uid, c, to) => this.#transfer(uid, c, to)],
+    [/^change ([A-Z]) (c[0-9]) (.+)$/, (uid, c, change) => this.#change(uid, c, change)],
     [/^deliver all$/, () => this.#deliverAll()],
     [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#deliver(it))],
     [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'on the way'))],
@@ -295,6 +301,7 @@ export class StoryTeller {
     const overstayers = overstayersOf({ uids: cluster, clockRates, actions: [], faults: [] });
     this.#isStore = kind.includes('of stores');
     this.#hasLeases = kind.includes('with leases');
+    this.#founders = / with members((?: [A-Z])+)/.exec(kind)?.[1]?.trim().split(' ') ?? null;
     this.#preferred = / for ([A-Z])/.exec(kind)?.[1] ?? null;
     const write = (text: string, stamp: Stamp) => this.#said.push({ text, stamp });
     const console = new ConsoleLines({ uids: cluster, verbose: false, paint: plainPaint, write });
@@ -303,6 +310,7 @@ export class StoryTeller {
     const invariants = new Invariants(cluster, cluster, [], clocks);
     this.#world = new World({
       uids: cluster,
+      founders: this.#founders ?? cluster,
       replicaClass: this.#replicaClass(this.#hasLeases),
       seed: seed === '' ? 'story' : seed,
       clockRates,
@@ -340,7 +348,8 @@ export class StoryTeller {
   }
 
   #replicaClass(hasLeases: boolean): ReplicaClass {
-    const right = this.#broken(replicaOf(this.#isStore, hasLeases));
+    const classOf = this.#founders === null ? replicaOf : membersReplicaOf;
+    const right = this.#broken(classOf(this.#isStore, hasLeases));
     if (!hasLeases || this.#preferred === null) return right;
     return preferring(right as typeof MasterReplica, this.#preferred);
   }
@@ -375,7 +384,7 @@ export class StoryTeller {
     const of = cluster === '' ? '' : ` of the cluster ${cluster}`;
     for (const machine of machines) {
       this.parts.push(`start ${machine.uid}${of}`);
-      machine.members = cluster === '' ? this.#the.uids : cluster.split(' ');
+      machine.members = cluster === '' ? this.#the.founders : cluster.split(' ');
       machine.start();
     }
   }
@@ -424,6 +433,11 @@ export class StoryTeller {
   #transfer(uid: Uid, client: string, to: Uid): void {
     const requestId = this.#clients.requestId(client, null);
     this.#fromClient(uid, { type: 'transfer', requestId, to }, client);
+  }
+
+  #change(uid: Uid, client: string, words: string): void {
+    const requestId = this.#clients.requestId(client, words);
+    this.#fromClient(uid, { type: 'change', requestId, ...changeIn(words) }, client);
   }
 
   #fromClient(uid: Uid, message: ClientMessage, client?: string): void {
@@ -534,6 +548,19 @@ export class StoryTeller {
       this.#note(`${uid} #${instanceNumber} ${value}${replica.isMaster ? ' master' : ''}`);
     }
   }
+}
+
+/** `remove B, vote D, join E, follow F`; and `level or not`. */
+function changeIn(words: string): Change {
+  const parts = words.split(', ');
+  const uidsOf = (what: string) =>
+    parts.flatMap((part) => (part.startsWith(`${what} `) ? part.split(' ').slice(1) : []));
+  const isForced = parts.includes('level or not');
+  const vote = isForced
+    ? placesOf(uidsOf('vote'))
+    : Object.fromEntries(uidsOf('vote').map((uid) => [uid, null]));
+  const [join, follow] = [placesOf(uidsOf('join')), placesOf(uidsOf('follow'))];
+  return { remove: uidsOf('remove'), vote, join, follow, isForced };
 }
 
 /** `… clocks A 0.5 C 2`: local milliseconds per true one. */

@@ -23,6 +23,8 @@ const CLIENT = '0';
 
 export interface WorldOptions {
   readonly uids: readonly Uid[];
+  /** Whom all cluster files name, if that is not all. */
+  readonly founders?: readonly Uid[];
   readonly replicaClass: ReplicaClass;
   readonly seed: string | number;
   /** Hears every event, in order. */
@@ -56,6 +58,7 @@ export function noteBelief(
 export class World implements Surroundings {
   readonly seed: string | number;
   readonly uids: readonly Uid[];
+  readonly founders: readonly Uid[];
   /** What a server that starts is made of. */
   replicaClass: ReplicaClass;
   skippedSaveSteps: readonly Skippable[];
@@ -77,6 +80,7 @@ export class World implements Surroundings {
   constructor(options: WorldOptions) {
     this.seed = options.seed;
     this.uids = options.uids;
+    this.founders = options.founders ?? options.uids;
     this.replicaClass = options.replicaClass;
     this.skippedSaveSteps = options.skippedSaveSteps ?? [];
     this.hasJournals = options.hasJournals ?? false;

@@ -55,6 +55,8 @@ const CONSEQUENCES: Readonly<Record<Message['type'], readonly TraceEvent['event'
   snapshot_chunk: ['snapshot', 'ignore'],
   rejoin_request: ['ignore'],
   rejoin_answer: ['rejoin', 'ignore'],
+  level_request: ['ignore'],
+  level: ['ignore'],
   extent_request: ['ignore'],
   extent: ['ignore'],
   request: ['update', 'ignore'],
@@ -64,6 +66,8 @@ const CONSEQUENCES: Readonly<Record<Message['type'], readonly TraceEvent['event'
   reach: ['ignore'],
   status: ['ignore'],
   transfer: ['ignore'],
+  members: ['ignore'],
+  change: ['ignore'],
   chosen: [],
   value: [],
   answered: [],
@@ -72,6 +76,8 @@ const CONSEQUENCES: Readonly<Record<Message['type'], readonly TraceEvent['event'
   refused: [],
   status_report: [],
   transferred: [],
+  members_report: [],
+  changed: [],
 };
 
 /** A line that waits for the decision which says why. */

@@ -15,6 +15,7 @@ import type { ServerState } from '../state.ts';
 /** What a replica decides, traced by the replica and its layers. */
 export type Decision =
   | StoreEvent
+  | MembersEvent
   /** It runs, in a cluster of `uids`. `layers` is the chain of classes from the outside in. */
   | {
       readonly event: 'start';
@@ -141,6 +142,20 @@ export type Decision =
       readonly answers: number;
       readonly quorum: number;
     };
+
+/** What becomes of the members, traced by the layer of that name. */
+export interface MembersEvent {
+  readonly event: 'members';
+  /**
+   * `changed`: they are these from this instance on. `overtaken`: what a client asked for here
+   * comes too late. `past`: a quorum of the new ones knows of the change that was asked for here.
+   * `removed`: this server is none any more. `left`: and they can do without it.
+   */
+  readonly what: 'changed' | 'overtaken' | 'past' | 'removed' | 'left';
+  readonly instanceNumber: number;
+  readonly voters: readonly Uid[];
+  readonly others: readonly Uid[];
+}
 
 /** What a store does with the chain, traced by its layers. Its state is known by its digest. */
 export type StoreEvent =

@@ -4,6 +4,7 @@
  */
 import type { Uid } from '../composable-paxos.ts';
 import {
+  ANY_UID,
   CHAIN_FIELDS,
   type Check,
   CLIENT_TYPES,
@@ -19,6 +20,7 @@ import {
   isUid,
   isValue,
   MESSAGE_TYPES,
+  type Names,
   orNull,
   REPLY_TYPES,
   wrongField,
@@ -28,7 +30,7 @@ import {
 import type { Stamp, TraceEvent } from './events.ts';
 
 /** Any server: of which cluster a trace is comes out only while it is read. */
-const ALL_UIDS: readonly Uid[] = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'];
+const ALL_UIDS = ANY_UID;
 
 const isText: Check = (value) => typeof value === 'string';
 const isDigest: Check = (value) => typeof value === 'string' && /^[0-9a-f]+$/.test(value);
@@ -56,7 +58,7 @@ function hasTwice(uids: readonly Uid[]): boolean {
 
 /** What a record must have is said by `sayWrong`, in words; as a check it is yes or no. */
 const isRight =
-  (sayWrong: (value: Record<string, unknown>, uids: readonly Uid[]) => string | null): Check =>
+  (sayWrong: (value: Record<string, unknown>, uids: Names) => string | null): Check =>
   (value, uids) =>
     isRecord(value) && sayWrong(value, uids) === null;
 
@@ -145,6 +147,12 @@ const FIELDS: {
     what: isOneOf('taken', 'restored', 'reading', 'installed'),
     from: orNull(isUid),
     digest: orNull(isDigest),
+  },
+  members: {
+    ...aboutInstance,
+    what: isOneOf('changed', 'overtaken', 'past', 'removed', 'left'),
+    voters: isListOf(isUid),
+    others: isListOf(isUid),
   },
   send: { to: isUids, seq: isCount, message: isMessageOf(PEER_TYPES) },
   reply: { to: isText, seq: isCount, message: isMessageOf(REPLY_TYPES) },

@@ -3,7 +3,7 @@ import type { Inquiry, Outcome } from '../client-session.ts';
 import type { Operation } from './linearizability.ts';
 
 /** What has to do with the register. */
-export type Asked = Exclude<Inquiry, { type: 'status' | 'transfer' | 'query' | 'quorum_query' }>;
+export type Asked = Extract<Inquiry, { type: 'request' | 'read' }>;
 
 /** A question that was put at `call`, in milliseconds, and how it ended at `endMs`. */
 export function operationOf(

@@ -21,14 +21,19 @@ import {
   EMPTY_CHAIN,
   isBatch,
   isLease,
+  isMembers,
   isUpdate,
   type Link,
   type LinkId,
+  type Membership,
+  type MembersLink,
   partsOf,
   type RequestId,
+  rollOf,
   type SingleLink,
   singlesOf,
   standingOf,
+  textOfRoster,
 } from '../chain.ts';
 import {
   type AcceptorState,
@@ -212,6 +217,15 @@ export interface Clocks {
 
 const GOOD_CLOCKS: Clocks = { rates: {}, overstayers: new Set() };
 
+/** Who votes in an instance: one bit for each of them, and how many of these make a quorum. */
+interface Voters {
+  readonly bits: number;
+  readonly count: number;
+  readonly quorum: number;
+  /** How many hear what is said, those who vote among them. */
+  readonly everybody: number;
+}
+
 /** What has been seen of one server. */
 class Server {
   readonly uid: Uid;
@@ -283,7 +297,11 @@ class Server {
 
 export class Invariants {
   readonly #servers: ReadonlyMap<Uid, Server>;
-  readonly #quorum: number;
+  /** Who votes until the chain says something else. */
+  #founders: readonly Uid[];
+  readonly #votersBy = new Map<Membership | undefined, Voters>();
+  /** In which instance a change of members took effect, by its request. */
+  readonly #changes = new RecentMap<RequestId, number>(MOST_REMEMBERED);
   readonly #isComplete: boolean;
   readonly #instances = new Map<number, Instance>();
   /** In which instance a request took effect, by its client and its number. */
@@ -315,7 +333,7 @@ export class Invariants {
     const server = (uid: Uid, index: number) =>
       new Server(uid, 1 << index, traced.includes(uid), clocks);
     this.#servers = new Map(uids.map((uid, index) => [uid, server(uid, index)]));
-    this.#quorum = quorumOf(uids.length);
+    this.#founders = uids;
     this.#isComplete = uids.every((uid) => traced.includes(uid));
     this.#instances.set(1, this.#latest);
     for (const state of resumed) this.#beginLater(state);
@@ -369,6 +387,10 @@ export class Invariants {
         return this.#reply(event, event);
       case 'lease':
         return this.#lease(server, event);
+      case 'members': {
+        const { since = 0 } = server.chain.membership ?? {};
+        return event.what === 'left' ? this.#checkPast(since, event) : null;
+      }
       case 'apply':
         return this.#apply(event);
       case 'snapshot': {
@@ -425,6 +447,10 @@ export class Invariants {
   }
 
   #begin(server: Server, { state, layers }: EventOf<'start'> | EventOf<'resume'>): void {
+    if (layers.includes('Members') && this.#founders.length !== state.members.length) {
+      this.#founders = state.members;
+      this.#votersBy.clear();
+    }
     const { instanceNumber, votesFrom, promisedId, acceptedId, acceptedValue } = state;
     this.#end(server);
     server.hasStarted = server.isRunning = true;
@@ -489,6 +515,7 @@ export class Invariants {
     if (asker === undefined) return;
     for (const one of singlesOf(link)) {
       if (isUpdate(one)) asker.wish(one.update).asked += 1;
+      if (isMembers(one)) asker.wish(changeOf(one.by)).asked += 1;
       if (isLease(one)) asker.leasesWanted += 1;
     }
   }
@@ -524,9 +551,26 @@ export class Invariants {
     return violated(5, event, `it will vote from ${votesFrom} on, and has voted ${where} before`);
   }
 
+  /** Who votes in this instance: the chain before it says so. */
+  #votersOf(instance: Instance): Voters {
+    const membership = instance.before?.membership;
+    let known = this.#votersBy.get(membership);
+    if (known === undefined) {
+      const { voters, others } = rollOf(membership, this.#founders);
+      const bits = voters.reduce((all, uid) => all | (this.#servers.get(uid)?.bit ?? 0), 0);
+      const count = voters.length;
+      known = { bits, count, quorum: quorumOf(count), everybody: count + others.length };
+      this.#votersBy.set(membership, known);
+    }
+    return known;
+  }
+
   /** Where it has no vote it says nothing. */
-  #checkMayVote({ durable }: Server, instanceNumber: number, event: TraceEvent): Violation | null {
-    const { votesFrom } = durable;
+  #checkMayVote(server: Server, instanceNumber: number, event: TraceEvent): Violation | null {
+    const { votesFrom } = server.durable;
+    if ((this.#votersOf(this.#instance(instanceNumber)).bits & server.bit) === 0) {
+      return violated(5, event, `it votes in instance ${instanceNumber}, and is no member there`);
+    }
     if (votesFrom !== null && votesFrom <= instanceNumber) return null;
     return violated(5, event, `it has lost its votes, and votes in instance ${instanceNumber}`);
   }
@@ -603,6 +647,7 @@ export class Invariants {
   #receive(server: Server, { from, message }: EventOf<'receive'>): null {
     if (message.type === 'propose' || message.type === 'request')
       server.wish(message.value).asked += 1;
+    if (message.type === 'change') server.wish(changeOf(message.requestId)).asked += 1;
     if (message.type === 'catchup' || message.type === 'snapshot_chunk')
       server.caughtUpTo = message.instanceNumber;
     if (message.type === 'promise' && from !== null) this.#hearPromise(server, from, message);
@@ -653,7 +698,7 @@ export class Invariants {
       this.#count(server, instanceNumber, proposalId, link, event);
     if (violation !== null || from !== server.uid) return violation;
     // With others around it has asked them before.
-    const isAlone = this.#servers.size === 1;
+    const isAlone = this.#votersOf(this.#instance(instanceNumber)).everybody === 1;
     return (
       (isAlone ? this.#checkBound(server, instanceNumber, proposalId, link, event) : null) ??
       this.#checkProposed(server, proposalId, link, event)
@@ -676,7 +721,8 @@ export class Invariants {
     if (proposal === null || (proposal.acceptedBy & server.bit) !== 0) return null;
 
     proposal.acceptedBy |= server.bit;
-    if (bitsIn(proposal.acceptedBy) < this.#quorum) return null;
+    const { bits, quorum } = this.#votersOf(instance);
+    if (bitsIn(proposal.acceptedBy & bits) < quorum) return null;
     if (instance.chosen === null) return this.#choose(instance, link, event);
     if (isSameLink(instance.chosen, link)) return null;
     const both = `${describe(instance.chosen)} and now ${describe(link)}`;
@@ -729,7 +775,41 @@ export class Invariants {
       if (!isUpdate(link)) return null;
       return violated(9, event, `${describe(link)} is chosen for a second time`);
     }
-    return this.#checkEffect(number, before, link, event) ?? this.#checkAsked(link, event);
+    return (
+      this.#checkEffect(number, before, link, event) ??
+      (isMembers(link) ? this.#checkChange(number, before, link, event) : null) ??
+      this.#checkAsked(link, event)
+    );
+  }
+
+  /** A name that was given before is that of a disk that may have forgotten what it promised. */
+  #checkChange(
+    number: number,
+    before: ChainState | null,
+    link: MembersLink,
+    event: TraceEvent,
+  ): Violation | null {
+    if (before === null || link.of !== (before.membership?.since ?? 0)) return null;
+    this.#changes.set(link.by, number);
+    const used = before.membership?.used ?? this.#founders;
+    const members = before.membership?.members;
+    const isMember = (uid: Uid) => (members === undefined ? used.includes(uid) : uid in members);
+    const twice = Object.keys(link.members).find((uid) => used.includes(uid) && !isMember(uid));
+    if (twice === undefined) return null;
+    return violated(5, event, `the name ${twice} is given a second time`);
+  }
+
+  /** Who can do without those who are gone: a quorum of the new members, by their disks. */
+  #checkPast(since: number, event: TraceEvent): Violation | null {
+    const after = this.#instances.get(since + 1);
+    if (!this.#isComplete || after === undefined || after.before === null) return null;
+    const { bits, quorum } = this.#votersOf(after);
+    const past = [...this.#servers.values()].filter(({ bit, durable }) => {
+      return (bit & bits) !== 0 && durable.instanceNumber > since;
+    });
+    if (past.length >= quorum) return null;
+    const who = `${past.length} of the new members are past instance ${since}`;
+    return violated(9, event, `the change is done by its word, and ${who}`);
   }
 
   /** A request may be chosen more than once, but the chain must let it count only once. */
@@ -765,6 +845,14 @@ export class Invariants {
 
   #reply({ message }: EventOf<'reply'>, event: TraceEvent): Violation | null {
     if (!this.#isComplete) return null;
+    if (message.type === 'changed') {
+      const { requestId, instanceNumber } = message;
+      const since = this.#changes.get(requestId);
+      if (since !== instanceNumber && !this.#changes.hasForgotten) {
+        return violated(9, event, `the change ${requestId} took effect ${since ?? 'nowhere'}`);
+      }
+      return this.#checkPast(instanceNumber, event);
+    }
     if (message.type === 'value') return this.#checkValue(message, event);
     if (message.type !== 'chosen' && message.type !== 'answered') return null;
     const { requestId, instanceNumber } = message;
@@ -800,7 +888,7 @@ export class Invariants {
       return violated(3, event, `nobody asked for ${describe(link)}`);
     }
     if (asker?.wishes.hasForgotten === true) return null;
-    const wish = asker?.wishes.get(link.update);
+    const wish = asker?.wishes.get(isMembers(link) ? changeOf(link.by) : link.update);
     if (wish === undefined || wish.asked === 0) {
       return violated(3, event, `nobody asked for ${describe(link)}`);
     }
@@ -973,9 +1061,10 @@ export class Invariants {
     const { highestLink, highestId, promisedBy } = round;
     if (highestLink === null && askerOf(link) === uid) server.run = runOf(link.id);
     if (id.number === RESERVED_NUMBER) return null;
-    const promises = bitsIn(promisedBy);
-    if (promises < this.#quorum) {
-      const counted = `${promises} of ${this.#servers.size}`;
+    const { bits, count, quorum } = this.#votersOf(this.#instance(instanceNumber));
+    const promises = bitsIn(promisedBy & bits);
+    if (promises < quorum) {
+      const counted = `${promises} of ${count}`;
       return violated(12, event, `it proposes with the promises of ${counted}`);
     }
     if (highestLink === null || isSameLink(highestLink, link)) return null;
@@ -1131,6 +1220,11 @@ function find(proposals: readonly Proposal[], id: ProposalId): Proposal | null {
   return null;
 }
 
+/** What a server is asked for that is to change the members. */
+function changeOf(request: RequestId): string {
+  return `change ${request}`;
+}
+
 function requestOf(link: Link): RequestId | null {
   return 'request' in link ? link.request : null;
 }
@@ -1146,6 +1240,7 @@ function isSameLink(a: Link, b: Link): boolean {
   if (isBatch(a)) return isBatch(b) && isSameBatch(a, b);
   if (isUpdate(a)) return isUpdate(b) && a.update === b.update && requestOf(a) === requestOf(b);
   if (isLease(a)) return isLease(b) && a.lease === b.lease;
+  if (isMembers(a)) return isMembers(b) && isSameChange(a, b);
   return 'read' in b;
 }
 
@@ -1153,6 +1248,11 @@ function isSameBatch({ batch }: BatchLink, { batch: other }: BatchLink): boolean
   return (
     batch.length === other.length && batch.every((one, at) => isSameLink(one, other[at] as Link))
   );
+}
+
+function isSameChange(a: MembersLink, b: MembersLink): boolean {
+  const isOfSame = a.of === b.of && a.by === b.by && a.used.join(' ') === b.used.join(' ');
+  return isOfSame && textOfRoster(a.members) === textOfRoster(b.members);
 }
 
 function bitsIn(set: number): number {

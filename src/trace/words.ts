@@ -1,9 +1,10 @@
 /**
  * Trace events in words: what a terminal line says of an event, before it is laid out.
  */
-import { isBatch, isUpdate, type Link } from '../chain.ts';
-import { type ProposalId, quorumOf } from '../composable-paxos.ts';
+import { isBatch, isMembers, isUpdate, type Link, type Roster } from '../chain.ts';
+import { type ProposalId, quorumOf, type Uid } from '../composable-paxos.ts';
 import {
+  type ChangeMessage,
   type LinksMessage,
   type Message,
   NOT_BELIEVED,
@@ -57,6 +58,7 @@ export function sayMessage(message: Message): Saying {
 function messageWords(message: Message): Words {
   if (message.type === 'reach') return { before: 'how far is the chain?' };
   if ('query' in message) return { value: message.query };
+  if (message.type === 'change') return { before: changeWords(message) };
   if (message.type === 'extent_request') return { before: 'it reads by a quorum' };
   if (message.type === 'extent') return { before: 'so far we must come before we answer' };
   if (message.type === 'links') return { before: linksIn(message) };
@@ -131,6 +133,8 @@ export function sayEvent(event: TraceEvent, occasion: Occasion): Saying | null {
       return sayRejoin(event);
     case 'apply':
       return about('apply', event, answersOf(event));
+    case 'members':
+      return sayMembers(event);
     case 'snapshot':
       return saySnapshot(event);
     case 'reject':
@@ -160,6 +164,10 @@ export function formatLayers(layers: readonly string[]): string {
 
 /** What is said so often, or means so little, that it is shown on demand only. */
 const CHATTER: ReadonlySet<Message['type']> = new Set([
+  'level_request',
+  'level',
+  'members',
+  'members_report',
   'sync_request',
   'catchup',
   'status',
@@ -173,6 +181,9 @@ const VERBS: Partial<Record<Message['type'], string>> = {
   snapshot_chunk: 'snapshot',
   rejoin_request: 'rejoin',
   rejoin_answer: 'open',
+  level_request: 'level?',
+  members_report: 'answer',
+  changed: 'answer',
   extent_request: 'how far',
   extent: 'so far',
   quorum_query: 'query',
@@ -221,7 +232,24 @@ function replyWords(message: Reply): Words {
       return { before: 'how I am' };
     case 'transferred':
       return { before: 'I am the master' };
+    case 'members_report':
+      return { before: 'who the members are' };
+    case 'changed':
+      return { before: 'the members are changed here, and a quorum knows it' };
   }
+}
+
+/** What a client wants of the members, as the client's own words have it. */
+function changeWords({ remove, vote, join, follow, isForced }: ChangeMessage): string {
+  const all: [string, readonly Uid[]][] = [
+    ['remove', remove],
+    ['vote', Object.keys(vote)],
+    ['join', Object.keys(join)],
+    ['follow', Object.keys(follow)],
+  ];
+  const parts = all.filter(([, uids]) => uids.length > 0);
+  const words = parts.map(([what, uids]) => `${what} ${uids.join(' ')}`).join(', ');
+  return isForced ? `${words}, level or not` : words;
 }
 
 function saying(verb: string, about: Partial<Omit<Saying, 'verb'>>): Saying {
@@ -285,6 +313,10 @@ function sentWords(message: PeerMessage, isBound: boolean): { words: Words; mood
       return { words: { before: 'where have you accepted nothing yet?' } };
     case 'extent':
       return { words: { before: 'here I have accepted nothing yet' } };
+    case 'level_request':
+      return { words: { before: 'which instance is open at yours?' } };
+    case 'level':
+      return { words: { before: 'this instance is open here' } };
   }
 }
 
@@ -538,6 +570,37 @@ const LOSSES = {
   disk: 'memory and disk are lost',
 } as const;
 
+/** Those who vote, and then, in brackets, those who do not. */
+function formatMembers(members: Roster): string {
+  const all = Object.entries(members);
+  const voters = all.filter(([, { role }]) => role === 'voting').map(([uid]) => uid);
+  return nameMembers(
+    voters,
+    all.map(([uid]) => uid).filter((uid) => !voters.includes(uid)),
+  );
+}
+
+function nameMembers(voters: readonly Uid[], others: readonly Uid[]): string {
+  return others.length === 0 ? voters.join(' ') : `${voters.join(' ')} (${others.join(' ')})`;
+}
+
+function sayMembers(event: Event<'members'>): Saying {
+  const { what, voters, others } = event;
+  const named = nameMembers(voters, others);
+  switch (what) {
+    case 'changed':
+      return about('members', event, { before: `from here on ${named}` }, 'quorum');
+    case 'overtaken':
+      return about('members', event, { before: 'another change came before mine' }, 'trouble');
+    case 'past':
+      return about('members', event, { before: `a quorum of ${named} knows it` });
+    case 'removed':
+      return about('members', event, { before: 'I am no member any more' }, 'trouble');
+    case 'left':
+      return about('members', event, { before: `${named} can do without me: I end` }, 'quorum');
+  }
+}
+
 /**
  * What a value of the chain is called: a text in quotes, or what happens to the lease. Of a batch
  * how many there are, and the first of them; without it where `quoted` leaves nothing of it.
@@ -551,5 +614,6 @@ export function formatValue(value: Link | string, quoted: (text: string) => stri
   }
   if (isUpdate(value)) return quoted(value.update);
   if ('read' in value) return 'a read';
+  if (isMembers(value)) return `members ${formatMembers(value.members)}`;
   return value.lease === null ? 'lease handed back' : `lease for ${value.lease}`;
 }

@@ -7,6 +7,7 @@ import { addressOf, type Cluster } from '../../node/cluster-file.ts';
 import { UsageError } from '../../node/failure.ts';
 import { chosenCluster, parseArguments, wholeNumber } from '../../node/program.ts';
 import { chosenKey, KEY_FILE_HELP } from '../../node/shared-key.ts';
+import { type MembersFlags, type MembersTask, membersTaskOf } from './members-options.ts';
 
 /** What the client is to do. */
 export type Task =
@@ -18,6 +19,7 @@ export type Task =
   | { readonly kind: 'query'; readonly query: string; readonly way: ReadingWay }
   | { readonly kind: 'status' }
   | { readonly kind: 'transfer'; readonly to: Uid }
+  | MembersTask
   | { readonly kind: 'watch' }
   | { readonly kind: 'prompt' };
 
@@ -45,7 +47,7 @@ const STATUS_TIMEOUT_MS = 2_000;
 /** Less than a round of `--watch`. */
 const WATCH_TIMEOUT_MS = 900;
 const LONGEST_TIMEOUT_MS = 3_600_000;
-const DEFAULT_TIMEOUTS = `${TIMEOUT_MS}, for --status ${STATUS_TIMEOUT_MS}`;
+const DEFAULT_TIMEOUTS = `${TIMEOUT_MS}, for --status and --members ${STATUS_TIMEOUT_MS}`;
 const LIMIT = `${MAX_VALUE_BYTES} bytes as JSON text in UTF-8`;
 
 const HELP = `
@@ -67,6 +69,9 @@ Examples:
   node --import tsx client.ts --watch                      how all servers are, again and again
   node --import tsx client.ts A --watch                    how A is, again and again
   node --import tsx client.ts A --transfer B               with --master: B is to be master
+  node --import tsx client.ts A --members                  servers with --members: who they are
+  node --import tsx client.ts A --add D                    D, which has joined, gets a vote
+  node --import tsx client.ts A --replace B=D,C=E          two go, and two take their places
   node --import tsx client.ts A                            type one value after the other
   echo hello | node --import tsx client.ts A --wait        each line is a value, one after the other
   node --import tsx client.ts A - < values.txt             the same, without waiting
@@ -89,7 +94,12 @@ export function readClientOptions(args: readonly string[], input: Input): Client
     .option('--status', 'ask the server how it is')
     .option('--watch', 'ask this server, or all, how they are, every second, until Ctrl-C')
     .option('--transfer <UID>', 'see to it that this server is master (servers with --master)')
-    .option('--json', 'with --status or --watch: JSON')
+    .option('--members', 'who the members are, and how far each is (servers with --members)')
+    .option('--add <D>', 'give those a vote that have joined; D=host:port if one never did')
+    .option('--remove <B>', 'these servers are to be members no more')
+    .option('--replace <B=D>', 'both at once')
+    .option('--force', 'with --add or --replace: even if a new one is not level')
+    .option('--json', 'with --status, --watch or --members: JSON')
     .option('--timeout <MS>', `how long to wait (default: ${DEFAULT_TIMEOUTS})`)
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--key-file <FILE>', KEY_FILE_HELP)
@@ -118,7 +128,7 @@ export function readClientOptions(args: readonly string[], input: Input): Client
 }
 
 /** The options as they were given. */
-interface Flags {
+interface Flags extends MembersFlags {
   readonly any?: true;
   readonly wait?: true;
   readonly read?: true;
@@ -145,14 +155,22 @@ function checkWordsWithAny(flags: Flags, words: readonly string[]): void {
   }
 }
 
-function isQuestion({ read, status, watch, transfer }: Flags): boolean {
-  return read === true || status === true || watch === true || transfer !== undefined;
+function isQuestion(flags: Flags): boolean {
+  const { read, status, watch, transfer } = flags;
+  const isAsked = read === true || status === true || watch === true;
+  return isAsked || transfer !== undefined || membersTaskOf(flags) !== null;
 }
 
 function taskOf(flags: Flags, value: string | undefined, input: Input): Task {
   const { wait, read, local, status, watch, transfer } = flags;
   if (value !== undefined && isQuestion(flags) && !read) {
     throw new UsageError('either a value is set, or something is asked: not both at once');
+  }
+  const ofMembers = membersTaskOf(flags);
+  if (ofMembers !== null) {
+    const isMore = read || status || watch || transfer !== undefined;
+    if (isMore) throw new UsageError('who the members are goes with no other question');
+    return ofMembers;
   }
   if (read && (status || watch)) throw new UsageError('--read asks for the value only');
   if (transfer !== undefined) {
@@ -190,8 +208,8 @@ function checkFlags(flags: Flags, task: Task, uid: string | undefined, input: In
     throw new UsageError('--local goes with --read');
   if (flags.quorum && kind !== 'query')
     throw new UsageError('--quorum goes with --read and a query to a store');
-  if (flags.json && kind !== 'status' && kind !== 'watch') {
-    throw new UsageError('--json goes with --status or --watch');
+  if (flags.json && kind !== 'status' && kind !== 'watch' && kind !== 'members') {
+    throw new UsageError('--json goes with --status, --watch or --members');
   }
   if (flags.any && kind === 'watch') {
     throw new UsageError('--watch shows all servers, or the one that you name: leave out --any');
@@ -200,7 +218,7 @@ function checkFlags(flags: Flags, task: Task, uid: string | undefined, input: In
   if (flags.timeout !== undefined && !waits) {
     throw new UsageError('--timeout goes with --wait: without it there is no answer');
   }
-  const isAsked = ['read', 'query', 'status', 'transfer'].includes(kind);
+  const isAsked = ['read', 'query', 'status', 'transfer', 'members', 'change'].includes(kind);
   if (isAsked && uid === undefined && !flags.any) {
     throw new UsageError('no server is named: name one, or say --any');
   }
@@ -221,5 +239,5 @@ export function whyNoValue(value: string): string | null {
 function timeoutOf(text: string | undefined, { kind }: Task): number {
   if (text !== undefined) return wholeNumber('--timeout', text, 1, LONGEST_TIMEOUT_MS);
   if (kind === 'watch') return WATCH_TIMEOUT_MS;
-  return kind === 'status' ? STATUS_TIMEOUT_MS : TIMEOUT_MS;
+  return kind === 'status' || kind === 'members' ? STATUS_TIMEOUT_MS : TIMEOUT_MS;
 }

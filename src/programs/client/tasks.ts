@@ -15,10 +15,20 @@ import { type ClientOptions, type ReadingWay, whyNoValue } from './options.ts';
 import { promptForValues } from './prompt.ts';
 import { WaitingLine } from './waiting-line.ts';
 import { watch } from './watch.ts';
-import { type Report, sayAnswer, sayStatus, sayUnknownFate, statusJson } from './words.ts';
+import {
+  membersJson,
+  type Report,
+  sayAnswer,
+  sayMembers,
+  sayStatus,
+  sayUnknownFate,
+  statusJson,
+} from './words.ts';
 
 /** So long `--any` looks for a server that is up. */
 const FIND_WITHIN_MS = 2_000;
+
+const UNKNOWN_CHANGE = 'it is unknown whether the members are changed: see --members';
 
 /** Does what the command line says. Throws a `Failure` if it is not known to be done. */
 export async function runClient(options: ClientOptions): Promise<void> {
@@ -67,6 +77,12 @@ class Client {
         return console.log(await this.#status());
       case 'transfer':
         return console.log(await this.#transfer(task.to));
+      case 'members':
+        return console.log(await this.#members());
+      case 'change':
+        return console.log(
+          await this.#ask({ type: 'change', ...task.change }, true, UNKNOWN_CHANGE),
+        );
       case 'watch':
         return this.#watch();
       case 'prompt':
@@ -123,6 +139,21 @@ class Client {
 
   #transfer(to: Uid): Promise<string> {
     return this.#ask({ type: 'transfer', to }, true, `${to} is not master yet`);
+  }
+
+  async #members(): Promise<string> {
+    const { server, timeoutMs, isJson } = this.#options;
+    const ended = await this.#asker.ask(
+      { type: 'members' },
+      this.#from(server === null, timeoutMs),
+    );
+    this.#waiting.clear();
+    if (ended.outcome === 'answered' && ended.reply.type === 'members_report') {
+      const said = [ended.server, ended.reply] as const;
+      return isJson ? membersJson(...said) : sayMembers(...said);
+    }
+    const who = server === null ? 'no server has' : `server ${server} has not`;
+    throw new Failure(`${who} answered within ${timeoutMs} ms: is it started with --members?`);
   }
 
   async #ask(question: Inquiry, mayMove: boolean, ifUnknown: string): Promise<string> {

@@ -4,6 +4,7 @@ import type {
   AnsweredReply,
   ChosenReply,
   FoundReply,
+  MembersReply,
   Reply,
   StatusReply,
   ValueReply,
@@ -22,6 +23,9 @@ export function sayAnswer(server: Uid, reply: Reply): string {
   if (reply.type === 'found') return sayFound(server, reply);
   if (reply.type === 'transferred') {
     return `${server} is master, for ${duration(reply.leaseLeftMs)} if it is not renewed`;
+  }
+  if (reply.type === 'changed') {
+    return `done in instance ${reply.instanceNumber}, and a quorum of the members has it on disk`;
   }
   throw new Error(`${reply.type} answers neither a value nor a read`);
 }
@@ -54,6 +58,23 @@ export function sayUnknownFate(value: string): string {
 /** A value in quotes, cut off if it is long. */
 function nameValue(value: string, columns: number): string {
   return `"${shorten(printable(value), columns)}"`;
+}
+
+/** Who the members are, one a line. */
+export function sayMembers(server: Uid, { instanceNumber, members }: MembersReply): string {
+  const lines = Object.entries(members).map(([uid, { address, role, open }]) => {
+    const far = open === null ? 'does not answer' : `#${open}`;
+    return `  ${uid.padEnd(5)} ${role.padEnd(8)} ${(address ?? '').padEnd(22)} ${far}`;
+  });
+  return [`server ${server} is at #${instanceNumber}, and these are the members`, ...lines].join(
+    '\n',
+  );
+}
+
+/** The same for a program. */
+export function membersJson(server: Uid, report: MembersReply): string {
+  const { instanceNumber, members } = report;
+  return toJson({ server, instanceNumber, members });
 }
 
 /** How a server is, over several lines. */

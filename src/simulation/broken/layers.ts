@@ -51,6 +51,8 @@ export interface Break {
   readonly leases: boolean;
   /** Whether the servers are stores. */
   readonly store?: boolean;
+  /** Whether their members change. */
+  readonly members?: boolean;
   /** Whether they keep journals; if nothing is said, stores do. */
   readonly journal?: boolean;
   readonly servers: number;

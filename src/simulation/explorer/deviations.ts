@@ -11,8 +11,10 @@
  * A schedule is the list of its deviations. It is run from the beginning, which also shows at
  * which steps it could be made to deviate once more.
  */
+import type { Change } from '../../client-session.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import { INVARIANTS, Invariants, type Violation } from '../../trace/invariants.ts';
+import { sessionOf } from '../clients.ts';
 import type { CrashPoint, ReplicaClass } from '../machine.ts';
 import { World } from '../world.ts';
 
@@ -26,6 +28,9 @@ export interface Deviation {
 
 export interface Scenario {
   readonly uids: readonly Uid[];
+  /** Who votes at first, if that is not all; then the first of them is asked for `change`. */
+  readonly founders?: readonly Uid[];
+  readonly change?: Change;
   readonly replicaClass: ReplicaClass;
   /** Everything before this happens undisturbed: for a first master to be elected. */
   readonly calmMs: number;
@@ -114,6 +119,7 @@ class DeviantRun {
     this.#invariants = new Invariants(scenario.uids);
     this.#world = new World({
       uids: scenario.uids,
+      founders: scenario.founders ?? scenario.uids,
       replicaClass: scenario.replicaClass,
       seed: 'deviations',
       byHand: true,
@@ -128,7 +134,7 @@ class DeviantRun {
   }
 
   toTheEnd() {
-    const { uids, calmMs, askedFirst, steps } = this.#scenario;
+    const { uids, calmMs, askedFirst, steps, change } = this.#scenario;
     for (const uid of uids) this.#world.machine(uid).start();
     while (this.#world.nowMs < calmMs) this.#ordinary(calmMs);
     for (const [uid, value] of askedFirst) {
@@ -136,9 +142,17 @@ class DeviantRun {
       const to = uid ?? this.#master();
       this.#world.machine(to).receive({ from: null, to, seq: 0, message });
     }
+    if (change !== undefined) this.#ask(change);
     for (let step = 0; step < steps && this.#violation === null; step += 1) this.#step(step);
     this.#getLevel();
     return { violation: this.#violation, further: this.#further, chosen: this.#chosen };
+  }
+
+  #ask(change: Change): void {
+    const [to = ''] = this.#world.founders;
+    const requestId = `${sessionOf('a')}-1-1`;
+    const message = { type: 'change', requestId, ...change } as const;
+    this.#world.machine(to).receive({ from: null, to, seq: 0, message });
   }
 
   #step(step: number): void {
