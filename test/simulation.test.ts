@@ -125,7 +125,7 @@ test('a server that proposes what the chain has already does no harm', () => {
 test('the simulated replicas are woven as those of server.ts', () => {
   const classLines = (file: string) =>
     readFileSync(new URL(file, import.meta.url), 'utf8').match(
-      /class \w+Replica extends \w+\([^{]+/g,
+      /class (?:Plain|Master)Replica extends \w+\([^{]+/g,
     );
   assert.deepEqual(classLines('../src/simulation/replicas.ts'), classLines('../server.ts'));
 });

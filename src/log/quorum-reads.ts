@@ -59,6 +59,8 @@ interface QuorumRead {
 export function QuorumReads<TBase extends Constructor<Store>>(Base: TBase) {
   return class QuorumReads extends Base {
     #reads = new Map<RequestId, QuorumRead>();
+    /** Which of them has asked this. */
+    #askers = new Map<LinkId, RequestId>();
     /** The read that is answered just now. */
     #answered: RequestId | null = null;
 
@@ -66,8 +68,7 @@ export function QuorumReads<TBase extends Constructor<Store>>(Base: TBase) {
       if (message.type !== 'quorum_query') return super.receiveFromClient(client, message);
       const { requestId, query } = message;
       const known = this.#reads.get(requestId);
-      this.#forgetUnwanted();
-      if (known === undefined && this.#reads.size >= MAX_WAITING) {
+      if (known === undefined && this.#isFull) {
         const why = `${MAX_WAITING} wait for a quorum's word already`;
         return this.reply(client, {
           type: 'refused',
@@ -79,7 +80,12 @@ export function QuorumReads<TBase extends Constructor<Store>>(Base: TBase) {
       }
       const askedAtMs = this.environment.clock.now();
       this.#ask(requestId, { ...(known ?? this.#begun), client, query, askedAtMs });
-      this.#answerReady();
+      this.#answerIfReady(requestId);
+    }
+
+    get #isFull(): boolean {
+      if (this.#reads.size >= MAX_WAITING) this.#forgetUnwanted();
+      return this.#reads.size >= MAX_WAITING;
     }
 
     /** What a read begins with: nobody was asked yet but this server itself. */
@@ -92,6 +98,7 @@ export function QuorumReads<TBase extends Constructor<Store>>(Base: TBase) {
       this.#reads.set(requestId, read);
       const { instanceNumber } = this;
       const { question } = read;
+      this.#askers.set(question, requestId);
       this.sendToPeers({ type: 'extent_request', instanceNumber, question });
     }
 
@@ -120,20 +127,19 @@ export function QuorumReads<TBase extends Constructor<Store>>(Base: TBase) {
     protected receiveExtent(from: Uid, message: Extent): void {
       if (this.leapsTooFar(message)) return;
       const { question, instanceNumber } = message;
-      for (const [requestId, read] of this.#reads) {
-        if (read.question !== question || read.extents.has(from)) continue;
-        if (!read.voters.includes(from)) continue;
-        const extents = new Map([...read.extents, [from, instanceNumber]]);
-        this.#reads.set(requestId, { ...read, extents });
-        if (instanceNumber > this.instanceNumber) this.requestFrom(from);
-        return this.#answerReady();
-      }
-      this.ignore('nobody waits for that any more');
+      const requestId = this.#askers.get(question) ?? '';
+      const read = this.#reads.get(requestId);
+      const isWanted = read?.voters.includes(from) === true && !read.extents.has(from);
+      if (read === undefined || !isWanted) return this.ignore('nobody waits for that any more');
+      const extents = new Map([...read.extents, [from, instanceNumber]]);
+      this.#reads.set(requestId, { ...read, extents });
+      if (instanceNumber > this.instanceNumber) this.requestFrom(from);
+      this.#answerIfReady(requestId);
     }
 
     protected override pursue(): void {
       super.pursue();
-      this.#answerReady();
+      for (const requestId of this.#reads.keys()) this.#answerIfReady(requestId);
     }
 
     /** So many must have said how far they are, this server among them. */
@@ -147,15 +153,22 @@ export function QuorumReads<TBase extends Constructor<Store>>(Base: TBase) {
     }
 
     /** What a local read finds at this moment is the newest that there is. */
-    #answerReady(): void {
-      for (const [requestId, read] of this.#reads) {
-        if (read.voters !== this.uids) this.#ask(requestId, { ...read, ...this.#begun });
-        else if (this.#isReady(read)) this.#answer(requestId, read);
-      }
+    #answerIfReady(requestId: RequestId): void {
+      const read = this.#reads.get(requestId);
+      if (read === undefined) return;
+      if (read.voters !== this.uids) this.#askAnew(requestId, read);
+      else if (this.#isReady(read)) this.#answer(requestId, read);
     }
 
-    #answer(requestId: RequestId, { client, query }: QuorumRead): void {
-      this.#reads.delete(requestId);
+    /** Others vote by now. */
+    #askAnew(requestId: RequestId, read: QuorumRead): void {
+      this.#askers.delete(read.question);
+      this.#ask(requestId, { ...read, ...this.#begun });
+    }
+
+    #answer(requestId: RequestId, read: QuorumRead): void {
+      const { client, query } = read;
+      this.#forget(requestId, read);
       this.#answered = requestId;
       super.receiveFromClient(client, { type: 'query', requestId, query, isLocal: true });
       this.#answered = null;
@@ -168,9 +181,14 @@ export function QuorumReads<TBase extends Constructor<Store>>(Base: TBase) {
 
     #forgetUnwanted(): void {
       const sinceMs = this.environment.clock.now() - WANTED_FOR_MS;
-      for (const [requestId, { askedAtMs }] of this.#reads) {
-        if (askedAtMs < sinceMs) this.#reads.delete(requestId);
+      for (const [requestId, read] of this.#reads) {
+        if (read.askedAtMs < sinceMs) this.#forget(requestId, read);
       }
+    }
+
+    #forget(requestId: RequestId, { question }: QuorumRead): void {
+      this.#reads.delete(requestId);
+      this.#askers.delete(question);
     }
   };
 }
