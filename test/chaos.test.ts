@@ -38,7 +38,10 @@ suite('npm run chaos', { concurrency: true }, () => {
     const exit = await chaos.end();
     t.diagnostic(exit.stdout.split('\n')[0] ?? '');
     assert.deepEqual([exit.code, exit.stderr], [0, ''], exit.stdout);
-    assert.match(exit.stdout, / (?:unknown|refused)\): the answers are those of one store\nno violation\n$/);
+    assert.match(
+      exit.stdout,
+      / (?:unknown|refused)\): the answers are those of one store\nno violation\n$/,
+    );
     assert.match(exit.stdout, /^as told: A, B, C have /m);
     assert.match(exit.stdout, /^on disk: A, B, C have /m);
     for (const what of ['writes answered', 'reads answered']) {
