@@ -24,6 +24,10 @@ suite('A minute of chaos', () => {
       t.diagnostic(stdout.split('\n')[0] ?? '');
       assert.deepEqual([code, stderr], [0, ''], stdout);
       assert.match(stdout, /\nno violation\n$/);
+      if (!flags.includes('--store')) return;
+      assert.match(stdout, /: the answers are those of one store\n/);
+      assert.match(stdout, /^as told: A, B, C have /m);
+      assert.match(stdout, /^on disk: A, B, C have /m);
     });
   }
 });

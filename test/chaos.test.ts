@@ -33,23 +33,6 @@ suite('npm run chaos', { concurrency: true }, () => {
     await assertNothingIsLeft(exit.stdout);
   });
 
-  test('finds none with stores, and compares their logs', async (t) => {
-    const chaos = startChaos(t, '--seconds', '5', '--store');
-    const exit = await chaos.end();
-    t.diagnostic(exit.stdout.split('\n')[0] ?? '');
-    assert.deepEqual([exit.code, exit.stderr], [0, ''], exit.stdout);
-    assert.match(
-      exit.stdout,
-      / (?:unknown|refused)\): the answers are those of one store\nno violation\n$/,
-    );
-    assert.match(exit.stdout, /^as told: A, B, C have /m);
-    assert.match(exit.stdout, /^on disk: A, B, C have /m);
-    for (const what of ['writes answered', 'reads answered']) {
-      assert.ok(countIn(exit, what) > 0, exit.stdout);
-    }
-    await assertNothingIsLeft(exit.stdout);
-  });
-
   test('names what a store cannot have answered', async (t) => {
     const chaos = startChaos(t, '--servers', '1', '--seconds', '1', '--store');
     const directory = await directoryOf(t, chaos);
