@@ -176,7 +176,8 @@ suite('A request', () => {
     await cluster.server('A').start();
     const client = await openClient(t, cluster);
     for (let number = 1; number <= MAX_WAITING; number += 1) {
-      client.send('A', requestOf(1, 'x', number));
+      // Whoever fires a value and goes away counts on the server, however long it takes.
+      client.send('A', { type: 'propose', value: 'x' });
       // A step at a time, so that no datagram is lost on the way.
       if (number % 100 === 0) await client.ask('A', 'status', number);
     }
@@ -656,11 +657,12 @@ async function openClient(t: TestContext, cluster: Cluster) {
     /** Asks, and waits for this very answer. */
     ask: async (to: Uid, type: 'status', client: number) => {
       const requestId = requestIdOf(2, client);
-      await send(to, { type, requestId });
       for (;;) {
+        await send(to, { type, requestId }); // again, if it was lost, or its answer
+        const soon = AbortSignal.timeout(1_000);
+        await once(socket, 'message', { signal: soon }).catch(() => null);
         const reply = replies.find((one) => one.requestId === requestId);
         if (reply !== undefined) return reply;
-        await once(socket, 'message');
       }
     },
   };
