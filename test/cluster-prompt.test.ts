@@ -181,23 +181,23 @@ suite('npm run cluster', { concurrency: true }, () => {
     );
     assert.equal(await session.closed, 0, session.text);
     const told = session.text.match(/^-- .*$/gm)?.filter((line) => !/^-- [A-C] {2}/.test(line));
-    const last = told?.pop()?.replace(/instance [45]/, 'instance N');
-    assert.deepEqual(
-      [...(told ?? []), last],
-      [
-        '-- hello: chosen in instance 1, answered by A',
-        '-- server B was killed',
-        '-- server B does not run; "start B" starts it',
-        '-- there: chosen in instance 2, answered by C',
-        '-- "there" is the value, answered by A',
-        '-- there is no command "fly"; "help" lists all',
-        '-- cut; "mend" mends it',
-        '-- datagrams between servers are lost with 0.5',
-        '-- all links are whole, and nothing is lost',
-        '-- server C has stopped',
-        '-- two  words: chosen in instance N, answered by A',
-      ],
+    // Where it goes is a matter of time: a server that is slow is asked no more.
+    const anywhere = told?.map((line) =>
+      line.replace(/instance \d+/, 'instance N').replace(/by [ABC]$/, 'by one'),
     );
+    assert.deepEqual(anywhere, [
+      '-- hello: chosen in instance N, answered by one',
+      '-- server B was killed',
+      '-- server B does not run; "start B" starts it',
+      '-- there: chosen in instance N, answered by one',
+      '-- "there" is the value, answered by one',
+      '-- there is no command "fly"; "help" lists all',
+      '-- cut; "mend" mends it',
+      '-- datagrams between servers are lost with 0.5',
+      '-- all links are whole, and nothing is lost',
+      '-- server C has stopped',
+      '-- two  words: chosen in instance N, answered by one',
+    ]);
     assert.match(session.text, /^-- A {2}#\d .*"there"$/m);
     assert.match(session.text, /^-- C {2}does not answer$/m);
     assert.match(session.text, /^the diagram is at http:\/\/127\.0\.0\.1:\d+\/$/m);
