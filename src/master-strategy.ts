@@ -144,7 +144,7 @@ export function MasterLeases<TBase extends Constructor<UpdateQueue>>(Base: TBase
 
     /** Whoever is to be master need not wait for its turn, only for the end of a lease. */
     protected override stand(): void {
-      if (this.#wish !== null || !this.#mayAsk(this.uid)) return;
+      if (this.#isRetiring || this.#wish !== null || !this.#mayAsk(this.uid)) return;
       this.#timer?.cancel();
       this.#want(this.uid);
     }

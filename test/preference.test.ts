@@ -16,6 +16,8 @@ const MINUTE_MS = 60_000;
 /** Three servers that prefer B, and who was master, one after the other. */
 function begin(seed: number) {
   const masters: Uid[] = [];
+  /** Who stood for master. */
+  const wishes: Uid[] = [];
   const invariants = new Invariants(UIDS);
   const world: World = new World({
     uids: UIDS,
@@ -23,13 +25,15 @@ function begin(seed: number) {
     seed,
     trace: (event) => {
       assert.equal(invariants.observe(event), null);
-      if (event.event !== 'lease' || event.what !== 'ours') return;
+      if (event.event !== 'lease') return;
+      if (event.what === 'wanted') wishes.push(event.server);
+      if (event.what !== 'ours') return;
       if (masters.at(-1) !== event.server) masters.push(event.server);
     },
     wrong: (_invariant, why) => assert.fail(why),
   });
   for (const uid of UIDS) world.machine(uid).start();
-  return { world, masters };
+  return { world, masters, wishes };
 }
 
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -62,6 +66,22 @@ suite('The preferred server', () => {
       world.machine(PREFERRED).start();
       world.runUntil(4 * MINUTE_MS);
       assert.equal(masters.at(-1), PREFERRED);
+    }
+  });
+
+  test('that stops hands its lease back, and does not stand once more', () => {
+    for (const seed of SEEDS) {
+      const { world, masters, wishes } = begin(seed);
+      world.runUntil(MINUTE_MS / 2);
+      assert.equal(masters.at(-1), PREFERRED);
+      world.machine(PREFERRED).retire();
+      const before = wishes.length;
+      world.runUntil(MINUTE_MS / 2 + 1_000);
+      assert.deepEqual(
+        wishes.slice(before).filter((uid) => uid === PREFERRED),
+        [],
+      );
+      assert.notEqual(masters.at(-1), PREFERRED);
     }
   });
 
