@@ -181,7 +181,9 @@ export function applyLink(chain: ChainState, link: Link, instanceNumber: number)
   if (isMembers(link)) {
     const { members, used, of, by } = link;
     if (of !== (chain.membership?.since ?? 0)) return chain; // another change came before it
-    return { ...chain, membership: { members, used, since: instanceNumber, by } };
+    // A name is never given again, so nobody asks what somebody who is gone has proposed last.
+    const latestUpdateIds = ofThese(members, chain.latestUpdateIds);
+    return { ...chain, latestUpdateIds, membership: { members, used, since: instanceNumber, by } };
   }
   const latestUpdateIds = { ...chain.latestUpdateIds, [askerOf(link)]: link.id };
   if (!isUpdate(link)) return { ...chain, latestUpdateIds };
@@ -191,6 +193,10 @@ export function applyLink(chain: ChainState, link: Link, instanceNumber: number)
   if (standingOf(chain, link.request) !== 'new') return { ...chain, latestUpdateIds };
   const remembered = remember(chain, link.request, instanceNumber);
   return { ...chain, currentValue: link.update, latestUpdateIds, ...remembered };
+}
+
+function ofThese(members: Roster, ids: ChainState['latestUpdateIds']) {
+  return Object.fromEntries(Object.entries(ids).filter(([uid]) => Object.hasOwn(members, uid)));
 }
 
 /**
