@@ -83,8 +83,10 @@ export class HttpChaosClient {
     this.#asked += 1;
     const value = `${this.name}: ${this.#asked}`;
     const key = this.#keyOf('write');
-    if (this.#random.chance(0.2)) return void (await this.#delete(key, timeoutMs));
-    const isConditional = this.#random.chance(0.4) && !key.startsWith('r');
+    // Keys that are only set and read are checked fast, however many values were fired at them.
+    const isRegister = key.startsWith('r');
+    if (this.#random.chance(0.2) && !isRegister) return void (await this.#delete(key, timeoutMs));
+    const isConditional = this.#random.chance(0.4) && !isRegister;
     if (!isConditional) return void (await this.#put(key, value, timeoutMs));
     const { answer, etag } = await this.#get(key, timeoutMs);
     if (answer === null || etag === null || etag === undefined) return;
