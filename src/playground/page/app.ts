@@ -10,8 +10,8 @@ import { contradictedEvents } from '../contradiction.ts';
 import { GOALS, type Goal } from '../goals.ts';
 import { turnOf } from '../labels.ts';
 import { type Landmark, landmarkAfter } from '../landmarks.ts';
-import { type Item, readScript, writeScript } from '../script.ts';
-import { type Place, Session } from '../session.ts';
+import { type Item, readScript, sharedBy, writeScript } from '../script.ts';
+import { type Branch, type Place, Session } from '../session.ts';
 import { fragmentOf, type Wanted, wantedIn } from '../share.ts';
 import type { Stage } from '../stage.ts';
 import { lookFor, type News } from './finder.ts';
@@ -263,18 +263,22 @@ export class App {
     const { story } = this;
     if (story === null) return;
     const script = readScript(story.text);
-    const same = this.session.script.findIndex(({ text }, index) => script[index]?.text !== text);
-    const branch = this.session.branches.find(({ at, tail }) => at + tail.length === script.length);
-    const at = same < 0 ? this.session.script.length : same;
-    if (branch !== undefined) this.session.switchTo(branch);
-    else this.#load(script, false);
-    this.goTo({ item: at, moment: END });
+    const at = sharedBy(script, this.session.script);
+    this.switchTo({ script, place: { item: at, moment: END } });
+  }
+
+  /** What was left behind comes back. */
+  switchTo(branch: Branch): void {
+    this.menu = null;
+    this.pause();
+    this.#attempt(() => this.session.switchTo(branch));
   }
 
   get isOffStory(): boolean {
     if (this.story === null) return false;
     const script = readScript(this.story.text);
-    return this.session.script.some(({ text }, index) => script[index]?.text !== text);
+    const { length } = this.session.script;
+    return length !== script.length || sharedBy(script, this.session.script) < length;
   }
 
   goTo(place: Place): void {
