@@ -219,6 +219,22 @@ suite('The playground in a browser', { skip }, () => {
     assert.deepEqual(words(await storyIn(page)), words(story));
   });
 
+  test("keeps a run of one's own when something else is chosen", async (t) => {
+    const { page, errors } = await openPlayground(t);
+    await page.click(key('ask B'));
+    await page.click(key('deliver-all'));
+    const story = await storyIn(page);
+    await page.selectOption(key('stories'), '02-duel');
+    await page.selectOption(key('servers'), '5');
+    await page.selectOption(key('goals'), 'two-values');
+    assert.equal(await count(page, '.branch'), 1);
+    await page.click('.branch');
+    assert.equal(await storyIn(page), story);
+    assert.equal(await page.inputValue(key('servers')), '3');
+    assert.equal(await page.inputValue(key('goals')), '');
+    assert.deepEqual(errors, []);
+  });
+
   test('shares a story, and plays what was shared or pasted', async (t) => {
     const { page } = await openPlayground(t);
     await page.click(key('ask B'));

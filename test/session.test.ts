@@ -154,6 +154,38 @@ suite('A session', () => {
     assert.deepEqual(seen(playAll(session)), end);
   });
 
+  test("whatever is one's own outlives its session, and what is given does not", () => {
+    const given = readScript(storyOf('02-duel.txt'));
+    const first = new Session(given, true);
+    first.goTo({ item: 8, moment: END });
+    assert.deepEqual(first.own, []);
+    first.do('submit C mine');
+    const mine = first.script;
+    const [story] = first.branches;
+    assert.ok(story !== undefined);
+    first.switchTo(story);
+
+    const second = new Session(readScript('cluster A B\n\nstart A B\n'), true);
+    second.inherit(first);
+    const third = quietCluster();
+    third.inherit(second);
+    const scripts = ({ branches }: Session) => branches.map(({ script }) => script);
+    assert.deepEqual([scripts(second), scripts(third)], [[mine], [mine]]);
+
+    const fourth = new Session(given, true);
+    fourth.inherit(third);
+    assert.deepEqual(scripts(fourth), [mine, third.script]);
+    const [branch] = fourth.branches;
+    assert.ok(branch !== undefined);
+    fourth.switchTo(branch);
+    assert.equal(fourth.stage?.cards.length, 3);
+    assert.deepEqual(fourth.script, mine);
+    // The same again is not there twice.
+    const fifth = new Session(mine);
+    fifth.inherit(fourth);
+    assert.deepEqual(scripts(fifth), [third.script]);
+  });
+
   test('a branch that cannot be carried out changes nothing', () => {
     const session = quietCluster();
     const before = seen(session);

@@ -70,10 +70,15 @@ export class Session {
   /** Which moment of the last of them is shown; null: its last. */
   #shown: number | null = null;
   #branches: readonly Branch[] = [];
+  readonly #given: readonly Item[];
 
-  /** Begins a story, none of which is played yet. */
-  constructor(script: readonly Item[] = []) {
+  /**
+   * Begins a story, none of which is played yet. `isGiven`: it can be had again at any time, as
+   * those of the project, so it is not one's own.
+   */
+  constructor(script: readonly Item[] = [], isGiven = false) {
     this.#script = script;
+    this.#given = isGiven ? script : [];
   }
 
   /** Begins the story of this text. Throws an `Error` with one sentence if that is none. */
@@ -98,6 +103,19 @@ export class Session {
 
   get branches(): readonly Branch[] {
     return this.#branches;
+  }
+
+  /** All runs of one's own: what is left behind, and what stands here. */
+  get own(): readonly Branch[] {
+    return [...this.#branches, this.#asBranch].filter(
+      ({ script }) => sharedBy(script, this.#given) < script.length,
+    );
+  }
+
+  /** Another session ends here: its runs are what was left behind. */
+  inherit({ own }: Session): void {
+    const others = own.filter(({ script }) => !isSame(script, this.#script));
+    this.#branches = [...others, ...this.#branches];
   }
 
   /** The items that lead to the shown moment: in the middle of a command, parts of it. */
@@ -241,9 +259,13 @@ export class Session {
     return this.known[this.#item - 1];
   }
 
+  get #asBranch(): Branch {
+    return { script: this.#script, place: { item: this.known.length, moment: END } };
+  }
+
   /** What stood here becomes a branch, unless it just goes on. */
   #replace(script: readonly Item[], run: Run): void {
-    const left = { script: this.#script, place: { item: this.known.length, moment: END } };
+    const left = this.#asBranch;
     const isGoingOn = sharedBy(left.script, script) === left.script.length;
     const others = this.#branches.filter(
       (other) => !isSame(other.script, script) && !isSame(other.script, left.script),
