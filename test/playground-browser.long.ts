@@ -345,7 +345,7 @@ suite('The playground in a browser', { skip }, () => {
     assert.deepEqual(errors, []);
   });
 
-  test('is accessible: light, dark, with a menu, a dialog, a violation', async (t) => {
+  test('is accessible: light, dark, with a menu, a dialog, a violation, a master', async (t) => {
     for (const colorScheme of ['light', 'dark'] as const) {
       const { page } = await openPlayground(t, { colorScheme, hash: '#break=quorum-of-one' });
       await page.click(key('ask A'));
@@ -356,6 +356,10 @@ suite('The playground in a browser', { skip }, () => {
       await page.keyboard.press('Escape');
       await page.click(key('keys'));
       assert.deepEqual(await violationsOfAxe(page), [], `${colorScheme}, dialog`);
+      const hash = '#at=12-paused-master:15';
+      const { page: story } = await openPlayground(t, { colorScheme, hash });
+      assert.ok((await count(story, '.server.master')) > 0);
+      assert.deepEqual(await violationsOfAxe(story), [], `${colorScheme}, master`);
     }
   });
 
