@@ -219,6 +219,22 @@ suite('The playground in a browser', { skip }, () => {
     assert.deepEqual(words(await storyIn(page)), words(story));
   });
 
+  test("keeps a run of one's own when something else is chosen", async (t) => {
+    const { page, errors } = await openPlayground(t);
+    await page.click(key('ask B'));
+    await page.click(key('deliver-all'));
+    const story = await storyIn(page);
+    await page.selectOption(key('stories'), '02-duel');
+    await page.selectOption(key('servers'), '5');
+    await page.selectOption(key('goals'), 'two-values');
+    assert.equal(await count(page, '.branch'), 1);
+    await page.click('.branch');
+    assert.equal(await storyIn(page), story);
+    assert.equal(await page.inputValue(key('servers')), '3');
+    assert.equal(await page.inputValue(key('goals')), '');
+    assert.deepEqual(errors, []);
+  });
+
   test('shares a story, and plays what was shared or pasted', async (t) => {
     const { page } = await openPlayground(t);
     await page.click(key('ask B'));
@@ -329,7 +345,7 @@ suite('The playground in a browser', { skip }, () => {
     assert.deepEqual(errors, []);
   });
 
-  test('is accessible: light, dark, with a menu, a dialog, a violation', async (t) => {
+  test('is accessible: light, dark, with a menu, a dialog, a violation, a master', async (t) => {
     for (const colorScheme of ['light', 'dark'] as const) {
       const { page } = await openPlayground(t, { colorScheme, hash: '#break=quorum-of-one' });
       await page.click(key('ask A'));
@@ -340,6 +356,10 @@ suite('The playground in a browser', { skip }, () => {
       await page.keyboard.press('Escape');
       await page.click(key('keys'));
       assert.deepEqual(await violationsOfAxe(page), [], `${colorScheme}, dialog`);
+      const hash = '#at=12-paused-master:15';
+      const { page: story } = await openPlayground(t, { colorScheme, hash });
+      assert.ok((await count(story, '.server.master')) > 0);
+      assert.deepEqual(await violationsOfAxe(story), [], `${colorScheme}, master`);
     }
   });
 

@@ -116,7 +116,8 @@ suite('A session', () => {
     assert.equal(session.script.length, 9);
     const mine = seen(session);
     const [branch] = session.branches;
-    assert.ok(branch !== undefined && branch.at === 8);
+    assert.ok(branch !== undefined);
+    assert.deepEqual(branch.script, script);
     session.switchTo(branch);
     assert.deepEqual(seen(session), end);
     assert.deepEqual(session.script, script);
@@ -124,6 +125,74 @@ suite('A session', () => {
     assert.ok(other !== undefined && session.branches.length === 1);
     session.switchTo(other);
     assert.deepEqual(seen(session), mine);
+  });
+
+  test('whoever leaves it earlier later on finds all of that again, and the story', () => {
+    const story = readScript(storyOf('03-orphan.txt'));
+    const session = playAll(new Session(story));
+    const end = seen(session);
+    const own = [12, 5].map((item) => {
+      session.goTo({ item, moment: END });
+      session.do(`submit C after ${item}`);
+      session.do('drop all');
+      return session.script;
+    });
+    const [first] = session.branches;
+    assert.ok(first !== undefined);
+    session.switchTo(first);
+    assert.deepEqual(seen(session), end);
+
+    const scripts = () => session.branches.map(({ script }) => script);
+    for (let time = 0; time < 2; time += 1) {
+      session.goTo({ item: 3, moment: 0 });
+      session.do(`submit B time ${time}`);
+      own.push(session.script);
+      session.switchTo({ script: story, place: { item: 3, moment: END } });
+      assert.deepEqual([session.script, session.place.item], [story, 3]);
+      assert.deepEqual(scripts(), own);
+    }
+    assert.deepEqual(seen(playAll(session)), end);
+  });
+
+  test("whatever is one's own outlives its session, and what is given does not", () => {
+    const given = readScript(storyOf('02-duel.txt'));
+    const first = new Session(given, true);
+    first.goTo({ item: 8, moment: END });
+    assert.deepEqual(first.own, []);
+    first.do('submit C mine');
+    const mine = first.script;
+    const [story] = first.branches;
+    assert.ok(story !== undefined);
+    first.switchTo(story);
+
+    const second = new Session(readScript('cluster A B\n\nstart A B\n'), true);
+    second.inherit(first);
+    const third = quietCluster();
+    third.inherit(second);
+    const scripts = ({ branches }: Session) => branches.map(({ script }) => script);
+    assert.deepEqual([scripts(second), scripts(third)], [[mine], [mine]]);
+
+    const fourth = new Session(given, true);
+    fourth.inherit(third);
+    assert.deepEqual(scripts(fourth), [mine, third.script]);
+    const [branch] = fourth.branches;
+    assert.ok(branch !== undefined);
+    fourth.switchTo(branch);
+    assert.equal(fourth.stage?.cards.length, 3);
+    assert.deepEqual(fourth.script, mine);
+    // The same again is not there twice.
+    const fifth = new Session(mine);
+    fifth.inherit(fourth);
+    assert.deepEqual(scripts(fifth), [third.script]);
+  });
+
+  test('a branch that cannot be carried out changes nothing', () => {
+    const session = quietCluster();
+    const before = seen(session);
+    const script = readScript('cluster A B\n\ndance\n');
+    assert.throws(() => session.switchTo({ script, place: { item: 2, moment: 0 } }), /"dance"/);
+    assert.deepEqual(seen(session), before);
+    assert.deepEqual(session.branches, []);
   });
 
   test('every moment within a command can be shown, and gone on from', () => {

@@ -67,16 +67,17 @@ function coloursOf(name: ThemeName): string {
   return `color-scheme: ${name}; ${declareVariables(THEMES[name])}`;
 }
 
+/** `--label`: quiet words that are readable on the pale form of every hue, 4.5:1 and better. */
 const COLOURS = `
 :root { ${coloursOf('light')} --panel: #f4f7f9; --strong: #1a1a1a; --onStrong: #ffffff;
-  --good: #05683b; }
+  --good: #05683b; --label: #505050; }
 @media (prefers-color-scheme: dark) { :root { ${coloursOf('dark')} --panel: #1b2024;
   --strong: #eceff1;
-  --onStrong: #14181b; --good: #7fd6a4; } }
+  --onStrong: #14181b; --good: #7fd6a4; --label: #c4cacd; } }
 :root[data-theme=light] { ${coloursOf('light')} --panel: #f4f7f9; --strong: #1a1a1a;
-  --onStrong: #ffffff; --good: #05683b; }
+  --onStrong: #ffffff; --good: #05683b; --label: #505050; }
 :root[data-theme=dark] { ${coloursOf('dark')} --panel: #1b2024; --strong: #eceff1;
-  --onStrong: #14181b; --good: #7fd6a4; }
+  --onStrong: #14181b; --good: #7fd6a4; --label: #c4cacd; }
 `;
 
 const STYLE = `
@@ -163,7 +164,7 @@ main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(
 .headline b { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; flex: 1; }
 .tag { min-width: 20px; text-align: center; border-radius: 4px; font-weight: bold; }
 .fact { display: grid; grid-template-columns: 58px minmax(0, 1fr); }
-.fact i { font-style: normal; color: var(--quiet); }
+.fact i { font-style: normal; color: var(--label); }
 .fact span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .fact.value span { font-weight: bold; }
 .fact.good span { color: var(--good); }

@@ -46,6 +46,14 @@ export function readScript(story: string): readonly Item[] {
   return items;
 }
 
+/** So many items at the beginning of both scripts are the same. */
+export function sharedBy(one: readonly Item[], other: readonly Item[]): number {
+  const isOther = ({ kind, text }: Item, index: number) =>
+    other[index]?.kind !== kind || other[index]?.text !== text;
+  const at = one.findIndex(isOther);
+  return at < 0 ? one.length : at;
+}
+
 /** The story as text, without what it prints, or with what each of these items has printed. */
 export function writeScript(
   items: readonly Item[],

@@ -14,7 +14,7 @@ import { ABSENT, type Standing, standingAfter } from '../diagram/lives.ts';
 import { type Line, StoryTeller, tellStory } from '../simulation/story.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import type { Violation } from '../trace/invariants.ts';
-import { type Item, readScript, writeScript } from './script.ts';
+import { type Item, readScript, sharedBy, writeScript } from './script.ts';
 import { type Stage, stageOf } from './stage.ts';
 
 /** What has become of one item of the script. */
@@ -41,11 +41,14 @@ export interface Moment {
   readonly parts: number;
 }
 
-/** What was left behind when somebody did something else. */
+/**
+ * What was left behind when somebody did something else: all of it, for what it once had in common
+ * with the script may be left, too.
+ */
 export interface Branch {
-  /** How many items are the same. */
-  readonly at: number;
-  readonly tail: readonly Item[];
+  readonly script: readonly Item[];
+  /** How far it had ever been carried out. */
+  readonly place: Place;
 }
 
 /** Where a session is: so many items are done, and of the last one so many moments are shown. */
@@ -67,10 +70,15 @@ export class Session {
   /** Which moment of the last of them is shown; null: its last. */
   #shown: number | null = null;
   #branches: readonly Branch[] = [];
+  readonly #given: readonly Item[];
 
-  /** Begins a story, none of which is played yet. */
-  constructor(script: readonly Item[] = []) {
+  /**
+   * Begins a story, none of which is played yet. `isGiven`: it can be had again at any time, as
+   * those of the project, so it is not one's own.
+   */
+  constructor(script: readonly Item[] = [], isGiven = false) {
     this.#script = script;
+    this.#given = isGiven ? script : [];
   }
 
   /** Begins the story of this text. Throws an `Error` with one sentence if that is none. */
@@ -95,6 +103,19 @@ export class Session {
 
   get branches(): readonly Branch[] {
     return this.#branches;
+  }
+
+  /** All runs of one's own: what is left behind, and what stands here. */
+  get own(): readonly Branch[] {
+    return [...this.#branches, this.#asBranch].filter(
+      ({ script }) => sharedBy(script, this.#given) < script.length,
+    );
+  }
+
+  /** Another session ends here: its runs are what was left behind. */
+  inherit({ own }: Session): void {
+    const others = own.filter(({ script }) => !isSame(script, this.#script));
+    this.#branches = [...others, ...this.#branches];
   }
 
   /** The items that lead to the shown moment: in the middle of a command, parts of it. */
@@ -197,15 +218,14 @@ export class Session {
     return true;
   }
 
-  /** The old end comes back, and what stands there now becomes a branch. */
-  switchTo(branch: Branch): void {
-    if (!this.#branches.includes(branch)) throw new Error('there is no such branch');
-    const { at, tail } = branch;
-    this.#branches = this.#branches.filter((other) => other !== branch);
-    this.#leave(at);
-    this.#script = [...this.#script.slice(0, at), ...tail];
-    this.#run = Run.of(this.#script.slice(0, at));
-    this.goTo({ item: this.#script.length, moment: END });
+  /**
+   * A branch, or another script, comes to that place, and what stands there now becomes a branch.
+   * Throws an `Error` with one sentence, and changes nothing, if it cannot be carried out so far.
+   */
+  switchTo({ script, place }: Branch): void {
+    const run = Run.of(script.slice(0, Math.max(0, place.item)));
+    this.#replace(script, run);
+    this.goTo(place);
   }
 
   /** What leads to the shown moment as the text of a story, with all that it prints. */
@@ -231,9 +251,7 @@ export class Session {
 
   /** Goes where a run has gone. */
   #follow(before: readonly Item[], run: Run, step: Step): void {
-    this.#leave(this.#shown === null ? this.#item : this.#item - 1);
-    this.#script = [...before, step.item];
-    this.#run = run;
+    this.#replace([...before, step.item], run);
     this.goTo({ item: this.#script.length, moment: END });
   }
 
@@ -241,9 +259,20 @@ export class Session {
     return this.known[this.#item - 1];
   }
 
-  #leave(at: number): void {
-    const tail = this.#script.slice(at);
-    if (tail.length > 0) this.#branches = [...this.#branches, { at, tail }];
+  get #asBranch(): Branch {
+    return { script: this.#script, place: { item: this.known.length, moment: END } };
+  }
+
+  /** What stood here becomes a branch, unless it just goes on. */
+  #replace(script: readonly Item[], run: Run): void {
+    const left = this.#asBranch;
+    const isGoingOn = sharedBy(left.script, script) === left.script.length;
+    const others = this.#branches.filter(
+      (other) => !isSame(other.script, script) && !isSame(other.script, left.script),
+    );
+    this.#branches = isGoingOn ? others : [...others, left];
+    this.#script = script;
+    this.#run = run;
   }
 
   #take(run: Run, item: Item): Step {
@@ -256,6 +285,10 @@ export class Session {
       throw error;
     }
   }
+}
+
+function isSame(one: readonly Item[], other: readonly Item[]): boolean {
+  return one.length === other.length && sharedBy(one, other) === one.length;
 }
 
 function lastOf(step: Step | undefined): number {

@@ -94,6 +94,12 @@ const MOST_TIMES_WRONG = 10;
 /** Servers that break a rule may have something to say to each other for ever. */
 const MOST_DELIVERIES = 1_000;
 
+/** One command passes no more time than that: an address may tell a story, and nobody waits. */
+const MOST_WAIT_MS = 3_600_000;
+
+/** Copies of copies would soon be more than any memory holds. */
+const MOST_COPIED = 1_000;
+
 /** What a run of a story gave. */
 export interface Told {
   /** The story again, with what the servers say now. */
@@ -235,8 +241,12 @@ export class StoryTeller {
     this.#said = [];
     this.parts.length = 0;
     const isTold = () => this.events.slice(told).some(({ event }) => event !== 'save');
-    for (let timer = 0; timer < mostTimers && !isTold(); timer += 1) world.step(world.nextAtMs);
-    const waitedMs = Math.max(1, Math.ceil(world.nowMs - startMs));
+    const untilMs = startMs + MOST_WAIT_MS;
+    for (let timer = 0; timer < mostTimers && !isTold(); timer += 1) {
+      if (world.nextAtMs > untilMs) break;
+      world.step(world.nextAtMs);
+    }
+    const waitedMs = Math.min(MOST_WAIT_MS, Math.max(1, Math.ceil(world.nowMs - startMs)));
     world.runUntil(startMs + waitedMs);
     this.#endTurn();
     return { command: `wait ${waitedMs}`, lines: this.#linesSaid() };
@@ -275,7 +285,7 @@ export class StoryTeller {
     [/^cut ([A-Z]+)\|([A-Z]+)$/, (left, right) => this.#cutApart(left, right)],
     [/^cut ([A-Z]+)->([A-Z]+)$/, (from, to) => this.#cut(from, to)],
     [/^mend(?: ([A-Z]+)->([A-Z]+))?$/, (from, to) => this.#mend(from, to)],
-    [/^wait ([0-9]+(?:\.[0-9]+)?)$/, (ms) => this.#the.runUntil(this.#the.nowMs + Number(ms))],
+    [/^wait ([0-9]+(?:\.[0-9]+)?)$/, (ms) => this.#wait(Number(ms))],
     [/^crash ([A-Z])(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
     [/^lose disk ([A-Z])(?: at ([a-z ]+))?$/, (uid, at) => this.#at(uid).loseDisk(pointOf(at))],
     [/^rejoin ([A-Z])$/, (uid) => this.#at(uid).rejoin()],
@@ -492,22 +502,36 @@ export class StoryTeller {
     this.#the.network.cut(this.#cuts);
   }
 
+  #wait(ms: number): void {
+    if (ms > MOST_WAIT_MS) throw new Error('a `wait` is an hour at most, 3600000 milliseconds');
+    this.#the.runUntil(this.#the.nowMs + ms);
+  }
+
   #slowDown(uid: Uid, saveMs: number): void {
+    if (saveMs > MOST_WAIT_MS)
+      throw new Error('a save takes an hour at most, 3600000 milliseconds');
     this.#at(uid).saveMs = saveMs;
   }
 
   #keep(what: string): void {
-    this.#kept.push(...this.#meant(what));
+    this.#kept.push(...copiesFor(this.#kept, this.#meant(what)));
   }
 
   #repeat(what: string): void {
-    this.#the.inFlight.push(...this.#meant(what));
+    const { inFlight } = this.#the;
+    inFlight.push(...copiesFor(inFlight, this.#meant(what)));
   }
 
   #bringBack(what: string): void {
     const isMeant = selector(what)(this.#kept);
     if (isMeant.size === 0) this.#note('(nothing like that was put aside)');
-    this.#the.inFlight.push(...this.#kept.filter((_, place) => isMeant.has(place)));
+    const { inFlight } = this.#the;
+    inFlight.push(
+      ...copiesFor(
+        inFlight,
+        this.#kept.filter((_, place) => isMeant.has(place)),
+      ),
+    );
     this.#kept = this.#kept.filter((_, place) => !isMeant.has(place));
   }
 
@@ -572,6 +596,12 @@ function clockRatesIn(kind: string, cluster: readonly Uid[]): Readonly<Record<Ui
     throw new Error(`a clock runs at 0.1 to ${MOST_TIMES_WRONG} times the true rate, not ${text}`);
   });
   return Object.fromEntries(named);
+}
+
+/** Those that come to others, if that is not too many together. */
+function copiesFor(others: readonly Datagram[], added: readonly Datagram[]): readonly Datagram[] {
+  if (added.length === 0 || others.length + added.length <= MOST_COPIED) return added;
+  throw new Error(`copies come to at most ${MOST_COPIED} datagrams in flight, or put aside`);
 }
 
 function pointOf(at: string): CrashPoint {

@@ -10,8 +10,8 @@ import { contradictedEvents } from '../contradiction.ts';
 import { GOALS, type Goal } from '../goals.ts';
 import { turnOf } from '../labels.ts';
 import { type Landmark, landmarkAfter } from '../landmarks.ts';
-import { type Item, readScript, writeScript } from '../script.ts';
-import { type Place, Session } from '../session.ts';
+import { type Item, readScript, sharedBy, writeScript } from '../script.ts';
+import { type Branch, type Place, Session } from '../session.ts';
 import { fragmentOf, type Wanted, wantedIn } from '../share.ts';
 import type { Stage } from '../stage.ts';
 import { lookFor, type News } from './finder.ts';
@@ -263,18 +263,28 @@ export class App {
     const { story } = this;
     if (story === null) return;
     const script = readScript(story.text);
-    const same = this.session.script.findIndex(({ text }, index) => script[index]?.text !== text);
-    const branch = this.session.branches.find(({ at, tail }) => at + tail.length === script.length);
-    const at = same < 0 ? this.session.script.length : same;
-    if (branch !== undefined) this.session.switchTo(branch);
-    else this.#load(script, false);
-    this.goTo({ item: at, moment: END });
+    const at = sharedBy(script, this.session.script);
+    this.switchTo({ script, place: { item: at, moment: END } });
+  }
+
+  /** What was left behind comes back. */
+  switchTo(branch: Branch): void {
+    this.menu = null;
+    this.pause();
+    this.#attempt(() => {
+      this.session.switchTo(branch);
+      this.#meetCluster();
+      // Another cluster may have what a goal asks for without any effort.
+      const ofGoal = this.goal === null ? null : choiceIn(readScript(this.goal.story));
+      if (ofGoal !== null && !isSameCluster(ofGoal, this.choice)) this.goal = null;
+    });
   }
 
   get isOffStory(): boolean {
     if (this.story === null) return false;
     const script = readScript(this.story.text);
-    return this.session.script.some(({ text }, index) => script[index]?.text !== text);
+    const { length } = this.session.script;
+    return length !== script.length || sharedBy(script, this.session.script) < length;
   }
 
   goTo(place: Place): void {
@@ -379,22 +389,29 @@ export class App {
 
   #load(items: readonly Item[], isPlayed: boolean): void {
     this.#loads += 1;
-    const session = new Session(items);
+    const session = new Session(items, true);
     if (isPlayed) session.goTo({ item: items.length, moment: END });
     this.#show(session);
   }
 
-  /** Another session than before: what belonged to that is gone. */
+  /** Another session than before: of what belonged to that, only runs of one's own are kept. */
   #show(session: Session): void {
     this.pause();
+    session.inherit(this.session);
     this.session = session;
-    this.choice = choiceIn(session.script) ?? this.choice;
-    const isUntouched = this.value === A_VALUE || this.value === A_COMMAND;
-    if (isUntouched) this.value = this.choice.store ? A_COMMAND : A_VALUE;
     this.story = null;
     this.goal = null;
     this.menu = null;
     this.notice = '';
+    this.#meetCluster();
+  }
+
+  /** The cluster may be another one than before. */
+  #meetCluster(): void {
+    const { session } = this;
+    this.choice = choiceIn(session.script) ?? this.choice;
+    const isUntouched = this.value === A_VALUE || this.value === A_COMMAND;
+    if (isUntouched) this.value = this.choice.store ? A_COMMAND : A_VALUE;
     this.hidden = { ...this.hidden, servers: new Set() };
     this.linesOf = null;
     this.#autopilot = new Autopilot('play');
@@ -505,6 +522,11 @@ export class App {
       this.changed();
     }
   }
+}
+
+function isSameCluster(one: Choice, other: Choice): boolean {
+  const keys = ['servers', 'store', 'leases', 'broken'] as const;
+  return keys.every((key) => one[key] === other[key]);
 }
 
 /** The first moment after so many events in which more is wrong than then; null: there is none. */

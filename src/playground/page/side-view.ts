@@ -3,6 +3,7 @@
 import type { TraceEvent } from '../../trace/events.ts';
 import { INVARIANTS } from '../../trace/invariants.ts';
 import { GOALS, type Goal } from '../goals.ts';
+import { sharedBy } from '../script.ts';
 import type { App } from './app.ts';
 import { h, type Props } from './dom.ts';
 
@@ -212,17 +213,12 @@ function branchesView(app: App): HTMLElement | null {
     { 'aria-label': 'what was left behind' },
     h('h2', {}, 'Left behind'),
     ...branches.map((branch, index) => {
-      const first = branch.tail.find(({ kind }) => kind === 'command')?.text ?? 'words';
-      const words = `${branch.tail.length} after ${branch.at}: ${first} …`;
-      return button(
-        words,
-        `branch ${index}`,
-        () => {
-          app.session.switchTo(branch);
-          app.changed();
-        },
-        { class: 'branch' },
-      );
+      const at = sharedBy(branch.script, app.session.script);
+      const rest = branch.script.slice(at);
+      const first = rest.find(({ kind }) => kind === 'command')?.text ?? 'words';
+      const words =
+        rest.length === 0 ? `only the first ${at}` : `${rest.length} after ${at}: ${first} …`;
+      return button(words, `branch ${index}`, () => app.switchTo(branch), { class: 'branch' });
     }),
   );
 }
