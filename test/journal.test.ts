@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import { EMPTY_CHAIN } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
 import { entriesOf, JOURNAL_LIMIT_BYTES, Journal, type Write } from '../src/log/journal.ts';
+import { LinkList } from '../src/log/link-list.ts';
 import type { ServerState } from '../src/state.ts';
 import { statesOfAStore } from './states-of-a-store.ts';
 
@@ -223,6 +224,81 @@ suite('A journal', () => {
   });
 });
 
+suite('The journal of a long log', () => {
+  const BLOCK_LENGTH = 1_000;
+  const BLOCKS = 20;
+  const PIECE = 64_000;
+  const log = new LinkList(BLOCK_LENGTH);
+  for (let number = 1; number <= BLOCKS * BLOCK_LENGTH + 500; number += 1) {
+    log.push({ update: `set key ${'x'.repeat(100)}`, id: `A-0123abcd-${number}` });
+  }
+  const stateOf = ({ kept }: LinkList, instanceNumber = 1) => ({ ...STATE, instanceNumber, kept });
+  const lengthsOf = (bytes: Uint8Array): number[] => {
+    const ends = [...entriesOf(bytes)].map(({ endsAt }) => endsAt);
+    return ends.map((end, index) => end - (ends[index - 1] ?? 0));
+  };
+
+  test('has short lines only, and is begun anew in pieces', () => {
+    const [first] = written([stateOf(log)]) as [Write];
+    assert.deepEqual(read(bytesIn(first)).state, onDisk(stateOf(log)));
+    const blockBytes = JSON.stringify(log.kept.blocks[0]).length;
+    const longest = Math.max(...lengthsOf(bytesIn(first)));
+    assert.ok(longest < blockBytes / 5, `${longest} of ${blockBytes}`);
+
+    const journal = new Journal(1_000, PIECE);
+    const file = new JournalInMemory();
+    let saves = 0;
+    let longestPiece = 0;
+    let hasBegun = false;
+    for (; saves < 1_000 && file.pieces.length < 2; saves += 1) {
+      // Long lines until another journal begins, and then short ones, which come behind it.
+      const currentValue = `${saves}`.repeat(hasBegun ? 1 : 50_000);
+      const write = journal.save({ ...stateOf(log), currentValue });
+      file.write(write);
+      if (saves === 0 || write.piece === null) continue;
+      hasBegun = true;
+      longestPiece = Math.max(longestPiece, write.piece.bytes.length);
+    }
+    assert.equal(file.pieces.length, 2);
+    assert.deepEqual(
+      read(file.bytes).state,
+      onDisk({ ...stateOf(log), currentValue: `${saves - 1}` }),
+    );
+    assert.ok(longestPiece < 2 * PIECE, `${longestPiece}`);
+    assert.ok((file.pieces[1] ?? 0) > BLOCKS, `${file.pieces}`);
+  });
+
+  test('gets little from a save after a restart, and from a full block only this one', () => {
+    const journal = new Journal();
+    const [first] = written([stateOf(log)]) as [Write];
+    const found = journal.load(bytesIn(first)).state as ServerState;
+    const restored = new LinkList(BLOCK_LENGTH, found.kept as LinkList['kept']);
+    const second = journal.save({ ...found, instanceNumber: 2, kept: restored.kept });
+    assert.deepEqual(lineOf(second), {
+      entry: lengthsOf(bytesIn(first)).length + 1,
+      set: { instanceNumber: 2 },
+    });
+    while (restored.kept.blocks.length === BLOCKS)
+      restored.push({ update: 'x', id: 'A-0123abcd-1' });
+    const third = journal.save(stateOf(restored, 3));
+    const blockBytes = JSON.stringify(restored.kept.blocks.at(-1)).length;
+    assert.ok(bytesIn(third).length < blockBytes + 1_000);
+    const all = [first, second, third].map(bytesIn);
+    assert.deepEqual(read(Buffer.concat(all)).state, onDisk(stateOf(restored, 3)));
+  });
+
+  test('begins anew, in short lines, when all of its blocks are other ones', () => {
+    const journal = new Journal();
+    journal.save(stateOf(log));
+    const other = stateOf(new LinkList(BLOCK_LENGTH / 2, log.kept));
+    const { line, piece } = journal.save(other);
+    assert.equal(line, null);
+    assert.ok(piece?.isFirst && piece.isLast);
+    assert.ok(Math.max(...lengthsOf(piece.bytes)) < 20_000);
+    assert.deepEqual(read(piece.bytes).state, onDisk(other));
+  });
+});
+
 const NO_JOURNAL = (line: number) => ({ message: `line ${line} says what no journal can say` });
 
 suite('What is read', () => {
@@ -301,6 +377,10 @@ suite('What is read', () => {
     const wrong = [{}, { state: null }, { state: [STATE] }, { state: 'A' }];
     for (const first of wrong) assert.throws(() => read(forged(first)), NO_JOURNAL(1));
     const inside = { add: [1] };
+    const nested = (key: string) => ({ in: { members: { in: { [key]: inside } } } });
+    for (const key of ['0', '9', '-1', 'length', '__proto__']) {
+      assert.throws(() => read(forged({ state: STATE }, nested(key))), NO_JOURNAL(2));
+    }
     for (const second of [{ in: { uid: inside } }, { in: { nowhere: inside } }, { set: null }]) {
       assert.throws(() => read(forged({ state: STATE }, second)), NO_JOURNAL(2));
     }

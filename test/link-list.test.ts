@@ -45,3 +45,19 @@ test('what was kept stays as it was, and shares its full blocks with what is kep
   assert.deepEqual(new LinkList(5, later).slice(0, 100), new LinkList(3, later).slice(0, 100));
   assert.equal(new LinkList(5, later).length, 12);
 });
+
+test('what was on the disk is kept as the same blocks, if these are as long as the new ones', () => {
+  const list = new LinkList(3);
+  for (let number = 1; number <= 8; number += 1) list.push(link(number));
+  const { kept } = list;
+  const again = new LinkList(3, kept);
+  assert.equal(again.kept.blocks, kept.blocks);
+  assert.deepEqual(again.kept, kept);
+  again.push(link(9));
+  assert.deepEqual(
+    again.kept.blocks.map((block, index) => block === kept.blocks[index]),
+    [true, true, false],
+  );
+  assert.equal(kept.blocks.length, 2);
+  assert.deepEqual(new LinkList(4, kept).slice(0, 100), list.slice(0, 100));
+});

@@ -38,6 +38,11 @@ const PIECE_BYTES = 64_000;
 const LINES_PER_PIECE = 4;
 /** … and a list has lines of its own if it has an entry for each so many bytes of a piece. */
 const BYTES_PER_ENTRY = 2_000;
+/**
+ * A change with lists of lists that have more entries than these begins a new journal, in short
+ * lines: of a whole log in one line there may be no string that is long enough.
+ */
+const MOST_NEW_ENTRIES = 2_000;
 
 /** What a save has to write and to bring to the disk, in this order. */
 export interface Write {
@@ -61,10 +66,14 @@ interface RecordChange {
   readonly in?: Record<string, Change>;
 }
 
-/** What has become of a list: so many entries are gone from each place, and these are behind. */
+/**
+ * What has become of a list: so many entries are gone from each place, and these are behind. A list
+ * in a list is filled in its place, but only in the lines of a first state.
+ */
 interface ListChange {
   readonly cut?: readonly (readonly [index: number, count: number])[];
   readonly add?: readonly unknown[];
+  readonly in?: Record<string, Change>;
 }
 
 export type Change = RecordChange | ListChange;
@@ -136,8 +145,9 @@ export class Journal {
   save(state: ServerState): Write {
     const change = this.#state === null ? 'other' : changeOf(this.#state, state);
     this.#state = state;
-    if (change === 'other') return { line: null, piece: this.#beginAtOnce(state) };
-
+    if (change === 'other' || (change !== null && newEntriesIn(change) > MOST_NEW_ENTRIES)) {
+      return { line: null, piece: this.#beginAtOnce(state) };
+    }
     const longestBytes = Math.max(this.#limitBytes, this.#firstBytes);
     const line = this.#lines.write(change ?? {});
     if (line.length > longestBytes) return { line: null, piece: this.#beginAtOnce(state) };
@@ -222,11 +232,8 @@ class NextJournal {
 function* linesOf(state: Fields, pieceBytes: number): Generator<object, void> {
   const mostEntries = pieceBytes / BYTES_PER_ENTRY;
   const longest = pieceBytes / LINES_PER_PIECE;
-  const lists: (readonly [path: readonly string[], list: readonly unknown[]])[] = [];
-  const head = without(state, [], (path, list) => {
-    if (list.length > mostEntries) lists.push([path, list]);
-    return list.length > mostEntries;
-  });
+  const lists: LongList[] = [];
+  const head = headOf(state, [], mostEntries, lists);
   yield lists.length > 0 ? { isPart: true, state: head } : { state: head };
   for (const [index, [path, list]] of lists.entries()) {
     for (let from = 0; from < list.length; ) {
@@ -245,18 +252,35 @@ function* linesOf(state: Fields, pieceBytes: number): Generator<object, void> {
   }
 }
 
-/** The record, and all in it, with an empty list wherever `isOut` says so. */
-function without(
-  record: Fields,
+type LongList = readonly [path: readonly string[], list: readonly unknown[]];
+
+/**
+ * The value with an empty list wherever there is a long one, which goes to `lists`. Of a list with
+ * long lists in it, each of these is taken out: as entries they would be lines without a bound.
+ */
+function headOf(
+  value: unknown,
   path: readonly string[],
-  isOut: (path: readonly string[], list: readonly unknown[]) => boolean,
-): Fields {
-  const left = Object.entries(record).map(([key, value]) => {
-    const place = [...path, key];
-    if (isRecord(value)) return [key, without(value, place, isOut)] as const;
-    return [key, Array.isArray(value) && isOut(place, value) ? [] : value] as const;
-  });
-  return Object.fromEntries(left);
+  mostEntries: number,
+  lists: LongList[],
+): unknown {
+  const inside = (key: string | number, one: unknown) =>
+    headOf(one, [...path, `${key}`], mostEntries, lists);
+  if (isRecord(value)) {
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, inside(key, one)]));
+  }
+  if (!Array.isArray(value)) return value;
+  if (value.some((one) => Array.isArray(one) && one.length > mostEntries)) {
+    return value.map((one, index) => (Array.isArray(one) ? inside(index, one) : one));
+  }
+  if (value.length + entriesInside(value) <= mostEntries) return value;
+  lists.push([path, value]);
+  return [];
+}
+
+/** How many entries the lists in a list have. */
+function entriesInside(list: readonly unknown[]): number {
+  return list.reduce((sum: number, one) => sum + (Array.isArray(one) ? one.length : 0), 0);
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
@@ -369,6 +393,14 @@ function changeOfRecord(before: Fields, after: Fields): RecordChange | null {
   };
 }
 
+/** How many entries the lists in its new lists have. */
+function newEntriesIn(change: Change): number {
+  const { set = {}, add = [], in: inside = {} } = change as RecordChange & ListChange;
+  const lists = [add, ...Object.values(set).filter((value) => Array.isArray(value))];
+  const own = lists.reduce((sum, list) => sum + entriesInside(list), 0);
+  return Object.values(inside).reduce((sum, one) => sum + newEntriesIn(one), own);
+}
+
 /** What JSON has no word for is not there. */
 function fieldsOf(record: Fields): [string, unknown][] {
   return Object.entries(record).filter(([, value]) => value !== undefined);
@@ -408,9 +440,11 @@ function carriedOut(before: unknown, change: Change): unknown {
 
 const PLAIN_FIELD = { configurable: true, enumerable: true, writable: true };
 
-function listCarriedOut(list: unknown[], { cut = [], add = [] }: ListChange): unknown[] {
+function listCarriedOut(list: unknown[], change: ListChange): unknown[] {
+  const { cut = [], add = [], in: inside = {} } = change;
   for (const [index, count] of cut.toReversed()) list.splice(index, count);
   for (const one of add) list.push(one);
+  for (const [key, one] of Object.entries(inside)) carriedOut(list[Number(key)], one);
   return list;
 }
 

@@ -22,7 +22,12 @@ export class LinkList {
 
   constructor(blockLength: number, { blocks, links }: LinkBlocks = { blocks: [], links: [] }) {
     this.#blockLength = blockLength;
-    for (const block of [...blocks, links]) for (const link of block) this.push(link);
+    // The same objects as are on the disk: a journal writes again whatever is another one.
+    const isFitting = blocks.every((block) => block.length === blockLength);
+    if (isFitting) this.#blocks = blocks;
+    for (const block of isFitting ? [links] : [...blocks, links]) {
+      for (const link of block) this.push(link);
+    }
   }
 
   get length(): number {
