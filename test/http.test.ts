@@ -346,6 +346,19 @@ suite('the rest', () => {
     assert.ok(samples.includes('paxos_http_connections 1')); // this one
   });
 
+  test('health is that of those who vote now, not of those who were there first', async (t) => {
+    const at = await openDoor(t, ALONE);
+    const { status, json } = await at.ask('GET', '/health');
+    assert.deepEqual([status, json.detail.slice(0, 21)], [503, '1 of 3 servers answer']);
+    Object.defineProperty(at.replica, 'uids', { value: ['A'], configurable: true });
+    assert.deepEqual((await at.ask('GET', '/health')).json, { server: 'A', reached: ['A'] });
+    Object.defineProperty(at.replica, 'uids', { value: ['D'] });
+    assert.equal(
+      (await at.ask('GET', '/health')).json.detail.slice(0, 21),
+      '0 of 1 servers answer',
+    );
+  });
+
   test('what HTTP does is traced as what clients do', async (t) => {
     const at = await openDoor(t);
     await at.set(['a', '1']);

@@ -1,6 +1,6 @@
 /** Members that change, as a person meets them: real processes that join, go, and are killed. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { readTraces } from '../src/programs/common/read-traces.ts';
@@ -94,6 +94,29 @@ test('what cannot be is refused with a sentence, and nothing changes', async (t)
   assert.match(known.stderr, /the state file .* is there|the name B is given already/);
   assert.equal(readFileSync(cluster.clusterFile, 'utf8').includes('D'), false);
   assertPrints(await client(cluster, 'A', '--members'), /at #1, and these are the members\n {2}A/);
+});
+
+test('without its disk a server comes back as long as it has had no vote', async (t) => {
+  const cluster = await startCluster(t, { flags: ['--members'] });
+  const first = await newcomer(t, cluster, 'D');
+  const listens = ({ program }: typeof first) => program.stdout.includes('listens on');
+  await cluster.waitFor('D to be let in', () => listens(first));
+  const again = async () => {
+    for (const end of ['json', 'mark']) {
+      rmSync(join(cluster.stateDirectory, `D.${end}`), { force: true });
+    }
+    return newcomer(t, cluster, 'D', '--listen', `127.0.0.1:${first.port}`);
+  };
+  first.program.signal('SIGKILL');
+  await first.program.exited;
+  const second = await again();
+  await cluster.waitFor('D to be let in again', () => listens(second));
+  assertPrints(await client(cluster, 'B', '--add', 'D'), /^done in instance [0-9]+, and a quorum/);
+  second.program.signal('SIGKILL');
+  await second.program.exited;
+  const { code, stderr } = await (await again()).program.end();
+  assert.equal(code, 1);
+  assert.match(stderr, /the name D is given already, .* join under a new name, like D2\n$/);
 });
 
 test('a command line that is none', async () => {

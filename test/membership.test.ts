@@ -52,6 +52,9 @@ test('what cannot be is told in one sentence', () => {
     [{ vote: { C: 'c:1' }, isForced: true }, /^the name C was given before: .* like C2$/],
     [{ join: { C: 'c:1' } }, /^the name C was given before/],
     [{ join: { B: 'b:1' } }, /^the name B was given before/],
+    [{ join: { D: 'elsewhere:1' } }, /^the name D was given before/],
+    [{ join: { E: 'e:1' } }, /^the name E was given before/],
+    [{ remove: ['D'], join: { D: 'd:1' } }, /^the name D was given before/],
     [{ follow: { F: 'b:1' } }, /^b:1 is the address of B already, and cannot be that of F$/],
     [{ vote: many(8), isForced: true }, /^no more than 9 may vote$/],
     [{ join: many(8) }, /^no more than 9 may follow$/],
@@ -61,6 +64,11 @@ test('what cannot be is told in one sentence', () => {
     assert.equal(typeof why, 'string', JSON.stringify(what));
     assert.match(why as string, says);
   }
+});
+
+test('who was let in, and cut off before it heard so, is let in again, as it was', () => {
+  assert.deepEqual(change({ join: { D: 'd:1' } }), BEFORE);
+  assert.deepEqual(change({ follow: { E: 'e:1' } }), BEFORE);
 });
 
 function many(count: number): Record<string, string> {

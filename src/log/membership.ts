@@ -21,7 +21,11 @@ export function changed(before: After, change: ChangeMessage): After | string {
     ['passive', change.follow] as const,
   ]) {
     for (const [uid, address] of Object.entries(places)) {
-      const why = whyNotNew(uid, address, before.used);
+      const known = members.get(uid);
+      // Who has no state asks to be let in, once more if need be. That it has had no vote so far,
+      // and so has forgotten none, no server knows by itself: that this link is chosen says it.
+      const isSame = known?.role === role && known.address === address;
+      const why = isSame ? null : whyNotNew(uid, address, before.used);
       if (why !== null) return why;
       members.set(uid, { address: address ?? '', role });
     }

@@ -42,7 +42,9 @@ export async function join(options: ServerOptions, own: Address): Promise<Joined
       const why = `the name ${uid} is given already, and here is no state of it`;
       throw new Failure(`${why}: join under a new name, like ${uid[0]}2`);
     }
-    if (known === undefined) await enter(asker, options, own);
+    // What the asked server knows may be of long ago: this one may have voted since, and have lost
+    // its disk. So the chain itself has to let it in, again if it was cut off the last time.
+    await enter(asker, options, own);
     const places = Object.entries(report.members).flatMap(([member, { address }]) =>
       address === null ? [] : [[member, parseAddress(member, address)] as const],
     );

@@ -114,7 +114,7 @@ export class HttpDoor {
   readonly #options: HttpOptions;
   readonly #limits: Limits;
   readonly #turns: Turns;
-  readonly #network: ClientNetwork | null;
+  readonly #network: ClientNetwork;
   readonly #clients: InnerClients;
   readonly #http: NodeServer;
   readonly #lines = new WeakMap<Socket, Line>();
@@ -129,7 +129,7 @@ export class HttpDoor {
   private constructor(
     options: HttpOptions,
     { uid, cluster, turns }: Inside,
-    network: ClientNetwork | null,
+    network: ClientNetwork,
     limits: Limits,
   ) {
     this.#options = options;
@@ -137,11 +137,13 @@ export class HttpDoor {
     this.#turns = turns;
     this.#network = network;
     const first = (mayMove: boolean) => (mayMove ? (this.#replica?.master ?? uid) : uid);
-    this.#clients = new InnerClients([...cluster.keys()], first, (to, message) => {
+    const named = [...cluster.keys()];
+    const uids = () => this.#replica?.uids ?? named;
+    this.#clients = new InnerClients(uids, first, (to, message) => {
       if (to === uid) this.#ask(message);
-      else network?.send(to, message);
+      else network.send(to, message);
     });
-    network?.listen((from, reply) => from !== uid && this.#clients.receive(from, reply));
+    network.listen((from, reply) => from !== uid && this.#clients.receive(from, reply));
     this.#rejects = new Throttle(BAD_NEWS_PER_SECOND, turns.after.bind(turns), (reject) => {
       turns.trace(reject);
     });
@@ -151,15 +153,13 @@ export class HttpDoor {
   /** Binds its port. Nobody is answered before `serve`. Throws a `Failure` with what to do. */
   static async open(options: HttpOptions, inside: Inside, limits = LIMITS): Promise<HttpDoor> {
     const { cluster, protection } = inside;
-    const hasPeers = cluster.size > 1;
-    const network = hasPeers
-      ? await ClientNetwork.open(cluster, sealer(protection.key), () => {})
-      : null;
+    // One that is alone needs it, too: others may become members.
+    const network = await ClientNetwork.open(cluster, sealer(protection.key), () => {});
     const door = new HttpDoor(options, inside, network, limits);
     try {
       await door.#listen();
     } catch (error) {
-      network?.close();
+      network.close();
       throw error;
     }
     return door;
@@ -199,7 +199,7 @@ export class HttpDoor {
     this.#http.close();
     this.#http.closeAllConnections();
     this.#clients.stop();
-    this.#network?.close();
+    this.#network.close();
     this.#rejects.stop();
   }
 

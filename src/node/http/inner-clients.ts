@@ -17,13 +17,15 @@ type Hear = (from: Uid, reply: Reply) => boolean;
 
 interface OpenSession {
   readonly session: ClientSession;
+  /** Whom it asks. */
+  readonly uids: readonly Uid[];
   /** Under which ids it asks now. */
   readonly ids: Set<RequestId>;
   requestId: RequestId | null;
 }
 
 export class InnerClients {
-  readonly #uids: readonly Uid[];
+  readonly #uids: () => readonly Uid[];
   readonly #first: (mayMove: boolean) => Uid;
   readonly #send: (to: Uid, message: ClientMessage) => void;
   /** Who asks nothing now, the latest last. The fewer clients, the longer each is remembered. */
@@ -34,11 +36,12 @@ export class InnerClients {
   readonly #line: (() => void)[] = [];
 
   /**
+   * `uids` tells who votes now, and tells the same list for as long as it is true.
    * `send` brings what they say to a server, this one or another one. `first` is whom they ask
    * first: this one, or whom it takes for the master if they may go there.
    */
   constructor(
-    uids: readonly Uid[],
+    uids: () => readonly Uid[],
     first: (mayMove: boolean) => Uid,
     send: (to: Uid, message: ClientMessage) => void,
   ) {
@@ -81,6 +84,7 @@ export class InnerClients {
   reach(withinMs: number): Promise<ReadonlySet<Uid>> {
     const requestId = `${randomBytes(8).toString('hex')}-1-1`;
     const reached = new Set<Uid>();
+    const uids = this.#uids();
     return new Promise((done) => {
       const end = () => {
         clearTimeout(timeout);
@@ -89,12 +93,12 @@ export class InnerClients {
       };
       const timeout = setTimeout(end, withinMs);
       this.#hearing.set(requestId, (from, { type }) => {
-        if (type !== 'reached') return false;
+        if (type !== 'reached' || !uids.includes(from)) return false;
         reached.add(from);
-        if (reached.size === quorumOf(this.#uids.length)) end();
+        if (reached.size === quorumOf(uids.length)) end();
         return true;
       });
-      for (const uid of this.#uids) this.#send(uid, { type: 'reach', requestId });
+      for (const uid of uids) this.#send(uid, { type: 'reach', requestId });
     });
   }
 
@@ -109,13 +113,13 @@ export class InnerClients {
    * servers have as many, and others come as well.
    */
   async #waitInLine(): Promise<void> {
-    const most = Math.max(1, Math.floor(MAX_REMEMBERED_CLIENTS / (this.#uids.length + 1)));
+    const most = Math.max(1, Math.floor(MAX_REMEMBERED_CLIENTS / (this.#uids().length + 1)));
     if (this.#changing >= most) await new Promise<void>((next) => this.#line.push(next));
     this.#changing += 1;
   }
 
   #askNow(inquiry: Inquiry, timeoutMs: number, mayMove: boolean): Promise<Ended> {
-    const open = this.#free.pop() ?? this.#open();
+    const open = this.#freeFor(this.#uids());
     open.requestId = null;
     return new Promise((done) => {
       const options = { server: this.#first(mayMove), timeoutMs, mayMove };
@@ -132,8 +136,17 @@ export class InnerClients {
     });
   }
 
-  #open(): OpenSession {
-    const session = new ClientSession(randomBytes(8).toString('hex'), this.#uids, {
+  /** Those that know only members of before are let go. */
+  #freeFor(uids: readonly Uid[]): OpenSession {
+    for (let open = this.#free.pop(); open !== undefined; open = this.#free.pop()) {
+      if (open.uids === uids) return open;
+      this.#all.delete(open);
+    }
+    return this.#open(uids);
+  }
+
+  #open(uids: readonly Uid[]): OpenSession {
+    const session = new ClientSession(randomBytes(8).toString('hex'), uids, {
       after: (delayMs, act) => {
         const timeout = setTimeout(act, delayMs);
         return { cancel: () => clearTimeout(timeout) };
@@ -146,7 +159,7 @@ export class InnerClients {
         this.#send(to, message);
       },
     });
-    const open: OpenSession = { session, ids: new Set(), requestId: null };
+    const open: OpenSession = { session, uids, ids: new Set(), requestId: null };
     this.#all.add(open);
     return open;
   }
