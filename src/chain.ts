@@ -333,3 +333,32 @@ export function rollOf(membership: Membership | undefined, founders: readonly Ui
   const [voters, others] = [all.filter(isVoter), all.filter((uid) => !isVoter(uid))];
   return { membership, voters, others };
 }
+
+type Addresses = Readonly<Record<Uid, string | null>>;
+
+/** What a client wants of the members. */
+interface Wish {
+  readonly remove: readonly Uid[];
+  readonly vote: Addresses;
+  readonly join: Addresses;
+  readonly follow: Addresses;
+}
+
+/**
+ * Whether the members are already what this change makes of them: it was made, and others since.
+ * Whoever wants to be let in has to be let in by the chain, whatever this server knows of it.
+ */
+export function isMade(
+  { members, used }: Pick<Membership, 'members' | 'used'>,
+  { remove, vote, join, follow }: Wish,
+): boolean {
+  if (Object.keys({ ...join, ...follow }).length > 0) return false;
+  const isGone = (uid: Uid) => used.includes(uid) && !(uid in members);
+  return (
+    remove.every(isGone) &&
+    Object.entries(vote).every(([uid, place]) => {
+      const member = members[uid];
+      return member?.role === 'voting' && (place === null || place === member.address);
+    })
+  );
+}

@@ -36,8 +36,7 @@ test('one joins, the master is removed, another one is killed, and values go on'
   const d = await newcomer(t, cluster, 'D', '--master', '--store');
   await cluster.waitFor('D to be a member', () => d.program.stdout.includes('listens on'));
   assertPrints(await client(cluster, 'B', '--add', 'D'), /^done in instance [0-9]+, and a quorum/);
-  const again = await client(cluster, 'B', '--add', 'D');
-  assert.match(again.stderr, /refused for good: . says: D votes already\n$/);
+  assertPrints(await client(cluster, 'B', '--add', 'D'), /^done in instance [0-9]+, and a quorum/);
 
   const master = await cluster.waitFor('a master', () => {
     return cluster.servers.find(({ events }) => isMasterAfter(events));

@@ -1,7 +1,14 @@
 /** What becomes of the members when a client wants them changed: every rule, and every refusal. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { applyLink, EMPTY_CHAIN, type MembersLink, type Roster, rollOf } from '../src/chain.ts';
+import {
+  applyLink,
+  EMPTY_CHAIN,
+  isMade,
+  type MembersLink,
+  type Roster,
+  rollOf,
+} from '../src/chain.ts';
 import { changed } from '../src/log/membership.ts';
 import type { ChangeMessage } from '../src/messages.ts';
 
@@ -69,6 +76,26 @@ test('what cannot be is told in one sentence', () => {
 test('who was let in, and cut off before it heard so, is let in again, as it was', () => {
   assert.deepEqual(change({ join: { D: 'd:1' } }), BEFORE);
   assert.deepEqual(change({ follow: { E: 'e:1' } }), BEFORE);
+});
+
+test('a change that was made, and others since, is known as made', () => {
+  const nothing = { remove: [], vote: {}, join: {}, follow: {}, isForced: false };
+  const requestId = '0123456789abcdef-1-1';
+  const cases: readonly (readonly [Partial<ChangeMessage>, boolean])[] = [
+    [{ remove: ['C'] }, true],
+    [{ remove: ['C'], vote: { A: null, B: 'b:1' } }, true],
+    [{ remove: ['C', 'B'] }, false],
+    [{ remove: ['F'] }, false],
+    [{ vote: { D: null } }, false],
+    [{ vote: { B: 'elsewhere:1' } }, false],
+    // Only the chain lets somebody in.
+    [{ join: { D: 'd:1' } }, false],
+    [{ follow: { E: 'e:1' } }, false],
+  ];
+  for (const [what, made] of cases) {
+    const message = { type: 'change', requestId, ...nothing, ...what } as const;
+    assert.equal(isMade(BEFORE, message), made, JSON.stringify(what));
+  }
 });
 
 function many(count: number): Record<string, string> {

@@ -46,6 +46,7 @@
  */
 import {
   isLease,
+  isMade,
   type Link,
   type LinkId,
   type Membership,
@@ -370,7 +371,9 @@ export function Members<TBase extends Constructor<ClientAnswers & CatchUp>>(Base
       const refusal = this.#whyNoChange(message);
       if (refusal !== null) return this.#refuse(client, requestId, refusal);
       const { membership } = this.chain;
-      const isDone = membership !== undefined && membership.by === requestId;
+      // Whoever asks may not have heard that it was made, and another one since.
+      const isDone =
+        membership !== undefined && (membership.by === requestId || isMade(membership, message));
       const next = isDone ? { ...membership } : changed(this.current, message);
       if (typeof next === 'string') {
         return this.#refuse(client, requestId, { why: next, master: null, isFinal: true });

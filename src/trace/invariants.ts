@@ -21,6 +21,7 @@ import {
   EMPTY_CHAIN,
   isBatch,
   isLease,
+  isMade,
   isMembers,
   isUpdate,
   type Link,
@@ -45,7 +46,14 @@ import {
   UNTOUCHED,
 } from '../composable-paxos.ts';
 import { HOLDER_WINDOW_MS } from '../master-strategy.ts';
-import type { Accepted, PeerMessage, Prepare, Promised, ValueReply } from '../messages.ts';
+import type {
+  Accepted,
+  ChangeMessage,
+  PeerMessage,
+  Prepare,
+  Promised,
+  ValueReply,
+} from '../messages.ts';
 import type { ServerState } from '../state.ts';
 import type { TraceEvent } from './events.ts';
 import { chainAfter } from './fold.ts';
@@ -302,6 +310,8 @@ export class Invariants {
   readonly #votersBy = new Map<Membership | undefined, Voters>();
   /** In which instance a change of members took effect, by its request. */
   readonly #changes = new RecentMap<RequestId, number>(MOST_REMEMBERED);
+  /** What was wanted of the members, by its request. */
+  readonly #wanted = new RecentMap<RequestId, ChangeMessage>(MOST_REMEMBERED);
   readonly #isComplete: boolean;
   readonly #instances = new Map<number, Instance>();
   /** In which instance a request took effect, by its client and its number. */
@@ -647,7 +657,10 @@ export class Invariants {
   #receive(server: Server, { from, message }: EventOf<'receive'>): null {
     if (message.type === 'propose' || message.type === 'request')
       server.wish(message.value).asked += 1;
-    if (message.type === 'change') server.wish(changeOf(message.requestId)).asked += 1;
+    if (message.type === 'change') {
+      server.wish(changeOf(message.requestId)).asked += 1;
+      this.#wanted.set(message.requestId, message);
+    }
     if (message.type === 'catchup' || message.type === 'snapshot_chunk')
       server.caughtUpTo = message.instanceNumber;
     if (message.type === 'promise' && from !== null) this.#hearPromise(server, from, message);
@@ -848,7 +861,8 @@ export class Invariants {
     if (message.type === 'changed') {
       const { requestId, instanceNumber } = message;
       const since = this.#changes.get(requestId);
-      if (since !== instanceNumber && !this.#changes.hasForgotten) {
+      const isKnown = since === instanceNumber || this.#changes.hasForgotten;
+      if (!isKnown && !this.#wasMade(requestId, instanceNumber)) {
         return violated(9, event, `the change ${requestId} took effect ${since ?? 'nowhere'}`);
       }
       return this.#checkPast(instanceNumber, event);
@@ -861,6 +875,14 @@ export class Invariants {
     if (effect === undefined && this.#effects.hasForgotten) return null;
     const truth = effect === undefined ? 'nowhere' : `in instance ${effect}`;
     return violated(9, event, `request ${requestId} took effect ${truth}`);
+  }
+
+  /** Whether the members after this instance are those that were wanted, whoever made them so. */
+  #wasMade(requestId: RequestId, instanceNumber: number): boolean {
+    const wanted = this.#wanted.get(requestId);
+    const membership = this.#instances.get(instanceNumber + 1)?.before?.membership;
+    if (wanted === undefined) return this.#wanted.hasForgotten;
+    return membership?.since === instanceNumber && isMade(membership, wanted);
   }
 
   /** Even who tells an old value must tell the one that was there. */
