@@ -46,7 +46,7 @@ test('what was kept stays as it was, and shares its full blocks with what is kep
   assert.equal(new LinkList(5, later).length, 12);
 });
 
-test('what was on the disk is kept as the same blocks, if these are as long as the new ones', () => {
+test('blocks from the disk are kept as they are, if they are as long as new ones', () => {
   const list = new LinkList(3);
   for (let number = 1; number <= 8; number += 1) list.push(link(number));
   const { kept } = list;

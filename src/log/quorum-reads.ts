@@ -21,7 +21,7 @@
  *
  * **Not beside masters.** A quorum may have accepted what the master itself has not heard of yet.
  * Whoever read it here, and then asks the master, which reads from memory, would see it gone again.
- * So servers with leases do without this layer: `--break quorum-reads-beside-masters`.
+ * So servers with leases do without this layer.
  *
  * **Members that change** (`members.ts`): those are asked who vote in the instance that is open
  * here. If others vote by the time that enough have answered, the read begins anew. And if the

@@ -14,12 +14,12 @@ import {
 import type { Uid } from '../../composable-paxos.ts';
 import type { Batches } from '../../log/batches.ts';
 import type { Log } from '../../log/log.ts';
-import { QuorumReads } from '../../log/quorum-reads.ts';
+import type { QuorumReads } from '../../log/quorum-reads.ts';
 import { mixedDigest, type SnapshotSource } from '../../log/snapshot.ts';
 import type { Store, StorePiece } from '../../log/store.ts';
 import type { PeerMessage, Question } from '../../messages.ts';
 import type { Constructor } from '../../replicated-value.ts';
-import { SmallMasterStoreReplica, SmallStoreReplica } from '../replicas.ts';
+import { SmallStoreReplica } from '../replicas.ts';
 import type { Break } from './layers.ts';
 
 /** Snapshots that fit together, and in which some pieces are other ones, or none (null). */
@@ -289,14 +289,5 @@ export const STORE_BREAKS: readonly Break[] = [
     breaks: 'whoever reads by a quorum is content with how far one server is',
     invariants: [9],
     replicaClass: class BrokenReplica extends ExtentOfOne(SmallStoreReplica) {},
-  },
-  {
-    ...SOUND_REST,
-    leases: true,
-    name: 'quorum-reads-beside-masters',
-    breaks: 'a quorum is asked how far it is while a master answers from memory',
-    invariants: [9],
-    faults: ['lateness', 'cuts', 'loss'],
-    replicaClass: class BrokenReplica extends QuorumReads(SmallMasterStoreReplica) {},
   },
 ];
