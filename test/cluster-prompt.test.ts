@@ -172,6 +172,17 @@ function directoryOf({ text }: Session): string {
   return dirname(dirname(file));
 }
 
+/** A cluster on ports that it had before: somebody else on this machine may have one just now. */
+async function startedAgain(t: TestContext, directory: string, lines: string): Promise<Session> {
+  for (let time = 1; ; time += 1) {
+    const session = startCluster(t, '--directory', directory);
+    session.type(lines);
+    const code = await session.closed;
+    if (code === 0) return session;
+    assert.ok(time < 3, session.text);
+  }
+}
+
 suite('npm run cluster', { concurrency: true }, () => {
   test('does what it is told, and leaves nothing behind', async (t) => {
     const session = startCluster(t);
@@ -251,9 +262,7 @@ suite('npm run cluster', { concurrency: true }, () => {
     first.endInput();
     assert.equal(await first.closed, 0, first.text);
 
-    const again = startCluster(t, '--directory', directory);
-    again.type('read B\nquit\n');
-    assert.equal(await again.closed, 0);
+    const again = await startedAgain(t, directory, 'read B\nquit\n');
     assert.match(again.text, /^-- "hello" is the value, answered by [A-C]$/m);
     const larger = await run(CLUSTER, '--directory', directory, '-n', '5');
     assert.equal(larger.code, 2);
