@@ -1,9 +1,11 @@
 /** The life of one real server: from its port and its files to the signal that ends it. */
 import { isatty } from 'node:tty';
+import type { ClientAnswers } from '../client-answers.ts';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { Environment } from '../environment.ts';
 import { preferring } from '../log/preference.ts';
 import type { Store } from '../log/store.ts';
+import { LeaderTracking } from '../log/tracking.ts';
 import { Watch } from '../log/watch.ts';
 import type { MasterLeases } from '../master-strategy.ts';
 import { isRecord } from '../messages.ts';
@@ -34,8 +36,13 @@ export type ReplicaClass = new (
   environment: Environment,
 ) => ReplicatedValue;
 
-/** Whoever prefers a master runs with leases: the command line has no other way to say it. */
-type WithLeases = Constructor<MasterLeases>;
+type WithLeases = Constructor<MasterLeases & ClientAnswers>;
+
+/** Where there are masters, the server says since when, and knows whom it prefers. */
+function led(Replica: WithLeases, preferred: Uid | null): ReplicaClass {
+  const Tracking = LeaderTracking(Replica);
+  return preferred === null ? Tracking : preferring(Tracking, preferred);
+}
 
 /**
  * Starts a replica of this class as server `options.uid`, and returns when it runs. It ends the
@@ -70,7 +77,7 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   messenger.meet(cluster);
   if (options.rejoins) file.saveAsLost(founders);
   const { preferred } = options;
-  const Led = preferred === null ? Replica : preferring(Replica as WithLeases, preferred);
+  const Led = options.isMaster ? led(Replica as WithLeases, preferred) : Replica;
   const Own = door === null ? Led : Watch(Led as Constructor<Store>);
   const network = door?.around(messenger) ?? messenger;
   const replica = new Own(uid, founders, new SystemEnvironment(turns, network, file, cluster));
