@@ -327,11 +327,11 @@ suite('The command line of the client', () => {
       [['--watch', '--any'], /--watch shows all servers.*: leave out --any/],
       [['--read'], /no server is named/],
       [['--transfer', 'A'], /no server is named/],
-      [['A', '--transfer', 'X'], /no server X/],
+      [['A', '--transfer', 'x'], /a server is called like D or D2, not "x"/],
       [['A', '--transfer', 'B', '--read'], /--transfer asks for nothing else/],
       [['A', 'x', '--transfer', 'B'], /not both at once/],
       [['A', '--transfer', 'B', '--wait'], /--wait waits for a value/],
-      [['X', '--read'], /no server X/],
+      [['X02', '--read'], /a server is called like D or D2, not "X02"/],
       [['A', '--wait', 'x'.repeat(MAX_VALUE_BYTES)], /the limit is 32768 bytes/],
     ];
     for (const [args, says] of wrong) {
