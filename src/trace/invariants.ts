@@ -310,6 +310,8 @@ export class Invariants {
   readonly #votersBy = new Map<Membership | undefined, Voters>();
   /** In which instance a change of members took effect, by its request. */
   readonly #changes = new RecentMap<RequestId, number>(MOST_REMEMBERED);
+  /** What the members became, by the instance that chose it. */
+  readonly #made = new RecentMap<number, MembersLink>(MOST_REMEMBERED);
   /** What was wanted of the members, by its request. */
   readonly #wanted = new RecentMap<RequestId, ChangeMessage>(MOST_REMEMBERED);
   readonly #isComplete: boolean;
@@ -804,6 +806,7 @@ export class Invariants {
   ): Violation | null {
     if (before === null || link.of !== (before.membership?.since ?? 0)) return null;
     this.#changes.set(link.by, number);
+    this.#made.set(number, link);
     const used = before.membership?.used ?? this.#founders;
     const members = before.membership?.members;
     const isMember = (uid: Uid) => (members === undefined ? used.includes(uid) : uid in members);
@@ -880,9 +883,9 @@ export class Invariants {
   /** Whether the members after this instance are those that were wanted, whoever made them so. */
   #wasMade(requestId: RequestId, instanceNumber: number): boolean {
     const wanted = this.#wanted.get(requestId);
-    const membership = this.#instances.get(instanceNumber + 1)?.before?.membership;
+    const made = this.#made.get(instanceNumber);
     if (wanted === undefined) return this.#wanted.hasForgotten;
-    return membership?.since === instanceNumber && isMade(membership, wanted);
+    return made === undefined ? this.#made.hasForgotten : isMade(made, wanted);
   }
 
   /** Even who tells an old value must tell the one that was there. */
