@@ -83,7 +83,8 @@ const COLOURS = `
 const STYLE = `
 * { box-sizing: border-box; }
 html, body { height: 100%; }
-body { margin: 0; display: grid; grid-template-rows: auto minmax(0, 1fr) 168px;
+body { margin: 0; display: grid;
+  grid-template-rows: auto minmax(0, 1fr) clamp(120px, 19vh, 168px);
   background: var(--background);
   color: var(--ink); font: 13px/1.4 ${FONT_FAMILY}; }
 h1 { font-size: 14px; margin: 0 6px 0 0; white-space: nowrap; }
@@ -114,7 +115,7 @@ button.strong { background: var(--strong); color: var(--onStrong); border-color:
 .tape output { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .stops { display: flex; flex-wrap: wrap; gap: 2px 10px; color: var(--quiet); font-size: 12px; }
 .stops label { display: flex; gap: 4px; align-items: center; }
-main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(400px, 1.2fr);
+main { display: grid; grid-template-columns: 224px minmax(400px, 1fr) minmax(400px, 1.05fr);
   min-height: 0; }
 #side { overflow: auto; padding: 10px 14px; border-right: 1px solid var(--guide); }
 .pick { display: grid; grid-template-columns: 44px 1fr; align-items: center; margin-bottom: 6px;
@@ -133,9 +134,10 @@ main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(
 .invariants .wrong { color: var(--trouble); font-weight: bold; }
 #middle { display: grid; grid-template-rows: minmax(0, 1fr) auto; min-width: 0;
   background: var(--panel); }
-#stage { position: relative; overflow: hidden; min-height: 380px; }
+#stage { position: relative; overflow: hidden; min-height: 340px; }
 #ask { display: flex; flex-wrap: wrap; gap: 5px; align-items: center; padding: 8px 12px; }
 #ask input { width: 130px; }
+#ask .asker { min-width: 32px; }
 .notice { margin: 0; color: var(--trouble); font-weight: bold; }
 .kept { border-style: dashed; }
 .empty { padding: 20px; }
@@ -159,31 +161,45 @@ main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(
 .server.down, .server.absent, .server.paused, .server.asleep { border-style: dashed;
   background: repeating-linear-gradient(135deg, var(--background) 0 7px,
   var(--paleDown) 7px 14px); }
+.server.passive { border-style: double; border-width: 4px; padding: 4px 7px; }
+.server.unknown { border-style: dotted; }
+.server.removed { border-style: dotted; border-color: var(--quiet); }
 .server.lit { outline: 3px solid var(--hue); }
 .headline { display: flex; gap: 6px; align-items: center; min-width: 0; }
 .headline b { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; flex: 1; }
-.tag { min-width: 20px; text-align: center; border-radius: 4px; font-weight: bold; }
+.tag { min-width: 20px; text-align: center; border-radius: 4px; font-weight: bold;
+  border: 2px solid var(--hue); background: var(--hue); color: var(--onHue); line-height: 1.1; }
+.passive .tag, .unknown .tag, .removed .tag { background: var(--background); color: var(--ink); }
+.unknown .tag { border-style: dashed; }
+.removed .tag { text-decoration: line-through; }
 .fact { display: grid; grid-template-columns: 58px minmax(0, 1fr); }
 .fact i { font-style: normal; color: var(--label); }
 .fact span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .fact.value span { font-weight: bold; }
 .fact.good span { color: var(--good); }
-.fact.disk:not(.good) span { white-space: normal; }
+.large .fact.disk:not(.good) span, .down .fact.disk span { white-space: normal; }
 .lease circle { fill: none; stroke-width: 4px; stroke: var(--guide); }
 .lease .left { stroke: var(--hue); transform: rotate(-90deg); transform-origin: 9px 9px; }
 .pile { position: absolute; display: flex; flex-direction: column; gap: 2px; }
-.chip { height: 24px; padding: 0 8px; border: 2px solid var(--quiet); border-radius: 12px;
-  font-size: 12px; line-height: 19px;
+.pile .last { display: flex; gap: 4px; }
+.pile .last .chip { flex: 1; }
+.chip { height: 26px; min-width: 0; min-height: 0; padding: 0 8px; border: 2px solid var(--quiet);
+  border-radius: 13px; font-size: 12px; line-height: 20px;
   white-space: nowrap; overflow: hidden; text-overflow: ellipsis; text-align: left; }
 .chip.prepare, .chip.promise { border-style: dashed; }
 .chip.nack { border-style: dotted; }
 .chip .to { color: var(--quiet); }
-.more.apart { position: absolute; left: 8px; top: 6px; z-index: 2; }
-.server.small { font-size: 11px; padding: 4px 6px; }
+.more { font-size: 12px; height: 26px; min-height: 0; min-width: 36px; padding: 0 6px;
+  border-style: dotted; border-width: 2px; border-radius: 13px; line-height: 20px; }
+.more.apart { position: absolute; }
+.server.small, .server.narrow { font-size: 11px; padding: 4px 6px; gap: 0; }
 .small .fact { grid-template-columns: 34px minmax(0, 1fr); }
+.narrow .fact { grid-template-columns: minmax(0, 1fr); }
+.narrow .fact.open { grid-template-columns: auto minmax(0, 1fr); gap: 4px; }
+.narrow .headline { gap: 3px; }
+.narrow .fact:not(.open) i { position: absolute; width: 1px; height: 1px; overflow: hidden;
+  clip-path: inset(50%); }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-.more { font-size: 11px; color: var(--quiet); padding: 0 8px; height: 22px; border-style: dotted;
-  border-radius: 11px; align-self: flex-start; }
 .chip { touch-action: none; }
 .chip.lit { box-shadow: 0 0 0 3px var(--guide); }
 .chip.dragged { z-index: 6; cursor: grabbing; }
@@ -241,7 +257,6 @@ th { text-align: left; padding-right: 16px; white-space: nowrap; vertical-align:
   #side { border-right: 0; border-top: 1px solid var(--guide); }
   #stage { height: 520px; }
   button, select { min-height: 34px; }
-  .chip { height: 26px; min-height: 26px; line-height: 20px; }
 }
 @media (prefers-reduced-motion: no-preference) { .chip, .pile {
   transition: left 0.15s, top 0.15s; } }
