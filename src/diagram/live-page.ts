@@ -3,7 +3,7 @@
  * it was loaded from. Of nobody else it asks for anything.
  */
 import { LIVE_SCRIPT } from './live-script.ts';
-import { coloursFor, toJson } from './page.ts';
+import { coloursFor, pictureOf, toJson } from './page.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
 import { FONT_FAMILY } from './text.ts';
 
@@ -61,8 +61,7 @@ export function livePage(): string {
     '</head>',
     '<body>',
     '<main>',
-    `<div>\n${svg('top', '')}\n${svg('heads', '')}`,
-    `${svg('rows', PICTURE.join('') + cursor)}\n</div>`,
+    pictureOf(svg('top', ''), svg('heads', ''), svg('rows', PICTURE.join('') + cursor)),
     `<aside><div id="panel">${PANEL}\n${svg('legend', '')}\n</div></div></aside>`,
     '</main>',
     '<a id="newest" href="#newest" hidden>to the newest row</a>',
