@@ -50,7 +50,7 @@ const PLACES = [
   '</div></div>',
   '<div id="run">',
   '<div id="options" class="stops" role="group" aria-label="what the diagram shows"></div>',
-  '<div id="diagram" role="group" aria-label="space-time diagram" tabindex="0"></div>',
+  '<div id="diagram" role="group" aria-label="space-time diagram"></div>',
   '</div>',
   '</main>',
   '<footer id="lines"><div id="tabs" class="buttons"></div>',
@@ -224,6 +224,8 @@ kbd { font: inherit; color: var(--quiet); }
 #rows .row { fill: transparent; cursor: pointer; }
 #rows .row.now { fill: var(--hue0); opacity: 0.1; }
 #rows .row.lit { fill: var(--ink); opacity: 0.1; }
+#rows [role=listbox]:focus-visible { outline-offset: -3px; }
+#rows [role=listbox]:focus-visible .row.lit { opacity: 0.2; }
 #rows .row.violated { stroke: var(--trouble); stroke-width: 2px; }
 .line.violated { box-shadow: inset 3px 0 var(--trouble); }
 #options { padding: 5px 10px; border-bottom: 1px solid var(--guide); }

@@ -20,7 +20,7 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ['Tab', 'the next server, link or message; Enter opens its menu'],
   ['d x 2 h', 'on a message: deliver, lose, send twice, keep back'],
   ['c i v', 'to the next chosen value, the next instance, the next violation'],
-  ['↑ ↓ Enter', 'in the terminal lines: another line; Enter goes there'],
+  ['↑ ↓ Enter', 'in the diagram and the terminal lines: another row or line; Enter goes there'],
   ['Esc', 'closes a menu'],
   ['?', 'these keys'],
 ];

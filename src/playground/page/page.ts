@@ -8,7 +8,7 @@ import {
   diagramView,
   light,
   linesView,
-  moveInLines,
+  moveIn,
   optionsView,
   scrollToNow,
   tabsView,
@@ -107,7 +107,7 @@ class Page {
     for (const type of ['mouseover', 'focusin'] as const) {
       document.addEventListener(type, ({ target }) => light(document, target));
     }
-    this.#log.addEventListener('keydown', (event) => moveInLines(app, this.#log, event));
+    this.#log.addEventListener('keydown', (event) => moveIn(app, this.#log, event));
     makeDraggable(
       this.#stage,
       (flight) => app.act(`deliver ${flight}`),
