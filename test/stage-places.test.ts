@@ -4,12 +4,19 @@ import { suite, test } from 'node:test';
 import type { Message } from '../src/messages.ts';
 import { beliefOf, membersChanges, wordsOn } from '../src/playground/labels.ts';
 import { type Piles, pilesOn } from '../src/playground/piles.ts';
-import { type Box, cardSize, overlap, placeCards, type Size } from '../src/playground/places.ts';
+import {
+  type Box,
+  cardSize,
+  overlap,
+  placeCards,
+  placeMenu,
+  type Size,
+} from '../src/playground/places.ts';
 import { Session } from '../src/playground/session.ts';
 import type { Card, Flight, Membership } from '../src/playground/stage.ts';
 import { Random } from '../src/simulation/random.ts';
 
-/** The stages of windows of 1280×720, of 1440×900, and of a phone of 360×640; and a smaller one. */
+/** Those of windows of 1280×720, of 1440×900, of a phone of 360×640; and a smaller one. */
 const STAGES: readonly Size[] = [
   { width: 515, height: 455 },
   { width: 590, height: 610 },
@@ -128,6 +135,27 @@ suite('The stage', () => {
     assert.ok(Math.hypot(pile.x - middle.x, pile.y - middle.y) < 120);
   });
 
+  test('a menu stands where it hides no server, if there is such a place, and on the stage', () => {
+    for (const servers of [1, 2, 3, 5]) {
+      for (const stage of STAGES.slice(0, 2)) {
+        const { cards, piles } = placedOn(stage, servers, 6, 4);
+        const menu = { width: 246, height: 122 };
+        for (const owner of [...cards, ...piles.piles]) {
+          const box = { ...placeMenu(menu, owner, cards, stage), name: 'menu' };
+          assertApart([box], stage);
+          const hides = cards.filter(
+            (card) => overlap(box, card).x !== 0 || overlap(box, card).y !== 0,
+          );
+          assert.ok(hides.length <= 2, `${servers} servers`);
+        }
+      }
+    }
+    const owner = { x: 250, y: 200, width: 130, height: 26 };
+    const below = { x: 250, y: 300, width: 178, height: 132 };
+    const placed = placeMenu({ width: 246, height: 122 }, owner, [below], STAGES[0] as Size);
+    assert.deepEqual(overlap(placed, below), { x: 0, y: 0 });
+  });
+
   test('a message names both of its ends, since it may stand aside', () => {
     const flight = { from: 'A', to: 'B', seq: 1, message: messageOf('accept', 'A'), name: '' };
     assert.equal(wordsOn(flight), 'accept 12.A "a rather long…" A→B');
@@ -155,7 +183,7 @@ suite('The members on the stage', () => {
     const said = (membership: Membership, condition: Card['condition']) =>
       beliefOf({ ...card, membership, condition }, 3);
     assert.equal(said('voting', 'running'), 'idle');
-    assert.equal(said('passive', 'running'), 'listens, no vote');
+    assert.equal(said('passive', 'running'), 'no vote');
     assert.equal(said('unknown', 'running'), 'no member');
     assert.equal(said('removed', 'down'), 'down, removed');
     assert.equal(said('unknown', 'absent'), 'not started, no member');

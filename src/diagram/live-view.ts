@@ -44,7 +44,7 @@ export function viewWithoutRun(news: string, bad = ''): LiveView {
   return { parts, lists: {} };
 }
 
-/** `news`: what else there is to tell, in a sentence or a few; `bad`: what is wrong with a trace. */
+/** `news`: what else there is to tell, in a sentence or a few; `bad`: why traces are left out. */
 export function viewOf(latest: LatestPart, news: string, bad = ''): LiveView {
   const { diagram, rowsBefore, earlier } = latest;
   const layout = layOut(diagram, { from: 1, to: diagram.rows.length });

@@ -33,7 +33,7 @@ export function wordsOn(flight: Flight, isBrief = false): string {
 }
 
 /** `A→B`; `→B` of a client. */
-export function wayOf({ from, to }: Pick<Flight, 'from' | 'to'>): string {
+export function wayOf({ from, to }: Flight): string {
   return `${from ?? ''}→${to}`;
 }
 
@@ -68,7 +68,7 @@ export function idOrNothing(id: ProposalId | null): string {
 }
 
 /** What is said of a server that has no vote. */
-const WITHOUT_VOTE = { passive: 'listens, no vote', removed: 'removed', unknown: 'no member' };
+const WITHOUT_VOTE = { passive: 'no vote', removed: 'removed', unknown: 'no member' };
 
 /** What a server is doing, as a headline; so many have a vote. */
 export function beliefOf(card: Card, voters: number): string {

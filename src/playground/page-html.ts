@@ -83,7 +83,7 @@ const COLOURS = `
 const STYLE = `
 * { box-sizing: border-box; }
 html, body { height: 100%; }
-body { margin: 0; display: grid;
+body { margin: 0; display: grid; grid-template-columns: minmax(0, 1fr);
   grid-template-rows: auto minmax(0, 1fr) clamp(120px, 19vh, 168px);
   background: var(--background);
   color: var(--ink); font: 13px/1.4 ${FONT_FAMILY}; }
@@ -100,7 +100,7 @@ button.strong { background: var(--strong); color: var(--onStrong); border-color:
 .buttons { display: flex; flex-wrap: wrap; gap: 5px; align-items: center; }
 #top { display: flex; flex-wrap: wrap; gap: 6px 12px; align-items: center; padding: 7px 12px;
   border-bottom: 1px solid var(--guide); }
-.tape { flex: 1 1 240px; display: grid; grid-template-columns: minmax(120px, 1fr) auto;
+.tape { flex: 1 1 240px; display: grid; grid-template-columns: minmax(60px, 1fr) auto;
   gap: 0 10px; align-items: center; }
 .strips { grid-area: 1 / 1; height: 26px; background: var(--panel); border-radius: 3px; }
 .strips svg { display: block; width: 100%; height: 26px; }
@@ -115,8 +115,10 @@ button.strong { background: var(--strong); color: var(--onStrong); border-color:
 .tape output { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .stops { display: flex; flex-wrap: wrap; gap: 2px 10px; color: var(--quiet); font-size: 12px; }
 .stops label { display: flex; gap: 4px; align-items: center; }
-main { display: grid; grid-template-columns: 224px minmax(400px, 1fr) minmax(400px, 1.05fr);
+.stops input { margin: 0; }
+main { display: grid; grid-template-columns: 240px minmax(400px, 1fr) minmax(400px, 1.05fr);
   min-height: 0; }
+#side .buttons { margin: 6px 0; }
 #side { overflow: auto; padding: 10px 14px; border-right: 1px solid var(--guide); }
 .pick { display: grid; grid-template-columns: 44px 1fr; align-items: center; margin-bottom: 6px;
   color: var(--quiet); }
@@ -136,7 +138,8 @@ main { display: grid; grid-template-columns: 224px minmax(400px, 1fr) minmax(400
   background: var(--panel); }
 #stage { position: relative; overflow: hidden; min-height: 340px; }
 #ask { display: flex; flex-wrap: wrap; gap: 5px; align-items: center; padding: 8px 12px; }
-#ask input { width: 130px; }
+#ask input { flex: 1 1 90px; min-width: 80px; max-width: 150px; }
+#askers { flex: 0 1 auto; }
 #ask .asker { min-width: 32px; }
 .notice { margin: 0; color: var(--trouble); font-weight: bold; }
 .kept { border-style: dashed; }
@@ -172,7 +175,7 @@ main { display: grid; grid-template-columns: 224px minmax(400px, 1fr) minmax(400
 .passive .tag, .unknown .tag, .removed .tag { background: var(--background); color: var(--ink); }
 .unknown .tag { border-style: dashed; }
 .removed .tag { text-decoration: line-through; }
-.fact { display: grid; grid-template-columns: 58px minmax(0, 1fr); }
+.fact { display: grid; grid-template-columns: 62px minmax(0, 1fr); }
 .fact i { font-style: normal; color: var(--label); }
 .fact span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .fact.value span { font-weight: bold; }
@@ -196,6 +199,7 @@ main { display: grid; grid-template-columns: 224px minmax(400px, 1fr) minmax(400
 .small .fact { grid-template-columns: 34px minmax(0, 1fr); }
 .narrow .fact { grid-template-columns: minmax(0, 1fr); }
 .narrow .fact.open { grid-template-columns: auto minmax(0, 1fr); gap: 4px; }
+.small .tag, .narrow .tag { min-width: 16px; }
 .narrow .headline { gap: 3px; }
 .narrow .fact:not(.open) i { position: absolute; width: 1px; height: 1px; overflow: hidden;
   clip-path: inset(50%); }

@@ -100,6 +100,40 @@ export function placeBeside(
   return best;
 }
 
+/**
+ * Where a menu of this size stands: at that side of its owner where it hides the least of the
+ * cards, or all of them alike, below.
+ */
+export function placeMenu(menu: Size, owner: Box, cards: readonly Box[], stage: Size): Box {
+  const across = (owner.width + menu.width) / 2 + MARGIN;
+  const down = (owner.height + menu.height) / 2 + MARGIN;
+  const sides = [
+    { x: owner.x, y: owner.y + down },
+    { x: owner.x, y: owner.y - down },
+    { x: owner.x + across, y: owner.y },
+    { x: owner.x - across, y: owner.y },
+  ];
+  const boxes = sides.map(({ x, y }) => ({
+    x: within(x, menu.width, stage.width),
+    y: within(y, menu.height, stage.height),
+    ...menu,
+  }));
+  const hidden = (box: Box) => [owner, ...cards].reduce((sum, it) => sum + shared(box, it), 0);
+  return boxes.reduce((best, box) => (hidden(box) < hidden(best) ? box : best));
+}
+
+/** The middle of something so long that it is within the room, at the beginning if it is not. */
+function within(middle: number, length: number, room: number): number {
+  return Math.max(length / 2 + EDGE_PX, Math.min(room - length / 2 - EDGE_PX, middle));
+}
+
+/** The area that is common to both. */
+function shared(a: Box, b: Box): number {
+  const x = (a.width + b.width) / 2 - Math.abs(a.x - b.x);
+  const y = (a.height + b.height) / 2 - Math.abs(a.y - b.y);
+  return Math.max(0, Math.min(x, a.width, b.width)) * Math.max(0, Math.min(y, a.height, b.height));
+}
+
 interface Link {
   readonly from: Point;
   readonly to: Point;

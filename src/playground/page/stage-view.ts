@@ -243,6 +243,7 @@ function cardView(
   const role = card.isMaster ? 'master' : card.round !== null ? 'candidate' : 'calm';
   const menu = () => serverMenu(app, stage, card, key);
   const voters = stage.cards.filter((it) => it.membership === 'voting').length;
+  const belief = beliefOf(card, voters);
   return h(
     'button',
     {
@@ -252,6 +253,7 @@ function cardView(
       'data-server': uid,
       'data-turn': latestTurnOf(app, uid),
       'aria-haspopup': 'menu',
+      title: `${uid}: ${belief}`,
       style:
         `${placed(box)};--hue:${hueOf(stage, uid)};--pale:${paleOf(stage, uid)};` +
         `--onHue:${onHueOf(stage, uid)}`,
@@ -262,7 +264,7 @@ function cardView(
       'span',
       { class: 'headline' },
       h('span', { class: 'tag' }, uid),
-      h('b', {}, beliefOf(card, voters)),
+      h('b', {}, isTight(form) ? belief.replace(/^asks /, '') : belief),
       card.leaseLeft > 0 ? leaseRing(card) : null,
     ),
     ...(isActive ? rowsOf(card, form) : []),
@@ -304,6 +306,11 @@ function row(name: string, value: string, extra = ''): HTMLElement {
   return h('span', { class: `fact ${extra}` }, h('i', {}, name), h('span', {}, value));
 }
 
+/** It has room for the least only. */
+function isTight(form: Form): boolean {
+  return form === 'small' || form === 'narrow';
+}
+
 function rowsOf(card: Card, form: Form): HTMLElement[] {
   const { instanceNumber, promisedId, acceptedId, acceptedValue, currentValue, waiting } = card;
   const accepted =
@@ -316,15 +323,15 @@ function rowsOf(card: Card, form: Form): HTMLElement[] {
     'value',
   );
   const queue = waiting > 0 ? [row('queue', `${waiting} waiting`)] : [];
-  if (form === 'small' || form === 'narrow') {
+  if (isTight(form)) {
     const promised = promisedId === null ? '' : `≥ ${formatId(promisedId)}`;
-    const waits = waiting > 0 ? `, +${waiting}` : '';
+    const waits = waiting > 0 && form === 'small' ? `, +${waiting}` : '';
     const open = row(`#${instanceNumber}`, `${promised}${waits}`, 'open');
     return [value, open, ...(acceptedId === null ? [] : [row('acc', accepted, 'open')])];
   }
   const promised = idOrNothing(promisedId);
   if (form === 'medium') {
-    const inInstance = `${promised} in #${instanceNumber}`;
+    const inInstance = `${promisedId === null ? 'none' : promised} in #${instanceNumber}`;
     return [value, row('promised', inInstance), row('accepted', accepted), ...queue];
   }
   const open = row('instance', `#${instanceNumber}`);
