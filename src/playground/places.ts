@@ -156,7 +156,7 @@ function distance(a: Point, b: Point): number {
   return Math.hypot(a.x - b.x, a.y - b.y);
 }
 
-function distanceFromLine(point: Point, { from, to }: Pick<Link, 'from' | 'to'>): number {
+function distanceFromLine(point: Point, { from, to }: Link): number {
   const squared = distance(from, to) ** 2 || 1;
   const along =
     ((point.x - from.x) * (to.x - from.x) + (point.y - from.y) * (to.y - from.y)) / squared;
