@@ -88,7 +88,7 @@ suite('The stage', () => {
   for (const servers of SERVERS) {
     test(`${servers} servers: no card, message or word covers another, however many`, () => {
       for (const stage of STAGES) {
-        for (const flights of [0, 3, 20, 100]) {
+        for (const flights of [3, 20, 100]) {
           const { cards, labels } = placedOn(stage, servers, flights, flights);
           assertApart([...cards, ...labels], stage);
         }
