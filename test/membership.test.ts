@@ -121,7 +121,7 @@ test('of two changes of the same members one takes effect', () => {
   assert.deepEqual(rollOf(undefined, ['X']).voters, ['X']);
 });
 
-test('Who was removed asks a quorum whether it may go, unless something was chosen since then', () => {
+test('Who was removed asks whether it may go, unless something was chosen since then', () => {
   const since = 5;
   const member = (port: number) => ({ address: `127.0.0.1:${port}`, role: 'voting' }) as const;
   const membership = {
