@@ -126,7 +126,7 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
     waiting: 0,
     uptimeMs: 12_345.678,
     heardMs: { B: 0, C: null },
-    log: { firstKept: 9, snapshotAt: 12, digest: '0123abcd' },
+    log: { firstKept: 9, snapshotAt: 12, digest: '0123abcd', size: '3 keys' },
   },
 };
 const EVERY_SAMPLE: readonly Message[] = Object.values(SAMPLES);
@@ -934,7 +934,12 @@ function largestMessages(value: string, batch: BatchLink | null = null): readonl
       ...{ type: 'status_report', requestId, instanceNumber, value, hasLeases: false },
       ...{ promisedId: proposalId, acceptedId: proposalId, master: 'I', leaseLeftMs: longMs },
       ...{ waiting: MAX_NUMBER, uptimeMs: longMs, heardMs: forAll(() => longMs) },
-      log: { firstKept: MAX_NUMBER, snapshotAt: MAX_NUMBER, digest: 'ffffffff' },
+      log: {
+        firstKept: MAX_NUMBER,
+        snapshotAt: MAX_NUMBER,
+        digest: 'ffffffff',
+        size: 'x'.repeat(200),
+      },
     },
   };
   return Object.values(messages);
