@@ -332,8 +332,8 @@ suite('the rest', () => {
     const { json } = await at.ask('GET', '/status');
     const { instanceNumber, digest } = at.replica;
     assert.deepEqual(
-      [json.server, json.cluster, json.instanceNumber, json.digest, json.value],
-      ['A', 'A with a store', instanceNumber, digest, 'set a 1'],
+      [json.server, json.cluster, json.instanceNumber, json.digest, json.log.size],
+      ['A', 'A with a store', instanceNumber, digest, '1 key'],
     );
     assert.deepEqual((await at.ask('GET', '/health')).json, { server: 'A', reached: ['A'] });
     const { text, headers } = await at.ask('GET', '/metrics');

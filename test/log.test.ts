@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { EMPTY_CHAIN, type Link } from '../src/chain.ts';
+import { Journal } from '../src/log/journal.ts';
 import { StoreReplica } from '../src/log/replicas.ts';
 import type { Snapshot, SnapshotHead } from '../src/log/snapshot.ts';
 import { MAX_PART, type PeerMessage, type SnapshotChunk } from '../src/messages.ts';
@@ -352,6 +353,33 @@ suite('The writing of a snapshot', () => {
     one.sent.length = 0;
     for (const part of partsOf(textOf(one), 200)) reader.replica.receive('A', part);
     assert.equal(reader.replica.instanceNumber, 9);
+  });
+
+  test('brings its text to the disk as it goes on, and at last only that it counts', () => {
+    const journal = new Journal();
+    const lines: number[] = [];
+    const one = startC();
+    one.onSave = (state) => lines.push(journal.save(state).line?.length ?? 0);
+    const lengthy = (number: number) => link(number, `set k${number} "${'x'.repeat(150)}"`);
+    for (let number = 1; number <= 200; number += 1) {
+      const told = { instanceNumber: number + 1, first: number, links: [lengthy(number)] };
+      one.replica.receive('A', { type: 'links', ...told });
+      one.wait(1);
+    }
+    one.wait(500);
+    const text = textOf(one);
+    assert.ok(text.length > 20_000);
+    assert.ok(Math.max(...lines) < 4_000, `${Math.max(...lines)}`);
+
+    const reader = startC();
+    const readerJournal = new Journal();
+    const readerLines: number[] = [];
+    reader.onSave = (state) => readerLines.push(readerJournal.save(state).line?.length ?? 0);
+    const { snapshotAt } = one.replica as InstanceType<typeof StoreReplica>;
+    for (const part of partsOf(text, 200, snapshotAt)) reader.replica.receive('A', part);
+    reader.wait(200);
+    assert.equal(reader.replica.instanceNumber, snapshotAt);
+    assert.ok(Math.max(...readerLines) < 4_000, `${Math.max(...readerLines)}`);
   });
 
   test('that is not whole when the server stops is begun anew by the next run', () => {
