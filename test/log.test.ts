@@ -382,6 +382,41 @@ suite('The writing of a snapshot', () => {
     assert.ok(Math.max(...readerLines) < 4_000, `${Math.max(...readerLines)}`);
   });
 
+  test('or the reading of one, on a full disk stops the server, which has lost nothing', () => {
+    const lengthy = (number: number) => link(number, `set k${number} "${'x'.repeat(150)}"`);
+    const all = Array.from({ length: 8 }, (_, index) => lengthy(index + 1));
+    const eight: PeerMessage = { type: 'links', instanceNumber: 9, first: 1, links: all };
+    const giver = startC();
+    giver.replica.receive('A', eight);
+    giver.wait(50);
+    const parts = partsOf(textOf(giver), 100);
+    const half = Math.floor(parts.length / 2);
+
+    const reader = startC();
+    for (const part of parts.slice(0, half)) reader.replica.receive('A', part);
+    const writer = startC();
+    writer.replica.receive('A', eight);
+    writer.wait(2);
+    for (const [one, goOn] of [
+      [reader, () => parts.slice(half).map((part) => reader.replica.receive('A', part))],
+      [writer, () => writer.wait(50)],
+    ] as const) {
+      const { digest, instanceNumber } = one.replica;
+      const { saved } = one;
+      assert.match(JSON.stringify(saved), /"(?:written|read)":\{/, 'some of it is on the disk');
+      one.isDiskFull = true;
+      assert.throws(goOn, /no space left/);
+      assert.equal(one.saved, saved);
+      const again = startC(SmallStoreReplica, saved);
+      assert.deepEqual(
+        [again.replica.digest, again.replica.instanceNumber],
+        [digest, instanceNumber],
+      );
+      if (one === reader) again.replica.receive('A', eight);
+      assert.equal(again.replica.digest, giver.replica.digest);
+    }
+  });
+
   test('that is not whole when the server stops is begun anew by the next run', () => {
     const one = startC();
     one.replica.receive('A', links(1, 8));
