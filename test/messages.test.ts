@@ -871,6 +871,13 @@ function largestOfMembers(
   };
 }
 
+const LARGEST_LOG = {
+  firstKept: MAX_NUMBER,
+  snapshotAt: MAX_NUMBER,
+  digest: 'ffffffff',
+  size: 'x'.repeat(200),
+};
+
 /** One of each type, as long as it can be with this value, or this batch. */
 function largestMessages(value: string, batch: BatchLink | null = null): readonly Message[] {
   const linkId = (uid: Uid) => `${uid}-ffffffff-9999999999999999`;
@@ -934,12 +941,7 @@ function largestMessages(value: string, batch: BatchLink | null = null): readonl
       ...{ type: 'status_report', requestId, instanceNumber, value, hasLeases: false },
       ...{ promisedId: proposalId, acceptedId: proposalId, master: 'I', leaseLeftMs: longMs },
       ...{ waiting: MAX_NUMBER, uptimeMs: longMs, heardMs: forAll(() => longMs) },
-      log: {
-        firstKept: MAX_NUMBER,
-        snapshotAt: MAX_NUMBER,
-        digest: 'ffffffff',
-        size: 'x'.repeat(200),
-      },
+      log: LARGEST_LOG,
     },
   };
   return Object.values(messages);
