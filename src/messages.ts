@@ -293,6 +293,8 @@ export interface LogReport {
   readonly firstKept: number;
   readonly snapshotAt: number;
   readonly digest: string;
+  /** How much there is, in a few words: "3 keys". */
+  readonly size: string;
 }
 
 /** A server to a client: "I am the master, as you wished, for so long". */
@@ -866,7 +868,9 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
       waiting: isCount,
       uptimeMs: isDuration,
       heardMs: isHeard,
-      log: orNull(isObjectOf({ firstKept: isNumber, snapshotAt: isNumber, digest: isDigest })),
+      log: orNull(
+        isObjectOf({ firstKept: isNumber, snapshotAt: isNumber, digest: isDigest, size: isReason }),
+      ),
     },
   ],
 ]);

@@ -155,6 +155,11 @@ export class KeyValue implements StateMachine {
     this.#put(key, { value, version });
   }
 
+  get size(): string {
+    const keys = sizeOf(this.#entries);
+    return `${keys} ${keys === 1 ? 'key' : 'keys'}`;
+  }
+
   get digest(): string {
     return this.#digest.toString();
   }

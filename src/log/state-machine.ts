@@ -55,6 +55,8 @@ export interface StateMachine {
    * carried out no command. Throws, and has changed nothing, if that is no such piece.
    */
   restore(piece: unknown): void;
+  /** How much there is, in a few words for people: "3 keys". */
+  readonly size: string;
   /** Eight hexadecimal digits: equal states have the same, different ones hardly ever. */
   readonly digest: string;
 }

@@ -109,7 +109,9 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
       }
       if (message.type === 'status_report') {
         const { firstKept, snapshotAt, digest } = this;
-        return { ...message, log: { firstKept, snapshotAt, digest } };
+        const { size } = this.#machine;
+        // The latest command is not what a store holds, and may have failed.
+        return { ...message, value: null, log: { firstKept, snapshotAt, digest, size } };
       }
       const query = this.#queries.get(requestId);
       if (message.type !== 'value' || query === undefined) return message;

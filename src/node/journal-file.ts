@@ -80,7 +80,10 @@ export class JournalFile implements StateFile {
     return state;
   }
 
-  /** Returns once the state would survive a power cut. Throws a `Failure` otherwise. */
+  /**
+   * Returns once the state would survive a power cut. Throws a `Failure` otherwise: then the server
+   * must stop, and a save must not be tried again.
+   */
   save(state: ServerState): void {
     const { line, piece } = this.#journal.save(state);
     attempt(this.path, 'written', () => {
@@ -97,7 +100,25 @@ export class JournalFile implements StateFile {
   #append(line: Uint8Array): void {
     const file = this.#file ?? this.#open();
     this.#directory.write(file, line);
-    this.#fs.fdatasyncSync(file);
+    try {
+      this.#fs.fdatasyncSync(file);
+    } catch (error) {
+      this.#takeBack(file, line.length);
+      throw error;
+    }
+  }
+
+  /**
+   * The system may say once that bytes have not come to the disk, go on to show them to whoever
+   * reads the file, and say at the next time of asking that all is well ("fsyncgate"). So nobody
+   * asks again: the server stops, and the next run of it does not find the line.
+   */
+  #takeBack(file: number, bytes: number): void {
+    try {
+      this.#fs.ftruncateSync(file, this.#fs.fstatSync(file).size - bytes);
+    } catch {
+      // Nothing more can be done here. What went wrong first is what is told.
+    }
   }
 
   #begin({ bytes, isFirst, isLast }: Piece): void {

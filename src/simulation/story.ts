@@ -39,9 +39,10 @@ import { noteBelief, World } from './world.ts';
  */
 export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   [
-    'cluster A B [of stores] [with leases [for B]] [with members A] [clocks A 0.5 B 2] [seed 7]',
-    'the servers of this story, none of them running yet, the rates of clocks, the seed of chance',
+    'cluster A B [of stores] [with journals] [with leases [for B]] [with members A]',
+    'the servers of this story, none of them running yet',
   ],
+  ['cluster A B … [clocks A 0.5 B 2] [seed 7]', '… the rates of clocks, the seed of chance'],
   ['start A B C', 'starts servers; a crashed one goes on from its disk'],
   ['start C D of the cluster C D', 'the same with a cluster file that names only these'],
   ['submit A hello', "a client's value arrives at A"],
@@ -84,6 +85,7 @@ export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
     'each save at A takes so long; what it does then waits, and so does its next turn',
   ],
   ['set clock A by -5000', "somebody sets A's wall clock, in milliseconds"],
+  ['disk A', 'what is on the disk of A'],
   ['in flight', 'lists what is under way'],
   ['show', 'what every server has'],
 ];
@@ -150,7 +152,8 @@ export interface Line {
   readonly stamp: Stamp | null;
 }
 
-const [STORES, LEASES] = ['(?: of stores)?', '(?: with leases(?: for [A-Z])?)?'];
+const STORES = '(?: of stores)?(?: with journals)?';
+const LEASES = '(?: with leases(?: for [A-Z])?)?';
 const MEMBERS = '(?: with members(?: [A-Z])+)?';
 const CLOCKS = '(?: clocks(?: [A-Z] [0-9.]+)+)?';
 const CLUSTER = new RegExp(
@@ -306,6 +309,7 @@ export class StoryTeller {
     [/^wake ([A-Z])$/, (uid) => this.#at(uid).wake()],
     [/^save takes ([0-9]+(?:\.[0-9]+)?) at ([A-Z])$/, (ms, uid) => this.#slowDown(uid, Number(ms))],
     [/^set clock ([A-Z]) by (-?[0-9]+)$/, (a, ms) => this.#at(a).clock.setWallBy(Number(ms))],
+    [/^disk ([A-Z])$/, (uid) => this.#note(`${uid} has ${this.#at(uid).disk.words}`)],
     [/^in flight$/, () => this.#listInFlight()],
     [/^show$/, () => this.#show()],
   ];
@@ -330,6 +334,7 @@ export class StoryTeller {
       seed: seed === '' ? 'story' : seed,
       clockRates,
       overstayers,
+      hasJournals: kind.includes('with journals'),
       byHand: true,
       trace: (event) => {
         this.events.push(event);

@@ -151,7 +151,8 @@ function readLog({ replica, query }: Asking): Answer {
 
 async function tellStatus(asking: Asking): Promise<Answer> {
   const { replica } = asking;
-  const { type: _type, requestId: _id, ...report } = await statusOf(asking);
+  // A store has no value: what it holds is in `log`.
+  const { type: _type, requestId: _id, value: _value, ...report } = await statusOf(asking);
   const { uid: server, cluster, digest, firstKept, watchableFrom } = replica;
   return json({ server, cluster, ...report, digest, firstKept, watchableFrom });
 }

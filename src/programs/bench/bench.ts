@@ -78,6 +78,7 @@ function readSettings(args: readonly string[]): Settings {
     .option('--no-memory', `leave out the state on a memory file system, ${MEMORY}`)
     .option('--saves', 'measure only what a save costs, as a file and in a journal')
     .option('--turns', 'how long the turns of a store are, with many keys, and nothing else')
+    .option('--journal', 'with --turns: they keep journals')
     .option('--keys <N>', 'with --turns: so many keys', '100000')
     .option('--value-length <N>', 'with --turns: so many characters in each', '20')
     .option('--store', 'stores instead, with up to 256 clients')
@@ -102,10 +103,12 @@ function readSettings(args: readonly string[]): Settings {
   };
 }
 
-function turnsSettings(options: Readonly<Record<string, string>>): TurnsSettings {
+function turnsSettings(options: Readonly<Record<string, unknown>>): TurnsSettings {
+  const { keys, valueLength, journal } = options;
   return {
-    keys: wholeNumber('--keys', options['keys'] ?? '', 1_000, 1_000_000),
-    valueLength: wholeNumber('--value-length', options['valueLength'] ?? '', 1, 10_000),
+    hasJournals: journal === true,
+    keys: wholeNumber('--keys', `${keys}`, 1_000, 1_000_000),
+    valueLength: wholeNumber('--value-length', `${valueLength}`, 1, 10_000),
   };
 }
 

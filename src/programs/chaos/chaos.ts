@@ -2,13 +2,14 @@
  * `npm run chaos`: real servers under every fault. Their traces go through the invariants, and what
  * their clients were told must be what one register did.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { isUpdate, singlesOf } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import { compareLogs } from '../../log/compare-logs.ts';
+import { changesOf, findWatchContradiction, missingIn } from '../../log/watch-history.ts';
 import { LEASE_WINDOW_MS } from '../../master-strategy.ts';
 import { complain, Failure } from '../../node/failure.ts';
 import { fire } from '../../node/fire.ts';
@@ -28,6 +29,7 @@ import { HttpChaosClient } from './http-client.ts';
 import { MembersChaos, type MembersCount } from './members.ts';
 import { drawPlan, type Plan, type PlannedFault, type Victim, type Way } from './plan.ts';
 import { type Direction, FAIR_WEATHER } from './udp-relay.ts';
+import { ChaosWatcher, WATCHED } from './watcher.ts';
 
 interface Options {
   readonly seed: number;
@@ -48,9 +50,11 @@ them. Then all is mended: within 15 s, with leases within 25 s, all who wait mus
 as soon after that the servers must be level. In the end the traces of the servers are checked
 against the invariants, and what clients asked and were told as the history of one register. With
 --store the clients set, count, compare and delete, some of them over HTTP, what they are told must
-be what one store answers, and the logs of all servers are compared, those on their disks, too.
-With --members servers join, are replaced and removed meanwhile, and whoever is removed must end by
-itself; nothing is cut then, and nobody asks over HTTP.
+be what one store answers, and the logs of all servers are compared, those on their disks, too. And
+some watch: each goes from one server to another, and must be told every change of the log, once
+and in order, or that it has to read all keys anew. With --members servers join, are replaced and
+removed meanwhile, and whoever is removed must end by itself; nothing is cut then, and nobody asks
+or watches over HTTP.
 
 The seed fixes the schedule of the faults. What comes of it depends on the machine: no two runs of
 real processes are the same. (npm run simulate repeats itself.)
@@ -74,6 +78,10 @@ const LOOK_INTERVAL_MS = 25;
 const WAITING_CLIENTS = 4;
 /** So many more ask stores over HTTP. */
 const HTTP_CLIENTS = 2;
+/** What watchers want to hear of: two of all keys, and one of those that begin so. */
+const WATCHED_PREFIXES = ['', '', 'r'];
+/** So few links that many a laggard, and many a watcher, lacks what is kept no more. */
+const KEEP_LINKS = ['--keep-links', '10'];
 /** So many answers each of them must get when all is mended. */
 const HEALED_ANSWERS = 4;
 
@@ -123,13 +131,14 @@ const COUNTS_OF_MEMBERS: readonly MembersCount[] = [
   'changes of members',
   'changes of members given up',
 ];
-type Count = (typeof COUNTS)[number] | (typeof COUNTS_OF_MASTERS)[number] | MembersCount;
+type Count = (typeof COUNTS | typeof COUNTS_OF_MASTERS | typeof WATCHED)[number] | MembersCount;
 
 class Chaos {
   readonly #options: Options;
   readonly #plan: Plan;
   readonly #cluster: ChaosCluster;
   readonly #clients: readonly ChaosClient[];
+  readonly #watchers: readonly ChaosWatcher[];
   readonly #counts: Map<Count, number>;
   readonly #startedMs = performance.now();
   /** No fault goes on: either the time is over, or something has failed. */
@@ -146,14 +155,17 @@ class Chaos {
     plan: Plan,
     cluster: ChaosCluster,
     clients: readonly ChaosClient[],
+    watchers: readonly ChaosWatcher[],
   ) {
     this.#options = options;
     this.#plan = plan;
     this.#cluster = cluster;
     this.#clients = clients;
+    this.#watchers = watchers;
     const counts = [
       ...COUNTS,
       ...(options.hasLeases ? COUNTS_OF_MASTERS : []),
+      ...(watchers.length > 0 ? WATCHED : []),
       ...(options.hasMembers ? COUNTS_OF_MEMBERS : []),
     ];
     this.#counts = new Map(counts.map((name) => [name, 0]));
@@ -170,7 +182,7 @@ class Chaos {
     const random = new Random(seed, 'relay');
     const layers = [
       ...(hasLeases ? ['--master'] : []),
-      ...(isStore ? ['--store'] : []),
+      ...(isStore ? ['--store', ...KEEP_LINKS] : []),
       ...(hasMembers ? ['--members'] : []),
     ];
     const cluster = await ChaosCluster.prepare(uids, layers, plan.serverFaults, random);
@@ -190,7 +202,17 @@ class Chaos {
       const random = new Random(seed, name);
       return new HttpChaosClient(name, httpPorts, history, random, questions as StoreQuestions);
     });
-    return new Chaos(options, plan, cluster, [...(await Promise.all(clients)), ...others]);
+    const watchers = (isStore && !hasMembers ? WATCHED_PREFIXES : []).map((prefix, index) => {
+      const name = `watcher ${index + 1}`;
+      return new ChaosWatcher(name, prefix, httpPorts, new Random(seed, name));
+    });
+    return new Chaos(
+      options,
+      plan,
+      cluster,
+      [...(await Promise.all(clients)), ...others],
+      watchers,
+    );
   }
 
   /** The whole run. False if something was wrong with it. */
@@ -202,10 +224,13 @@ class Chaos {
       ...this.#clients.map((client) => client.askUntil(() => this.#isCalm)),
       ...Array.from({ length: FIRING_CLIENTS }, (_, index) => this.#fireOn(`hasty ${index + 1}`)),
     ];
+    const watching = this.#watchers.map((one) => one.watch());
     const changes = this.#options.hasMembers ? this.#changeMembers() : null;
     await this.#rage();
     await Promise.all([...load, changes]);
     const atTheEnd = await this.#heal();
+    for (const one of this.#watchers) one.leave();
+    await Promise.all(watching);
     this.#progress('stop all servers');
     if (this.#failure === null) await this.#ofAll((server) => server.stop());
     await this.#ofAll((server) => server.kill()); // whatever still runs
@@ -466,7 +491,8 @@ class Chaos {
       (await this.#answerAll(patienceMs)) ??
       (await this.#letGo(patienceMs)) ??
       (await this.#getLevel(patienceMs)) ??
-      (await this.#readAtLast(patienceMs))
+      (await this.#readAtLast(patienceMs)) ??
+      (await this.#watchToTheEnd(patienceMs))
     );
   }
 
@@ -522,6 +548,23 @@ class Chaos {
     return this.#unanswered(slow);
   }
 
+  /** What all servers know must soon be told to all who watch, too. */
+  async #watchToTheEnd(patienceMs: number): Promise<Violation | null> {
+    if (this.#failure !== null || this.#watchers.length === 0) return null;
+    this.#progress('all who watch are told the rest');
+    const sinceMs = performance.now();
+    const changes = changesOf(this.#cluster.links);
+    const late = () => this.#watchers.find((one) => missingIn(one, changes) !== null);
+    const isOver = () => this.#failure !== null || late() === undefined;
+    await waitUntil(isOver, SLOW_FACTOR * patienceMs);
+    const one = this.#failure === null ? late() : undefined;
+    if (one !== undefined) {
+      return notHealed(`${one.name} is not told of the change ${missingIn(one, changes)?.id}`);
+    }
+    this.#saySlow('tell them', performance.now() - sinceMs, patienceMs);
+    return null;
+  }
+
   /** It did come to pass, and so it is no fault of the protocol that it took long. */
   #saySlow(what: string, tookMs: number, patienceMs: number): void {
     if (tookMs <= patienceMs || tookMs > SLOW_FACTOR * patienceMs) return;
@@ -546,7 +589,7 @@ class Chaos {
     // What went wrong first tells more than what came of it, or that a server failed over it.
     const checked = checkTraces(traces, false);
     const different = this.#options.isStore ? this.#compareLogs(files) : null;
-    const violation = checked.violation ?? different ?? atTheEnd;
+    const violation = checked.violation ?? different ?? this.#checkWatched() ?? atTheEnd;
     const told = checkHistory([history.path]);
     this.#countTraced(traces);
     this.#countAsked(told);
@@ -578,6 +621,25 @@ class Chaos {
       say(`${paths === traceFiles ? 'as told' : 'on disk'}: ${sentence}`);
       if (!isSame) return violationOf(11, sentence);
     }
+    return null;
+  }
+
+  /** What watchers were told, and whether it is what all servers together tell of their log. */
+  #checkWatched(): Violation | null {
+    if (this.#watchers.length === 0 || this.#failure !== null) return null;
+    this.#cluster.readOn();
+    const changes = changesOf(this.#cluster.links);
+    for (const one of this.#watchers) {
+      for (const [name, number] of one.counts) this.#count(name, number);
+      const contradiction = findWatchContradiction(one, changes);
+      if (contradiction === null) continue;
+      const notes = join(this.#cluster.directory, 'watched.json');
+      writeFileSync(notes, JSON.stringify(one.notes));
+      return violationOf(9, `${contradiction}: ${notes}`);
+    }
+    say(
+      `${this.#watchers.length} watchers were told what the log says, of ${changes.length} changes`,
+    );
     return null;
   }
 
@@ -616,8 +678,8 @@ class Chaos {
     return `the same faults again: npm run chaos -- ${flags}${layers}`;
   }
 
-  #count(name: Count): void {
-    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  #count(name: Count, more = 1): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + more);
   }
 
   /** One line of what happens now, with how far the load has come. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { chainOf, isUpdate, singlesOf } from '../../chain.ts';
+import { chainOf, isUpdate, type Link, singlesOf } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import { compareLogs, ToldLog } from '../../log/compare-logs.ts';
 import type { Cluster } from '../../node/cluster-file.ts';
@@ -274,6 +274,11 @@ export class ChaosCluster {
           isDeepStrictEqual(chainOf(state), chainOf(first)),
       )
     );
+  }
+
+  /** All links of their log that any of them has told. */
+  get links(): ReadonlyMap<number, Link> {
+    return new Map(this.servers.flatMap(({ log }) => [...log.links]));
   }
 
   /** Kills whatever runs, and removes all that was written unless somebody wants to look at it. */

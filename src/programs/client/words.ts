@@ -4,6 +4,7 @@ import type {
   AnsweredReply,
   ChosenReply,
   FoundReply,
+  LogReport,
   MembersReply,
   ReignReport,
   Reply,
@@ -81,14 +82,14 @@ export function membersJson(server: Uid, report: MembersReply): string {
 /** How a server is, over several lines. */
 export function sayStatus(server: Uid, report: StatusReply): string {
   const { instanceNumber, value, waiting, uptimeMs } = report;
-  const lines: [string, string][] = [
+  const held = value === null ? 'none yet' : quoted(value);
+  const lines: (readonly [string, string])[] = [
     ['instance', `${instanceNumber} is open`],
-    ['value', value === null ? 'none yet' : quoted(value)],
+    ...(report.log === null ? [['value', held] as const] : sayLog(report.log, instanceNumber)),
     ['promised', idOr(report.promisedId, 'nothing yet')],
     ['accepted', idOr(report.acceptedId, 'nothing yet')],
     ['master', sayMaster(server, report)],
     ['queue', waiting === 0 ? 'nothing waits' : `${waiting} ${waiting === 1 ? 'waits' : 'wait'}`],
-    ...sayLog(report),
     ['heard', sayHeard(report, ' ago') || 'there is no other server'],
     ['up', `for ${duration(uptimeMs)}`],
   ];
@@ -97,14 +98,13 @@ export function sayStatus(server: Uid, report: StatusReply): string {
 }
 
 /** What a store keeps. */
-function sayLog({ log, instanceNumber }: StatusReply): [string, string][] {
-  if (log === null) return [];
-  const { firstKept, snapshotAt, digest } = log;
+function sayLog(log: LogReport, instanceNumber: number): [string, string][] {
+  const { firstKept, snapshotAt, digest, size } = log;
   const links =
     firstKept === instanceNumber ? 'no links' : `links ${firstKept} to ${instanceNumber - 1}`;
   return [
     ['log', `${links}, a snapshot of all before instance ${snapshotAt}`],
-    ['state', digest],
+    ['state', `${size}, digest ${digest}`],
   ];
 }
 
@@ -119,7 +119,7 @@ export function sayStatusLine([server, report]: Report, columns: number): string
     shortMaster(server, report).padEnd(14),
     `${waiting} wait`.padEnd(7),
     `up ${duration(uptimeMs)}`.padEnd(10),
-    value === null ? 'no value' : quoted(value),
+    report.log?.size ?? (value === null ? 'no value' : quoted(value)),
   ];
   return shorten(`${server}  ${parts.join(' ')}`, columns);
 }
@@ -128,7 +128,8 @@ export function sayStatusLine([server, report]: Report, columns: number): string
 export function sayRound(reports: readonly Report[]): string {
   const told = reports.map(([server, report]) => {
     if (report === null) return `${server} does not answer`;
-    const value = report.value === null ? 'no value' : nameValue(report.value, 20);
+    const held = report.value === null ? 'no value' : nameValue(report.value, 20);
+    const value = report.log === null ? held : `${report.log.size}, ${report.log.digest}`;
     const isMaster = report.hasLeases && report.master === server;
     const leads = isMaster ? ` ${shortMaster(server, report)}` : '';
     return `${server} #${report.instanceNumber} ${value}${leads}`;
