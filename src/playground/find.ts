@@ -13,6 +13,7 @@ import { minimise } from '../simulation/minimise.ts';
 import { run, type Variant } from '../simulation/run.ts';
 import { type Action, drawSchedule, type Schedule } from '../simulation/schedule.ts';
 import { StoryTeller } from '../simulation/story.ts';
+import { writtenValue } from '../simulation/story-text.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { readScript, writeScript } from './script.ts';
 import { ordinal } from './stage.ts';
@@ -223,15 +224,15 @@ class Writer {
   #asked(to: Uid, message: (TraceEvent & { event: 'receive' })['message']): string | null {
     switch (message.type) {
       case 'propose':
-        return `submit ${to} ${message.value}`;
+        return `submit ${to} ${writtenValue(message.value)}`;
       case 'request':
-        return `request ${to} ${this.#client(message.requestId)} ${message.value}`;
+        return `request ${to} ${this.#client(message.requestId)} ${writtenValue(message.value)}`;
       case 'read':
         return `read ${to} ${this.#client(message.requestId)}${message.isLocal ? ' locally' : ''}`;
       case 'query':
         // What the store has by itself takes no part in anything.
         if (message.isLocal) return null;
-        return `query ${to} ${this.#client(message.requestId)} ${message.query}`;
+        return `query ${to} ${this.#client(message.requestId)} ${writtenValue(message.query)}`;
       case 'transfer':
         return `transfer ${to} ${this.#client(message.requestId)} to ${message.to}`;
       default:

@@ -3,6 +3,7 @@
 
 import type { Hidden } from '../../diagram/hiding.ts';
 import { breakNamed } from '../../simulation/broken/all.ts';
+import { writtenValue } from '../../simulation/story-text.ts';
 import type { TraceEvent } from '../../trace/events.ts';
 import { Autopilot, type Stop, stopIn } from '../autopilot.ts';
 import { type Choice, choiceIn } from '../choice.ts';
@@ -179,10 +180,10 @@ export class App {
     this.changed();
   }
 
-  /** The value to ask for: what is typed, or if that is nothing, something. */
+  /** The value to ask for, as commands write it: what is typed, or if that is nothing, something. */
   get wanted(): string {
     const something = this.stage?.isStore === true ? A_COMMAND : A_VALUE;
-    return this.value.trim() === '' ? something : this.value.trim();
+    return this.value.trim() === '' ? something : writtenValue(this.value.trim());
   }
 
   /** Does a command; what cannot be done is said, and changes nothing. */
@@ -241,8 +242,7 @@ export class App {
 
   redo(): void {
     this.#attempt(() => {
-      if (this.session.hasNext) this.session.next();
-      else this.notice = 'there is nothing to do again';
+      if (this.session.redo() === null) this.notice = 'there is nothing to do again';
     });
   }
 
@@ -384,7 +384,7 @@ export class App {
   }
 
   #commands(): string {
-    return writeScript(this.session.done);
+    return writeScript(this.session.done());
   }
 
   #load(items: readonly Item[], isPlayed: boolean): void {

@@ -124,11 +124,7 @@ export function linesView(app: App): Node[] {
   const wrong = app.violated.map(turnOf);
   const isShown = (server: string | undefined) =>
     app.linesOf === null || server === undefined || server === app.linesOf;
-  const lines = app.session.steps
-    .slice(-MOST_LINES)
-    .flatMap((step) => step.lines)
-    .filter(({ stamp }) => isShown(stamp?.server))
-    .slice(-MOST_LINES);
+  const lines = app.session.lines.filter(({ stamp }) => isShown(stamp?.server)).slice(-MOST_LINES);
   return lines.map(({ text, stamp }, index) => {
     const turn = stamp === null ? '' : turnOf(stamp);
     const isNow = last !== undefined && turn === turnOf(last);

@@ -130,8 +130,9 @@ function violationView(app: App): HTMLElement | null {
 
 /** The terminal line in which a server told of an event, or of something else in its turn. */
 function lineOf(app: App, { server, turn }: TraceEvent): string | null {
-  const lines = app.session.steps.flatMap((step) => step.lines);
-  const line = lines.find(({ stamp }) => stamp?.server === server && stamp.turn === turn);
+  const line = app.session.lines.find(
+    ({ stamp }) => stamp?.server === server && stamp.turn === turn,
+  );
   return line?.text.replace(/ +/g, ' ') ?? null;
 }
 
