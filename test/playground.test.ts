@@ -15,7 +15,7 @@ import { ALL_BREAKS, breakNamed } from '../src/simulation/broken/all.ts';
 import type { Break } from '../src/simulation/broken/layers.ts';
 import { Random } from '../src/simulation/random.ts';
 import { tellStory } from '../src/simulation/story.ts';
-import { SOLUTIONS } from './solutions.ts';
+import { SOLUTIONS, TOO_CHEAP } from './solutions.ts';
 
 const MOST_SEEDS = 400;
 const DIRECTORY = new URL('stories/', import.meta.url);
@@ -228,6 +228,19 @@ suite('Goals', () => {
         session.do(command);
       }
       assert.equal(goal.isReached(session), true, session.story());
+    });
+  }
+});
+
+suite('A goal that is not reached', () => {
+  for (const [name, commands] of TOO_CHEAP) {
+    test(`${name} asks for more than ${commands.trim().replaceAll('\n', ', ')}`, () => {
+      const goal = GOALS.find((known) => known.name === name);
+      const session = Session.ofStory(
+        `${goal?.story}\n${commands.trim().replaceAll('\n', '\n\n')}`,
+      );
+      while (session.hasNext) session.next();
+      assert.equal(goal?.isReached(session), false, session.story());
     });
   }
 });

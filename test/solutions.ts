@@ -84,9 +84,11 @@ deliver nack`,
 
   'silent-promise': `
 submit A hello
+submit C mine
 crash B at save and send
-deliver A->B prepare
-start B`,
+deliver C->B prepare
+start B
+deliver A->B prepare`,
 
   'one-round-trip': `
 wait 600
@@ -128,3 +130,71 @@ deliver A->B promise
 deliver B->A accept
 deliver A->B accepted`,
 };
+
+/** What is less than these goals ask for, and must not be enough. */
+export const TOO_CHEAP: readonly (readonly [goal: string, commands: string])[] = [
+  // Somebody else dies, who has nothing to do with it.
+  [
+    'orphan',
+    `
+submit A alive
+deliver A->B prepare
+deliver B->A promise
+deliver A->B accept
+crash C
+drop all
+wait 6000
+start C
+deliver all`,
+  ],
+  // It dies when all is over, and learns of it by its own number.
+  [
+    'orphan',
+    `
+submit A hello
+deliver all
+crash A
+submit B other
+deliver all`,
+  ],
+  // It is killed where it accepts, and had said its promise long before.
+  [
+    'silent-promise',
+    `
+submit A hello
+deliver prepare
+deliver promise
+crash B at save and send
+deliver A->B accept
+start B
+deliver all`,
+  ],
+  // It comes back, and nobody asks it for anything that it would have to refuse.
+  [
+    'silent-promise',
+    `
+submit A hello
+crash B at save and send
+deliver A->B prepare
+start B`,
+  ],
+  // The second one is asked when the first has long known it, and begins nothing.
+  [
+    'asked-twice',
+    `
+request A c1 hello
+deliver all
+request B c1 hello
+deliver all`,
+  ],
+  // Both begin a round, and only one of them for this.
+  [
+    'asked-twice',
+    `
+request A c1 hello
+submit B other
+deliver all
+request B c1 hello
+deliver all`,
+  ],
+];
