@@ -5,31 +5,8 @@
 import { isUpdate } from '../chain.ts';
 import { compareProposalIds, quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
-import type { Session } from './session.ts';
-
-/** What a goal may look at. */
-type Played = Pick<Session, 'events' | 'violations' | 'stage' | 'steps'>;
-
-export interface Goal {
-  readonly name: string;
-  /** 1: a minute, 2: five, 3: more. */
-  readonly level: 1 | 2 | 3;
-  readonly title: string;
-  readonly task: string;
-  /** From a nudge to nearly all of it. */
-  readonly hints: readonly string[];
-  /** What has been understood by then. */
-  readonly lesson: string;
-  /** Where it begins. */
-  readonly story: string;
-  readonly isReached: (played: Played) => boolean;
-}
-
-type EventOf<Kind extends TraceEvent['event']> = Extract<TraceEvent, { event: Kind }>;
-
-function all<Kind extends TraceEvent['event']>({ events }: Played, kind: Kind): EventOf<Kind>[] {
-  return events.filter((event): event is EventOf<Kind> => event.event === kind);
-}
+import { all, type EventOf, type Goal, type Played } from './goal.ts';
+import { PART_TWO_GOALS } from './goals-of-part-two.ts';
 
 /** Who has accepted the same proposal, by instance and proposal. */
 function acceptersOf(played: Played): Map<string, { uids: Set<Uid>; event: EventOf<'accept'> }> {
@@ -73,8 +50,7 @@ const THREE = 'cluster A B C\n\nstart A B C\n\ndeliver all\n';
 const FIVE = 'cluster A B C D E\n\nstart A B C D E\n\ndeliver all\n';
 const MASTERS = 'cluster A B C with leases\n\nstart A B C\n\ndeliver all\n';
 
-/** From easy to hard. */
-export const GOALS: readonly Goal[] = [
+const PART_ONE_GOALS: readonly Goal[] = [
   {
     name: 'first-value',
     level: 1,
@@ -363,3 +339,8 @@ export const GOALS: readonly Goal[] = [
     isReached: (played) => violates(played, 8, 9),
   },
 ];
+
+/** From easy to hard. */
+export const GOALS: readonly Goal[] = [...PART_ONE_GOALS, ...PART_TWO_GOALS].sort(
+  (one, other) => one.level - other.level,
+);

@@ -2,7 +2,8 @@
 /** The left side: the story and its paragraphs, goals, invariants, and what was left behind. */
 import type { TraceEvent } from '../../trace/events.ts';
 import { INVARIANTS } from '../../trace/invariants.ts';
-import { GOALS, type Goal } from '../goals.ts';
+import type { Goal } from '../goal.ts';
+import { GOALS } from '../goals.ts';
 import { sharedBy } from '../script.ts';
 import type { App } from './app.ts';
 import { h, type Props } from './dom.ts';
