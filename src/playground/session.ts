@@ -170,12 +170,13 @@ export class Session {
   }
 
   /**
-   * Carries out anew what a `do` from here needs, a little at a time, and yields how many items are
-   * done: whoever goes on until its end has a `do` that need not.
+   * Carries out anew what a `do` from here needs, or going over to a branch, a little at a time, and
+   * yields how many items are done: whoever goes on until its end has a `do` that need not.
    */
-  *prepare(): Generator<number> {
-    const items = this.#leading();
-    if (this.#isAtEnd || this.#spare.some((run) => isSame(run.items, items))) return;
+  *prepare(branch: Branch | null = null): Generator<number> {
+    const items = branch?.script.slice(0, branch.place.item) ?? this.#leading();
+    if (branch === null && this.#isAtEnd) return;
+    if (this.#spare.some((run) => isSame(run.items, items))) return;
     const run = new Run();
     for (const [index, item] of items.entries()) {
       run.take(item, this.known[index]);
@@ -268,6 +269,11 @@ export class Session {
     return step;
   }
 
+  /** Where `undo` leads to, if it is not just the place before the last command. */
+  get undone(): Branch | null {
+    return this.#turningTo(this.#lastCommand)?.before ?? null;
+  }
+
   /** Goes to a place, forwards or backwards. Throws if a command on the way cannot be done. */
   goTo({ item, moment }: Place): void {
     const wanted = Math.max(0, Math.min(item, this.#script.length));
@@ -282,11 +288,9 @@ export class Session {
    * in the middle of something, that is where this leads to.
    */
   undo(): boolean {
-    const at = this.steps.findLastIndex(({ item }) => item.kind === 'command');
+    const at = this.#lastCommand;
     if (at < 0) return false;
-    const isHere = ({ item, after: { script } }: Turning) =>
-      item === at + 1 && sharedBy(script.slice(0, item), this.#script) === item;
-    const turning = this.#turnings.findLast(isHere);
+    const turning = this.#turningTo(at);
     if (turning === undefined) {
       this.goTo({ item: at, moment: END });
       return true;
@@ -296,6 +300,18 @@ export class Session {
     this.#turnings = this.#turnings.map((known) => (known === turning ? now : known));
     this.switchTo(turning.before);
     return true;
+  }
+
+  get #lastCommand(): number {
+    return this.steps.findLastIndex(({ item }) => item.kind === 'command');
+  }
+
+  /** How the command at this place was come to, if not by just going on. */
+  #turningTo(at: number): Turning | undefined {
+    return this.#turnings.findLast(
+      ({ item, after: { script } }) =>
+        item === at + 1 && sharedBy(script.slice(0, item), this.#script) === item,
+    );
   }
 
   /** Does again what was taken back, or else what comes next; null: there is nothing. */

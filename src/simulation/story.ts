@@ -40,8 +40,8 @@ import { noteBelief, World } from './world.ts';
  */
 export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   [
-    'cluster A B [of stores] [with leases [for B]] [with members A] [clocks A 0.5 B 2] [seed 7]',
-    'the servers of this story, none of them running yet, the rates of clocks, the seed of chance',
+    'cluster A B [of stores] [with leases [for B]] [with journals] [with members A] …',
+    '… [clocks A 0.5 B 2] [seed 7]: the servers, none of them running yet, and the seed of chance',
   ],
   ['start A B C', 'starts servers; a crashed one goes on from its disk'],
   ['start C D of the cluster C D', 'the same with a cluster file that names only these'],
@@ -160,9 +160,10 @@ export interface Line {
 
 const [STORES, LEASES] = ['(?: of stores)?', '(?: with leases(?: for [A-Z])?)?'];
 const MEMBERS = '(?: with members(?: [A-Z])+)?';
+const JOURNALS = '(?: with journals)?';
 const CLOCKS = '(?: clocks(?: [A-Z] [0-9.]+)+)?';
 const CLUSTER = new RegExp(
-  `^cluster ((?:[A-Z] )*[A-Z])(${STORES}${LEASES}${MEMBERS}${CLOCKS})(?: seed (\\d+))?$`,
+  `^cluster ((?:[A-Z] )*[A-Z])(${STORES}${LEASES}${JOURNALS}${MEMBERS}${CLOCKS})(?: seed (\\d+))?$`,
 );
 
 /** Carries out the commands of a story, one after the other. */
@@ -344,6 +345,7 @@ export class StoryTeller {
       clockRates,
       overstayers,
       byHand: true,
+      hasJournals: kind.includes('with journals'),
       trace: (event) => {
         this.events.push(event);
         console.show(event);
@@ -390,7 +392,13 @@ export class StoryTeller {
   #break(name: string): void {
     const rule = breakNamed(name);
     if (rule === null) throw new Error(`no rule can be broken by the name of "${name}"`);
-    if (kindOf(rule) !== kindOf({ store: this.#isStore, leases: this.#hasLeases })) {
+    const here = {
+      store: this.#isStore,
+      leases: this.#hasLeases,
+      members: this.hasMembers,
+      journal: this.#the.hasJournals,
+    };
+    if (kindOf(rule) !== kindOf(here)) {
       throw new Error(`${name} can be broken in a cluster of ${kindOf(rule)} only`);
     }
     this.#the.replicaClass = rule.replicaClass;

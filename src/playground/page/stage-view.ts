@@ -364,6 +364,7 @@ function serverMenu(app: App, stage: Stage, card: Card, owner: string): Menu {
   const clock = [
     entry('Set its clock back by 2 s', `set clock ${uid} by -2000`),
     entry('Set its clock ahead by 2 s', `set clock ${uid} by 2000`),
+    { label: 'Set its clock by …', act: () => app.compose(`set clock ${uid} by -60000`) },
   ];
   const power = entry('Power cut', `crash ${uid} with power cut`, 'P');
   const entries: Record<Card['condition'], readonly Entry[]> = {
@@ -416,5 +417,12 @@ function serverMenu(app: App, stage: Stage, card: Card, owner: string): Menu {
     ],
   };
   const members = membersChanges(stage, card).map(({ label, command }) => entry(label, command));
+  if (members.length > 0) {
+    const others = 'remove A B C, vote D E F';
+    members.push({
+      label: 'Change several at once …',
+      act: () => app.compose(`change ${uid} c4 ${others}`),
+    });
+  }
   return { title: `server ${uid}`, owner, entries: [...entries[condition], ...members] };
 }
