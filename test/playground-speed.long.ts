@@ -5,22 +5,27 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { Session } from '../src/playground/session.ts';
 import { Random } from '../src/simulation/random.ts';
+import { StoryTeller } from '../src/simulation/story.ts';
 import { closeBrowser, openBrowser, skip } from './browser.ts';
-import { openPlayground, tell } from './playground-page.ts';
+import { key, openPlayground, tell } from './playground-page.ts';
 
 /** A run of so many commands, all of them deliveries and values. */
 function longStory(commands: number): string {
-  const session = new Session();
-  for (const command of ['cluster A B C', 'start A B C', 'deliver all']) session.do(command);
+  const teller = new StoryTeller();
+  const script = ['cluster A B C', 'start A B C', 'deliver all'];
+  for (const command of script) teller.obey(command);
   const random = new Random('long');
-  while (session.script.length < commands) {
-    const [flight] = session.stage?.flights ?? [];
-    const asked = `submit ${random.pick(['A', 'B', 'C'])} v`;
-    session.do(flight === undefined ? asked : `deliver ${flight.name}`);
+  while (script.length < commands) {
+    const [first] = teller.world?.inFlight ?? [];
+    const command =
+      first === undefined
+        ? `submit ${random.pick(['A', 'B', 'C'])} v`
+        : `deliver ${first.from}->${first.to} ${first.message.type} 1st`;
+    teller.obey(command);
+    script.push(command);
   }
-  return session.script.map(({ text }) => text).join('\n\n');
+  return script.join('\n\n');
 }
 
 /** How much processor time the page takes for this, in milliseconds. */
@@ -56,6 +61,50 @@ suite('A long run in the playground', { skip }, () => {
     const typical = steps.toSorted((a, b) => a - b)[3] ?? 0;
     // Where all of the diagram is drawn anew, it is two fifths and more.
     assert.ok(typical < playMs / 3, `${steps.map(Math.round)} ms; to play it ${playMs} ms`);
+    assert.deepEqual(errors, []);
+  });
+
+  /** The longest time for which the page hears nobody while this is done. */
+  async function deafMs(page: Page, act: () => Promise<unknown>): Promise<number> {
+    await page.evaluate(`{
+      window.deafMs = 0;
+      let last = performance.now();
+      const look = () => {
+        const now = performance.now();
+        window.deafMs = Math.max(window.deafMs, now - last);
+        last = now;
+        window.looking = setTimeout(look);
+      };
+      look();
+    }`);
+    await act();
+    return Number(await page.evaluate('clearTimeout(window.looking), window.deafMs'));
+  }
+
+  test('who acts after an undo in a story of thousands can use the page meanwhile', async (t) => {
+    const { page, errors } = await openPlayground(t);
+    const begin = performance.now();
+    await tell(page, longStory(4_000));
+    await page.waitForSelector('dialog[open]', { state: 'detached' });
+    const playMs = performance.now() - begin;
+    await page.keyboard.press('u');
+    const actMs = await deafMs(page, async () => {
+      await page.click(key('ask B'));
+      await page.waitForSelector('.branch');
+    });
+    const before = await page.innerText('output');
+    const undoMs = await deafMs(page, async () => {
+      await page.keyboard.press('u');
+      await page.locator('output', { hasNotText: before }).waitFor();
+    });
+    const waitMs = await deafMs(page, async () => {
+      await tell(page, 'cluster A B C with leases\n\nstart A B C\n\ndeliver all\n\nwait 3600000');
+      await page.waitForSelector('dialog[open]', { state: 'detached' });
+    });
+    assert.match(await page.innerText('.line >> nth=-1'), /datagrams are in flight/);
+    for (const ms of [actMs, undoMs, waitMs]) {
+      assert.ok(ms < playMs / 4, `${[actMs, undoMs, waitMs]} ms; to play it ${playMs} ms`);
+    }
     assert.deepEqual(errors, []);
   });
 });

@@ -340,6 +340,43 @@ suite('A session', () => {
     assert.equal(quietCluster('A', '').waitForTimer(), null);
   });
 
+  test('of a command that never ends a thousand moments are kept, and its end', () => {
+    const session = quietCluster('A B C', ' with leases');
+    const step = session.do('wait 3600000');
+    assert.equal(step.moments.length, 1_001);
+    assert.equal(session.moment.events, session.allEvents.length);
+    assert.match(session.lines.at(-1)?.text ?? '', /^\([0-9]+ datagrams are in flight: no time/);
+    // Two timers run out at the same instant, and no `wait` ends between them.
+    const { item } = session.place;
+    const { moments } = step;
+    const first = moments.findIndex(
+      ({ stage }, index) => stage?.nowMs === moments[index + 1]?.stage?.nowMs,
+    );
+    session.goTo({ item, moment: first });
+    assert.throws(() => session.do('drop all'), { message: UNCUT });
+    const { moment } = session.place;
+    assert.ok(moment > first && moment < first + 5);
+    const { events } = session.moment;
+    session.do('in flight');
+    assert.equal(session.moment.events, events);
+    session.undo();
+    assert.deepEqual(session.place, { item, moment });
+  });
+
+  test('what an act needs can be carried out a little at a time before it', () => {
+    const session = playAll(Session.ofStory(storyOf('02-duel.txt')));
+    assert.deepEqual([...session.prepare()], []);
+    session.goTo({ item: 8, moment: END });
+    assert.deepEqual([...session.prepare()], [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert.deepEqual([...session.prepare()], []);
+    session.do('submit C mine');
+    const branch = session.undone;
+    assert.equal(branch?.place.item, 8);
+    assert.deepEqual([...session.prepare(branch)], []); // it is kept as it was left
+    const copy = playAll(Session.ofStory(session.story()));
+    assert.deepEqual(copy.events, session.events);
+  });
+
   test('goes to the next chosen value, instance and violation, and around', () => {
     const session = playAll(Session.ofStory(storyOf('14-retransmission.txt')));
     session.goTo({ item: 0, moment: 0 });

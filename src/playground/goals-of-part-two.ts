@@ -84,15 +84,15 @@ export const PART_TWO_GOALS: readonly Goal[] = [
     level: 2,
     title: 'The answer that it had',
     task:
-      'Let a client ask one store, and then another one, for the same command. Let something else ' +
-      'take effect in between. Both must give it the same answer.',
+      'Let a client ask one store, and then another one, for the same command. Let something ' +
+      'else take effect in between. Both must give it the same answer.',
     hints: [
       'Ask A, as client c1, for “add visits 1”: the answer is 1.',
       'Now ask B for “add visits 5” without waiting. Then let c1 ask C for what it wanted.',
     ],
     lesson:
-      'A store remembers what it has told each client last, in the state that the chain makes: so ' +
-      'all of them do.',
+      'A store remembers what it has told each client last, in the state that the chain makes: ' +
+      'so all of them do.',
     story: STORES,
     isReached: isRemembered,
   },
@@ -109,8 +109,8 @@ export const PART_TWO_GOALS: readonly Goal[] = [
       'Ask A for “D in the place of B”, deliver all, and the same again.',
     ],
     lesson:
-      'Who has lost its disk has forgotten its promises. A new name has promised nothing, so it may ' +
-      'begin anew.',
+      'Who has lost its disk has forgotten its promises. A new name has promised nothing, so it ' +
+      'may begin anew.',
     story: SPARE,
     isReached: (played) => {
       const isLost = all(played, 'crash').some(
@@ -194,15 +194,15 @@ export const PART_TWO_GOALS: readonly Goal[] = [
     level: 3,
     title: 'A master removes itself',
     task:
-      'Let the master take itself out of the members, without killing or stopping anybody. Another ' +
-      'one must be master less than five seconds later, long before a lease ends by itself.',
+      'Let the master take itself out of the members, without killing or stopping anybody. ' +
+      'Another one must be master less than five seconds later, long before a lease ends by itself.',
     hints: [
       'Ask the master to remove itself: it hands its lease over first, and sends its client on.',
       'Deliver all, then ask the one that is to be master for the same, until it is done.',
     ],
     lesson:
-      'A lease that is handed over ends for everybody by being chosen, not by time. Only then may ' +
-      'its holder go.',
+      'A lease that is handed over ends for everybody by being chosen, not by time. Only then ' +
+      'may its holder go.',
     story: MASTER,
     isReached: (played) => {
       const reigns = all(played, 'lease').filter(({ what }) => what === 'ours');

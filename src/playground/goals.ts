@@ -206,8 +206,8 @@ const PART_ONE_GOALS: readonly Goal[] = [
     level: 2,
     title: 'Saved, and not said',
     task:
-      'Let a server promise somebody, die before it can say so, and come back: then let it refuse ' +
-      'another one because of what it has promised.',
+      'Let a server promise somebody, die before it can say so, and come back: then let it ' +
+      'refuse another one because of what it has promised.',
     hints: [
       'A crash can be had at many points, one of them between saving and sending.',
       'Ask A and C. Arm the crash at B, deliver the prepare of C to B, and start B again.',

@@ -10,9 +10,9 @@
  * the end of each turn of a server: `deliver all` is one command and many moments. A place is an
  * item and a moment of it, and all that is shown (stage, lines, events) is of that place.
  *
- * Whoever acts in the middle of a command cuts it: what was seen of it becomes commands of its own,
- * the single deliveries, say, or a shorter `wait`. Some cannot be cut, since no command says half of
- * them (`resume`). Then the rest of it is shown first, and nothing else is done.
+ * Whoever acts in the middle of a command cuts it: what was seen of it becomes commands of its
+ * own, the single deliveries, say, or a shorter `wait`. Some cannot be cut, since no command says
+ * half of them (`resume`). Then a little more is shown first, and nothing else is done.
  */
 import type { Uid } from '../composable-paxos.ts';
 import { ABSENT, type Standing, standingAfter } from '../diagram/lives.ts';
@@ -83,9 +83,9 @@ const MOST_TURNINGS = 100;
 /** So many moments of a command can be gone back to one by one; of a longer one, the first. */
 const MOST_MOMENTS = 1_000;
 
-/** What is said if somebody acts in the middle of a command that cannot be cut. */
+/** What is said if somebody acts in the middle of a command that cannot be cut there. */
 export const UNCUT =
-  'no story can say half of this command: here is the rest of it, and from here you can go on';
+  'no story can say so much of this command and no more: go on from here, a little later';
 
 export class Session {
   #script: readonly Item[];
@@ -148,7 +148,8 @@ export class Session {
 
   /**
    * The items that lead to the shown moment: in the middle of a command, parts of it. Throws an
-   * `Error` with one sentence if that cannot be cut; then its end is shown.
+   * `Error` with one sentence if that cannot be cut; then a later moment is shown, from which one
+   * can go on: all that happens at that instant of a `wait`, or else the end of the command.
    */
   done(): readonly Item[] {
     const items = this.#leading();
@@ -158,7 +159,8 @@ export class Session {
     const isSame = isAt(run, step.moments[this.#shown] ?? NOWHERE);
     this.#keep(run);
     if (isSame) return items;
-    this.#shown = null;
+    const later = wholeMoment(step, this.#shown);
+    this.#shown = later === this.#shown || later >= lastOf(step) ? null : later;
     throw new Error(UNCUT);
   }
 
@@ -166,16 +168,17 @@ export class Session {
   #leading(): readonly Item[] {
     const step = this.#step;
     if (this.#shown === null || step === undefined) return this.#script.slice(0, this.#item);
-    return [...this.#script.slice(0, this.#item - 1), ...itemsUntil(step, this.#shown)];
+    const beganMs = this.known[this.#item - 2]?.moments.at(-1)?.stage?.nowMs ?? 0;
+    return [...this.#script.slice(0, this.#item - 1), ...itemsUntil(step, this.#shown, beganMs)];
   }
 
   /**
-   * Carries out anew what a `do` from here needs, or going over to a branch, a little at a time, and
-   * yields how many items are done: whoever goes on until its end has a `do` that need not.
+   * Carries out anew what a `do` from here needs, or going over to a branch, a little at a time,
+   * and yields how many items are done: whoever goes on until its end has a `do` that need not.
    */
   *prepare(branch: Branch | null = null): Generator<number> {
     const items = branch?.script.slice(0, branch.place.item) ?? this.#leading();
-    if (branch === null && this.#isAtEnd) return;
+    if (branch === null ? this.#isAtEnd : this.#spareOf(branch) !== undefined) return;
     if (this.#spare.some((run) => isSame(run.items, items))) return;
     const run = new Run();
     for (const [index, item] of items.entries()) {
@@ -236,8 +239,8 @@ export class Session {
 
   /**
    * Does something: the command becomes the next item. What stood there before is left behind as
-   * a branch. Throws an `Error` with one sentence, and changes nothing, if it cannot be done; or, in
-   * the middle of a command that cannot be cut, shows the end of that.
+   * a branch. Throws an `Error` with one sentence, and changes nothing, if it cannot be done; or,
+   * in the middle of a command that cannot be cut there, shows where it can be.
    */
   do(command: string): Step {
     const before = this.done();
@@ -331,10 +334,8 @@ export class Session {
    * Throws an `Error` with one sentence, and changes nothing, if it cannot be carried out so far.
    */
   switchTo({ script, place }: Branch): void {
-    const spare = this.#spare.find(
-      ({ items }) => items.length >= place.item && sharedBy(items, script) === items.length,
-    );
-    const run = spare ?? this.#runOf(script.slice(0, Math.max(0, place.item)));
+    const run =
+      this.#spareOf({ script, place }) ?? this.#runOf(script.slice(0, Math.max(0, place.item)));
     this.#replace(script, run);
     this.goTo(place);
   }
@@ -373,6 +374,13 @@ export class Session {
     if (spare === undefined) return Run.of(items, this.known);
     this.#spare = this.#spare.filter((run) => run !== spare);
     return spare;
+  }
+
+  /** A run that was kept, and has been where this branch goes to. */
+  #spareOf({ script, place }: Branch): Run | undefined {
+    return this.#spare.findLast(
+      ({ items }) => items.length >= place.item && sharedBy(items, script) === items.length,
+    );
   }
 
   #keep(run: Run): void {
@@ -437,16 +445,21 @@ function lastOf(step: Step | undefined): number {
   return Math.max(0, (step?.moments.length ?? 1) - 1);
 }
 
+/** The last moment of the instant of this one. */
+function wholeMoment({ moments }: Step, shown: number): number {
+  const atMs = Math.ceil((moments[shown]?.stage?.nowMs ?? 0) * 1_000) / 1_000;
+  return moments.findLastIndex(({ stage }) => (stage?.nowMs ?? 0) <= atMs);
+}
+
 /** The commands that lead to a moment in the middle of a step. */
-function itemsUntil({ item, moments, parts }: Step, shown: number): Item[] {
+function itemsUntil({ item, moments, parts }: Step, shown: number, beganMs: number): Item[] {
   const moment = moments[shown] as Moment;
   const command = (text: string): Item => ({ kind: 'command', text });
   if (parts.length > 0) return parts.slice(0, moment.parts).map(command);
   const [, wait] = /^wait ([0-9.]+)$/.exec(item.text) ?? [];
   if (wait === undefined) return [item];
-  const endMs = moments.at(-1)?.stage?.nowMs ?? 0;
-  const leftMs = endMs - (moment.stage?.nowMs ?? endMs);
-  return [command(`wait ${Math.ceil((Number(wait) - leftMs) * 1_000) / 1_000}`)];
+  const passedMs = (moment.stage?.nowMs ?? beganMs) - beganMs;
+  return [command(`wait ${Math.ceil(passedMs * 1_000) / 1_000}`)];
 }
 
 /** Whether a run is where a moment was: what one of its commands has done by then is all it has. */

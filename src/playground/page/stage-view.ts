@@ -416,13 +416,20 @@ function serverMenu(app: App, stage: Stage, card: Card, owner: string): Menu {
       ...clock,
     ],
   };
-  const members = membersChanges(stage, card).map(({ label, command }) => entry(label, command));
-  if (members.length > 0) {
-    const others = 'remove A B C, vote D E F';
-    members.push({
-      label: 'Change several at once …',
-      act: () => app.compose(`change ${uid} c4 ${others}`),
-    });
-  }
-  return { title: `server ${uid}`, owner, entries: [...entries[condition], ...members] };
+  return {
+    title: `server ${uid}`,
+    owner,
+    entries: [...entries[condition], ...membersEntries(app, stage, card)],
+  };
+}
+
+/** How a server may become a member, or be none any more. */
+function membersEntries(app: App, stage: Stage, card: Card): readonly Entry[] {
+  const changes = membersChanges(stage, card);
+  if (changes.length === 0) return [];
+  const several = `change ${card.uid} c4 remove A B C, vote D E F`;
+  return [
+    ...changes.map(({ label, command }) => ({ label, act: () => app.act(command) })),
+    { label: 'Change several at once …', act: () => app.compose(several) },
+  ];
 }
