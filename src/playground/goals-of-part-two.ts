@@ -195,7 +195,7 @@ export const PART_TWO_GOALS: readonly Goal[] = [
     title: 'A master removes itself',
     task:
       'Let the master take itself out of the members, without killing or stopping anybody. ' +
-      'Another one must be master less than five seconds later, long before a lease ends by itself.',
+      'Another one must be master less than five seconds later, long before a lease runs out.',
     hints: [
       'Ask the master to remove itself: it hands its lease over first, and sends its client on.',
       'Deliver all, then ask the one that is to be master for the same, until it is done.',

@@ -182,7 +182,7 @@ export class App {
     this.changed();
   }
 
-  /** The value to ask for, as commands write it: what is typed, or if that is nothing, something. */
+  /** The value to ask for, as commands write it: what is typed, or else something. */
   get wanted(): string {
     const something = this.stage?.isStore === true ? A_COMMAND : A_VALUE;
     return this.value.trim() === '' ? something : writtenValue(this.value.trim());
