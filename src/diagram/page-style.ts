@@ -44,9 +44,8 @@ dl { display: grid; grid-template-columns: 68px 1fr; margin: 2px 0 0; }
 dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: ${pictureWidth + 260}px) {
   main { display: block; padding-bottom: 42vh; }
-  .across { overflow-x: auto; overflow-y: hidden; }
-  .across:not(.rows) { scrollbar-width: none; }
-  .across:not(.rows)::-webkit-scrollbar { display: none; }
+  .across { overflow: hidden; }
+  .across.rows { overflow-x: auto; }
   #fold { display: block; }
   .folded main { padding-bottom: 90px; }
   aside { position: fixed; left: 0; right: 0; bottom: 0; max-height: 40vh; overflow: auto;

@@ -331,7 +331,7 @@ function rowsOf(card: Card, form: Form): HTMLElement[] {
   }
   const promised = idOrNothing(promisedId);
   if (form === 'medium') {
-    const inInstance = `${promisedId === null ? 'none' : promised} in #${instanceNumber}`;
+    const inInstance = `#${instanceNumber}: ${promisedId === null ? 'none' : promised}`;
     return [value, row('promised', inInstance), row('accepted', accepted), ...queue];
   }
   const open = row('instance', `#${instanceNumber}`);
