@@ -26,5 +26,6 @@ export function kindOf({
   // What is broken of stores shows with any disk.
   const journals = journal && !store ? ', with journals' : '';
   const changing = members ? ', whose members change' : '';
-  return `${store ? 'stores' : 'servers'} ${leases ? 'with' : 'without'} leases${journals}${changing}`;
+  const servers = store ? 'stores' : 'servers';
+  return `${servers} ${leases ? 'with' : 'without'} leases${journals}${changing}`;
 }
