@@ -5,6 +5,7 @@ import { suite, test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
 import { convert, LoggerManager, MemoryLogger } from '@asciidoctor/core';
 import { Autopilot, STOPS, stopIn } from '../src/playground/autopilot.ts';
+import { choiceIn, commandsOf } from '../src/playground/choice.ts';
 import { trySeed } from '../src/playground/find.ts';
 import { GOALS } from '../src/playground/goals.ts';
 import { readScript, writeScript } from '../src/playground/script.ts';
@@ -14,7 +15,7 @@ import { ALL_BREAKS, breakNamed } from '../src/simulation/broken/all.ts';
 import type { Break } from '../src/simulation/broken/layers.ts';
 import { Random } from '../src/simulation/random.ts';
 import { tellStory } from '../src/simulation/story.ts';
-import { SOLUTIONS } from './solutions.ts';
+import { SOLUTIONS, TOO_CHEAP } from './solutions.ts';
 
 const MOST_SEEDS = 400;
 const DIRECTORY = new URL('stories/', import.meta.url);
@@ -60,6 +61,45 @@ suite('Playing by itself', () => {
       playBy(autopilot, session, 1);
     }
     assert.ok(sentMs.size > 10);
+  });
+
+  test('one seed is one play, also for whoever goes back and plays again', () => {
+    const session = begun('cluster A B C seed 7', 'start A B C', 'deliver all', 'submit A hello');
+    const place = session.place;
+    const play = () => {
+      playBy(new Autopilot('7'), session, 30);
+      return session.script;
+    };
+    const first = play();
+    session.goTo(place);
+    session.do('drop A->C prepare');
+    session.undo();
+    const again = play();
+    assert.deepEqual(again, first);
+  });
+
+  test('a seed is of the story, as the rest of a choice is', () => {
+    const plain = { servers: 3, store: false, leases: false, members: false };
+    const choices = [
+      { ...plain, seed: null, broken: null },
+      { ...plain, servers: 5, leases: true, seed: '7', broken: null },
+      { ...plain, store: true, members: true, seed: '12', broken: null },
+      ...['quorum-of-one', 'said-before-sync', 'lease-ends-with-member', 'applies-twice'].map(
+        (name) => {
+          const broken = breakNamed(name);
+          assert.ok(broken !== null);
+          const { servers, store = false, leases, members = false } = broken;
+          return { servers, store, leases, members, seed: null, broken };
+        },
+      ),
+    ];
+    for (const choice of choices) {
+      const session = begun(...commandsOf(choice));
+      assert.deepEqual(choiceIn(session.script), choice);
+      assert.ok(session.stage?.cards.every(({ condition }) => condition === 'running'));
+      assert.equal(session.stage?.hasMembers, choice.members);
+    }
+    assert.match(commandsOf(choices[1] as (typeof choices)[0])[0] ?? '', / seed 7$/);
   });
 
   test('nothing to do is nothing done', () => {
@@ -161,6 +201,8 @@ suite('Looking for a violation', () => {
       /^switch to plain\n\nstart [A-C]\n\nswitch to leases\n\nbreak mode-unsaid$/m,
     ],
     ['every-instance', 1, /^forge [A-C]->[A-C] /m],
+    ['everybody-votes', 1, /^cluster A B C D E F G with members A B C seed 1$/m],
+    ['said-before-sync', 1, /^cluster A B C with journals seed 1$/m],
     ['jumps-over-links', 3, /^cluster A B C of stores seed [0-9]+$/m],
   ] as const;
   for (const [name, seed, begins] of told) {
@@ -227,6 +269,19 @@ suite('Goals', () => {
         session.do(command);
       }
       assert.equal(goal.isReached(session), true, session.story());
+    });
+  }
+});
+
+suite('A goal that is not reached', () => {
+  for (const [name, commands] of TOO_CHEAP) {
+    test(`${name} asks for more than ${commands.trim().replaceAll('\n', ', ')}`, () => {
+      const goal = GOALS.find((known) => known.name === name);
+      const session = Session.ofStory(
+        `${goal?.story}\n${commands.trim().replaceAll('\n', '\n\n')}`,
+      );
+      while (session.hasNext) session.next();
+      assert.equal(goal?.isReached(session), false, session.story());
     });
   }
 });

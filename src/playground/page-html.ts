@@ -140,6 +140,7 @@ main { display: grid; grid-template-columns: 240px minmax(400px, 1fr) minmax(400
 #ask { display: flex; flex-wrap: wrap; gap: 5px; align-items: center; padding: 8px 12px; }
 #ask input { flex: 1 1 90px; min-width: 80px; max-width: 150px; }
 #askers { flex: 0 1 auto; }
+.seed { width: 4.5em; }
 #ask .asker { min-width: 32px; }
 .notice { margin: 0; color: var(--trouble); font-weight: bold; }
 .kept { border-style: dashed; }

@@ -92,6 +92,9 @@ export function stageOf(
   { isStore, hasMembers }: Pick<Stage, 'isStore' | 'hasMembers'>,
 ): Stage {
   const { uids, nowMs, nextAtMs } = world;
+  // Many moments are kept, and few of them are looked at.
+  const [flying, aside] = [[...world.inFlight], [...kept]];
+  let [flights, putAside]: (readonly Flight[] | null)[] = [null, null];
   const links = uids.flatMap((from) => uids.map((to) => [from, to] as const));
   const cards = uids.map((uid) => cardOf(world, uid, standings.get(uid) ?? ABSENT));
   return {
@@ -101,8 +104,14 @@ export function stageOf(
     hasLeases: [...world.machines.values()].some(({ replica }) => replica?.hasLeases === true),
     nowMs,
     cards,
-    flights: flightsOf(world.inFlight),
-    kept: flightsOf(kept),
+    get flights() {
+      flights ??= flightsOf(flying);
+      return flights;
+    },
+    get kept() {
+      putAside ??= flightsOf(aside);
+      return putAside;
+    },
     cuts: links.filter(([from, to]) => from !== to && world.network.isCut(from, to)),
     nextTimerMs: Number.isFinite(nextAtMs) ? nextAtMs - nowMs : null,
   };

@@ -13,7 +13,7 @@ import {
   scrollToNow,
   tabsView,
 } from './run-view.ts';
-import { pickView, sideView } from './side-view.ts';
+import { button, pickView, sideView } from './side-view.ts';
 import { stageView } from './stage-view.ts';
 import { Tape } from './tape-view.ts';
 import { choicesView, stopsView, timeView } from './top-view.ts';
@@ -158,6 +158,7 @@ class Page {
       ...running.map(({ uid }) =>
         ask(uid, `Ask ${uid}`, `ask ${uid}`, 'asker', () => `submit ${uid} ${app.wanted}`),
       ),
+      button('as a command', 'command', () => app.actAsTyped()),
       ...kept.map(({ name }) => {
         const label = `Bring back ${name}`;
         return ask(label, label, `kept ${name}`, 'kept', () => `bring back ${name}`);
@@ -175,7 +176,7 @@ class Page {
     const latest = events.at(-1) ?? null;
     replaceIfNew(
       this.#diagram,
-      [events.length, latest, room, app.hidden, app.violated],
+      [events.length, latest, room, app.hidden, app.violated, app.isDrawnFar],
       () => diagramView(app, room),
       () => scrollToNow(this.#diagram),
     );

@@ -16,6 +16,8 @@ import { checkbox } from './top-view.ts';
 /** Of a long run only the end is shown: so many lines, rows, and events to make them of. */
 const MOST_LINES = 300;
 const MOST_ROWS = 300;
+/** Drawing is what a step costs: so many rows are drawn, until somebody asks for more. */
+const FEW_ROWS = 60;
 const MOST_EVENTS = 4_000;
 
 /** What the diagram shows, and what not. */
@@ -52,7 +54,8 @@ export function diagramView(app: App, roomPx: number): Node[] {
   const whole = diagramOf(events, options);
   const diagram = without(whole, app.hidden);
   const to = diagram.rows.length;
-  const layout = layOut(diagram, { from: Math.max(1, to - MOST_ROWS + 1), to }, roomPx);
+  const most = app.isDrawnFar ? MOST_ROWS : FEW_ROWS;
+  const layout = layOut(diagram, { from: Math.max(1, to - most + 1), to }, roomPx);
   const width = Math.ceil(layout.width);
   const head = drawHead(layout, PAINTS);
   const rows = drawRows(layout, PAINTS, 'texts');
@@ -61,8 +64,11 @@ export function diagramView(app: App, roomPx: number): Node[] {
   svg.append(rowsOf(app, layout, width));
   const isCut = events.length < all.length || layout.rows.length < to;
   const patterns = drawPatterns(diagram, PAINTS);
+  const more = app.isDrawnFar ? null : button('Draw more of it', 'draw-more', () => app.drawFar());
   return [
-    ...(isCut ? [h('p', { class: 'quiet' }, 'Only the end of this long run is drawn.')] : []),
+    ...(isCut
+      ? [h('p', { class: 'quiet' }, 'Only the end of this long run is drawn. ', more)]
+      : []),
     drawing('heads', width, Math.ceil(head.height), `${patterns}${head.svg}`),
     svg,
     drawing('legend', width, Math.ceil(legend.height), legend.svg),
@@ -138,11 +144,7 @@ export function linesView(app: App): Node[] {
   const wrong = app.violated.map(turnOf);
   const isShown = (server: string | undefined) =>
     app.linesOf === null || server === undefined || server === app.linesOf;
-  const lines = app.session.steps
-    .slice(-MOST_LINES)
-    .flatMap((step) => step.lines)
-    .filter(({ stamp }) => isShown(stamp?.server))
-    .slice(-MOST_LINES);
+  const lines = app.session.lines.filter(({ stamp }) => isShown(stamp?.server)).slice(-MOST_LINES);
   return lines.map(({ text, stamp }, index) => {
     const turn = stamp === null ? '' : turnOf(stamp);
     const isNow = last !== undefined && turn === turnOf(last);

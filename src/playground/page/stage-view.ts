@@ -364,6 +364,7 @@ function serverMenu(app: App, stage: Stage, card: Card, owner: string): Menu {
   const clock = [
     entry('Set its clock back by 2 s', `set clock ${uid} by -2000`),
     entry('Set its clock ahead by 2 s', `set clock ${uid} by 2000`),
+    { label: 'Set its clock by …', act: () => app.compose(`set clock ${uid} by -60000`) },
   ];
   const power = entry('Power cut', `crash ${uid} with power cut`, 'P');
   const entries: Record<Card['condition'], readonly Entry[]> = {
@@ -415,6 +416,20 @@ function serverMenu(app: App, stage: Stage, card: Card, owner: string): Menu {
       ...clock,
     ],
   };
-  const members = membersChanges(stage, card).map(({ label, command }) => entry(label, command));
-  return { title: `server ${uid}`, owner, entries: [...entries[condition], ...members] };
+  return {
+    title: `server ${uid}`,
+    owner,
+    entries: [...entries[condition], ...membersEntries(app, stage, card)],
+  };
+}
+
+/** How a server may become a member, or be none any more. */
+function membersEntries(app: App, stage: Stage, card: Card): readonly Entry[] {
+  const changes = membersChanges(stage, card);
+  if (changes.length === 0) return [];
+  const several = `change ${card.uid} c4 remove A B C, vote D E F`;
+  return [
+    ...changes.map(({ label, command }) => ({ label, act: () => app.act(command) })),
+    { label: 'Change several at once …', act: () => app.compose(several) },
+  ];
 }

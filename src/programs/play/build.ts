@@ -18,6 +18,7 @@ export async function buildPlayground(): Promise<string> {
     bundle: true,
     write: false,
     minify: true,
+    charset: 'utf8',
     keepNames: true, // the layers of a replica tell their names
     format: 'iife',
     target: TARGETS,
