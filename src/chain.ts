@@ -231,7 +231,8 @@ function remember(
   instanceNumber: number,
 ): Pick<ChainState, 'requests' | 'forgottenUpTo'> {
   const { client, number } = partsOf(request);
-  const others = requests.filter((remembered) => remembered.client !== client);
+  const known = requests.findIndex((remembered) => remembered.client === client);
+  const others = known < 0 ? requests : requests.toSpliced(known, 1);
   const all = [...others, { client, number, instanceNumber }];
   const forgotten = all.slice(0, -MAX_REMEMBERED_CLIENTS);
   return {
@@ -313,8 +314,13 @@ function mixNumber(hash: number, number: number): number {
 
 /** What a request id says. */
 export function partsOf(request: RequestId): { client: string; since: number; number: number } {
-  const [client = '', since, number] = request.split('-');
-  return { client, since: Number(since), number: Number(number) };
+  const since = request.indexOf('-') + 1;
+  const number = request.indexOf('-', since) + 1;
+  return {
+    client: request.slice(0, since - 1),
+    since: Number(request.slice(since, number - 1)),
+    number: Number(request.slice(number)),
+  };
 }
 
 /** The members by what they may do. */

@@ -374,17 +374,19 @@ function isFlat(record: Fields): boolean {
   return Object.values(record).every((value) => typeof value !== 'object' || value === null);
 }
 
+/** What JSON has no word for, `undefined`, is not there. */
 function changeOfRecord(before: Fields, after: Fields): RecordChange | null {
   const set: [string, unknown][] = [];
   const inside: [string, Change][] = [];
-  for (const [key, value] of fieldsOf(after)) {
-    const isNew = !Object.hasOwn(before, key) || before[key] === undefined;
-    const change = isNew ? 'other' : changeOf(before[key], value);
+  for (const key of Object.keys(after)) {
+    const [value, was] = [after[key], Object.hasOwn(before, key) ? before[key] : undefined];
+    if (value === was || value === undefined) continue; // most of it
+    const change = was === undefined ? 'other' : changeOf(was, value);
     if (change === 'other') set.push([key, value]);
     else if (change !== null) inside.push([key, change]);
   }
   const isGone = (key: string) => !Object.hasOwn(after, key) || after[key] === undefined;
-  const unset = fieldsOf(before).flatMap(([key]) => (isGone(key) ? [key] : []));
+  const unset = Object.keys(before).filter((key) => before[key] !== undefined && isGone(key));
   if (set.length + unset.length + inside.length === 0) return null;
   return {
     ...(set.length > 0 ? { set: Object.fromEntries(set) } : {}),
@@ -399,11 +401,6 @@ function newEntriesIn(change: Change): number {
   const lists = [add, ...Object.values(set).filter((value) => Array.isArray(value))];
   const own = lists.reduce((sum, list) => sum + entriesInside(list), 0);
   return Object.values(inside).reduce((sum, one) => sum + newEntriesIn(one), own);
-}
-
-/** What JSON has no word for is not there. */
-function fieldsOf(record: Fields): [string, unknown][] {
-  return Object.entries(record).filter(([, value]) => value !== undefined);
 }
 
 /** Entries that are still there are the same objects, in the same order. */
