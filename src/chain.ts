@@ -232,8 +232,9 @@ function remember(
 ): Pick<ChainState, 'requests' | 'forgottenUpTo'> {
   const { client, number } = partsOf(request);
   const known = requests.findIndex((remembered) => remembered.client === client);
-  const others = known < 0 ? requests : requests.toSpliced(known, 1);
-  const all = [...others, { client, number, instanceNumber }];
+  const before = known < 0 ? requests : requests.slice(0, known);
+  const after = known < 0 ? [] : requests.slice(known + 1);
+  const all = [...before, ...after, { client, number, instanceNumber }];
   const forgotten = all.slice(0, -MAX_REMEMBERED_CLIENTS);
   return {
     requests: all.slice(-MAX_REMEMBERED_CLIENTS),

@@ -267,13 +267,9 @@ function showSaves({ stateDirectory, hasMemory, updates }: Settings): void {
   }
 }
 
-/** Updates for so many turns of the crowd take some seconds, with a delay between servers. */
-const DELAYED_TURNS = 10;
-
 async function showDelayed({ stateDirectory, rounds }: Settings, delayMs: number): Promise<void> {
   let forget = () => {};
-  const size = { delayMs, rounds, turns: DELAYED_TURNS };
-  const lines = benchDelayed(stateDirectory, size, (processes) => {
+  const lines = benchDelayed(stateDirectory, { delayMs, rounds }, (processes) => {
     forget = endOnSignal(processes);
   });
   for await (const line of lines) console.log(line);

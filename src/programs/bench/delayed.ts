@@ -3,32 +3,30 @@
  * other, and what more could be had of it if several instances were open at once.
  *
  * However many are open, an update takes a datagram from the master to a quorum, and one back. So
- * a crowd of clients, each of which waits for its answer before it asks again, gets no more than one
- * update each in that time. This is the bound; it holds for every protocol that asks a quorum.
+ * a crowd of clients, each of which waits for its answer before it asks again, gets no more than
+ * one update each in that time. This is the bound; it holds for every protocol that asks a quorum.
  */
 import { BenchProcesses } from './processes.ts';
 import { median, quantile } from './report.ts';
 
 const CROWD = 64;
 const VALUE = 'x'.repeat(64);
-const WARM_UP = 200;
 
+/** What is asked, and for so many turns of the crowd: some seconds each. */
 const SUBJECTS = [
-  ['master', 'one update in a link (part I)'],
-  ['store', 'as many as wait in a link'],
+  ['master', 'one update in a link (part I)', 1],
+  ['store', 'as many as wait in a link', 20],
 ] as const;
 
 export interface DelaySettings {
   readonly delayMs: number;
   readonly rounds: number;
-  /** So many crowds of updates in a round. */
-  readonly turns: number;
 }
 
 /** The lines of a table. Links are counted by the instance that is open. */
 export async function* benchDelayed(
   directory: string,
-  { delayMs, rounds, turns }: DelaySettings,
+  { delayMs, rounds }: DelaySettings,
   whenBegun: (processes: BenchProcesses) => void,
 ): AsyncGenerator<string> {
   const processes = new BenchProcesses(directory);
@@ -37,7 +35,7 @@ export async function* benchDelayed(
     const bound = CROWD / ((2 * delayMs) / 1_000);
     yield `${CROWD} clients, and ${delayMs} ms from one server to another:`;
     yield rowOf('', ['updates/s', 'links/s', 'updates/link', 'p50 ms', 'bound / it']);
-    for (const [kind, name] of SUBJECTS) {
+    for (const [kind, name, turns] of SUBJECTS) {
       const clients = await processes.startCluster(kind, ['--delay', `${delayMs}-${delayMs}`]);
       const ask = (requestId: string) =>
         ({ type: 'request', requestId, value: `set ${requestId} ${VALUE}` }) as const;
@@ -45,7 +43,7 @@ export async function* benchDelayed(
         const status = await clients.answerTo((requestId) => ({ type: 'status', requestId }));
         return status.type === 'status_report' ? status.instanceNumber : 0;
       };
-      await clients.measure(CROWD, WARM_UP, ask);
+      await clients.measure(CROWD, CROWD, ask);
       const found: { perSecond: number; linksPerSecond: number; p50Ms: number }[] = [];
       for (let round = 0; round < rounds; round += 1) {
         const before = await open();

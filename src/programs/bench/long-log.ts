@@ -76,9 +76,11 @@ export function* compareWithYoung(links: number): Generator<string> {
   }
   const costs = (turns: readonly Turn[]) => median(turns.map((one) => one.microsecondsEach));
   const p99s = (turns: readonly Turn[]) => median(turns.map((one) => one.p99Us));
-  const row = (of: number, turns: readonly Turn[]) =>
-    `one update after ${String(of).padStart(9)} links ${costs(turns).toFixed(1).padStart(6)} µs of ` +
-    `the processor, 99 % within ${p99s(turns).toFixed(0)} µs`;
+  const row = (of: number, turns: readonly Turn[]) => {
+    const cost = `${costs(turns).toFixed(1).padStart(6)} µs of the processor`;
+    const longest = `99 % within ${p99s(turns).toFixed(0)} µs`;
+    return `one update after ${String(of).padStart(9)} links ${cost}, ${longest}`;
+  };
   yield row(YOUNG_LINKS, ofYoung);
   yield row(links, ofOld);
   const ratio = median(ofOld.map((one, n) => one.microsecondsEach / costOf(ofYoung[n])));
