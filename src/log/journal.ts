@@ -385,21 +385,24 @@ function isFlat(record: Fields): boolean {
   return Object.values(record).every((value) => typeof value !== 'object' || value === null);
 }
 
+/** What JSON has no word for, `undefined`, is not there. */
 function changeOfRecord(before: Fields, after: Fields): RecordChange | null {
   const set: [string, unknown][] = [];
   const inside: [string, Change][] = [];
   const move = movesIn(before, after);
-  for (const [key, value] of fieldsOf(after)) {
+  // What was moved away is another one's now: nothing in it may change.
+  const moved = new Set(move.values());
+  for (const key of Object.keys(after)) {
     if (move.has(key)) continue;
-    // What was moved away is another one's now: nothing in it may change.
-    const isMoved = [...move.values()].includes(key);
-    const isNew = isMoved || !Object.hasOwn(before, key) || before[key] === undefined;
-    const change = isNew ? 'other' : changeOf(before[key], value);
+    const [value, was] = [after[key], Object.hasOwn(before, key) ? before[key] : undefined];
+    const isMoved = moved.has(key);
+    if (value === undefined || (value === was && !isMoved)) continue; // most of it
+    const change = isMoved || was === undefined ? 'other' : changeOf(was, value);
     if (change === 'other') set.push([key, value]);
     else if (change !== null) inside.push([key, change]);
   }
   const isGone = (key: string) => !Object.hasOwn(after, key) || after[key] === undefined;
-  const unset = fieldsOf(before).flatMap(([key]) => (isGone(key) ? [key] : []));
+  const unset = Object.keys(before).filter((key) => before[key] !== undefined && isGone(key));
   if (set.length + unset.length + inside.length + move.size === 0) return null;
   return {
     ...(move.size > 0 ? { move: Object.fromEntries(move) } : {}),
@@ -412,7 +415,7 @@ function changeOfRecord(before: Fields, after: Fields): RecordChange | null {
 /** What has come to another place as it was: from where to where, the new place first. */
 function movesIn(before: Fields, after: Fields): ReadonlyMap<string, string> {
   const moves = new Map<string, string>();
-  for (const [key, value] of fieldsOf(after)) {
+  for (const [key, value] of Object.entries(after)) {
     if (before[key] === value || typeof value !== 'object' || value === null) continue;
     const isFrom = (from: string) => before[from] === value && after[from] !== value;
     const from = Object.keys(before).find(isFrom);
@@ -427,11 +430,6 @@ function newEntriesIn(change: Change): number {
   const lists = [add, ...Object.values(set).filter((value) => Array.isArray(value))];
   const own = lists.reduce((sum, list) => sum + entriesInside(list), 0);
   return Object.values(inside).reduce((sum, one) => sum + newEntriesIn(one), own);
-}
-
-/** What JSON has no word for is not there. */
-function fieldsOf(record: Fields): [string, unknown][] {
-  return Object.entries(record).filter(([, value]) => value !== undefined);
 }
 
 /** Entries that are still there are the same objects, in the same order. */

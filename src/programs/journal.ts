@@ -164,7 +164,8 @@ await runProgram(async (args) => {
   const bytes = contentOf(path);
   say(['line', 'bytes', 'open', 'promised', 'accepted', 'what else is new']);
   const { state, soundBytes } = show(path, bytes);
-  const left = bytes.length - soundBytes;
+  const behind = bytes.subarray(soundBytes);
+  const left = behind.findLastIndex((byte) => byte !== 0) + 1; // zeros are room for more
   for (const line of summaryOf(path, state)) console.log(printable(line));
   if (left === 0) return;
   console.log(`note: ${left} bytes behind that are of a line that was never written to its end.`);

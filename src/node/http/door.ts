@@ -139,7 +139,11 @@ export class HttpDoor {
     const first = (mayMove: boolean) => (mayMove ? (this.#replica?.master ?? uid) : uid);
     const named = [...cluster.keys()];
     const uids = () => this.#replica?.uids ?? named;
-    this.#clients = new InnerClients(uids, first, (to, message) => {
+    const reached = () => {
+      const replica = this.#replica;
+      return replica?.master === uid ? replica.instanceNumber : null;
+    };
+    this.#clients = new InnerClients(uids, first, reached, (to, message) => {
       if (to === uid) this.#ask(message);
       else network.send(to, message);
     });
