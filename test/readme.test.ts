@@ -26,6 +26,7 @@ import { sayStatusLine } from '../src/programs/client/words.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
 import { JOURNAL_BREAKS } from '../src/simulation/broken/journals.ts';
 import { BREAKS, withRules } from '../src/simulation/broken/layers.ts';
+import { LOCK_BREAKS } from '../src/simulation/broken/locks.ts';
 import { MEMBERS_BREAKS } from '../src/simulation/broken/members.ts';
 import { SOUND } from '../src/simulation/broken/roles.ts';
 import { STORE_BREAKS } from '../src/simulation/broken/stores.ts';
@@ -514,7 +515,7 @@ test('every command is known, and so are its options', async () => {
   const named = QUOTES.flatMap((quote) => /--break ([a-z-]+)/.exec(quote)?.[1] ?? []);
   for (const name of named)
     assert.ok(
-      [...BREAKS, ...STORE_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS].some(
+      [...BREAKS, ...STORE_BREAKS, ...LOCK_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS].some(
         (known) => known.name === name,
       ),
       name,

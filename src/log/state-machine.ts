@@ -16,6 +16,9 @@
  * every server alike, and that it failed is its answer.
  */
 
+import type { Lock } from './locks.ts';
+import type { Tree } from './sorted-map.ts';
+
 /** Answers to commands are remembered for whoever asks again, so they are short. */
 export const MAX_ANSWER_LENGTH = 200;
 
@@ -42,6 +45,8 @@ export interface StateMachine {
   apply(line: string, instanceNumber: number): string;
   /** What the latest command has changed. A machine that nobody can watch does not tell. */
   readonly changes?: readonly Change[];
+  /** The locks that are held, by their names. A machine without locks does not tell. */
+  readonly locks?: Tree<Lock>;
   /** Answers a query; null: there is nothing. What is no query is answered with why. */
   query(line: string): string | null;
   /**

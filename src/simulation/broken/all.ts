@@ -1,8 +1,9 @@
 /** All that can be broken on purpose in a story, too; journals want a disk of their own kind. */
 import { BREAKS, type Break } from './layers.ts';
+import { LOCK_BREAKS } from './locks.ts';
 import { STORE_BREAKS } from './stores.ts';
 
-export const ALL_BREAKS: readonly Break[] = [...BREAKS, ...STORE_BREAKS];
+export const ALL_BREAKS: readonly Break[] = [...BREAKS, ...STORE_BREAKS, ...LOCK_BREAKS];
 
 /** The rule of that name; null: there is none. */
 export function breakNamed(name: string | undefined): Break | null {
