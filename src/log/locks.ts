@@ -95,7 +95,7 @@ export class Locks {
   expire({ name, since }: Expiry): string {
     const held = valueIn(this.#held, name);
     if (held === undefined) return NOT_HELD;
-    if (held.since !== since) return 'it was renewed, or taken, meanwhile';
+    if (held.since !== since) return 'renewed or taken meanwhile';
     this.#drop(name);
     return RENEWED;
   }
@@ -104,8 +104,7 @@ export class Locks {
   find(name: string): string | null {
     const held = valueIn(this.#held, name);
     if (held === undefined) return null;
-    const { owner, token, since, forMs } = held;
-    return `held by ${owner}, ${TOKEN}${token}, for ${forMs} ms since instance ${since}`;
+    return `${heldBy(held)}, for ${held.forMs} ms since instance ${held.since}`;
   }
 
   /** The locks in pieces, of this moment, whenever they are read. */
@@ -176,7 +175,7 @@ export function tokenIn(answer: string): number | null {
 
 /** Who holds it, by an answer that names somebody, to a command or a query. */
 export function holderIn(answer: string): Pick<Lock, 'owner' | 'token'> | null {
-  const match = /^(?:the lock is )?held by ([!#-~]+), token (\d+)/.exec(answer);
+  const match = /^held by ([!#-~]+), token (\d+)/.exec(answer);
   return match === null ? null : { owner: match[1] ?? '', token: Number(match[2]) };
 }
 
@@ -201,7 +200,7 @@ export function expiryIn(line: string): Expiry | null {
 }
 
 function heldBy({ owner, token }: Lock): string {
-  return `the lock is held by ${owner}, ${TOKEN}${token}`;
+  return `held by ${owner}, ${TOKEN}${token}`;
 }
 
 /** A lock in a snapshot. */
