@@ -31,6 +31,8 @@ import type { Store } from './store.ts';
 const STAGGER_MS = 500;
 /** A lock whose time is over is looked at again after so long: its end may not be chosen yet. */
 const AGAIN_AFTER_MS = 1_000;
+/** A timer may be early by what numbers are rounded by: the next one must not be at once. */
+const A_MOMENT_MS = 1;
 
 /** When the time of a lock is over that is held since this instance. */
 interface Due extends Expiry {
@@ -89,7 +91,7 @@ export function LockExpiry<TBase extends Constructor<Store>>(Base: TBase) {
       if (this.#due.size === 0) return;
       const { clock } = this.environment;
       const first = Math.min(...[...this.#due.values()].map(({ atMs }) => atMs));
-      this.#timer = clock.after(Math.max(0, first - clock.now()), () => this.#wake());
+      this.#timer = clock.after(Math.max(A_MOMENT_MS, first - clock.now()), () => this.#wake());
     }
 
     #wake(): void {
