@@ -179,6 +179,14 @@ export function holderIn(answer: string): Pick<Lock, 'owner' | 'token'> | null {
   return match === null ? null : { owner: match[1] ?? '', token: Number(match[2]) };
 }
 
+/** The lock that the answer to a query describes; null: it describes none. */
+export function heldIn(found: string): Lock | null {
+  const holder = holderIn(found);
+  const [, forMs, since] = / for (\d+) ms since instance (\d+)$/.exec(found) ?? [];
+  if (holder === null || forMs === undefined) return null;
+  return { ...holder, forMs: Number(forMs), since: Number(since) };
+}
+
 /** That the lock `name`, held since this instance and not renewed, has come to its end. */
 export interface Expiry {
   readonly name: string;

@@ -64,7 +64,7 @@ export async function hold(ask: Ask, holding: Holding, waitMs: number): Promise<
 
 /** Renews the lock while the command runs, and ends it if that is not known to be done. */
 async function keep(lock: HeldLock, running: Running, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
+  while (!signal.aborted && running.whyEnded === null) {
     running.endBy(lock.untilMs);
     await sleep(lock.renewAtMs - performance.now(), signal);
     if (signal.aborted) return;
@@ -117,7 +117,8 @@ class HeldLock {
       }
       if (ended.outcome === 'refused') throw new NeverGot(`refused for good: ${ended.lastWord}`);
       const last = 'lastWord' in ended ? ended.lastWord : (answer ?? '');
-      if (performance.now() >= byMs) throw new NeverGot(`${name} was not got in time: ${last}`);
+      if (performance.now() >= byMs)
+        throw new NeverGot(`${name} was not got in time: ${said || last}`);
       if (answer !== said && answer !== null) console.error(`waits for ${name}: ${answer}`);
       said = answer ?? said;
       if (ended.outcome !== 'unknown') this.#sentAtMs = null;
@@ -210,6 +211,7 @@ class Running {
 
   /** It will be dead at this time, unless this is called again. */
   endBy(atMs: number): void {
+    if (this.whyEnded !== null) return;
     this.#clear();
     const leftMs = atMs - performance.now();
     const whyEnded = 'nobody has renewed it in time';
