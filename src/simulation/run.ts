@@ -147,8 +147,9 @@ class Run {
     world.later(healMs, () => this.#heal());
     world.later(probeMs, () => {
       this.#checkServed();
-      const voters = [...world.machines.values()].filter(({ replica }) => replica?.votes);
-      this.#takers = new Set(voters.map(({ uid }) => uid));
+      // Who was away while it was removed, and knows nobody who stays, still believes in its vote.
+      const { voters } = newestRoll(world);
+      this.#takers = new Set(voters.filter((uid) => world.machine(uid).replica?.votes === true));
     });
     while (this.#violation === null && world.step(endMs));
     // Masters renew their leases for ever: wait for a moment in which nothing is under way.

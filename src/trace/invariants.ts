@@ -309,8 +309,8 @@ export class Invariants {
   /** Who votes until the chain says something else. */
   #founders: readonly Uid[];
   readonly #votersBy = new Map<Membership | undefined, Voters>();
-  /** In which instance a change of members took effect, by its request. */
-  readonly #changes = new RecentMap<RequestId, number>(MOST_REMEMBERED);
+  /** What the members became, by the instance that chose it. */
+  readonly #made = new RecentMap<number, MembersLink>(MOST_REMEMBERED);
   /** What was wanted of the members, by its request. */
   readonly #wanted = new RecentMap<RequestId, ChangeMessage>(MOST_REMEMBERED);
   readonly #isComplete: boolean;
@@ -503,7 +503,7 @@ export class Invariants {
 
   #beginLater(state: ServerState): void {
     this.#forgetUpTo(state.instanceNumber, chainOf(state));
-    this.#linkIds.hasForgotten = this.#effects.hasForgotten = true;
+    this.#linkIds.hasForgotten = this.#effects.hasForgotten = this.#made.hasForgotten = true;
     for (const { wishes } of this.#servers.values()) wishes.hasForgotten = true;
   }
 
@@ -804,7 +804,7 @@ export class Invariants {
     event: TraceEvent,
   ): Violation | null {
     if (before === null || link.of !== (before.membership?.since ?? 0)) return null;
-    this.#changes.set(link.by, number);
+    this.#made.set(number, link);
     const used = before.membership?.used ?? this.#founders;
     const members = before.membership?.members;
     const isMember = (uid: Uid) => (members === undefined ? used.includes(uid) : uid in members);
@@ -861,10 +861,9 @@ export class Invariants {
     if (!this.#isComplete) return null;
     if (message.type === 'changed') {
       const { requestId, instanceNumber } = message;
-      const since = this.#changes.get(requestId);
-      const isKnown = since === instanceNumber || this.#changes.hasForgotten;
-      if (!isKnown && !this.#wasMade(requestId, instanceNumber)) {
-        return violated(9, event, `the change ${requestId} took effect ${since ?? 'nowhere'}`);
+      if (!this.#wasMade(requestId, instanceNumber)) {
+        const where = `in instance ${instanceNumber}`;
+        return violated(9, event, `the change ${requestId} did not take effect ${where}`);
       }
       return this.#checkPast(instanceNumber, event);
     }
@@ -881,9 +880,10 @@ export class Invariants {
   /** Whether the members after this instance are those that were wanted, whoever made them so. */
   #wasMade(requestId: RequestId, instanceNumber: number): boolean {
     const wanted = this.#wanted.get(requestId);
-    const membership = this.#instances.get(instanceNumber + 1)?.before?.membership;
-    if (wanted === undefined) return this.#wanted.hasForgotten;
-    return membership?.since === instanceNumber && isMade(membership, wanted);
+    const made = this.#made.get(instanceNumber);
+    if (made === undefined) return this.#made.hasForgotten;
+    if (made.by === requestId) return true;
+    return wanted === undefined ? this.#wanted.hasForgotten : isMade(made, wanted);
   }
 
   /** Even who tells an old value must tell the one that was there. */
