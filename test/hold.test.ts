@@ -77,7 +77,7 @@ test('a command is ended when its lock is lost, and what it has started with it'
   assert.equal(played.count('unlock'), 0);
 });
 
-test('a command is dead before its time is over if nobody answers, even one that will not', async (t) => {
+test('if nobody answers a command is dead in time, even one that does not want to', async (t) => {
   const said = quiet(t);
   const played = new Played();
   played.silent = (line) => line.startsWith('renew');
@@ -93,7 +93,7 @@ test('a command is dead before its time is over if nobody answers, even one that
   assert.match(`${said.at(-1)}`, /nobody has renewed it in time$/);
 });
 
-test('a client that was not answered has the time of its lock from when it first asked', async (t) => {
+test('a client without an answer has its lock since it first asked', async (t) => {
   quiet(t);
   const played = new Played();
   let asked = 0;

@@ -246,7 +246,7 @@ suite('what is wrong is said', () => {
       [400, /"local" twice/, 'GET', '/kv/a?local&local'],
       [400, /local is true or false/, 'GET', '/kv/a?local=no'],
       [400, /it knows local behind the \?, and not "x"/, 'GET', '/kv/a?x=1'],
-      [400, /it knows nothing behind/, 'PUT', '/kv/a?local', {}, 'x'],
+      [400, /it knows lock, token behind/, 'PUT', '/kv/a?local', {}, 'x'],
       [400, /limit is a whole number/, 'GET', '/kv?limit=0'],
       [400, /limit is a whole number/, 'GET', '/kv?limit=1001'],
       [400, /limit is a whole number/, 'GET', '/kv?limit=1e2'],

@@ -291,6 +291,15 @@ test('the tables are those of the code', () => {
   );
 });
 
+test('the table of broken locks is that of the code', () => {
+  assert.deepEqual(
+    tableBelow('Locks in the simulator'),
+    LOCK_BREAKS.map(({ name, breaks, invariants }) => {
+      return [`\`${name}\``, breaks, invariants.join(', ')];
+    }),
+  );
+});
+
 test('the table of broken members is that of the code', () => {
   assert.deepEqual(
     tableBelow('Members in the simulator'),

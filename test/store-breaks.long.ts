@@ -1,4 +1,4 @@
-/** Each rule of a store, of locks, or of a journal, that is broken on purpose is found by the simulator. */
+/** Each rule of a store, of locks, or of a journal that is broken on purpose is found. */
 import { test } from 'node:test';
 import { JOURNAL_BREAKS } from '../src/simulation/broken/journals.ts';
 import { LOCK_BREAKS } from '../src/simulation/broken/locks.ts';

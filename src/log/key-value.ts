@@ -4,7 +4,6 @@ import {
   isLockPiece,
   LOCK_COMMANDS,
   LOCK_QUERIES,
-  type Lock,
   Locks,
   whyNoFence,
   whyNoLockCommand,
@@ -21,6 +20,7 @@ import {
 import {
   type Change,
   type Form,
+  type Lock,
   matchForm,
   PairsDigest,
   type StateMachine,

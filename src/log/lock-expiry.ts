@@ -23,8 +23,9 @@
 import type { Link } from '../chain.ts';
 import type { Timer } from '../environment.ts';
 import type { Constructor } from '../replicated-value.ts';
-import { type Expiry, expiryLine, type Lock } from './locks.ts';
+import { type Expiry, expiryLine } from './locks.ts';
 import { entriesFrom, type Tree } from './sorted-map.ts';
+import type { Lock } from './state-machine.ts';
 import type { Store } from './store.ts';
 
 /** So much longer, at random, does each server wait: most of the time another one is first. */

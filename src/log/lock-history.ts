@@ -7,13 +7,16 @@
  * A history is right only if whoever lost a lock lost it to one of these, or to an `unlock`; and if
  * no token goes backwards.
  */
-import type { Model } from '../trace/model.ts';
+import type { Model, Timed } from '../trace/model.ts';
 import { holderIn, tokenIn } from './locks.ts';
 import { wholeNumberOf, wordsOf } from './state-machine.ts';
-import type { StoreOperation } from './store-history.ts';
 
 /** A line about one lock: a command, a query, the end of it, or what only its holder may do. */
-export interface OfLock extends StoreOperation {
+export interface OfLock extends Timed {
+  readonly line: string;
+  readonly answer: string | null;
+  /** In which instance it took effect, if that was told. */
+  readonly instanceNumber?: number;
   readonly verb: 'lock' | 'renew' | 'unlock' | 'expire' | 'find' | 'fenced';
   readonly owner: string;
   /** The token that it names; of `expire`, the instance. */

@@ -13,17 +13,13 @@
  * Without it a lock is only a hint.
  */
 import { entriesFrom, sizeOf, type Tree, valueIn, withKey, withoutKey } from './sorted-map.ts';
-import { type Form, matchForm, type PairsDigest, wholeNumberOf } from './state-machine.ts';
-
-/** A lock that is held. */
-export interface Lock {
-  readonly owner: string;
-  /** The instance in which this owner has taken it. */
-  readonly token: number;
-  /** The instance in which it was taken or renewed last: its time counts from there. */
-  readonly since: number;
-  readonly forMs: number;
-}
+import {
+  type Form,
+  type Lock,
+  matchForm,
+  type PairsDigest,
+  wholeNumberOf,
+} from './state-machine.ts';
 
 export const LOCK_COMMANDS: readonly Form[] = [
   'lock NAME OWNER MS',

@@ -16,7 +16,6 @@
  * every server alike, and that it failed is its answer.
  */
 
-import type { Lock } from './locks.ts';
 import type { Tree } from './sorted-map.ts';
 
 /** Answers to commands are remembered for whoever asks again, so they are short. */
@@ -27,6 +26,16 @@ export interface Change {
   readonly key: string;
   readonly value: string | null;
   readonly version: string;
+}
+
+/** A lock that a client holds: see `locks.ts`. */
+export interface Lock {
+  readonly owner: string;
+  /** The instance in which this owner has taken it. */
+  readonly token: number;
+  /** The instance in which it was taken or renewed last: its time counts from there. */
+  readonly since: number;
+  readonly forMs: number;
 }
 
 /**

@@ -26,11 +26,10 @@ import type { ClientMessage, Reply } from '../messages.ts';
 import type { Constructor } from '../replicated-value.ts';
 import { Answers, MAX_ANSWERED_CLIENTS } from './answers.ts';
 import { KeyValue } from './key-value.ts';
-import type { Lock } from './locks.ts';
 import type { Log } from './log.ts';
 import { mixedDigest, type NewState } from './snapshot.ts';
 import type { Tree } from './sorted-map.ts';
-import type { Change, StateMachine } from './state-machine.ts';
+import type { Change, Lock, StateMachine } from './state-machine.ts';
 
 /** See `quorum-reads.ts`, a layer that servers with masters do without. */
 const WHY_NO_QUORUM =

@@ -30,7 +30,7 @@ import { FEW_CLIENTS } from './replicas.ts';
 const REGISTERS = ['r0', 'r1', 'r2'] as const;
 const TEXTS = ['s0', 's1'] as const;
 const NUMBERS = ['n0', 'n1'] as const;
-/** Locks, for so short that many end in a run of themselves, and a key that only holders may set. */
+/** Locks, for so short that many end by themselves in a run, and a key that only holders set. */
 const LOCKS = ['l0', 'l1'] as const;
 const [SHORTEST_MS, WITHIN_MS] = [300, 12_000];
 const FENCED = 'w0';

@@ -85,7 +85,7 @@ export const INVARIANTS: readonly Invariant[] = [
     number: 3,
     name: 'Validity',
     sentence:
-      'a chosen value was asked for by a client, or is a lease or the end of a lock that a server asked for',
+      'a chosen value was asked for by a client, or by a server: a lease, or the end of a lock',
   },
   {
     number: 4,

@@ -1,4 +1,4 @@
-/** Locks over HTTP: the token of a lock is its ETag, and whoever renews it or gives it back shows it. */
+/** Locks over HTTP: the tag of a lock is its token. Who renews it or gives it back shows that. */
 import { DONE } from '../../log/key-value.ts';
 import {
   heldIn,

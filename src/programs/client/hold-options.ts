@@ -14,7 +14,7 @@ const FOR_MS = 30_000;
 /** Less leaves no time to renew it. */
 const LEAST_FOR_MS = 1_000;
 
-export const HOLD_FOR_HELP = `with --hold: how long it is held, if it is not renewed (default: ${FOR_MS})`;
+export const HOLD_FOR_HELP = `with --hold: for so long, unless it is renewed (default: ${FOR_MS})`;
 
 /** With --hold all behind the first -- is the command, whatever it looks like. */
 export function splitAtCommand(
