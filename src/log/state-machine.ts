@@ -122,9 +122,15 @@ export function matchForm(
     return { why: 'its quotes are not those of a JSON string, as in set color "dark blue"' };
   }
   const known = forms.filter((form) => form.split(' ')[0] === words[0]);
-  if (known.length === 0) return { why: `it is none of these: ${forms.join(', ')}` };
+  if (known.length === 0) return { why: `it is none of these: ${firstOfEach(forms)}` };
   if (known.some((form) => hasForm(words, form.split(' ')))) return { words };
   return { why: `it must be: ${known.join(', or ')}` };
+}
+
+/** One form for each verb: all of them would be too long for an answer. */
+function firstOfEach(forms: readonly Form[]): string {
+  const verbs = forms.map((form) => form.split(' ')[0]);
+  return forms.filter((_, index) => verbs.indexOf(verbs[index]) === index).join(', ');
 }
 
 function hasForm(words: readonly string[], parts: readonly string[]): boolean {
