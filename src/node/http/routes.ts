@@ -1,5 +1,5 @@
 /**
- * What can be asked over HTTP, one line for each. There is no router beneath: some lines are a
+ * What can be asked over HTTP, one line for each. There is no router beneath: thirteen lines are a
  * table, and all that is hard here, the order of what is asked, limits and streams, is of
  * `node:http` in either case; a popular one would be 400 files more, and take `%ZZ` for a key.
  */
