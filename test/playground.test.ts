@@ -7,7 +7,6 @@ import { convert, LoggerManager, MemoryLogger } from '@asciidoctor/core';
 import { Autopilot, STOPS, stopIn } from '../src/playground/autopilot.ts';
 import { trySeed } from '../src/playground/find.ts';
 import { GOALS } from '../src/playground/goals.ts';
-import { cardSize, overlap, placeCards, placePiles } from '../src/playground/places.ts';
 import { readScript, writeScript } from '../src/playground/script.ts';
 import { Session } from '../src/playground/session.ts';
 import { fragmentOf, wantedIn } from '../src/playground/share.ts';
@@ -263,82 +262,6 @@ suite('The chapter about the playground', () => {
         goal: GOALS.map(({ name }) => name),
       };
       assert.ok(names[wanted.kind].includes(wanted.name), link);
-    }
-  });
-});
-
-const STAGE = { width: 487, height: 600 };
-const PHONE = { width: 360, height: 520 };
-
-suite('The stage', () => {
-  function boxesOf(servers: number, links: number, seed: number, stage = STAGE) {
-    const uids = [...'ABCDEFGHI'].slice(0, servers);
-    const random = new Random('piles', servers, seed);
-    const pairs = uids.flatMap((from) => uids.filter((to) => to !== from).map((to) => [from, to]));
-    const piles = Array.from({ length: Math.min(links, pairs.length) }, () => {
-      const [[from = '', to = ''] = []] = pairs.splice(random.below(pairs.length), 1);
-      return { from, to, width: 120 + random.below(70), height: 26 * (1 + random.below(3)) };
-    });
-    const card = cardSize(servers, stage);
-    const cards = placeCards(uids, stage, card);
-    return {
-      cards: [...cards.values()].map((place) => ({ ...place, ...card })),
-      boxes: placePiles(piles, cards, card, stage),
-    };
-  }
-
-  for (let servers = 1; servers <= 9; servers += 1) {
-    test(`${servers} servers stand on it, none upon another`, () => {
-      for (const stage of [STAGE, PHONE, { width: 700, height: 640 }]) {
-        const { cards } = boxesOf(servers, 0, 0, stage);
-        for (const [index, card] of cards.entries()) {
-          assert.ok(card.x >= card.width / 2 && card.x <= stage.width - card.width / 2);
-          assert.ok(card.y >= card.height / 2 && card.y <= stage.height - card.height / 2);
-          for (const other of cards.slice(0, index)) {
-            assert.deepEqual(overlap(card, other), { x: 0, y: 0 });
-          }
-        }
-      }
-    });
-  }
-
-  test('no message covers another, even where nine servers are asked at once', () => {
-    const stage = { width: 500, height: 470 };
-    for (const servers of [3, 5, 7, 9]) {
-      const uids = [...'ABCDEFGHI'].slice(0, servers);
-      const card = cardSize(servers, stage);
-      const cards = placeCards(uids, stage, card);
-      const others = uids.slice(1);
-      for (const ends of [
-        others.map((to) => ({ from: 'A', to })),
-        others.map((from) => ({ from, to: 'A' })),
-        others.map((to, index) => ({ from: uids[index] ?? '', to })),
-      ]) {
-        const piles = ends.map((pile) => ({ ...pile, width: 125, height: 26 }));
-        const boxes = placePiles(piles, cards, card, stage);
-        for (const [index, box] of boxes.entries()) {
-          for (const other of boxes.slice(index + 1)) {
-            assert.deepEqual(overlap(box, other), { x: 0, y: 0 }, `${servers} servers`);
-          }
-        }
-      }
-    }
-  });
-
-  test('no message covers a server', () => {
-    for (const servers of [2, 3, 4, 5, 9]) {
-      for (let seed = 1; seed <= 30; seed += 1) {
-        const { cards, boxes } = boxesOf(servers, servers > 5 ? 4 : 5, seed);
-        for (const box of boxes) {
-          for (const card of cards) {
-            const { x, y } = overlap(box, card);
-            assert.ok(
-              Math.min(Math.abs(x), Math.abs(y)) < 1 || (x === 0 && y === 0),
-              `${servers} servers, seed ${seed}: ${JSON.stringify([x, y])}`,
-            );
-          }
-        }
-      }
     }
   });
 });

@@ -275,6 +275,26 @@ suite('A session', () => {
     assert.ok(quietCluster().stage?.cards.every(({ isDurable }) => isDurable));
   });
 
+  test('what a server is among the members shows, by what it knows itself', () => {
+    const membersIn = ({ stage }: Session) =>
+      stage?.cards.map(({ uid, membership }) => `${uid} ${membership}`).join(', ');
+    const session = quietCluster('A B C D', ' with members A B C');
+    assert.equal(session.stage?.hasMembers, true);
+    assert.equal(membersIn(session), 'A voting, B voting, C voting, D unknown');
+    const change = (words: string) => {
+      session.do(`change A c1 ${words}`);
+      session.do('deliver all');
+    };
+    change('follow D');
+    assert.equal(membersIn(session), 'A voting, B voting, C voting, D unknown');
+    session.do('submit A news');
+    session.do('deliver all');
+    assert.equal(membersIn(session), 'A voting, B voting, C voting, D passive');
+    change('remove C');
+    assert.equal(membersIn(session), 'A voting, B voting, C removed, D passive');
+    assert.equal(quietCluster().stage?.hasMembers, false);
+  });
+
   test('one of two equal messages is delivered, held back, repeated and lost', () => {
     const session = quietCluster();
     session.do('submit A x');

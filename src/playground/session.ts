@@ -352,13 +352,13 @@ class Run {
   }
 
   #moment(): Moment {
-    const { world, kept, events, violations, parts, isStore } = this.teller;
+    const { world, kept, events, violations, parts } = this.teller;
     for (; this.#seen < events.length; this.#seen += 1) {
       const event = events[this.#seen] as TraceEvent;
       const before = this.#standings.get(event.server) ?? ABSENT;
       this.#standings.set(event.server, standingAfter(before, event));
     }
-    const stage = world === null ? null : stageOf(world, kept, this.#standings, isStore);
+    const stage = world === null ? null : stageOf(world, kept, this.#standings, this.teller);
     return {
       stage,
       events: events.length,

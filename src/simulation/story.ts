@@ -204,6 +204,11 @@ export class StoryTeller {
     return this.#isStore;
   }
 
+  /** Whether its members can be changed. */
+  get hasMembers(): boolean {
+    return this.#founders !== null;
+  }
+
   /** What was put aside and not brought back, oldest first. */
   get kept(): readonly Datagram[] {
     return this.#kept;
