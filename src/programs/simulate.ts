@@ -8,6 +8,7 @@ import { parseArguments, runProgram, wholeNumber } from '../node/program.ts';
 import { ALL_BREAKS } from '../simulation/broken/all.ts';
 import { JOURNAL_BREAKS } from '../simulation/broken/journals.ts';
 import { type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
+import { LOCK_BREAKS } from '../simulation/broken/locks.ts';
 import { MEMBERS_BREAKS } from '../simulation/broken/members.ts';
 import type { Machine } from '../simulation/machine.ts';
 import { drawMembersSchedule } from '../simulation/members-schedule.ts';
@@ -50,7 +51,7 @@ interface Options {
   readonly shows: boolean;
 }
 
-const EVERY_BREAK = [...ALL_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS];
+const EVERY_BREAK = [...ALL_BREAKS, ...LOCK_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS];
 
 const EXAMPLES = `
 Examples:

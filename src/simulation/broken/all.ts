@@ -1,9 +1,11 @@
-/** All that can be broken on purpose in a story, too; journals want a disk of their own kind. */
+/**
+ * All that can be broken on purpose in a story, too. Journals want a disk of their own kind; rules
+ * of members, and of locks, are broken by `npm run simulate` only.
+ */
 import { BREAKS, type Break } from './layers.ts';
-import { LOCK_BREAKS } from './locks.ts';
 import { STORE_BREAKS } from './stores.ts';
 
-export const ALL_BREAKS: readonly Break[] = [...BREAKS, ...STORE_BREAKS, ...LOCK_BREAKS];
+export const ALL_BREAKS: readonly Break[] = [...BREAKS, ...STORE_BREAKS];
 
 /** The rule of that name; null: there is none. */
 export function breakNamed(name: string | undefined): Break | null {
