@@ -270,12 +270,22 @@ export interface StatusReply {
   readonly master: Uid | null;
   /** What is left of the server's own lease; 0 if it is not master. */
   readonly leaseLeftMs: number;
+  /** Since when that master is master; null: there is none, or nobody has kept count. */
+  readonly reign: ReignReport | null;
   readonly waiting: number;
   readonly uptimeMs: number;
   /** For each peer how long ago it was last heard; null: never. */
   readonly heardMs: Readonly<Record<Uid, number | null>>;
   /** Of a store; null: it is none. */
   readonly log: LogReport | null;
+}
+
+/** Since when, without a gap, a server is master. See `log/tracking.ts`. */
+export interface ReignReport {
+  /** The instance that began it; null: in one that this server was not there for. */
+  readonly since: number | null;
+  /** For so long the server that was asked knows of it. */
+  readonly forMs: number;
 }
 
 /** What a store keeps: links from here on, a snapshot of what was before, and what all made. */
@@ -852,6 +862,7 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
       hasLeases: isBoolean,
       master: orNull(isUid),
       leaseLeftMs: isDuration,
+      reign: orNull(isObjectOf({ since: orNull(isNumber), forMs: isDuration })),
       waiting: isCount,
       uptimeMs: isDuration,
       heardMs: isHeard,

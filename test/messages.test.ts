@@ -123,6 +123,7 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
     hasLeases: true,
     master: 'B',
     leaseLeftMs: 1.5,
+    reign: { since: 7, forMs: 2.5 },
     waiting: 0,
     uptimeMs: 12_345.678,
     heardMs: { B: 0, C: null },
@@ -265,6 +266,8 @@ test('what may be null is believed as null', () => {
     { ...value, value: null },
     { ...refused, master: null },
     { ...status_report, value: null, promisedId: null, acceptedId: null, master: null },
+    { ...status_report, reign: null },
+    { ...status_report, reign: { since: null, forMs: 0 } },
   ]) {
     assert.deepEqual(decodeDatagram(encodeDatagram(0, message), UIDS), { seq: 0, message });
   }
@@ -935,6 +938,7 @@ function largestMessages(value: string, batch: BatchLink | null = null): readonl
       ...{ promisedId: proposalId, acceptedId: proposalId, master: 'I', leaseLeftMs: longMs },
       ...{ waiting: MAX_NUMBER, uptimeMs: longMs, heardMs: forAll(() => longMs) },
       log: { firstKept: MAX_NUMBER, snapshotAt: MAX_NUMBER, digest: 'ffffffff' },
+      reign: { since: MAX_NUMBER, forMs: longMs },
     },
   };
   return Object.values(messages);

@@ -936,7 +936,7 @@ test('--watch shows what is shown', () => {
   const shown = shownBelow('node --import tsx client.ts --watch').flatMap((part) =>
     part.split('\n'),
   );
-  const reportOf = (master: Uid, uptimeMs: number, leaseLeftMs: number): StatusReply => ({
+  const reportOf = (uptimeMs: number, leaseLeftMs: number): StatusReply => ({
     type: 'status_report',
     requestId: '0123456789abcdef-1-1',
     instanceNumber: 3,
@@ -944,17 +944,18 @@ test('--watch shows what is shown', () => {
     promisedId: null,
     acceptedId: null,
     hasLeases: true,
-    master,
+    master: 'C',
     leaseLeftMs,
+    reign: { since: 1, forMs: 2_400 },
     waiting: 0,
     heardMs: {},
     log: null,
     uptimeMs,
   });
   const lines = [
-    sayStatusLine(['A', reportOf('C', 2_600, 0)], 80),
-    sayStatusLine(['B', reportOf('C', 3_100, 0)], 80),
-    sayStatusLine(['C', reportOf('C', 3_100, 6_000)], 80),
+    sayStatusLine(['A', reportOf(2_600, 0)], 80),
+    sayStatusLine(['B', reportOf(3_100, 0)], 80),
+    sayStatusLine(['C', reportOf(3_100, 6_000)], 80),
   ];
   assert.deepEqual(shown.slice(1), lines);
 });

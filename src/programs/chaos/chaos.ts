@@ -25,6 +25,7 @@ import { readTraces, type Traces } from '../common/read-traces.ts';
 import { WaitingClient } from './clients.ts';
 import { ChaosCluster, type ChaosServer, PROBE_COMMAND, waitUntil } from './cluster.ts';
 import { HttpChaosClient } from './http-client.ts';
+import { MembersChaos, type MembersCount } from './members.ts';
 import { drawPlan, type Plan, type PlannedFault, type Victim, type Way } from './plan.ts';
 import { type Direction, FAIR_WEATHER } from './udp-relay.ts';
 
@@ -34,6 +35,7 @@ interface Options {
   readonly uids: readonly Uid[];
   readonly hasLeases: boolean;
   readonly isStore: boolean;
+  readonly hasMembers: boolean;
   readonly isVerbose: boolean;
 }
 
@@ -47,6 +49,8 @@ as soon after that the servers must be level. In the end the traces of the serve
 against the invariants, and what clients asked and were told as the history of one register. With
 --store the clients set, count, compare and delete, some of them over HTTP, what they are told must
 be what one store answers, and the logs of all servers are compared, those on their disks, too.
+With --members servers join, are replaced and removed meanwhile, and whoever is removed must end by
+itself; nothing is cut then, and nobody asks over HTTP.
 
 The seed fixes the schedule of the faults. What comes of it depends on the machine: no two runs of
 real processes are the same. (npm run simulate repeats itself.)
@@ -60,7 +64,8 @@ Exit code 1: an invariant was violated, or a server failed. Traces and history a
 Examples:
   npm run chaos -- --seconds 60
   npm run chaos -- --seconds 60 --master --seed 7 -v
-  npm run chaos -- --seconds 60 --store --master`;
+  npm run chaos -- --seconds 60 --store --master
+  npm run chaos -- --seconds 60 --members --store`;
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 const EXIT_CODE_OF_SIGNAL = 128;
@@ -112,7 +117,13 @@ const COUNTS_OF_MASTERS = [
   'masters paused beyond their lease',
   'masters cut off beyond their lease',
 ] as const;
-type Count = (typeof COUNTS)[number] | (typeof COUNTS_OF_MASTERS)[number];
+const COUNTS_OF_MEMBERS: readonly MembersCount[] = [
+  'servers that joined',
+  'servers that could not join',
+  'changes of members',
+  'changes of members given up',
+];
+type Count = (typeof COUNTS)[number] | (typeof COUNTS_OF_MASTERS)[number] | MembersCount;
 
 class Chaos {
   readonly #options: Options;
@@ -125,6 +136,7 @@ class Chaos {
   #isCalm = false;
   #failure: Failure | null = null;
   #isKept = false;
+  #members: MembersChaos | null = null;
   /** For how long this program itself was kept waiting at most, while all had to heal. */
   #laterByMs = 0;
   #lookedAtMs = performance.now();
@@ -139,7 +151,11 @@ class Chaos {
     this.#plan = plan;
     this.#cluster = cluster;
     this.#clients = clients;
-    const counts = options.hasLeases ? [...COUNTS, ...COUNTS_OF_MASTERS] : COUNTS;
+    const counts = [
+      ...COUNTS,
+      ...(options.hasLeases ? COUNTS_OF_MASTERS : []),
+      ...(options.hasMembers ? COUNTS_OF_MEMBERS : []),
+    ];
     this.#counts = new Map(counts.map((name) => [name, 0]));
     cluster.whenFailed = (failure) => this.#fail(failure);
     process.on('exit', () => cluster.clear(this.#isKept));
@@ -149,10 +165,14 @@ class Chaos {
   }
 
   static async prepare(options: Options): Promise<Chaos> {
-    const { seed, seconds, uids, hasLeases, isStore } = options;
-    const plan = drawPlan(seed, uids, seconds * 1_000, hasLeases);
+    const { seed, seconds, uids, hasLeases, isStore, hasMembers } = options;
+    const plan = drawPlan(seed, uids, seconds * 1_000, hasLeases, !hasMembers);
     const random = new Random(seed, 'relay');
-    const layers = [...(hasLeases ? ['--master'] : []), ...(isStore ? ['--store'] : [])];
+    const layers = [
+      ...(hasLeases ? ['--master'] : []),
+      ...(isStore ? ['--store'] : []),
+      ...(hasMembers ? ['--members'] : []),
+    ];
     const cluster = await ChaosCluster.prepare(uids, layers, plan.serverFaults, random);
     const { addresses, history } = cluster;
     const questions = isStore ? new StoreQuestions() : null;
@@ -163,7 +183,7 @@ class Chaos {
         random: new Random(seed, name),
       });
     });
-    const overHttp = questions === null ? 0 : HTTP_CLIENTS;
+    const overHttp = questions === null || hasMembers ? 0 : HTTP_CLIENTS;
     const httpPorts = new Map(cluster.servers.map(({ uid, httpPort }) => [uid, httpPort]));
     const others = Array.from({ length: overHttp }, (_, index) => {
       const name = `http ${index + 1}`;
@@ -182,16 +202,41 @@ class Chaos {
       ...this.#clients.map((client) => client.askUntil(() => this.#isCalm)),
       ...Array.from({ length: FIRING_CLIENTS }, (_, index) => this.#fireOn(`hasty ${index + 1}`)),
     ];
+    const changes = this.#options.hasMembers ? this.#changeMembers() : null;
     await this.#rage();
-    await Promise.all(load);
+    await Promise.all([...load, changes]);
     const atTheEnd = await this.#heal();
     this.#progress('stop all servers');
     if (this.#failure === null) await this.#ofAll((server) => server.stop());
     await this.#ofAll((server) => server.kill()); // whatever still runs
     clearInterval(watch);
     for (const client of this.#clients) client.leave();
+    this.#members?.leave();
     this.#cluster.relay.close();
     return this.#judge(atTheEnd);
+  }
+
+  async #changeMembers(): Promise<void> {
+    this.#members = await MembersChaos.open(
+      this.#cluster,
+      new Random(this.#options.seed, 'members'),
+      {
+        tell: (what) => this.#progress(what),
+        count: (what) => this.#count(what),
+        joined: (uid) => {
+          for (const client of this.#clients) if (client instanceof WaitingClient) client.meet(uid);
+        },
+      },
+    );
+    await this.#members.changeUntil(() => this.#isCalm);
+  }
+
+  /** Whoever was removed must end by itself, however often it was killed in between. */
+  async #letGo(patienceMs: number): Promise<Violation | null> {
+    if (this.#members === null || this.#failure !== null) return null;
+    const left = await this.#members.settle(SLOW_FACTOR * patienceMs);
+    if (left === null) return notHealed('nobody says who the members are');
+    return left.length === 0 ? null : notHealed(`${left.join(', ')} was removed, and still runs`);
   }
 
   #look(): void {
@@ -352,7 +397,10 @@ class Chaos {
 
   #find({ uid, orMaster }: Victim): ChaosServer {
     const { master } = this.#cluster;
-    return orMaster && master !== null && !master.isTaken ? master : this.#cluster.server(uid);
+    if (orMaster && master !== null && !master.isTaken) return master;
+    const { servers } = this.#cluster;
+    const index = this.#options.uids.indexOf(uid) % servers.length;
+    return servers[index] ?? this.#cluster.server(uid);
   }
 
   #nameOf(server: ChaosServer): string {
@@ -416,6 +464,7 @@ class Chaos {
     const patienceMs = this.#options.hasLeases ? HEALING_WITH_LEASES_MS : HEALING_MS;
     return (
       (await this.#answerAll(patienceMs)) ??
+      (await this.#letGo(patienceMs)) ??
       (await this.#getLevel(patienceMs)) ??
       (await this.#readAtLast(patienceMs))
     );
@@ -490,9 +539,9 @@ class Chaos {
   // The end.
 
   #judge(atTheEnd: Violation | null): boolean {
-    const { servers, relay, directory, history } = this.#cluster;
+    const { everybody, relay, directory, history } = this.#cluster;
     this.#isKept = true; // should anything be wrong with the traces themselves
-    const files = servers.map(({ traceFile }) => traceFile).filter((file) => existsSync(file));
+    const files = everybody.map(({ traceFile }) => traceFile).filter((file) => existsSync(file));
     const traces = readTraces(files);
     // What went wrong first tells more than what came of it, or that a server failed over it.
     const checked = checkTraces(traces, false);
@@ -522,7 +571,9 @@ class Chaos {
   /** What the servers have told of their logs, and what they have kept of them. */
   #compareLogs(traceFiles: readonly string[]): Violation | null {
     const states = join(this.#cluster.directory, 'state');
-    for (const paths of this.#options.uids.length > 1 ? [traceFiles, [states]] : []) {
+    const { uids, hasMembers } = this.#options;
+    const onDisk = hasMembers ? [] : [[states]];
+    for (const paths of uids.length > 1 ? [traceFiles, ...onDisk] : []) {
       const { isSame, sentence } = compareLogFiles(paths);
       say(`${paths === traceFiles ? 'as told' : 'on disk'}: ${sentence}`);
       if (!isSame) return violationOf(11, sentence);
@@ -558,9 +609,10 @@ class Chaos {
   }
 
   #command(): string {
-    const { seed, seconds, uids, hasLeases, isStore } = this.#options;
+    const { seed, seconds, uids, hasLeases, isStore, hasMembers } = this.#options;
     const flags = `--seed ${seed} --seconds ${seconds} --servers ${uids.length}`;
-    const layers = `${hasLeases ? ' --master' : ''}${isStore ? ' --store' : ''}`;
+    const members = hasMembers ? ' --members' : '';
+    const layers = `${hasLeases ? ' --master' : ''}${isStore ? ' --store' : ''}${members}`;
     return `the same faults again: npm run chaos -- ${flags}${layers}`;
   }
 
@@ -616,6 +668,7 @@ function readOptions(args: readonly string[]): Options {
     .option('--servers <N>', 'how many servers, 1 to 9', '3')
     .option('--master', 'with master leases')
     .option('--store', 'stores, and clients that ask them')
+    .option('--members', 'servers join, are replaced and removed; and nothing is cut')
     .option('--seed <N>', 'the schedule of the faults (default: a new one)')
     .option('-v, --verbose', 'say also when a fault is over, and where the files are')
     .addHelpText('after', HELP);
@@ -628,6 +681,7 @@ function readOptions(args: readonly string[]): Options {
     uids: [...'ABCDEFGHI'].slice(0, wholeNumber('--servers', options['servers'], 1, 9)),
     hasLeases: options['master'] === true,
     isStore: options['store'] === true,
+    hasMembers: options['members'] === true,
     isVerbose: options['verbose'] === true,
   };
 }

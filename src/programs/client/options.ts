@@ -2,8 +2,8 @@
 import type { KeyObject } from 'node:crypto';
 import { Command } from 'commander';
 import type { Uid } from '../../composable-paxos.ts';
-import { encodedBytes, isValue, MAX_VALUE_BYTES } from '../../messages.ts';
-import { addressOf, type Cluster } from '../../node/cluster-file.ts';
+import { encodedBytes, isValue, MAX_VALUE_BYTES, UID } from '../../messages.ts';
+import type { Cluster } from '../../node/cluster-file.ts';
 import { UsageError } from '../../node/failure.ts';
 import { chosenCluster, parseArguments, wholeNumber } from '../../node/program.ts';
 import { chosenKey, KEY_FILE_HELP } from '../../node/shared-key.ts';
@@ -92,7 +92,7 @@ was lost and the command ended for that; 125 if the lock was not got, and the co
 export function readClientOptions(args: readonly string[], input: Input): ClientOptions {
   const command = new Command('client.ts')
     .description('Sets the replicated value, reads it, or asks servers how they are.')
-    .argument('[uid]', 'the server to ask: one capital letter (not with --any)')
+    .argument('[uid]', 'the server to ask, like A or D2 (not with --any)')
     .argument('[value]', 'what the replicated value shall become; with --read, a query to a store')
     .option('--any', 'pick a server that answers')
     .option('--wait', 'wait until the value is chosen')
@@ -126,8 +126,8 @@ export function readClientOptions(args: readonly string[], input: Input): Client
   checkFlags(options, task, uid, input);
   if (value !== undefined) checkValue(value);
   const cluster = chosenCluster(options.cluster);
-  if (uid !== undefined) addressOf(cluster, uid);
-  if (task.kind === 'transfer') addressOf(cluster, task.to);
+  if (uid !== undefined) checkUid(uid);
+  if (task.kind === 'transfer') checkUid(task.to);
   return {
     task,
     server: uid ?? null,
@@ -236,6 +236,12 @@ function checkFlags(flags: Flags, task: Task, uid: string | undefined, input: In
   if (isAsked && uid === undefined && !flags.any) {
     throw new UsageError('no server is named: name one, or say --any');
   }
+}
+
+/** Whether there is such a server the chain knows, and not the cluster file. */
+function checkUid(text: string): void {
+  if (UID.test(text)) return;
+  throw new UsageError(`a server is called like D or D2, not ${JSON.stringify(text)}`);
 }
 
 function checkValue(value: string): void {

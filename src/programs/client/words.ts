@@ -5,6 +5,7 @@ import type {
   ChosenReply,
   FoundReply,
   MembersReply,
+  ReignReport,
   Reply,
   StatusReply,
   ValueReply,
@@ -115,7 +116,7 @@ export function sayStatusLine([server, report]: Report, columns: number): string
     `#${instanceNumber}`.padEnd(6),
     `promised ${idOr(promisedId, '-')}`.padEnd(13),
     `accepted ${idOr(acceptedId, '-')}`.padEnd(13),
-    shortMaster(server, report).padEnd(13),
+    shortMaster(server, report).padEnd(14),
     `${waiting} wait`.padEnd(7),
     `up ${duration(uptimeMs)}`.padEnd(10),
     value === null ? 'no value' : quoted(value),
@@ -129,7 +130,8 @@ export function sayRound(reports: readonly Report[]): string {
     if (report === null) return `${server} does not answer`;
     const value = report.value === null ? 'no value' : nameValue(report.value, 20);
     const isMaster = report.hasLeases && report.master === server;
-    return `${server} #${report.instanceNumber} ${value}${isMaster ? ' master' : ''}`;
+    const leads = isMaster ? ` ${shortMaster(server, report)}` : '';
+    return `${server} #${report.instanceNumber} ${value}${leads}`;
   });
   return told.join(' | ');
 }
@@ -155,16 +157,24 @@ function idOr(id: StatusReply['promisedId'], otherwise: string): string {
   return id === null ? otherwise : formatId(id);
 }
 
-function sayMaster(server: Uid, { hasLeases, master, leaseLeftMs }: StatusReply): string {
+function sayMaster(server: Uid, { hasLeases, master, leaseLeftMs, reign }: StatusReply): string {
   if (!hasLeases) return 'none: any server proposes';
   if (master === null) return 'none that it knows of';
-  return master === server ? `itself, for ${duration(leaseLeftMs)} more` : master;
+  const who = master === server ? `itself, for ${duration(leaseLeftMs)} more` : master;
+  return reign === null ? who : `${who}, ${sayReign(reign)}`;
 }
 
-function shortMaster(server: Uid, { hasLeases, master, leaseLeftMs }: StatusReply): string {
+/** Since when a server leads, as far as another one can tell. */
+function sayReign({ since, forMs }: ReignReport): string {
+  if (since === null) return `for ${duration(forMs)} or longer`;
+  return `since instance ${since}, ${duration(forMs)} ago`;
+}
+
+function shortMaster(server: Uid, { hasLeases, master, reign }: StatusReply): string {
   if (!hasLeases) return 'no masters';
   if (master === null) return 'no master';
-  return master === server ? `master ${duration(leaseLeftMs)}` : `master ${master}`;
+  const who = master === server ? 'master' : `master ${master}`;
+  return reign === null ? who : `${who} ${duration(reign.forMs)}`;
 }
 
 function sayHeard({ heardMs }: StatusReply, ago: string): string {
