@@ -257,7 +257,7 @@ suite('A snapshot', () => {
     'with half a chain': [linesOf({ ...head, chain: { lease: null } }, ...pieces), /not begin/],
     'with more in its head': [linesOf({ ...head, more: 1 }, ...pieces), /does not begin/],
     'with no piece of a store': [linesOf(head, ...pieces, 'x'), /no piece of a store/],
-    'of another machine': [linesOf(head, ['machine', ['visits', 36]]), /no key/],
+    'of another machine': [linesOf(head, ['machine', ['visits', 36]]), /neither a key nor a lock/],
     'with a key twice': [linesOf(head, ...pieces, pieces.at(-1)), /a key twice/],
     'with a wrong answer': [linesOf(head, ['answers', ['c', 1, 2, null]]), /no answer/],
     'with an answer too long': [linesOf(head, ['answers', ['c', 1, 2, 'x'.repeat(201)]]), /answer/],

@@ -31,7 +31,7 @@ for (const master of [false, true]) {
     assert.equal(none.code, 1);
     assert.match(none.stderr, /^error: refused for good: [ABC] says: it is none of these: set KEY/);
     const noQuery = await client(cluster, 'A', '--read', 'set color blue');
-    assert.match(noQuery.stderr, /it is none of these: get KEY, entry KEY, .*, size\n$/);
+    assert.match(noQuery.stderr, /it is none of these: get KEY, entry KEY, .*, size, lock NAME\n$/);
   });
 }
 

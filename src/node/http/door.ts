@@ -30,8 +30,8 @@ import { checkAsker, checkRequest, routeOf } from './admission.ts';
 import type { Answer, Asking, Served } from './asking.ts';
 import { Body, hasBody } from './body.ts';
 import { InnerClients } from './inner-clients.ts';
+import { unavailable } from './inquiries.ts';
 import { Problem } from './problem.ts';
-import { unavailable } from './routes.ts';
 import { parseTarget, type Target } from './target.ts';
 
 export interface HttpOptions {

@@ -11,6 +11,7 @@ import { Failure, UsageError } from '../../node/failure.ts';
 import { fire } from '../../node/fire.ts';
 import { sealer } from '../../node/sealed-datagrams.ts';
 import { printable } from '../../trace/printable.ts';
+import { hold } from './hold.ts';
 import { type ClientOptions, type ReadingWay, whyNoValue } from './options.ts';
 import { promptForValues } from './prompt.ts';
 import { WaitingLine } from './waiting-line.ts';
@@ -105,6 +106,9 @@ class Client {
         return console.log(
           await this.#ask({ type: 'change', ...task.change }, true, UNKNOWN_CHANGE),
         );
+      case 'hold':
+        process.exitCode = await hold(this.#askFor, task, this.#options.timeoutMs);
+        return;
       case 'watch':
         return this.#watch();
       case 'prompt':
@@ -199,6 +203,13 @@ class Client {
     if (ended.outcome === 'refused') throw new Failure(`refused for good: ${ended.lastWord}`);
     throw new Failure(`after ${timeoutMs} ms ${ifUnknown} (${ended.lastWord})`);
   }
+
+  readonly #askFor = async (inquiry: Inquiry, timeoutMs: number) => {
+    const ended = await this.#asker.ask(inquiry, this.#from(true, timeoutMs));
+    this.#waiting.clear();
+    if (ended.outcome === 'answered') this.#answeredLast = ended.server;
+    return ended;
+  };
 
   async #status(): Promise<string> {
     const [server, report] = await this.#askStatus(this.#options.timeoutMs);

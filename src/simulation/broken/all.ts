@@ -1,12 +1,14 @@
 /** All that can be broken on purpose, in a story, too. */
 import { JOURNAL_BREAKS } from './journals.ts';
 import { BREAKS, type Break } from './layers.ts';
+import { LOCK_BREAKS } from './locks.ts';
 import { MEMBERS_BREAKS } from './members.ts';
 import { STORE_BREAKS } from './stores.ts';
 
 export const ALL_BREAKS: readonly Break[] = [
   ...BREAKS,
   ...STORE_BREAKS,
+  ...LOCK_BREAKS,
   ...JOURNAL_BREAKS,
   ...MEMBERS_BREAKS,
 ];
