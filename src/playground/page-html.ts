@@ -2,11 +2,8 @@
 import { declareVariables, THEMES, type ThemeName } from '../diagram/palette.ts';
 import { FONT_FAMILY } from '../diagram/text.ts';
 
-/** `program`: the bundled script. `stories`: those of the project, told by name. */
-export function playgroundPage(
-  program: string,
-  stories: readonly { readonly name: string; readonly text: string }[],
-): string {
+/** `program`: the bundled script. `stories`: those of the project, packed. */
+export function playgroundPage(program: string, stories: string): string {
   return `${[
     '<!doctype html>',
     '<html lang="en">',
@@ -23,7 +20,7 @@ export function playgroundPage(
     '<body>',
     ...PLACES,
     '<div id="dialogs"></div>',
-    `<script type="application/json" id="stories">${inScript(JSON.stringify(stories))}</script>`,
+    `<script type="text/plain" id="stories">${stories}</script>`,
     `<script id="program">${inScript(program)}</script>`,
     '</body>',
     '</html>',

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** The page: puts the views together, and listens to keys. */
+import { unpacked } from '../share.ts';
 import { App, type Told } from './app.ts';
 import { closeDialog, closeMenu, dialogView, menuView, openKeys } from './dialogs.ts';
 import { h, replace, replaceIfNew } from './dom.ts';
@@ -24,8 +25,9 @@ function part(id: string): HTMLElement {
   return element;
 }
 
-export function showPage(): void {
-  const stories = JSON.parse(part('stories').textContent ?? '[]') as readonly Told[];
+export async function showPage(): Promise<void> {
+  const packedStories = part('stories').textContent ?? '';
+  const stories = JSON.parse(await unpacked(packedStories)) as readonly Told[];
   let isDue = false;
   let isPressed = false;
   const render = () => {
