@@ -80,9 +80,8 @@ class HeldLock {
   readonly #owner = `${hostname().replaceAll(/[^!#-~]/g, '-')}`
     .slice(0, 40)
     .concat(`-${process.pid}-${randomBytes(4).toString('hex')}`);
-  /** When that was sent by which we hold the lock; null: we do not. */
-  #sentAtMs: number | null = null;
-  #renewAtMs = 0;
+  /** When that was sent by which we hold the lock. */
+  #sentAtMs = 0;
   token = 0;
 
   constructor(ask: Ask, holding: Holding) {
@@ -92,11 +91,11 @@ class HeldLock {
 
   /** From then on somebody else may have it. */
   get untilMs(): number {
-    return (this.#sentAtMs ?? 0) + this.#holding.forMs;
+    return this.#sentAtMs + this.#holding.forMs;
   }
 
   get renewAtMs(): number {
-    return this.#renewAtMs;
+    return this.#sentAtMs + this.#holding.forMs / 3;
   }
 
   /** Waits until the lock is ours. Throws a `Failure` if that is not known by then. */
@@ -104,15 +103,17 @@ class HeldLock {
     const { name, forMs } = this.#holding;
     let said = '';
     for (;;) {
-      this.#sentAtMs ??= performance.now(); // if nobody answers, we may have had it since then
-      const left = Math.max(1, byMs - performance.now());
+      // Who had it already, and was not told, has it anew from here on.
+      this.#sentAtMs = performance.now();
+      const left = Math.max(1, byMs - this.#sentAtMs);
       const value = `lock ${name} ${this.#owner} ${forMs}`;
-      const ended = await this.#ask({ type: 'request', value }, Math.min(left, forMs));
+      const ended = await this.#ask({ type: 'request', value }, Math.min(left, forMs / 3));
       const answer = answerIn(ended);
       const token = tokenIn(answer ?? '');
+      // What was answered while this process stood still is of long ago.
+      if (token !== null && performance.now() >= this.renewAtMs) continue;
       if (token !== null) {
         this.token = token;
-        this.#renewAtMs = this.#sentAtMs + forMs / 3;
         return;
       }
       if (ended.outcome === 'refused') throw new NeverGot(`refused for good: ${ended.lastWord}`);
@@ -121,7 +122,6 @@ class HeldLock {
         throw new NeverGot(`${name} was not got in time: ${said || last}`);
       if (answer !== said && answer !== null) console.error(`waits for ${name}: ${answer}`);
       said = answer ?? said;
-      if (ended.outcome !== 'unknown') this.#sentAtMs = null;
       if (answer !== null) await this.#waitWhileHeld(byMs);
     }
   }
@@ -139,7 +139,6 @@ class HeldLock {
     const answer = answerIn(ended);
     if (answer === DONE) {
       this.#sentAtMs = sentAtMs;
-      this.#renewAtMs = sentAtMs + forMs / 3;
       return null;
     }
     if (answer !== null) return answer;
@@ -181,6 +180,8 @@ class Running {
   readonly ended: Promise<number>;
   /** Why it was ended before its time; null: it was not. */
   whyEnded: string | null = null;
+  /** By then it must be dead. */
+  #untilMs = Number.POSITIVE_INFINITY;
   #timers: NodeJS.Timeout[] = [];
 
   constructor({ name, forMs, command }: Holding, token: number) {
@@ -189,12 +190,16 @@ class Running {
     this.graceMs = Math.min(MOST_GRACE_MS, forMs / 5);
     this.#child = spawn(program, args, { stdio: 'inherit', env, detached: true });
     const forward = (signal: NodeJS.Signals) => this.#kill(signal);
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+    const signals = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP'] as const;
     for (const signal of signals) process.on(signal, forward);
+    // It would stop us, who renew the lock, and not the command.
+    const stay = () => console.error(`Ctrl-Z stops nothing while ${name} is held`);
+    process.on('SIGTSTP', stay);
     this.ended = new Promise((ended) => {
       const end = (code: number) => {
         this.#clear();
         for (const signal of signals) process.off(signal, forward);
+        process.off('SIGTSTP', stay);
         ended(code);
       };
       this.#child.once('error', (error) => {
@@ -203,7 +208,7 @@ class Running {
         end(codeOf(error) === 'ENOENT' ? NOT_FOUND : CANNOT_RUN);
       });
       this.#child.once('exit', (code, signal) => {
-        if (this.whyEnded !== null) this.#kill('SIGKILL'); // what it has left behind
+        this.#kill('SIGKILL'); // what it has left behind: nothing of it runs without the lock
         end(code ?? BY_SIGNAL + constants.signals[signal ?? 'SIGKILL']);
       });
     });
@@ -213,6 +218,7 @@ class Running {
   endBy(atMs: number): void {
     if (this.whyEnded !== null) return;
     this.#clear();
+    this.#untilMs = atMs;
     const leftMs = atMs - performance.now();
     const whyEnded = 'nobody has renewed it in time';
     this.#timers = [setTimeout(() => this.end(whyEnded), leftMs - this.graceMs)];
@@ -224,7 +230,9 @@ class Running {
     this.#clear();
     this.whyEnded = why;
     this.#kill('SIGTERM');
-    this.#timers = [setTimeout(() => this.#kill('SIGKILL'), this.graceMs)];
+    // If this process has stood still, its time may be over already.
+    const leftMs = Math.max(0, this.#untilMs - performance.now());
+    this.#timers = [setTimeout(() => this.#kill('SIGKILL'), Math.min(this.graceMs, leftMs))];
   }
 
   #kill(signal: NodeJS.Signals): void {
