@@ -270,8 +270,8 @@ export interface StatusReply {
   readonly master: Uid | null;
   /** What is left of the server's own lease; 0 if it is not master. */
   readonly leaseLeftMs: number;
-  /** Since when that master is master; null: there is none, or nobody has kept count. */
-  readonly reign: ReignReport | null;
+  /** Since when that master is master; null, or not there: there is none, or nobody has counted. */
+  readonly reign?: ReignReport | null;
   readonly waiting: number;
   readonly uptimeMs: number;
   /** For each peer how long ago it was last heard; null: never. */
@@ -282,7 +282,7 @@ export interface StatusReply {
 
 /** Since when, without a gap, a server is master. See `log/tracking.ts`. */
 export interface ReignReport {
-  /** The instance that began it; null: in one that this server was not there for. */
+  /** The instance that began it; null: this server was not there, or cannot tell. */
   readonly since: number | null;
   /** For so long the server that was asked knows of it. */
   readonly forMs: number;
@@ -864,7 +864,7 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
       hasLeases: isBoolean,
       master: orNull(isUid),
       leaseLeftMs: isDuration,
-      reign: orNull(isObjectOf({ since: orNull(isNumber), forMs: isDuration })),
+      reign: orMissing(orNull(isObjectOf({ since: orNull(isNumber), forMs: isDuration }))),
       waiting: isCount,
       uptimeMs: isDuration,
       heardMs: isHeard,

@@ -139,6 +139,18 @@ suite('The plan of a chaos run', () => {
     const kinds = new Set(faults.map((fault) => fault.do));
     assert.deepEqual([...kinds].sort(), ['kill', 'kill all', 'pause', 'stop']);
   });
+
+  test('lasts to its end, too, where nobody can cut anything', () => {
+    for (const hasLeases of [false, true]) {
+      for (let seed = 1; seed <= 30; seed += 1) {
+        const { faults } = drawPlan(seed, UIDS, 60_000, hasLeases, false);
+        const kinds = new Set(faults.map((fault) => fault.do));
+        assert.deepEqual([...kinds].sort(), ['kill', 'kill all', 'pause', 'stop']);
+        const lastMs = faults.reduce((sum, { afterMs }) => sum + afterMs, 0);
+        assert.ok(lastMs > 40_000, `${seed}: ${lastMs}`);
+      }
+    }
+  });
 });
 
 suite('The relay', () => {

@@ -134,7 +134,8 @@ test('A client of servers with a master', async (t) => {
 
   await t.test('learns who it is, and for how long', async () => {
     const [itself, named] = await both(client(master.uid, '--status'), client(other, '--status'));
-    const reign = / {2}master +itself, for [0-9.]+ s more, since instance [0-9]+, [0-9.]+ s ago\n/;
+    const reign =
+      / {2}master +itself, for [0-9.]+ s more, since instance [0-9]+, for [0-9.]+ s or longer\n/;
     assertPrints(itself, reign);
     assertPrints(named, new RegExp(`\n {2}master +${master.uid}, since instance [0-9]+,`));
   });

@@ -256,6 +256,7 @@ test('a field that holds what it held is believed: the tests below change one th
 test('what may be null is believed as null', () => {
   const { promise, accept, catchup, value, refused, status_report } = SAMPLES;
   const nothing = { lastAcceptedId: null, lastAcceptedValue: null };
+  const { reign: _, ...ofBefore } = status_report;
   for (const message of [
     { ...promise, ...nothing },
     { ...accept, proposalValue: lease },
@@ -266,6 +267,7 @@ test('what may be null is believed as null', () => {
     { ...value, value: null },
     { ...refused, master: null },
     { ...status_report, value: null, promisedId: null, acceptedId: null, master: null },
+    ofBefore, // servers of before did not say since when the master leads
     { ...status_report, reign: null },
     { ...status_report, reign: { since: null, forMs: 0 } },
   ]) {
@@ -341,6 +343,7 @@ test('a field that is missing, at any depth', () => {
   for (const message of EVERY_SAMPLE) {
     for (const path of pathsOf({ seq: 1, ...message })) {
       if (path.length > 1 && TABLES_OF_SERVERS.includes(path[0] ?? '')) continue;
+      if (path.join() === 'reign') continue; // what was written before it is read, see above
       rejects(JSON.stringify(without({ seq: 1, ...message }, path)));
     }
   }

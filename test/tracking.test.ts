@@ -99,6 +99,24 @@ test('Who was not there when it began says that it lasts so long, or longer', ()
   assert.ok(forMs > 25_000 && forMs <= MINUTE_MS / 2);
 });
 
+for (const replicaClass of [TrackingReplica, TrackingStore]) {
+  test(`Who stood still finds the same master, and cannot tell: ${replicaClass.name}`, () => {
+    const { world, leases, reignAt } = begin(3, replicaClass);
+    world.runUntil(MINUTE_MS);
+    const holder = leases.at(-1)?.holder;
+    const other = UIDS.find((uid) => uid !== holder) ?? '';
+    world.machine(other).pause();
+    world.runUntil(1.25 * MINUTE_MS);
+    world.machine(other).resume();
+    world.runUntil(1.5 * MINUTE_MS);
+    assert.equal(leases.at(-1)?.holder, holder);
+    const { since, forMs = 0 } = reignAt(other) ?? {};
+    assert.equal(since, null);
+    assert.ok(forMs > 0 && forMs <= MINUTE_MS / 4 + SHORT_WHILE_MS, `${forMs}`);
+    assert.equal(reignAt(holder ?? '')?.since, beginningOf(leases).instance);
+  });
+}
+
 test('To lead costs twelve links a minute, and nobody is asked whether it is there', () => {
   const events: TraceEvent[] = [];
   const world = new World({

@@ -3,11 +3,13 @@
  *
  * A master that is lost has a successor after some seconds, and whoever looks only now sees a
  * master, as always. So every server remembers when the reign of the master that it knows began:
- * in which instance, which is the same for all, and how long ago, by its own monotonic clock. A
- * lease that is renewed in time goes on with the reign; another holder, or a gap in which anybody
- * might have stood, begins a new one. Nothing that is decided depends on this.
+ * in which instance, which is the same for all, and for how long it has known that, by its own
+ * monotonic clock. A lease that is renewed in time goes on with the reign; another holder, or a gap
+ * in which anybody might have stood, begins a new one. Whoever was away (it stood still, or it has
+ * jumped) and finds the same holder as before cannot tell which of these it was, and says so.
+ * Nothing that is decided depends on this.
  */
-import { isLease, type Link } from '../chain.ts';
+import { isLease, type Link, type LinkId } from '../chain.ts';
 import type { ClientAnswers } from '../client-answers.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { ClientAddress } from '../environment.ts';
@@ -17,9 +19,9 @@ import type { Constructor } from '../replicated-value.ts';
 
 interface Reign {
   readonly holder: Uid;
-  /** Since when this server knows of it. */
+  /** Since when this server knows of it: it may have begun long before. */
   readonly atMs: number;
-  /** The instance that began it; null: this server was not there. */
+  /** The instance that began it; null: this server was not there, or cannot tell. */
   readonly since: number | null;
 }
 
@@ -29,20 +31,28 @@ export function LeaderTracking<TBase extends Constructor<MasterLeases & ClientAn
 ) {
   return class LeaderTracking extends Base {
     #reign: Reign | null = null;
+    /** The lease that the chain named last. */
+    #leaseId: LinkId | undefined;
 
     override start(): void {
       super.start();
+      this.#leaseId = this.chain.lease?.id;
       this.#reign = this.#reignSince(null);
     }
 
     protected override advanced(link: Link | null): void {
-      const holder = this.chain.lease?.holder ?? null;
+      const { lease } = this.chain;
+      const isSame = lease?.holder === this.#reign?.holder;
       // The layer below has not heard yet of what the chain names now: this is the lease before.
-      const goesOn = this.binding !== null && holder === (this.#reign?.holder ?? null);
+      const isInTime = this.binding !== null;
+      const goesOn = isSame && (link === null ? lease?.id === this.#leaseId : isInTime);
+      this.#leaseId = lease?.id;
       const isNews = link === null || isLease(link);
       super.advanced(link);
       if (!isNews || goesOn) return;
-      this.#reign = this.#reignSince(link === null ? null : this.instanceNumber - 1);
+      // The holder itself knows that its own lease was over.
+      const canTell = link !== null && (!isSame || lease?.holder === this.uid);
+      this.#reign = this.#reignSince(canTell ? this.instanceNumber - 1 : null);
     }
 
     #reignSince(since: number | null): Reign | null {

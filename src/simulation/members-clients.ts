@@ -4,7 +4,7 @@
  */
 import { type Roll, rollOf } from '../chain.ts';
 import { type Change, ClientSession } from '../client-session.ts';
-import type { Uid } from '../composable-paxos.ts';
+import { quorumOf, type Uid } from '../composable-paxos.ts';
 import { sessionOf } from './clients.ts';
 import { placesOf } from './machine.ts';
 import { Random } from './random.ts';
@@ -57,6 +57,36 @@ export class MembersClients {
   }
 }
 
+/**
+ * Whether this server may lose its disk, by the rules of this world: it votes; nobody else has lost
+ * one; and of the others who vote a quorum is past the change that made them what they are. Whoever
+ * goes on before a change is answered may lose with the next disk what was chosen.
+ */
+function mayLoseDisk(world: World, uid: Uid): boolean {
+  const { voters, membership } = newestRoll(world);
+  const machines = [...world.machines.values()];
+  if (!voters.includes(uid) || machines.some(({ disk }) => disk.isLost)) return false;
+  const past = voters.filter((one) => {
+    const { synced } = world.machine(one).disk;
+    return synced !== null && synced.instanceNumber > (membership?.since ?? 0);
+  });
+  const others = past.filter((one) => one !== uid);
+  return others.length < past.length && others.length >= quorumOf(voters.length);
+}
+
+/** The disk of this server is lost, or of another one, if any may lose it. */
+export function loseDiskOfAny(world: World, first: Uid): void {
+  const uid = [first, ...world.uids].find((one) => mayLoseDisk(world, one));
+  if (uid !== undefined) world.machine(uid).loseDisk('now');
+}
+
+/** Whether a quorum of those who vote has a disk: nothing heals without. */
+export function hasQuorumOfDisks(world: World): boolean {
+  const { voters } = newestRoll(world);
+  const kept = voters.filter((uid) => !world.machine(uid).disk.isLost);
+  return kept.length >= quorumOf(voters.length);
+}
+
 /** A change that makes sense now; null: none does. */
 function changeFor(world: World, random: Random): Change | null {
   const { voters, others, used, membership } = newestRoll(world);
@@ -69,6 +99,13 @@ function changeFor(world: World, random: Random): Change | null {
   const one = (uids: readonly Uid[]) => (uids.length === 0 ? [] : [random.pick(uids)]);
   const placed = (uids: readonly Uid[]) => placesOf(uids);
   const known = (uids: readonly Uid[]) => Object.fromEntries(uids.map((uid) => [uid, null]));
+  // Nobody wants anything else until a lost one has its successor.
+  const lost = voters.filter((uid) => world.machine(uid).disk.isLost);
+  if (lost.length > 0) {
+    if (joining.length > 0) return { ...NOTHING, remove: lost, vote: known(one(joining)) };
+    if (!isForced) return fresh.length === 0 ? null : { ...NOTHING, join: placed(one(fresh)) };
+    return { ...NOTHING, remove: lost, vote: placed(one(fresh)), isForced };
+  }
   switch (random.below(6)) {
     case 0:
     case 1:

@@ -10,12 +10,11 @@ const CHANGES = 8;
 /** So much longer it may take until all is healed: some leases must run out before. */
 const MORE_MS = 40_000;
 
-/**
- * What these runs leave out: who has lost its disk does not come back under its name; and who is
- * spoiled for ever, or has a wild clock, may become the majority.
- */
+/** After a disk is lost somebody asks for another server in its place, so late and so often. */
+const REPLACED_AFTER_MS = [1_000, 4_000, 8_000, 14_000];
+
+/** What these runs leave out: who is spoiled, or has a wild clock, may become the majority. */
 const LEFT_OUT: readonly Fault[] = [
-  'lost disks',
   'bad minority',
   'wild clocks',
   'switches',
@@ -32,11 +31,12 @@ export function drawMembersSchedule(seed: number, founders: number, seconds: num
   const kept = faults.filter((fault) => !LEFT_OUT.includes(fault));
   const schedule = drawSchedule(seed, servers, seconds, kept);
   const changes = drawChanges(new Random(seed, 'changes'), schedule);
-  const asked = schedule.actions.map((action) =>
-    action.do === 'submit' && isProbe(action.value)
-      ? { ...action, atMs: action.atMs + MORE_MS }
-      : action,
-  );
+  const asked = schedule.actions.map((action) => {
+    // Whether a disk may be lost is a matter of the moment.
+    if (action.do === 'lose disk') return { ...action, point: 'now' as const, skip: 0 };
+    const isLater = action.do === 'submit' && isProbe(action.value);
+    return isLater ? { ...action, atMs: action.atMs + MORE_MS } : action;
+  });
   return {
     ...schedule,
     founders: schedule.uids.slice(0, founders),
@@ -49,10 +49,16 @@ export function drawMembersSchedule(seed: number, founders: number, seconds: num
 }
 
 /** Some at once, so that they compete. */
-function drawChanges(random: Random, { uids, healMs }: Schedule): Action[] {
-  let atMs = 0;
-  return Array.from({ length: CHANGES + random.below(CHANGES) }, (): Action => {
-    if (!random.chance(0.3)) atMs = random.between(0, healMs);
+function drawChanges(random: Random, { uids, healMs, actions }: Schedule): Action[] {
+  const change = (atMs: number): Action => {
     return { atMs, do: 'change', uid: random.pick(uids), luck: random.next() };
+  };
+  let atMs = 0;
+  const changes = Array.from({ length: CHANGES + random.below(CHANGES) }, () => {
+    if (!random.chance(0.3)) atMs = random.between(0, healMs);
+    return change(atMs);
   });
+  const losses = actions.filter((action) => action.do === 'lose disk');
+  const after = losses.flatMap((loss) => REPLACED_AFTER_MS.map((ms) => change(loss.atMs + ms)));
+  return [...changes, ...after];
 }

@@ -10,6 +10,7 @@ export const MEMBERS_SITUATIONS = [
   'a server that joined votes',
   'a server votes that never joined',
   'a server removed',
+  'a server with a lost disk replaced',
   'all who vote replaced at once',
   'one server votes',
   'five servers vote',
@@ -42,6 +43,7 @@ export class MembersSituations {
   #roster: Roster | null = null;
   #holder: Uid | null = null;
   #isKnown = true;
+  #lost: Uid | null = null;
 
   observe(event: TraceEvent): void {
     switch (event.event) {
@@ -54,6 +56,7 @@ export class MembersSituations {
         if (event.what === 'left') this.#reached('a removed server ended');
         return;
       case 'crash':
+        if (event.lost === 'disk') this.#lost = event.server;
         if (!this.#isKnown) this.#reached('a crash before a quorum knows of a change');
         return;
       case 'reply':
@@ -91,6 +94,10 @@ export class MembersSituations {
     }
     const old = votersIn(before);
     if (old.some((uid) => roster[uid] === undefined)) this.#reached('a server removed');
+    const isHealed = this.#lost !== null && old.includes(this.#lost);
+    if (isHealed && !voters.includes(this.#lost ?? '')) {
+      this.#reached('a server with a lost disk replaced');
+    }
     if (!old.some((uid) => voters.includes(uid))) this.#reached('all who vote replaced at once');
   }
 

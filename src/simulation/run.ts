@@ -11,7 +11,7 @@ import { Clients, PATIENCE_MS, sessionOf } from './clients.ts';
 import { hasTrueQuorum, overstayersOf } from './clock-promises.ts';
 import type { Skippable } from './disk.ts';
 import type { Machine, ReplicaClass } from './machine.ts';
-import { MembersClients, newestRoll } from './members-clients.ts';
+import { hasQuorumOfDisks, loseDiskOfAny, MembersClients, newestRoll } from './members-clients.ts';
 import type { Conditions } from './network.ts';
 import { membersReplicaOf, replicaOf } from './replicas.ts';
 import { type Action, type Affliction, isProbe, type Schedule } from './schedule.ts';
@@ -189,6 +189,8 @@ class Run {
       }
     }
     if (!['crash', 'fail', 'stop'].includes(event.event)) return;
+    const isGone = event.event === 'crash' && event.lost === 'disk' && this.#hasMembers;
+    if (isGone) this.#spoiled.set(event.server, { how: 'down', point: 'now', skip: 0 });
     // A copy of what was saved last is put back.
     if (event.event === 'fail') this.#world.machine(event.server).disk.mend();
     if (event.event === 'stop' && this.#world.machine(event.server).hasLeft) return;
@@ -206,8 +208,18 @@ class Run {
   }
 
   #found(violation: Violation): void {
-    const isExcused = violation.invariant === 10 && !hasTrueQuorum(this.#schedule);
+    const isHopeless = !hasTrueQuorum(this.#schedule) || !this.#hasQuorumOfDisks;
+    const isExcused = violation.invariant === 10 && isHopeless;
     if (!isExcused) this.#violation ??= violation;
+  }
+
+  /** Where members change, nobody who has lost its disk comes back. */
+  get #hasQuorumOfDisks(): boolean {
+    return !this.#hasMembers || hasQuorumOfDisks(this.#world);
+  }
+
+  get #hasMembers(): boolean {
+    return this.#schedule.founders !== undefined;
   }
 
   /** The world itself shows what no trace can. */
@@ -242,6 +254,7 @@ class Run {
         this.#downMs.set(action.uid, action.downMs);
         return machine.crash(action.point, action.power, action.skip);
       case 'lose disk':
+        if (this.#hasMembers) return loseDiskOfAny(world, action.uid);
         if (!this.#maySpare(machine)) return;
         this.#downMs.set(action.uid, action.downMs);
         return machine.loseDisk(action.point, action.skip);

@@ -18,7 +18,11 @@ export function metricsOf(
     ['paxos_watchable_from', 'The first instance of which changes are known.', watchableFrom],
     ['paxos_is_master', '1 if this server is master.', isMaster],
     ['paxos_knows_master', '1 if this server knows of a master.', master === null ? 0 : 1],
-    ['paxos_master_seconds', 'For how long that master is master.', (reign?.forMs ?? 0) / 1_000],
+    [
+      'paxos_master_seconds',
+      'For how long it is known to be, at least.',
+      (reign?.forMs ?? 0) / 1_000,
+    ],
     ['paxos_master_since_instance', 'Which instance made it so; 0: unknown.', reign?.since ?? 0],
     ['paxos_waiting', 'Values and reads that wait for an instance.', waiting],
     ['paxos_uptime_seconds', 'How long this server runs.', uptimeMs / 1_000],

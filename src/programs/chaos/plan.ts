@@ -71,8 +71,8 @@ const SET_PIECES_AT = [0.08, 0.36, 0.64] as const;
 const BEYOND_LEASE_MS = LEASE_WINDOW_MS + STAND_WITHIN_MS;
 const ELECTION_MS = 1_000;
 
-/** What only a network with an owner can do. */
-const OF_RELAY: readonly PlannedFault['do'][] = ['isolate', 'cut', 'weather'];
+/** What only a network with an owner can do, and one with peers. */
+const OF_RELAY: readonly Card[] = ['isolate', 'cut', 'partition', 'weather'];
 
 /** Draws the plan of a run of `endMs` milliseconds. The same seed makes the same plan. */
 export function drawPlan(
@@ -89,9 +89,9 @@ export function drawPlan(
     minDelayMs: 0,
     maxDelayMs: ways.chance(0.7) ? Math.round(ways.between(1, 40)) : 0,
   };
-  const faults = new FaultPlan(new Random(seed, 'faults'), uids, endMs, hasLeases).draw();
-  const isPossible = ({ do: what }: PlannedFault) => hasRelay || !OF_RELAY.includes(what);
-  return { serverFaults, faults: faults.filter(isPossible) };
+  const random = new Random(seed, 'faults');
+  const faults = new FaultPlan(random, uids, endMs, hasLeases, hasRelay).draw();
+  return { serverFaults, faults };
 }
 
 class FaultPlan {
@@ -99,17 +99,25 @@ class FaultPlan {
   readonly #uids: readonly Uid[];
   readonly #endMs: number;
   readonly #hasLeases: boolean;
+  readonly #hasRelay: boolean;
   readonly #faults: PlannedFault[] = [];
   #deck: Card[] = [];
   #atMs = 0;
   /** From the beginning of the last fault to that of the next one. */
   #waitMs = 0;
 
-  constructor(random: Random, uids: readonly Uid[], endMs: number, hasLeases: boolean) {
+  constructor(
+    random: Random,
+    uids: readonly Uid[],
+    endMs: number,
+    hasLeases: boolean,
+    hasRelay: boolean,
+  ) {
     this.#random = random;
     this.#uids = uids;
     this.#endMs = endMs;
     this.#hasLeases = hasLeases;
+    this.#hasRelay = hasRelay;
   }
 
   draw(): readonly PlannedFault[] {
@@ -128,11 +136,12 @@ class FaultPlan {
   /** What is known to have gone wrong with masters: killed, cut off, asleep beyond the lease. */
   #drawSetPieces(): Deed[] {
     const victim = () => ({ uid: this.#random.pick(this.#uids), orMaster: true });
-    return shuffled(this.#random, [
+    const pieces = shuffled(this.#random, [
       { do: 'kill', victim: victim() },
       { do: 'pause', victim: victim() },
       { do: 'isolate', victim: victim(), way: 'both' },
     ] as const);
+    return pieces.filter((piece) => this.#hasRelay || piece.do !== 'isolate');
   }
 
   #setPieceMs({ do: what }: Deed): number {
@@ -142,9 +151,8 @@ class FaultPlan {
 
   #nextCard(): Card {
     if (this.#deck.length === 0) {
-      const isAlone = this.#uids.length === 1;
-      const needsPeers: readonly Card[] = ['isolate', 'cut', 'partition', 'weather'];
-      const deck = DECK.filter((card) => !isAlone || !needsPeers.includes(card));
+      const hasNetwork = this.#hasRelay && this.#uids.length > 1;
+      const deck = DECK.filter((card) => hasNetwork || !OF_RELAY.includes(card));
       this.#deck = shuffled(this.#random, deck);
     }
     return this.#deck.pop() ?? 'kill';

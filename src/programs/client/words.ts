@@ -162,20 +162,20 @@ function sayMaster(server: Uid, { hasLeases, master, leaseLeftMs, reign }: Statu
   if (!hasLeases) return 'none: any server proposes';
   if (master === null) return 'none that it knows of';
   const who = master === server ? `itself, for ${duration(leaseLeftMs)} more` : master;
-  return reign === null ? who : `${who}, ${sayReign(reign)}`;
+  return reign == null ? who : `${who}, ${sayReign(reign)}`;
 }
 
 /** Since when a server leads, as far as another one can tell. */
 function sayReign({ since, forMs }: ReignReport): string {
-  if (since === null) return `for ${duration(forMs)} or longer`;
-  return `since instance ${since}, ${duration(forMs)} ago`;
+  const began = since === null ? '' : `since instance ${since}, `;
+  return `${began}for ${duration(forMs)} or longer`;
 }
 
 function shortMaster(server: Uid, { hasLeases, master, reign }: StatusReply): string {
   if (!hasLeases) return 'no masters';
   if (master === null) return 'no master';
   const who = master === server ? 'master' : `master ${master}`;
-  return reign === null ? who : `${who} ${duration(reign.forMs)}`;
+  return reign == null ? who : `${who} ${duration(reign.forMs)}`;
 }
 
 function sayHeard({ heardMs }: StatusReply, ago: string): string {
