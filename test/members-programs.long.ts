@@ -1,5 +1,8 @@
 /** Members that change, on real processes: what takes longer to see. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Cluster, type Exit, freePort, Program, run, startCluster } from './processes.ts';
@@ -49,6 +52,14 @@ test('a lost server is replaced, in one step, by one of a name with a number', a
     await client(cluster, 'A', '--members'),
     /\n {2}C2 {4}voting {3}127\.0\.0\.1:[0-9]+ +#[0-9]+/,
   );
+  // Whoever watches all sees those who are there now, and only these.
+  const watching = new Program('client.ts', ['--watch', '--cluster', cluster.clusterFile]);
+  t.after(() => watching.signal('SIGKILL'));
+  await cluster.waitFor('C2 to be watched', () => {
+    return /^A #[^|\n]+ \| B #[^|\n]+ \| C2 #[^|\n]+$/m.test(watching.stdout);
+  });
+  watching.signal('SIGINT');
+  await watching.end();
   // It counts: without B, A and C2 are a quorum; and the client learns where C2 is.
   await cluster.server('B').kill();
   assertPrints(await client(cluster, 'C2', 'add visits 1', '--wait'), /^"2", chosen/);
@@ -119,6 +130,28 @@ test('whoever runs another way is not let in, and says why in one sentence', asy
   ]);
   assertRefused(await taken.end(), /is in use/);
   assertPrints(await client(cluster, 'A', '--members'), /members\n {2}A .*\n {2}B .*\n {2}C .*\n$/);
+});
+
+test('whoever has another key, or none, is not let in', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'keys-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const keyFile = (name: string) => {
+    const file = join(directory, name);
+    writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600 });
+    return ['--key-file', file];
+  };
+  const key = keyFile('right');
+  const cluster = await startCluster(t, { flags: ['--members', ...key] });
+  const says =
+    /server A has not said who the members are within 5000 ms: is it started, with --members, and with the same key/;
+  for (const flags of [keyFile('wrong'), []]) {
+    assertRefused(await (await newcomer(t, cluster, 'D', ...flags)).program.end(), says);
+  }
+  assertPrints(
+    await client(cluster, 'A', '--members', ...key),
+    /members\n {2}A .*\n {2}B .*\n {2}C .*\n$/,
+  );
+  await isIn(cluster, await newcomer(t, cluster, 'D', ...key));
 });
 
 test('of two changes at once each is made, or says that it is not', async (t) => {

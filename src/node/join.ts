@@ -60,7 +60,7 @@ async function whoIsThere(asker: Asker, { join }: ServerOptions): Promise<Member
   const ended = await asker.ask({ type: 'members' }, question);
   if (ended.outcome === 'answered' && ended.reply.type === 'members_report') return ended.reply;
   const within = `server ${server} has not said who the members are within ${FIND_WITHIN_MS} ms`;
-  throw new Failure(`${within}: is it started, with --members?`);
+  throw new Failure(`${within}: is it started, with --members, and with the same key?`);
 }
 
 function foundersOf({ clusterName: name }: MembersReply, options: ServerOptions): readonly Uid[] {

@@ -19,8 +19,8 @@ export function choiceIn(script: readonly Item[]): Choice | null {
   const commands = script.flatMap(({ kind, text }) => (kind === 'command' ? [text] : []));
   const cluster = commands.find((text) => text.startsWith('cluster '));
   if (cluster === undefined) return null;
-  const [, uids = ''] = /^cluster ((?:[A-Z] ?)+)/.exec(cluster) ?? [];
-  const [, founders = null] = / with members((?: [A-Z])+)/.exec(cluster) ?? [];
+  const [, uids = ''] = /^cluster ((?:[A-Z]\d* ?)+)/.exec(cluster) ?? [];
+  const [, founders = null] = / with members((?: [A-Z]\d*)+)/.exec(cluster) ?? [];
   const name = commands.findLast((text) => text.startsWith('break '))?.slice('break '.length);
   return {
     servers: (founders ?? uids).trim().split(' ').length,

@@ -56,7 +56,7 @@ export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   ['query A c1 get color', 'client c1 asks the store A'],
   ['quorum-query A c1 get color', '… and a quorum shall say how far that is'],
   ['read A c1 [locally]', 'client c1 asks A for the value'],
-  ['change A c1 remove B, vote D', 'client c1 asks A for other members; also join D, follow E'],
+  ['change A c1 remove B, vote B2', 'client c1 asks A for other members; also join D, follow E'],
   ['transfer A c1 to B', 'client c1 asks A to see to it that B is master'],
   ['deliver A->BC accept', 'what matches arrives, oldest first'],
   ['deliver all', 'everything arrives, and what is sent in answer, until silence'],
@@ -160,12 +160,12 @@ export interface Line {
 }
 
 const STORES = '(?: of stores)?';
-const LEASES = '(?: with leases(?: for [A-Z])?)?';
-const MEMBERS = '(?: with members(?: [A-Z])+)?';
+const LEASES = '(?: with leases(?: for [A-Z]\\d*)?)?';
+const MEMBERS = '(?: with members(?: [A-Z]\\d*)+)?';
 const JOURNALS = '(?: with journals)?';
-const CLOCKS = '(?: clocks(?: [A-Z] [0-9.]+)+)?';
+const CLOCKS = '(?: clocks(?: [A-Z]\\d* [0-9.]+)+)?';
 const CLUSTER = new RegExp(
-  `^cluster ((?:[A-Z] )*[A-Z])(${STORES}${LEASES}${JOURNALS}${MEMBERS}${CLOCKS})(?: seed (\\d+))?$`,
+  `^cluster ((?:[A-Z]\\d* )*[A-Z]\\d*)(${STORES}${LEASES}${JOURNALS}${MEMBERS}${CLOCKS})(?: seed (\\d+))?$`,
 );
 
 /** Carries out the commands of a story, one after the other. */
@@ -284,16 +284,19 @@ export class StoryTeller {
   readonly #commands: readonly [RegExp, (a: string, b: string, c: string) => void][] = [
     [CLUSTER, (...of) => this.#build(...of)],
     [
-      /^start ([A-Z](?: [A-Z])*)(?: of the cluster ([A-Z](?: [A-Z])*))?$/,
+      /^start ([A-Z]\d*(?: [A-Z]\d*)*)(?: of the cluster ([A-Z]\d*(?: [A-Z]\d*)*))?$/,
       (uids, cluster) => this.#start(uids, cluster),
     ],
-    [/^submit ([A-Z]) (.+)$/, (uid, value) => this.#submit(uid, value)],
-    [/^request ([A-Z]) (c[0-9]) (.+)$/, (uid, c, value) => this.#request(uid, c, value)],
-    [/^query ([A-Z]) (c[0-9]) (.+)$/, (uid, c, query) => this.#query(uid, c, query)],
-    [/^quorum-query ([A-Z]) (c[0-9]) (.+)$/, (uid, c, query) => this.#quorumQuery(uid, c, query)],
-    [/^read ([A-Z]) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
-    [/^transfer ([A-Z]) (c[0-9]) to ([A-Z])$/, (uid, c, to) => this.#transfer(uid, c, to)],
-    [/^change ([A-Z]) (c[0-9]) (.+)$/, (uid, c, change) => this.#change(uid, c, change)],
+    [/^submit ([A-Z]\d*) (.+)$/, (uid, value) => this.#submit(uid, value)],
+    [/^request ([A-Z]\d*) (c[0-9]) (.+)$/, (uid, c, value) => this.#request(uid, c, value)],
+    [/^query ([A-Z]\d*) (c[0-9]) (.+)$/, (uid, c, query) => this.#query(uid, c, query)],
+    [
+      /^quorum-query ([A-Z]\d*) (c[0-9]) (.+)$/,
+      (uid, c, query) => this.#quorumQuery(uid, c, query),
+    ],
+    [/^read ([A-Z]\d*) (c[0-9])( locally)?$/, (uid, c, local) => this.#read(uid, c, local)],
+    [/^transfer ([A-Z]\d*) (c[0-9]) to ([A-Z]\d*)$/, (uid, c, to) => this.#transfer(uid, c, to)],
+    [/^change ([A-Z]\d*) (c[0-9]) (.+)$/, (uid, c, change) => this.#change(uid, c, change)],
     [/^deliver all$/, () => this.#deliverAll()],
     [/^deliver (.+)$/, (what) => this.#take(what, (it) => this.#deliver(it))],
     [/^drop (.+)$/, (what) => this.#take(what, (it) => this.#the.lose(it, 'on the way'))],
@@ -302,27 +305,30 @@ export class StoryTeller {
     [/^hold back (.+)$/, (what) => this.#take(what, (it) => this.#kept.push(it))],
     [/^repeat (.+)$/, (what) => this.#repeat(what)],
     [/^break ([a-z-]+)$/, (name) => this.#break(name)],
-    [/^cut ([A-Z])$/, (uid) => this.#cutApart(uid, this.#the.uids.join('').replace(uid, ''))],
-    [/^cut ([A-Z]+)\|([A-Z]+)$/, (left, right) => this.#cutApart(left, right)],
-    [/^cut ([A-Z]+)->([A-Z]+)$/, (from, to) => this.#cut(from, to)],
-    [/^mend(?: ([A-Z]+)->([A-Z]+))?$/, (from, to) => this.#mend(from, to)],
+    [/^cut ([A-Z]\d*)$/, (uid) => this.#cutOff(uid)],
+    [/^cut ([A-Z\d]+)\|([A-Z\d]+)$/, (left, right) => this.#cutApart(left, right)],
+    [/^cut ([A-Z\d]+)->([A-Z\d]+)$/, (from, to) => this.#cut(from, to)],
+    [/^mend(?: ([A-Z\d]+)->([A-Z\d]+))?$/, (from, to) => this.#mend(from, to)],
     [/^wait ([0-9]+(?:\.[0-9]+)?)$/, (ms) => this.#wait(Number(ms))],
-    [/^crash ([A-Z])(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
-    [/^lose disk ([A-Z])(?: at ([a-z ]+))?$/, (uid, at) => this.#at(uid).loseDisk(pointOf(at))],
-    [/^rejoin ([A-Z])$/, (uid) => this.#at(uid).rejoin()],
-    [/^fail save ([A-Z])(?: at ([a-z ]+))?$/, (uid, step) => this.#failSave(uid, step)],
-    [/^flip a bit at ([A-Z])$/, (uid) => this.#at(uid).flipBit()],
-    [/^edit ([A-Z]) (.+)$/, (uid, value) => this.#edit(uid, value)],
-    [/^forge ([A-Z])->([A-Z]) ([a-z]+)$/, (from, to, type) => this.#forge(from, to, type)],
+    [/^crash ([A-Z]\d*)(?: at ([a-z ]+?))?( with power cut)?$/, (a, b, c) => this.#crash(a, b, c)],
+    [/^lose disk ([A-Z]\d*)(?: at ([a-z ]+))?$/, (uid, at) => this.#at(uid).loseDisk(pointOf(at))],
+    [/^rejoin ([A-Z]\d*)$/, (uid) => this.#at(uid).rejoin()],
+    [/^fail save ([A-Z]\d*)(?: at ([a-z ]+))?$/, (uid, step) => this.#failSave(uid, step)],
+    [/^flip a bit at ([A-Z]\d*)$/, (uid) => this.#at(uid).flipBit()],
+    [/^edit ([A-Z]\d*) (.+)$/, (uid, value) => this.#edit(uid, value)],
+    [/^forge ([A-Z]\d*)->([A-Z]\d*) ([a-z]+)$/, (from, to, type) => this.#forge(from, to, type)],
     [/^switch to (leases|plain)$/, (layers) => this.#switchTo(layers)],
-    [/^stop ([A-Z])$/, (uid) => this.#stop(uid)],
-    [/^pause ([A-Z])$/, (uid) => this.#at(uid).pause()],
-    [/^resume ([A-Z])$/, (uid) => this.#at(uid).resume()],
-    [/^sleep ([A-Z])$/, (uid) => this.#at(uid).sleep()],
-    [/^wake ([A-Z])$/, (uid) => this.#at(uid).wake()],
-    [/^save takes ([0-9]+(?:\.[0-9]+)?) at ([A-Z])$/, (ms, uid) => this.#slowDown(uid, Number(ms))],
-    [/^set clock ([A-Z]) by (-?[0-9]+)$/, (a, ms) => this.#at(a).clock.setWallBy(Number(ms))],
-    [/^disk ([A-Z])$/, (uid) => this.#note(`${uid} has ${this.#at(uid).disk.words}`)],
+    [/^stop ([A-Z]\d*)$/, (uid) => this.#stop(uid)],
+    [/^pause ([A-Z]\d*)$/, (uid) => this.#at(uid).pause()],
+    [/^resume ([A-Z]\d*)$/, (uid) => this.#at(uid).resume()],
+    [/^sleep ([A-Z]\d*)$/, (uid) => this.#at(uid).sleep()],
+    [/^wake ([A-Z]\d*)$/, (uid) => this.#at(uid).wake()],
+    [
+      /^save takes ([0-9]+(?:\.[0-9]+)?) at ([A-Z]\d*)$/,
+      (ms, uid) => this.#slowDown(uid, Number(ms)),
+    ],
+    [/^set clock ([A-Z]\d*) by (-?[0-9]+)$/, (a, ms) => this.#at(a).clock.setWallBy(Number(ms))],
+    [/^disk ([A-Z]\d*)$/, (uid) => this.#note(`${uid} has ${this.#at(uid).disk.words}`)],
     [/^in flight$/, () => this.#listInFlight()],
     [/^show$/, () => this.#show()],
   ];
@@ -333,8 +339,8 @@ export class StoryTeller {
     const overstayers = overstayersOf({ uids: cluster, clockRates, actions: [], faults: [] });
     this.#isStore = kind.includes('of stores');
     this.#hasLeases = kind.includes('with leases');
-    this.#founders = / with members((?: [A-Z])+)/.exec(kind)?.[1]?.trim().split(' ') ?? null;
-    this.#preferred = / for ([A-Z])/.exec(kind)?.[1] ?? null;
+    this.#founders = / with members((?: [A-Z]\d*)+)/.exec(kind)?.[1]?.trim().split(' ') ?? null;
+    this.#preferred = / for ([A-Z]\d*)/.exec(kind)?.[1] ?? null;
     const write = (text: string, stamp: Stamp) => this.#said.push({ text, stamp });
     const console = new ConsoleLines({ uids: cluster, verbose: false, paint: plainPaint, write });
     this.#endTurn = () => console.endTurn();
@@ -517,9 +523,14 @@ export class StoryTeller {
 
   /** Cuts the links from each of these servers to each of those, beside what is cut already. */
   #cut(from: string, to: string): void {
-    for (const uid of `${from}${to}`) this.#at(uid); // throws if there is none
-    this.#cuts.push(...[...from].flatMap((a) => [...to].map((b): [Uid, Uid] => [a, b])));
+    const [left, right] = [uidsIn(from), uidsIn(to)];
+    for (const uid of [...left, ...right]) this.#at(uid); // throws if there is none
+    this.#cuts.push(...left.flatMap((a) => right.map((b): [Uid, Uid] => [a, b])));
     this.#the.network.cut(this.#cuts);
+  }
+
+  #cutOff(uid: Uid): void {
+    this.#cutApart(uid, this.#the.uids.filter((other) => other !== uid).join(''));
   }
 
   #cutApart(left: string, right: string): void {
@@ -529,7 +540,8 @@ export class StoryTeller {
 
   /** Mends these links; all of them, if none is named. */
   #mend(from: string, to: string): void {
-    const isMended = ([a, b]: [Uid, Uid]) => from === '' || (from.includes(a) && to.includes(b));
+    const [left, right] = [uidsIn(from), uidsIn(to)];
+    const isMended = ([a, b]: [Uid, Uid]) => from === '' || (left.includes(a) && right.includes(b));
     this.#cuts = this.#cuts.filter((link) => !isMended(link));
     this.#the.network.cut(this.#cuts);
   }
@@ -620,6 +632,11 @@ export class StoryTeller {
   }
 }
 
+/** `AB2` are A and B2. */
+function uidsIn(text: string): readonly Uid[] {
+  return text.match(/[A-Z]\d*/g) ?? [];
+}
+
 /** `remove B, vote D, join E, follow F`; and `level or not`. */
 function changeIn(words: string): Change {
   const parts = words.split(', ');
@@ -635,7 +652,7 @@ function changeIn(words: string): Change {
 
 /** `… clocks A 0.5 C 2`: local milliseconds per true one. */
 function clockRatesIn(kind: string, cluster: readonly Uid[]): Readonly<Record<Uid, number>> {
-  const named = [...kind.matchAll(/ ([A-Z]) ([0-9.]+)/g)].map(([, uid = '', text = '']) => {
+  const named = [...kind.matchAll(/ ([A-Z]\d*) ([0-9.]+)/g)].map(([, uid = '', text = '']) => {
     const rate = Number(text);
     if (!cluster.includes(uid)) throw new Error(`there is no server ${uid}`);
     if (rate >= 1 / MOST_TIMES_WRONG && rate <= MOST_TIMES_WRONG) return [uid, rate];
@@ -661,13 +678,15 @@ function pointOf(at: string): CrashPoint {
  * a list of datagrams that are meant.
  */
 function selector(what: string): (datagrams: readonly Datagram[]) => ReadonlySet<number> {
-  const shape = /^(?:all|(?:([A-Z]*)->([A-Z]*))?(?:^| |$)([a-z_]*))(?: ([1-9][0-9]*)[a-z]{2})?$/;
+  const shape =
+    /^(?:all|(?:([A-Z\d]*)->([A-Z\d]*))?(?:^| |$)([a-z_]*))(?: ([1-9][0-9]*)[a-z]{2})?$/;
   const match = shape.exec(what);
   if (match === null) throw new Error(`"${what}" does not say which datagrams`);
-  const [, from = '', to = '', type = '', ordinal] = match;
+  const [, fromAll = '', toAll = '', type = '', ordinal] = match;
+  const [from, to] = [uidsIn(fromAll), uidsIn(toAll)];
   const matches = (datagram: Datagram) =>
-    (from === '' || (datagram.from !== null && from.includes(datagram.from))) &&
-    (to === '' || to.includes(datagram.to)) &&
+    (from.length === 0 || (datagram.from !== null && from.includes(datagram.from))) &&
+    (to.length === 0 || to.includes(datagram.to)) &&
     (type === '' || datagram.message.type === type);
   return (datagrams) => {
     const places = datagrams.flatMap((datagram, place) => (matches(datagram) ? [place] : []));

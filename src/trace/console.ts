@@ -272,7 +272,8 @@ export class ConsoleLines {
 
   #lines(stamp: Stamp, direction: string, said: Saying): string[] {
     const { paint, uids, time = 'short' } = this.#options;
-    const directionColumns = Math.max(3, uids.length);
-    return formatLine(stamp, direction, said, { paint, time, directionColumns });
+    const tagColumns = 2 + Math.max(...uids.map(({ length }) => length), 1);
+    const directionColumns = Math.max(3, uids.join('').length);
+    return formatLine(stamp, direction, said, { paint, time, tagColumns, directionColumns });
   }
 }

@@ -40,7 +40,6 @@ const TIMES = {
 
 /** No line takes more columns than this, and what a longer time takes. */
 export const LINE_COLUMNS = 80;
-const TAG_COLUMNS = 3;
 const VERB_COLUMNS = 8;
 const ID_COLUMNS = 4;
 const INSTANCE_COLUMNS = 4;
@@ -52,7 +51,8 @@ const MAX_LINES_OF_TROUBLE = 4;
 export interface LineOptions {
   readonly paint: Paint;
   readonly time: TimeStyle;
-  /** The width of the third column. */
+  /** The widths of the second and the third column. */
+  readonly tagColumns: number;
   readonly directionColumns: number;
 }
 
@@ -61,7 +61,7 @@ export function formatLine(
   { at, server }: Stamp,
   direction: string,
   said: Saying,
-  { paint, time, directionColumns }: LineOptions,
+  { paint, time, tagColumns, directionColumns }: LineOptions,
 ): string[] {
   const { verb, proposalId, instanceNumber, mood } = said;
   const id = proposalId === null ? '' : formatId(proposalId);
@@ -70,7 +70,7 @@ export function formatLine(
 
   const tagAt = TIMES[time].columns;
   const lineColumns = LINE_COLUMNS + tagAt - TIMES.short.columns;
-  const verbAt = tagAt + TAG_COLUMNS + directionColumns + 1;
+  const verbAt = tagAt + tagColumns + directionColumns + 1;
   const idAt = verbAt + VERB_COLUMNS + 1;
   const instanceAt = idAt + ID_COLUMNS + 1;
   const wordsAt = instanceAt + INSTANCE_COLUMNS + 1;
@@ -78,7 +78,7 @@ export function formatLine(
   const head = layOut([
     { at: 0, text: TIMES[time].format(at), paint: asIs },
     { at: tagAt, text: ` ${server} `, paint: (text) => paint.tag(server, text) },
-    { at: tagAt + TAG_COLUMNS, text: direction, paint: asIs },
+    { at: tagAt + tagColumns, text: direction, paint: asIs },
     { at: verbAt, text: verb, paint: mood === 'trouble' ? paint.trouble : hue },
     { at: idAt, text: id, paint: hue },
     { at: instanceAt, text: instance, paint: asIs },

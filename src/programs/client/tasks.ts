@@ -228,18 +228,25 @@ class Client {
 
   async #watch(): Promise<void> {
     const { server: only, cluster, timeoutMs, isJson } = this.#options;
-    const uids = only === null ? [...cluster.keys()] : [only];
-    const askers = uids.map((uid) => [uid, new Asker(this.#network)] as const);
-    const ask = () => {
+    const askers = new Map<Uid, Asker>();
+    const askerOf = (uid: Uid) => {
+      const asker = askers.get(uid) ?? new Asker(this.#network);
+      askers.set(uid, asker);
+      return asker;
+    };
+    let uids: readonly Uid[] = only === null ? [...cluster.keys()] : [only];
+    const ask = async () => {
       const options = { timeoutMs, mayMove: false };
-      const asked = askers.map(([server, asker]) => reportOf(asker, { ...options, server }));
-      return Promise.all(asked);
+      const asked = uids.map((server) => reportOf(askerOf(server), { ...options, server }));
+      const reports = await Promise.all(asked);
+      if (only === null) uids = namesIn(reports) ?? uids;
+      return reports;
     };
     const end = new AbortController();
     process.once('SIGINT', () => end.abort());
     process.stdout.once('error', () => end.abort());
     await watch(ask, process.stdout, isJson, end.signal);
-    for (const [, asker] of askers) asker.stop();
+    for (const asker of askers.values()) asker.stop();
   }
 
   #prompt(): Promise<void> {
@@ -253,6 +260,14 @@ class Client {
     const first = (mayMove ? this.#answeredLast : null) ?? server ?? anybody;
     return { server: first, timeoutMs, mayMove };
   }
+}
+
+/** Who is there, by the word of whoever has come farthest; null: nobody has answered. */
+function namesIn(reports: readonly Report[]): readonly Uid[] | null {
+  const answers = reports.flatMap(([uid, report]) => (report === null ? [] : [{ uid, report }]));
+  const farthest = Math.max(...answers.map(({ report }) => report.instanceNumber));
+  const known = answers.find(({ report }) => report.instanceNumber === farthest);
+  return known === undefined ? null : [known.uid, ...Object.keys(known.report.heardMs)].sort();
 }
 
 function fireAt(uid: Uid, value: string, { cluster, key }: ClientOptions): Promise<void> {
