@@ -145,3 +145,30 @@ test('Who was removed asks whether it may go, unless something was chosen since 
     );
   }
 });
+
+test('Who jumps over what became of a change does not say that it was not made', () => {
+  const member = (port: number) => ({ address: `127.0.0.1:${port}`, role: 'voting' }) as const;
+  const one = new OneReplica(MembersReplica, ['A', 'B', 'C', 'D']);
+  one.replica.start();
+  const [used, of] = [['A', 'B', 'C', 'D'], 0];
+  const [a, b, c, d] = [1, 2, 3, 4].map(member);
+  const members = (after: object, since: number, number: number) => {
+    const membership = { members: after, used, of, since, by: `0123456789abcdef-1-${number}` };
+    const message = { ...EMPTY_CHAIN, membership } as typeof EMPTY_CHAIN;
+    one.replica.receive('B', { type: 'catchup', instanceNumber: since + 1, ...message });
+  };
+  members({ A: a, B: b, C: c, D: d }, 1, 7);
+  const nothing = { remove: [], vote: {}, join: {}, follow: {}, isForced: false };
+  const asked = { type: 'change', requestId: '0123456789abcdef-1-1', ...nothing } as const;
+  one.replica.receiveFromClient('c', { ...asked, remove: ['D'] });
+  assert.equal(one.lastSent('prepare').instanceNumber, 2);
+  // B has heard that it is chosen, and has removed C since then.
+  members({ A: a, B: b }, 3, 8);
+  const [refusal] = one.replies;
+  assert.equal(refusal?.type === 'refused' && refusal.isFinal, false);
+  // So its client asks again, and hears that it is so.
+  one.replica.receiveFromClient('c', { ...asked, remove: ['D'] });
+  const { question } = one.lastSent('level_request');
+  one.replica.receive('B', { type: 'level', instanceNumber: 4, question });
+  assert.equal(one.replies.at(-1)?.type, 'changed');
+});

@@ -450,12 +450,12 @@ export function Members<TBase extends Constructor<ClientAnswers & CatchUp>>(Base
       this.#before = membership;
       this.save(); // whoever is told that we are past the change may rely on it
       this.#say('changed');
-      if (membership !== undefined) this.#settle(membership.by, membership.since);
+      if (membership !== undefined) this.#settle(membership.by, membership.since, link === null);
       if (this.isRemoved) this.#endMembership();
     }
 
     /** Another change is made; it may be ours. */
-    #settle(by: string, since: number): void {
+    #settle(by: string, since: number, isJump: boolean): void {
       const wanted = this.#wanted;
       if (wanted === null) return;
       // If ours was made before, a quorum of those that it named has made this one.
@@ -465,9 +465,12 @@ export function Members<TBase extends Constructor<ClientAnswers & CatchUp>>(Base
         return this.#lookAround();
       }
       this.#wanted = null;
+      const refuse = (refusal: Refusal) => this.#refuse(wanted.client, wanted.link.by, refusal);
+      // Ours may have been made before that: whoever asks once more is told.
+      if (isJump) return refuse({ why: 'I have jumped over what became of it', master: null });
       this.#say('overtaken');
       const why = `another change came before it, in instance ${since}: nothing is changed`;
-      this.#refuse(wanted.client, wanted.link.by, { why, master: null, isFinal: true });
+      refuse({ why, master: null, isFinal: true });
     }
 
     #endMembership(): void {
