@@ -109,7 +109,7 @@ test('a client without an answer has its lock since it first asked', async (t) =
   assert.equal(played.machine.query('lock job'), null);
 });
 
-test('an answer that comes when the time is nearly over is none: the lock is asked for anew', async (t) => {
+test('what is answered when the time is nearly over counts for nothing: it asks anew', async (t) => {
   quiet(t);
   const played = new Played();
   let asked = 0;

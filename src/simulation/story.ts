@@ -164,8 +164,9 @@ const LEASES = '(?: with leases(?: for [A-Z]\\d*)?)?';
 const MEMBERS = '(?: with members(?: [A-Z]\\d*)+)?';
 const JOURNALS = '(?: with journals)?';
 const CLOCKS = '(?: clocks(?: [A-Z]\\d* [0-9.]+)+)?';
+const SEED = '(?: seed (\\d+))?';
 const CLUSTER = new RegExp(
-  `^cluster ((?:[A-Z]\\d* )*[A-Z]\\d*)(${STORES}${LEASES}${JOURNALS}${MEMBERS}${CLOCKS})(?: seed (\\d+))?$`,
+  `^cluster ([A-Z]\\d*(?: [A-Z]\\d*)*)(${STORES}${LEASES}${JOURNALS}${MEMBERS}${CLOCKS})${SEED}$`,
 );
 
 /** Carries out the commands of a story, one after the other. */

@@ -205,11 +205,19 @@ class Client {
   }
 
   readonly #askFor = async (inquiry: Inquiry, timeoutMs: number) => {
-    const ended = await this.#asker.ask(inquiry, this.#from(true, timeoutMs));
+    const options = this.#from(true, timeoutMs);
+    const ended = await this.#asker.ask(inquiry, options);
     this.#waiting.clear();
-    if (ended.outcome === 'answered') this.#answeredLast = ended.server;
+    // The time may be so short that nobody else was asked: the next one is asked first then.
+    const isAnswered = ended.outcome === 'answered';
+    this.#answeredLast = isAnswered ? ended.server : this.#nextTo(options.server);
     return ended;
   };
+
+  #nextTo(server: Uid): Uid {
+    const uids = [...this.#options.cluster.keys()];
+    return uids[(uids.indexOf(server) + 1) % uids.length] ?? server;
+  }
 
   async #status(): Promise<string> {
     const [server, report] = await this.#askStatus(this.#options.timeoutMs);
