@@ -231,8 +231,10 @@ function remember(
   instanceNumber: number,
 ): Pick<ChainState, 'requests' | 'forgottenUpTo'> {
   const { client, number } = partsOf(request);
-  const others = requests.filter((remembered) => remembered.client !== client);
-  const all = [...others, { client, number, instanceNumber }];
+  const known = requests.findIndex((remembered) => remembered.client === client);
+  const before = known < 0 ? requests : requests.slice(0, known);
+  const after = known < 0 ? [] : requests.slice(known + 1);
+  const all = [...before, ...after, { client, number, instanceNumber }];
   const forgotten = all.slice(0, -MAX_REMEMBERED_CLIENTS);
   return {
     requests: all.slice(-MAX_REMEMBERED_CLIENTS),
@@ -313,8 +315,13 @@ function mixNumber(hash: number, number: number): number {
 
 /** What a request id says. */
 export function partsOf(request: RequestId): { client: string; since: number; number: number } {
-  const [client = '', since, number] = request.split('-');
-  return { client, since: Number(since), number: Number(number) };
+  const since = request.indexOf('-') + 1;
+  const number = request.indexOf('-', since) + 1;
+  return {
+    client: request.slice(0, since - 1),
+    since: Number(request.slice(since, number - 1)),
+    number: Number(request.slice(number)),
+  };
 }
 
 /** The members by what they may do. */

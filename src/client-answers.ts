@@ -293,6 +293,7 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
         hasLeases: this.hasLeases,
         master: this.master,
         leaseLeftMs: this.leaseLeftMs,
+        reign: null,
         waiting: this.waiting,
         uptimeMs: now - this.#startedAtMs,
         heardMs: Object.fromEntries(heard),

@@ -79,6 +79,8 @@ export interface Options {
   readonly timeoutMs: number;
   /** False: only this server is asked, again and again. */
   readonly mayMove: boolean;
+  /** An instance that the chain has come to, if that is known: then nobody is asked for it. */
+  readonly reached?: number | null;
 }
 
 const NO_ANSWER = 'no server has answered';
@@ -123,6 +125,8 @@ export class ClientSession {
       this.#begin(new Operation(message, options, this.#uids, this.#world, end));
     };
     if (inquiry.type !== 'request' || 'requestId' in inquiry) return operate(FIRST_INSTANCE);
+    const { reached = null } = options;
+    if (reached !== null) return operate(reached);
     const uids = options.mayMove ? this.#uids : [options.server];
     this.#begin(new Survey(this.#newId(FIRST_INSTANCE), uids, this.#world, operate));
   }

@@ -270,6 +270,8 @@ export interface StatusReply {
   readonly master: Uid | null;
   /** What is left of the server's own lease; 0 if it is not master. */
   readonly leaseLeftMs: number;
+  /** Since when that master is master; null: there is none, or nobody has kept count. */
+  readonly reign: ReignReport | null;
   readonly waiting: number;
   readonly uptimeMs: number;
   /** For each peer how long ago it was last heard; null: never. */
@@ -278,11 +280,21 @@ export interface StatusReply {
   readonly log: LogReport | null;
 }
 
+/** Since when, without a gap, a server is master. See `log/tracking.ts`. */
+export interface ReignReport {
+  /** The instance that began it; null: in one that this server was not there for. */
+  readonly since: number | null;
+  /** For so long the server that was asked knows of it. */
+  readonly forMs: number;
+}
+
 /** What a store keeps: links from here on, a snapshot of what was before, and what all made. */
 export interface LogReport {
   readonly firstKept: number;
   readonly snapshotAt: number;
   readonly digest: string;
+  /** How much there is, in a few words: "3 keys". */
+  readonly size: string;
 }
 
 /** A server to a client: "I am the master, as you wished, for so long". */
@@ -852,10 +864,13 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
       hasLeases: isBoolean,
       master: orNull(isUid),
       leaseLeftMs: isDuration,
+      reign: orNull(isObjectOf({ since: orNull(isNumber), forMs: isDuration })),
       waiting: isCount,
       uptimeMs: isDuration,
       heardMs: isHeard,
-      log: orNull(isObjectOf({ firstKept: isNumber, snapshotAt: isNumber, digest: isDigest })),
+      log: orNull(
+        isObjectOf({ firstKept: isNumber, snapshotAt: isNumber, digest: isDigest, size: isReason }),
+      ),
     },
   ],
 ]);

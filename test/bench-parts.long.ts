@@ -15,6 +15,26 @@ test('turns are measured, of a small store', async () => {
   assert.equal(stdout.match(/( +[0-9]+\.[0-9]{2}){3}$/gm)?.length, 10);
 });
 
+test('restarts are measured, of a small store, and leave nothing behind', async (t) => {
+  const directory = join(temporaryDirectory(t), 'state');
+  const flags = ['--restart', '--links', '1000', '--state-dir', directory];
+  const { code, stdout, stderr } = await run('src/programs/bench/bench.ts', ...flags);
+  assert.deepEqual([code, stderr], [0, '']);
+  for (const what of ['1,000 links kept, 1,000 keys', '1,000 keys']) {
+    assert.match(stdout, new RegExp(`^${what} +[0-9.]+ MB( +[0-9]+ ms){3}$`, 'm'));
+  }
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test('an old log is measured beside a young one', async () => {
+  const flags = ['--long-run', '--links', '2000'];
+  const { code, stdout, stderr } = await run('src/programs/bench/bench.ts', ...flags);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, /^ +[0-9.]+ MB in use at +1000 links$/m);
+  assert.match(stdout, /^one update after +2000 links +[0-9.]+ µs of the processor, 99 % within/m);
+  assert.match(stdout, /^after 2000 links \/ after 1000: [0-9.]+ {2}to reach: 0\.9 to 1\.1$/m);
+});
+
 test('it knows what it can be compared with', async () => {
   for (const flags of [
     ['--against', 'etcd'],

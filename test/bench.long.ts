@@ -18,7 +18,7 @@ test('the benchmark of stores measures everything, and what a long log costs', a
   assert.deepEqual(readdirSync(join(directory, 'state')), []);
 
   const [report] = JSON.parse(readFileSync(out, 'utf8')).reports as StoreReport[];
-  for (const subject of ['floor', 'store', 'read'] as const) {
+  for (const subject of ['floor', 'store', 'store http', 'read', 'read http'] as const) {
     const figures = report?.subjects[subject] ?? [];
     assert.deepEqual(
       figures.map(({ crowd }) => crowd),
@@ -29,4 +29,20 @@ test('the benchmark of stores measures everything, and what a long log costs', a
     }
   }
   assert.equal(report?.subjects.etcd, undefined);
+});
+
+test('what is left with a delay between servers, beside what could be', async (t) => {
+  const directory = join(temporaryDirectory(t), 'state');
+  const flags = ['--store', '--delay', '1', '--rounds', '1', '--state-dir', directory];
+  const { code, stdout, stderr } = await run('src/programs/bench/bench.ts', ...flags);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, /^one update in a link \(part I\)( +[0-9.]+){5}$/m);
+  assert.match(stdout, /^as many as wait in a link( +[0-9.]+){5}$/m);
+  assert.match(stdout, /^the bound, with however many open +32000$/m);
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test('a delay goes with stores only', async () => {
+  const { code, stderr } = await run('src/programs/bench/bench.ts', '--delay', '20');
+  assert.deepEqual([code, stderr], [2, 'error: --delay goes with --store\n']);
 });

@@ -13,6 +13,8 @@ suite('A minute of chaos', () => {
     ['--servers', '5', '--master'],
     ['--store'],
     ['--store', '--master'],
+    ['--members'],
+    ['--members', '--store', '--master'],
   ]) {
     test(`finds no violation ${flags.join(' ')}`, async (t) => {
       const chaos = new Program('src/programs/chaos/chaos.ts', ['--seconds', SECONDS, ...flags]);
@@ -24,6 +26,10 @@ suite('A minute of chaos', () => {
       t.diagnostic(stdout.split('\n')[0] ?? '');
       assert.deepEqual([code, stderr], [0, ''], stdout);
       assert.match(stdout, /\nno violation\n$/);
+      if (flags.includes('--members')) {
+        assert.match(stdout, /^ *[1-9][0-9]* {2}changes of members$/m);
+        return;
+      }
       if (!flags.includes('--store')) return;
       assert.match(stdout, /: the answers are those of one store\n/);
       assert.match(stdout, /^as told: A, B, C have /m);

@@ -418,7 +418,7 @@ test('A server tells how it is: for how long it has run, and whom it has heard, 
     {
       ...{ type: 'status_report', requestId, instanceNumber: 1, value: null },
       ...{ promisedId, acceptedId, hasLeases: false, master: null, leaseLeftMs: 0, waiting: 1 },
-      ...{ uptimeMs: 257, heardMs: { B: 57, C: null }, log: null },
+      ...{ reign: null, uptimeMs: 257, heardMs: { B: 57, C: null }, log: null },
     },
   ]);
 });

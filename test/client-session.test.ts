@@ -102,6 +102,12 @@ const refused = (master: Uid | null, why = 'not me'): Reply => {
 };
 
 suite('A client that waits', () => {
+  test('that knows how far the chain is asks nobody for that', () => {
+    const scene = new Scene().ask(SET, { reached: 40 });
+    const requestId = `${CLIENT}-40-1`;
+    assert.deepEqual(scene.messages, [{ type: 'request', value: 'x', requestId }]);
+  });
+
   test('is answered', () => {
     const scene = new Scene().set();
     assert.deepEqual(scene.messages, [{ type: 'request', value: 'x', requestId: idOf(1) }]);

@@ -66,8 +66,15 @@ test('A client of servers without a master', async (t) => {
     const { uptimeMs, heardMs, instanceNumber, promisedId, acceptedId, ...rest } = JSON.parse(
       program.stdout,
     );
-    const nothing = { hasLeases: false, master: null, leaseLeftMs: 0, waiting: 0, log: null };
-    assert.deepEqual(rest, { server: 'B', isAnswered: true, value: 'hello', ...nothing });
+    const nothing = { hasLeases: false, master: null, leaseLeftMs: 0, reign: null, waiting: 0 };
+    const noStore = { log: null };
+    assert.deepEqual(rest, {
+      server: 'B',
+      isAnswered: true,
+      value: 'hello',
+      ...nothing,
+      ...noStore,
+    });
     assert.ok(instanceNumber >= 2 && uptimeMs > 0);
     assert.deepEqual([promisedId, acceptedId], [null, null]);
     assert.deepEqual(Object.keys(heardMs), ['A', 'C']);
@@ -127,14 +134,18 @@ test('A client of servers with a master', async (t) => {
 
   await t.test('learns who it is, and for how long', async () => {
     const [itself, named] = await both(client(master.uid, '--status'), client(other, '--status'));
-    assertPrints(itself, /\n {2}master +itself, for [0-9.]+ s more\n/);
-    assertPrints(named, new RegExp(`\n {2}master +${master.uid}\n`));
+    const reign = / {2}master +itself, for [0-9.]+ s more, since instance [0-9]+, [0-9.]+ s ago\n/;
+    assertPrints(itself, reign);
+    assertPrints(named, new RegExp(`\n {2}master +${master.uid}, since instance [0-9]+,`));
   });
 
   await t.test('has the lease handed over to whom it names', async () => {
     const isMasterNow = new RegExp(`^${other} is master, for [0-9.]+ s`);
     assertPrints(await client(master.uid, '--transfer', other), isMasterNow);
-    assertPrints(await client(master.uid, '--status'), new RegExp(`\n {2}master +${other}\n`));
+    assertPrints(
+      await client(master.uid, '--status'),
+      new RegExp(`\n {2}master +${other}, since instance [0-9]+,`),
+    );
   });
 });
 
@@ -316,11 +327,11 @@ suite('The command line of the client', () => {
       [['--watch', '--any'], /--watch shows all servers.*: leave out --any/],
       [['--read'], /no server is named/],
       [['--transfer', 'A'], /no server is named/],
-      [['A', '--transfer', 'X'], /no server X/],
+      [['A', '--transfer', 'x'], /a server is called like D or D2, not "x"/],
       [['A', '--transfer', 'B', '--read'], /--transfer asks for nothing else/],
       [['A', 'x', '--transfer', 'B'], /not both at once/],
       [['A', '--transfer', 'B', '--wait'], /--wait waits for a value/],
-      [['X', '--read'], /no server X/],
+      [['X02', '--read'], /a server is called like D or D2, not "X02"/],
       [['A', '--wait', 'x'.repeat(MAX_VALUE_BYTES)], /the limit is 32768 bytes/],
     ];
     for (const [args, says] of wrong) {
@@ -437,6 +448,7 @@ const STATUS: StatusReply = {
   hasLeases: true,
   master: null,
   leaseLeftMs: 0,
+  reign: null,
   waiting: 0,
   uptimeMs: 1_000,
   heardMs: {},

@@ -394,6 +394,7 @@ const chosen: ChosenReply = { type: 'chosen', requestId, instanceNumber: 3 };
 const report: StatusReply = {
   ...{ type: 'status_report', requestId, instanceNumber: 3, value: null, promisedId: null },
   ...{ acceptedId: null, hasLeases: true, master: 'B', leaseLeftMs: 0, waiting: 0, uptimeMs: 1 },
+  reign: null,
   heardMs: { B: 1, C: null },
   log: null,
 };

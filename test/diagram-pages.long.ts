@@ -308,6 +308,28 @@ suite('A diagram in a browser', { skip }, () => {
     }
     await page.click('#fold');
     assert.equal(await page.locator('.server:visible').count(), 3);
+
+    // It is scrolled sideways in its own box, with its heads, and the page is not.
+    const widthOfPage = 'document.documentElement.scrollWidth';
+    assert.ok(Number(await page.evaluate(widthOfPage)) <= viewport.width);
+    const places = `['heads', 'rows'].map((id) => document.getElementById(id)
+      .getBoundingClientRect().left)`;
+    await page.evaluate(`document.querySelector('.across.rows').scrollLeft = 100`);
+    await page.waitForFunction(`document.querySelector('.across.heads').scrollLeft === 100`);
+    assert.deepEqual(await page.evaluate(places), [-100, -100]);
+  });
+
+  test('lets who comes to its rows by the tabulator move on by the arrow keys', async (t) => {
+    const page = await openDiagram(t, diagramOf(eventsOfStory('02-duel')));
+    await page.focus('.across.rows');
+    for (const key of ['ArrowDown', 'ArrowDown', 'ArrowUp', 'ArrowDown']) {
+      await page.keyboard.press(key);
+    }
+    assert.match(await textOf(page, '#where'), /^row 3 /);
+    assert.equal(await hashOf(page), '#3');
+    await page.focus('#column'); // which has a use for arrow keys of its own
+    await page.keyboard.press('ArrowDown');
+    assert.match(await textOf(page, '#where'), /^row 3 /);
   });
 
   test('asks for nothing, and nothing goes wrong in it', async (t) => {

@@ -219,6 +219,8 @@ function answered({ statusCode: status = 0, headers }: IncomingMessage, text: st
 
 function templateOf(path: string): string {
   const [plain = ''] = path.split('?');
-  const template = /^\/kv\/[^/]*$/.test(plain) ? '/kv/{key}' : plain;
+  const template = plain
+    .replace(/^\/kv\/[^/]*$/, '/kv/{key}')
+    .replace(/^\/locks\/[^/]*$/, '/locks/{name}');
   return ROUTES.some((route) => route.path === template) ? template : 'none';
 }

@@ -10,6 +10,87 @@ import { openDoor, SEEN, SmallWatchedStore } from './http-door.ts';
 /** Three servers, of which only this one is there. */
 const ALONE = { uids: ['A', 'B', 'C'], limits: { patienceMs: 600 } };
 
+suite('locks', () => {
+  test('a lock is taken, renewed, given back; its tag is its token', async (t) => {
+    const at = await openDoor(t);
+    const [mine, theirs] = ['/locks/job?owner=alice&ms=30000', '/locks/job?owner=bob&ms=30000'];
+    assert.equal((await at.ask('GET', '/locks/job')).status, 404);
+    const taken = await at.ask('POST', mine);
+    const tag = `${taken.headers['etag']}`;
+    assert.deepEqual([taken.status, taken.json.owner], [201, 'alice']);
+    assert.equal(tag, `"${taken.json.token}"`);
+    const again = await at.ask('POST', mine);
+    assert.deepEqual([again.status, again.headers['etag']], [200, tag]);
+    const held = await at.ask('POST', theirs);
+    assert.deepEqual([held.status, held.json.owner], [409, 'alice']);
+    assert.equal(held.json.detail, `held by alice, token ${taken.json.token}`);
+
+    const renewed = await at.ask('POST', '/locks/job?ms=5000', { 'if-match': tag });
+    assert.deepEqual([renewed.status, renewed.headers['etag']], [200, tag]);
+    const got = await at.ask('GET', '/locks/job');
+    const { name, owner, token, ms, since } = got.json;
+    assert.deepEqual([name, owner, ms, got.headers['etag']], ['job', 'alice', 5_000, tag]);
+    assert.ok(token === taken.json.token && since === renewed.json.since && since > token);
+
+    const old = { 'if-match': '"999"' };
+    assert.equal((await at.ask('POST', '/locks/job?ms=5000', old)).status, 412);
+    assert.equal((await at.ask('DELETE', '/locks/job', old)).status, 412);
+    assert.equal((await at.ask('DELETE', '/locks/job', { 'if-match': tag })).status, 200);
+    assert.equal((await at.ask('DELETE', '/locks/job', { 'if-match': tag })).status, 404);
+    const next = await at.ask('POST', theirs);
+    assert.ok(next.status === 201 && next.json.token > token);
+  });
+
+  test('a change of a key may ask for a token', async (t) => {
+    const at = await openDoor(t);
+    await at.set(['a', '1']);
+    const { token } = (await at.ask('POST', '/locks/job?owner=alice&ms=30000')).json;
+    const put = (number: number) =>
+      at.ask('PUT', `/kv/page?lock=job&token=${number}`, {}, `by ${number}`);
+    assert.equal((await put(token)).status, 200);
+    const late = await put(token - 1);
+    assert.deepEqual([late.status, late.json.detail], [412, `held by alice, token ${token}`]);
+    assert.equal((await at.ask('DELETE', `/kv/page?lock=other&token=${token}`)).status, 412);
+    assert.equal((await at.ask('GET', '/kv/page')).text, `by ${token}`);
+    assert.equal((await at.ask('DELETE', `/kv/page?lock=job&token=${token}`)).status, 200);
+  });
+
+  test('whoever asks again is told the same; for something else under that id, that', async (t) => {
+    const at = await openDoor(t);
+    const id = { 'request-id': '00000000000000aa-1-1' };
+    const first = await at.ask('POST', '/locks/job?owner=alice&ms=30000', id);
+    const again = await at.ask('POST', '/locks/job?owner=alice&ms=30000', id);
+    assert.deepEqual(again.json, first.json);
+    const other = await at.ask('DELETE', '/locks/job', { ...id, 'if-match': '"1"' });
+    assert.equal(other.status, 409);
+  });
+
+  test('what makes no sense changes nothing', async (t) => {
+    const at = await openDoor(t);
+    const before = at.replica.digest;
+    const wrong: [why: RegExp, method: string, path: string, headers?: Record<string, string>][] = [
+      [/has 1 to 64 printable/, 'POST', '/locks/job?ms=5000'],
+      [/has 1 to 64 printable/, 'POST', `/locks/${'x'.repeat(65)}?owner=a&ms=5000`],
+      [/has 1 to 64 printable/, 'POST', '/locks/a%20b?owner=a&ms=5000'],
+      [/has 1 to 64 printable/, 'GET', '/locks/a%20b'],
+      [/held for 100 to 86400000 ms/, 'POST', '/locks/job?owner=a'],
+      [/held for 100 to 86400000 ms/, 'POST', '/locks/job?owner=a&ms=0'],
+      [/held for 100 to 86400000 ms/, 'POST', '/locks/job?owner=a&ms=31536000000'],
+      [/If-Match is one token/, 'POST', '/locks/job?ms=5000', { 'if-match': '*' }],
+      [/shows its token/, 'DELETE', '/locks/job'],
+      [/lock and token go together/, 'DELETE', '/kv/a?lock=job'],
+      [/a token is the number/, 'DELETE', '/kv/a?lock=job&token=x'],
+      [/one of them is enough/, 'DELETE', '/kv/a?lock=job&token=1', { 'if-match': '"1"' }],
+    ];
+    for (const [why, method, path, headers] of wrong) {
+      const answer = await at.ask(method, path, headers);
+      assert.deepEqual([answer.status, path], [400, path]);
+      assert.match(answer.json.detail, why);
+    }
+    assert.equal(at.replica.digest, before);
+  });
+});
+
 suite('keys', () => {
   test('a key is set, read, deleted; its tag is the instance of its latest change', async (t) => {
     const at = await openDoor(t);
@@ -165,7 +246,7 @@ suite('what is wrong is said', () => {
       [400, /"local" twice/, 'GET', '/kv/a?local&local'],
       [400, /local is true or false/, 'GET', '/kv/a?local=no'],
       [400, /it knows local behind the \?, and not "x"/, 'GET', '/kv/a?x=1'],
-      [400, /it knows nothing behind/, 'PUT', '/kv/a?local', {}, 'x'],
+      [400, /it knows lock, token behind/, 'PUT', '/kv/a?local', {}, 'x'],
       [400, /limit is a whole number/, 'GET', '/kv?limit=0'],
       [400, /limit is a whole number/, 'GET', '/kv?limit=1001'],
       [400, /limit is a whole number/, 'GET', '/kv?limit=1e2'],
@@ -208,6 +289,17 @@ suite('what is wrong is said', () => {
     assert.equal((await at.ask('POST', '/kv/a')).headers['allow'], 'GET, PUT, DELETE');
     assert.equal((await at.ask('GET', '/kv/a', { host: '127.0.0.1:1' })).status, 200);
     assert.equal(at.replica.digest, before);
+  });
+
+  test('the longest keys are stored, listed, and read again', async (t) => {
+    const at = await openDoor(t);
+    const keys = ['\0'.repeat(200), 'x'.repeat(200), '\u{1f600}'.repeat(100)];
+    await at.set(...keys.map((key): [string, string] => [key, '\0'.repeat(100)]));
+    for (const key of keys) {
+      assert.equal((await at.ask('GET', `/kv/${encodeURIComponent(key)}`)).text, '\0'.repeat(100));
+      const one = await at.ask('GET', `/kv?prefix=${encodeURIComponent(key)}`);
+      assert.deepEqual([one.json.keys[0].key, one.json.keys.length], [key, 1]);
+    }
   });
 
   test('the longest value that fits is stored, and read again', async (t) => {
@@ -332,8 +424,8 @@ suite('the rest', () => {
     const { json } = await at.ask('GET', '/status');
     const { instanceNumber, digest } = at.replica;
     assert.deepEqual(
-      [json.server, json.cluster, json.instanceNumber, json.digest, json.value],
-      ['A', 'A with a store', instanceNumber, digest, 'set a 1'],
+      [json.server, json.cluster, json.instanceNumber, json.digest, json.log.size],
+      ['A', 'A with a store', instanceNumber, digest, '1 key'],
     );
     assert.deepEqual((await at.ask('GET', '/health')).json, { server: 'A', reached: ['A'] });
     const { text, headers } = await at.ask('GET', '/metrics');

@@ -42,9 +42,9 @@ function noting(calls: string[]): FileSystem {
       if (fs.fstatSync(file).isDirectory()) names.set(file, 'directory');
       return file;
     },
-    writeSync: (file, bytes, from) => {
-      note('write', file);
-      return fs.writeSync(file, bytes, from);
+    writeSync: (file, bytes, ...where) => {
+      note(bytes.every((byte) => byte === 0) ? 'room' : 'write', file);
+      return fs.writeSync(file, bytes, ...where);
     },
     fsyncSync: (file) => {
       note('fsync', file);
@@ -86,8 +86,8 @@ function failing(call: keyof FileSystem, full: { isFull: boolean }): FileSystem 
       if (!full.isFull) return original(...args);
       // A full disk takes as much of a line as there is room for.
       if (call === 'writeSync') {
-        const [file, bytes] = args as [number, Uint8Array];
-        fs.writeSync(file, bytes.subarray(0, bytes.length / 2));
+        const [file, bytes, from, length, place] = args as Parameters<FileSystem['writeSync']>;
+        fs.writeSync(file, bytes, from, Math.floor(length / 2), place);
       }
       throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', errno: -28 });
     },
@@ -109,7 +109,7 @@ suite('A journal file', () => {
     assert.deepEqual(calls.splice(0), [...BEGUN, ...MARKED]);
     file.save(at(2));
     file.save(at(3));
-    assert.deepEqual(calls.splice(0), [...APPENDED, ...APPENDED]);
+    assert.deepEqual(calls.splice(0), ['room A.journal', ...APPENDED, ...APPENDED]);
     let instanceNumber = 4;
     while (!calls.includes('rename')) {
       calls.length = 0;
@@ -118,7 +118,7 @@ suite('A journal file', () => {
     }
     assert.deepEqual(calls.splice(0), [...APPENDED, ...BEGUN]);
     file.save(at(instanceNumber));
-    assert.deepEqual(calls, APPENDED);
+    assert.deepEqual(calls, ['room A.journal', ...APPENDED]);
     assert.deepEqual(open(directory).load(), at(instanceNumber));
   });
 
@@ -136,7 +136,7 @@ suite('A journal file', () => {
     };
     save();
     while (!save());
-    const pieces = [...APPENDED, 'write A.journal.tmp', 'fsync A.journal.tmp'];
+    const pieces = [...APPENDED, 'write A.journal.tmp'];
     for (let n = 0; n < 4; n += 1) {
       assert.deepEqual(calls, pieces);
       const copy = temporaryDirectory(t);
@@ -148,7 +148,7 @@ suite('A journal file', () => {
       save();
     }
     while (!calls.includes('rename')) save();
-    assert.deepEqual(calls, [...pieces, 'rename', 'fsync directory']);
+    assert.deepEqual(calls, [...pieces, 'fsync A.journal.tmp', 'rename', 'fsync directory']);
     assert.deepEqual(open(directory).load(), at(number, { kept: { list } }));
     assert.deepEqual(fs.readdirSync(directory).sort(), ['A.journal', 'A.mark']);
   });
@@ -165,12 +165,51 @@ suite('A journal file', () => {
     assert.equal(readFileSync(join(directory, 'A.journal'), 'utf8').split('\n').length, 6);
   });
 
+  test('has room for lines, and nothing of one that was torn there is believed', (t) => {
+    const directory = temporaryDirectory(t);
+    const file = open(directory);
+    for (const number of [1, 2]) file.save(at(number));
+    const before = readFileSync(file.path);
+    file.save(at(3));
+    const after = readFileSync(file.path);
+    assert.equal(after.length, before.length);
+    const [from, end] = [before.indexOf(0), after.indexOf(0)];
+    for (let place = from + 1; place < end; place += 1) {
+      // A disk may have written either part of a line, and not the other.
+      const torn = Buffer.concat([after.subarray(0, place), before.subarray(place)]);
+      const holed = Buffer.concat([before.subarray(0, place), after.subarray(place)]);
+      for (const left of [torn, holed]) {
+        writeFileSync(file.path, left);
+        const again = open(directory);
+        assert.deepEqual(again.load(), at(2));
+        assert.equal(fs.statSync(file.path).size, from);
+        again.save(at(4));
+        assert.deepEqual(open(directory).load(), at(4));
+      }
+    }
+  });
+
+  test('brings what is long of a new one to the disk before the end of it', (t) => {
+    const directory = temporaryDirectory(t);
+    const calls: string[] = [];
+    const list = Array.from({ length: 8_000 }, (_, n) => `${n} `.repeat(20));
+    const file = open(directory, noting(calls), 0);
+    file.save(at(1, { kept: { list } }));
+    calls.length = 0;
+    for (let number = 2; !calls.includes('rename'); number += 1) {
+      file.save(at(number, { kept: { list } }));
+    }
+    const ofNext = calls.filter((call) => call.endsWith('.tmp'));
+    const syncs = ofNext.filter((call) => call.startsWith('fsync')).length;
+    assert.ok(syncs > 1 && syncs < ofNext.length / 4, `${syncs} of ${ofNext.length}`);
+  });
+
   test('is made sure of before it is read, without a torn line', (t) => {
     const directory = temporaryDirectory(t);
     const file = open(directory);
     file.save(at(1));
     file.save(at(2));
-    const { size } = fs.statSync(file.path);
+    const size = readFileSync(file.path).indexOf(0);
     fs.appendFileSync(file.path, '{"checksum":"0123');
     const calls: string[] = [];
     const again = open(directory, noting(calls));
@@ -228,7 +267,7 @@ suite('A journal file', () => {
 
 suite('A full disk', () => {
   for (const call of ['writeSync', 'fdatasyncSync'] as const) {
-    test(`in ${call} of a line stops its server, which then has one of the two states`, (t) => {
+    test(`in ${call} of a line stops its server, which then has what it had before`, (t) => {
       const directory = temporaryDirectory(t);
       const full = { isFull: false };
       const file = open(directory, failing(call, full));
@@ -238,11 +277,35 @@ suite('A full disk', () => {
       const says = /A\.journal cannot be written: no space left on device \(ENOSPC\); mend/;
       assert.throws(() => file.save(at(3)), says);
       const after = open(directory);
-      assert.deepEqual(after.load(), at(call === 'writeSync' ? 2 : 3));
+      assert.deepEqual(after.load(), at(2));
       after.save(at(4));
       assert.deepEqual(open(directory).load(), at(4));
     });
   }
+
+  test('or a broken one: what one fdatasync did not bring there is not read as if it were', (t) => {
+    const directory = temporaryDirectory(t);
+    let fails = 0;
+    const forgetful: FileSystem = {
+      ...fs,
+      fdatasyncSync: (file) => {
+        fails -= 1; // it says so once, and at the next time that all is well
+        if (fails === 0) throw Object.assign(new Error('EIO'), { code: 'EIO', errno: -5 });
+        fs.fdatasyncSync(file);
+      },
+    };
+    const file = open(directory, forgetful);
+    file.save(at(1));
+    file.save(at(2));
+    fails = 1;
+    const says =
+      /A\.journal cannot be written: i\/o error \(EIO\); mend that, then start it again$/;
+    assert.throws(() => file.save(at(3)), says);
+    assert.deepEqual(open(directory, forgetful).load(), at(2));
+    assert.ok(fails < 0);
+    fails = 1;
+    assert.throws(() => open(directory, forgetful).load(), /A\.journal cannot be kept: i\/o error/);
+  });
 
   for (const call of ['openSync', 'writeSync', 'fsyncSync', 'renameSync'] as const) {
     test(`in ${call} where the journal begins anew leaves the old one`, (t) => {

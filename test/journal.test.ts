@@ -386,3 +386,70 @@ suite('What is read', () => {
     }
   });
 });
+
+suite('A large snapshot', () => {
+  const partsOf = (count: number, of: string) =>
+    Array.from({ length: count }, (_, n) => `${of} ${n} ${'x'.repeat(1_000)}`);
+  const onDiskBytes = (state: ServerState) => JSON.stringify(state).length;
+
+  test('that was saved part by part takes its place with a short line', () => {
+    const journal = new Journal();
+    const old = { instanceNumber: 1, parts: partsOf(1_000, 'old') };
+    const parts = partsOf(1_000, 'new');
+    const writes = [journal.save({ ...STATE, kept: { snapshot: old } })];
+    for (let count = 100; count <= 900; count += 100) {
+      const written = { instanceNumber: 9, parts: parts.slice(0, count) };
+      writes.push(journal.save({ ...STATE, kept: { snapshot: old, written } }));
+    }
+    const whole = { instanceNumber: 9, parts };
+    writes.push(journal.save({ ...STATE, kept: { snapshot: old, written: whole } }));
+    assert.ok(Math.max(...writes.slice(1).map((it) => bytesIn(it).length)) < 120_000);
+    const last = journal.save({ ...STATE, instanceNumber: 2, kept: { snapshot: whole } });
+    assert.deepEqual(lineOf(last), {
+      entry: JSON.parse(Buffer.from(bytesIn(last)).toString()).entry,
+      set: { instanceNumber: 2 },
+      in: { kept: { move: { snapshot: 'written' }, unset: ['written'] } },
+    });
+    const { state } = read(Buffer.concat([...writes, last].map(bytesIn)));
+    assert.deepEqual(state, { ...STATE, instanceNumber: 2, kept: { snapshot: whole } });
+  });
+
+  test('and what stands in that place at once shares nothing with it', () => {
+    const [one, two, three] = ['one', 'two', 'three'].map((name) => ({ name, list: [name] }));
+    const kept = [
+      { a: one, b: two },
+      { a: two, b: three },
+      { a: two, b: { name: 'three', list: [...(three?.list ?? []), 'more'] } },
+      { a: { name: 'other', list: two?.list }, b: two },
+      { a: one, b: one },
+      { a: one, b: two },
+    ];
+    const states = kept.map((it, index) => ({ ...STATE, instanceNumber: index + 1, kept: it }));
+    const writes = written(states);
+    for (const [index, state] of states.entries()) {
+      const bytes = Buffer.concat(writes.slice(0, index + 1).map(bytesIn));
+      assert.deepEqual(read(bytes).state, onDisk(state), `${index}`);
+    }
+  });
+
+  test('is written to a new journal in pieces, and so is all that has changed meanwhile', () => {
+    const PIECE = 64_000;
+    const journal = new Journal(1_000, PIECE);
+    const file = new JournalInMemory();
+    const parts = partsOf(2_000, 'a part');
+    let longest = 0;
+    let state: ServerState = { ...STATE, kept: { snapshot: { parts }, written: { parts: [] } } };
+    file.write(journal.save(state));
+    for (let save = 1; save < 400 && file.pieces.length < 2; save += 1) {
+      const written = { parts: parts.slice(0, 50 * save) };
+      state = { ...STATE, instanceNumber: save, kept: { snapshot: { parts }, written } };
+      const write = journal.save(state);
+      file.write(write);
+      longest = Math.max(longest, write.line?.length ?? 0, write.piece?.bytes.length ?? 0);
+    }
+    assert.equal(file.pieces.length, 2);
+    assert.ok(longest < 3 * PIECE, `${longest}`);
+    assert.ok(file.bytes.length > onDiskBytes(state));
+    assert.deepEqual(read(file.bytes).state, onDisk(state));
+  });
+});

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { EMPTY_CHAIN, type Link } from '../src/chain.ts';
+import { Journal } from '../src/log/journal.ts';
 import { StoreReplica } from '../src/log/replicas.ts';
 import type { Snapshot, SnapshotHead } from '../src/log/snapshot.ts';
 import { MAX_PART, type PeerMessage, type SnapshotChunk } from '../src/messages.ts';
@@ -256,7 +257,7 @@ suite('A snapshot', () => {
     'with half a chain': [linesOf({ ...head, chain: { lease: null } }, ...pieces), /not begin/],
     'with more in its head': [linesOf({ ...head, more: 1 }, ...pieces), /does not begin/],
     'with no piece of a store': [linesOf(head, ...pieces, 'x'), /no piece of a store/],
-    'of another machine': [linesOf(head, ['machine', ['visits', 36]]), /no key/],
+    'of another machine': [linesOf(head, ['machine', ['visits', 36]]), /neither a key nor a lock/],
     'with a key twice': [linesOf(head, ...pieces, pieces.at(-1)), /a key twice/],
     'with a wrong answer': [linesOf(head, ['answers', ['c', 1, 2, null]]), /no answer/],
     'with an answer too long': [linesOf(head, ['answers', ['c', 1, 2, 'x'.repeat(201)]]), /answer/],
@@ -352,6 +353,68 @@ suite('The writing of a snapshot', () => {
     one.sent.length = 0;
     for (const part of partsOf(textOf(one), 200)) reader.replica.receive('A', part);
     assert.equal(reader.replica.instanceNumber, 9);
+  });
+
+  test('brings its text to the disk as it goes on, and at last only that it counts', () => {
+    const journal = new Journal();
+    const lines: number[] = [];
+    const one = startC();
+    one.onSave = (state) => lines.push(journal.save(state).line?.length ?? 0);
+    const lengthy = (number: number) => link(number, `set k${number} "${'x'.repeat(150)}"`);
+    for (let number = 1; number <= 200; number += 1) {
+      const told = { instanceNumber: number + 1, first: number, links: [lengthy(number)] };
+      one.replica.receive('A', { type: 'links', ...told });
+      one.wait(1);
+    }
+    one.wait(500);
+    const text = textOf(one);
+    assert.ok(text.length > 20_000);
+    assert.ok(Math.max(...lines) < 4_000, `${Math.max(...lines)}`);
+
+    const reader = startC();
+    const readerJournal = new Journal();
+    const readerLines: number[] = [];
+    reader.onSave = (state) => readerLines.push(readerJournal.save(state).line?.length ?? 0);
+    const { snapshotAt } = one.replica as InstanceType<typeof StoreReplica>;
+    for (const part of partsOf(text, 200, snapshotAt)) reader.replica.receive('A', part);
+    reader.wait(200);
+    assert.equal(reader.replica.instanceNumber, snapshotAt);
+    assert.ok(Math.max(...readerLines) < 4_000, `${Math.max(...readerLines)}`);
+  });
+
+  test('or the reading of one, on a full disk stops the server, which has lost nothing', () => {
+    const lengthy = (number: number) => link(number, `set k${number} "${'x'.repeat(150)}"`);
+    const all = Array.from({ length: 8 }, (_, index) => lengthy(index + 1));
+    const eight: PeerMessage = { type: 'links', instanceNumber: 9, first: 1, links: all };
+    const giver = startC();
+    giver.replica.receive('A', eight);
+    giver.wait(50);
+    const parts = partsOf(textOf(giver), 100);
+    const half = Math.floor(parts.length / 2);
+
+    const reader = startC();
+    for (const part of parts.slice(0, half)) reader.replica.receive('A', part);
+    const writer = startC();
+    writer.replica.receive('A', eight);
+    writer.wait(2);
+    for (const [one, goOn] of [
+      [reader, () => parts.slice(half).map((part) => reader.replica.receive('A', part))],
+      [writer, () => writer.wait(50)],
+    ] as const) {
+      const { digest, instanceNumber } = one.replica;
+      const { saved } = one;
+      assert.match(JSON.stringify(saved), /"(?:written|read)":\{/, 'some of it is on the disk');
+      one.isDiskFull = true;
+      assert.throws(goOn, /no space left/);
+      assert.equal(one.saved, saved);
+      const again = startC(SmallStoreReplica, saved);
+      assert.deepEqual(
+        [again.replica.digest, again.replica.instanceNumber],
+        [digest, instanceNumber],
+      );
+      if (one === reader) again.replica.receive('A', eight);
+      assert.equal(again.replica.digest, giver.replica.digest);
+    }
   });
 
   test('that is not whole when the server stops is begun anew by the next run', () => {

@@ -38,6 +38,19 @@ test('one joins, the master is removed, another one is killed, and values go on'
   assertPrints(await client(cluster, 'B', '--add', 'D'), /^done in instance [0-9]+, and a quorum/);
   assertPrints(await client(cluster, 'B', '--add', 'D'), /^done in instance [0-9]+, and a quorum/);
 
+  // What it is and where the others are it has on its disk: nobody lets it in twice.
+  d.program.signal('SIGKILL');
+  await d.program.exited;
+  const again = new Program('server.ts', [
+    ...['D', '--members', '--master', '--store', '--cluster', cluster.clusterFile],
+    ...['--trace', d.traceFile, '--state-dir', cluster.stateDirectory],
+  ]);
+  t.after(() => again.signal('SIGKILL'));
+  await cluster.waitFor('D to be there again', () => again.stdout.includes('listens on'));
+  assert.match(again.stdout, new RegExp(`server D listens on 127\\.0\\.0\\.1:${d.port} `));
+  // The cluster file lacks it, and the others tell where it is.
+  assertPrints(await client(cluster, 'D', '--status'), /^server D\n/);
+
   const master = await cluster.waitFor('a master', () => {
     return cluster.servers.find(({ events }) => isMasterAfter(events));
   });
@@ -51,8 +64,8 @@ test('one joins, the master is removed, another one is killed, and values go on'
   await killed.kill();
   assertPrints(await client(cluster, left.uid, 'add visits 1', '--wait'), /^"2", chosen/);
   assertPrints(await client(cluster, left.uid, '--members'), / {2}D {5}voting {3}127\.0\.0\.1:/);
-  d.program.signal('SIGINT');
-  await d.program.end();
+  again.signal('SIGINT');
+  await again.end();
   await cluster.kill();
   checkTraces([...cluster.servers.map(({ traceFile }) => traceFile), d.traceFile]);
 });
@@ -111,6 +124,8 @@ test('without its disk a server comes back as long as it has had no vote', async
   const second = await again();
   await cluster.waitFor('D to be let in again', () => listens(second));
   assertPrints(await client(cluster, 'B', '--add', 'D'), /^done in instance [0-9]+, and a quorum/);
+  assertPrints(await client(cluster, 'D', 'fired'), /^$/); // its address comes from the others
+  assertPrints(await client(cluster, 'D', '--read'), /^"fired" is the value/);
   second.program.signal('SIGKILL');
   await second.program.exited;
   const { code, stderr } = await (await again()).program.end();

@@ -10,7 +10,9 @@ import {
   rollOf,
 } from '../src/chain.ts';
 import { changed } from '../src/log/membership.ts';
+import { MembersReplica } from '../src/log/replicas.ts';
 import type { ChangeMessage } from '../src/messages.ts';
+import { OneReplica } from './one-replica.ts';
 
 const ROSTER: Roster = {
   A: { address: 'a:1', role: 'voting' },
@@ -117,4 +119,29 @@ test('of two changes of the same members one takes effect', () => {
   assert.equal(applyLink(first, link('B', 0), 5), first);
   assert.deepEqual(rollOf(applyLink(first, link('B', 4), 5).membership, []).voters, ['B']);
   assert.deepEqual(rollOf(undefined, ['X']).voters, ['X']);
+});
+
+test('Who was removed asks whether it may go, unless something was chosen since then', () => {
+  const since = 5;
+  const member = (port: number) => ({ address: `127.0.0.1:${port}`, role: 'voting' }) as const;
+  const membership = {
+    ...{ members: { A: member(1), B: member(2) }, used: ['A', 'B', 'C'] },
+    ...{ of: 0, by: '0123456789abcdef-1-1', since },
+  };
+  for (const [instanceNumber, mayGo] of [
+    [since + 1, false],
+    [since + 2, true],
+  ] as const) {
+    const one = new OneReplica(MembersReplica, ['C', 'A', 'B']);
+    one.replica.start();
+    one.replica.receive('A', { type: 'catchup', instanceNumber, ...EMPTY_CHAIN, membership });
+    const said = one.decisions.flatMap((decision) =>
+      decision.event === 'members' ? [decision.what] : [],
+    );
+    assert.deepEqual(said, mayGo ? ['changed', 'removed', 'left'] : ['changed', 'removed']);
+    assert.equal(
+      one.sent.some(({ type }) => type === 'level_request'),
+      !mayGo,
+    );
+  }
 });

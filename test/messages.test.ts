@@ -123,10 +123,11 @@ const SAMPLES: { readonly [Type in Message['type']]: Extract<Message, { type: Ty
     hasLeases: true,
     master: 'B',
     leaseLeftMs: 1.5,
+    reign: { since: 7, forMs: 2.5 },
     waiting: 0,
     uptimeMs: 12_345.678,
     heardMs: { B: 0, C: null },
-    log: { firstKept: 9, snapshotAt: 12, digest: '0123abcd' },
+    log: { firstKept: 9, snapshotAt: 12, digest: '0123abcd', size: '3 keys' },
   },
 };
 const EVERY_SAMPLE: readonly Message[] = Object.values(SAMPLES);
@@ -265,6 +266,8 @@ test('what may be null is believed as null', () => {
     { ...value, value: null },
     { ...refused, master: null },
     { ...status_report, value: null, promisedId: null, acceptedId: null, master: null },
+    { ...status_report, reign: null },
+    { ...status_report, reign: { since: null, forMs: 0 } },
   ]) {
     assert.deepEqual(decodeDatagram(encodeDatagram(0, message), UIDS), { seq: 0, message });
   }
@@ -871,6 +874,13 @@ function largestOfMembers(
   };
 }
 
+const LARGEST_LOG = {
+  firstKept: MAX_NUMBER,
+  snapshotAt: MAX_NUMBER,
+  digest: 'ffffffff',
+  size: 'x'.repeat(200),
+};
+
 /** One of each type, as long as it can be with this value, or this batch. */
 function largestMessages(value: string, batch: BatchLink | null = null): readonly Message[] {
   const linkId = (uid: Uid) => `${uid}-ffffffff-9999999999999999`;
@@ -934,7 +944,8 @@ function largestMessages(value: string, batch: BatchLink | null = null): readonl
       ...{ type: 'status_report', requestId, instanceNumber, value, hasLeases: false },
       ...{ promisedId: proposalId, acceptedId: proposalId, master: 'I', leaseLeftMs: longMs },
       ...{ waiting: MAX_NUMBER, uptimeMs: longMs, heardMs: forAll(() => longMs) },
-      log: { firstKept: MAX_NUMBER, snapshotAt: MAX_NUMBER, digest: 'ffffffff' },
+      log: LARGEST_LOG,
+      reign: { since: MAX_NUMBER, forMs: longMs },
     },
   };
   return Object.values(messages);

@@ -20,6 +20,8 @@ export class OneReplica {
   saved: ServerState | null;
   nowMs = 0;
   isDiskFull = false;
+  /** Hears of every save. */
+  onSave = (_state: ServerState): void => {};
   saveTakesMs = 0;
   /** What its next question to chance is answered. */
   luck = 0;
@@ -48,6 +50,7 @@ export class OneReplica {
         save: (state) => {
           if (this.isDiskFull) throw new Error('no space left');
           this.saved = state;
+          this.onSave(state);
           this.nowMs += this.saveTakesMs;
         },
       },

@@ -49,10 +49,15 @@ suite('npm run story', { concurrency: true }, () => {
   test('asks for commands, takes them back, and saves them', async (t: TestContext) => {
     const file = join(temporaryDirectory(t), 'mine.txt');
     const lines = ['cluster A B', 'start A B', 'dance', 'submit A x', 'undo', 'redo', 'help'];
-    const said = await prompted(...lines, `save ${file}`, `save ${file}`, 'undo');
+    const more = [`save ${file}/below`, 'save', 'save takes 5 at A', 'undo'];
+    const said = await prompted(...lines, `save ${file}`, `save ${file}`, 'redo', ...more);
     assert.match(said, /"dance" is not a command of stories/);
     assert.match(said, /A ←cl propose[\s\S]*back before: submit A x[\s\S]*A ←cl propose/);
-    assert.match(said, /exists: choose another name/);
+    assert.ok(said.includes(`the story is in ${file}`));
+    assert.ok(said.includes(`${file} exists: choose another name`));
+    assert.ok(said.includes(`the story cannot be written to ${file}/below: `));
+    assert.match(said, /save it where\? "save FILE"/);
+    assert.match(said, /there is nothing to do again/);
     const saved = readFileSync(file, 'utf8');
     assert.match(saved, /^submit A x$/m);
     assert.equal(tellStory(saved).text, saved);

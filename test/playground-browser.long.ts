@@ -15,6 +15,8 @@ import { count, fill, key, openPlayground, storyIn, tell } from './playground-pa
 const MOST_CHARACTERS = 400_000;
 /** A laptop takes a tenth of that; here other tests are at work at the same time. */
 const MOST_START_MS = 5_000;
+/** Where letters are letters. */
+const TEXTS = ['seed', 'value'];
 const PHONE = { width: 390, height: 844 };
 
 /** Brings the first value about by what is under way, wave by wave. */
@@ -31,6 +33,23 @@ async function violationsOfAxe(page: Page): Promise<readonly string[]> {
   const script = `axe.run().then(({ violations }) => violations.flatMap(({ id, nodes }) =>
     nodes.map(({ html }) => id + ': ' + html.slice(0, 120))))`;
   return page.evaluate(script);
+}
+
+/** Of all messages and counters on the stage: which stands upon another, or upon a server. */
+function coveredOn(page: Page): Promise<readonly string[]> {
+  return page.evaluate(`(() => {
+    const boxesOf = (selector) => [...document.querySelectorAll(selector)].map((it) => {
+      const { left, right, top, bottom } = it.getBoundingClientRect();
+      return { name: it.dataset.key, left, right, top, bottom };
+    });
+    const isOver = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.5 &&
+      Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.5;
+    const messages = boxesOf('#stage .chip, #stage .more');
+    const all = [...boxesOf('#stage .server'), ...messages];
+    return messages.flatMap((a, index) => all.flatMap((b) =>
+      b !== a && !messages.slice(0, index).includes(b) && isOver(a, b)
+        ? [a.name + ' upon ' + b.name] : []));
+  })()`);
 }
 
 suite('The playground in a browser', { skip }, () => {
@@ -188,6 +207,127 @@ suite('The playground in a browser', { skip }, () => {
     for (let step = 0; step < 5; step += 1) await page.keyboard.press('ArrowUp');
     await page.keyboard.press('Enter');
     assert.notEqual(await page.innerText('output'), place);
+  });
+
+  test('shows row, line and server of one turn together by keyboard, and goes there', async (t) => {
+    const { page } = await openPlayground(t, { hash: '#at=02-duel:30' });
+    await page.focus(key('rows'));
+    const place = await page.innerText('output');
+    for (let step = 0; step < 4; step += 1) await page.keyboard.press('ArrowUp');
+    assert.equal(await count(page, '.row.lit'), 1);
+    assert.equal(await count(page, '.server.lit'), 1);
+    assert.ok((await count(page, '.line.lit')) > 0);
+    const id = await page.locator(key('rows')).getAttribute('aria-activedescendant');
+    assert.equal(await page.locator('.row.lit').getAttribute('id'), id);
+    const turn = await page.locator('.row.lit').getAttribute('data-turn');
+    await page.keyboard.press('Enter');
+    assert.notEqual(await page.innerText('output'), place);
+    assert.equal(await page.locator('.row.now').getAttribute('data-turn'), turn);
+    await page.keyboard.press('ArrowUp'); // it has kept the focus
+    await page.keyboard.press('ArrowUp');
+    assert.equal(await count(page, '.row.lit'), 1);
+  });
+
+  test('has its letters wherever the focus is, but in a text', async (t) => {
+    const { page, errors } = await openPlayground(t, { hash: '#at=02-duel:30' });
+    const names =
+      (await page.evaluate(`[...document.querySelectorAll('input, select, .line, button')]
+      .filter((it) => it.dataset.key !== undefined && !it.matches(':disabled, .server, .chip'))
+      .map((it) => it.dataset.key)`)) as string[];
+    const [texts, others] = [names.filter((name) => TEXTS.includes(name)), names.slice()];
+    assert.ok(others.length > 30 && texts.length === TEXTS.length);
+    for (const name of others) {
+      await page.click(key('copy'));
+      const before = await page.inputValue('dialog textarea');
+      await page.click(key('close'));
+      await page.focus(key(name));
+      const events = await page.innerText('output');
+      await page.keyboard.press('t');
+      const isDone = (await page.innerText('output')) !== events;
+      assert.equal(isDone, !TEXTS.includes(name), `t on ${name}`);
+      assert.equal(
+        await page.evaluate('document.activeElement?.dataset?.key'),
+        name,
+        'the focus stays',
+      );
+      if (isDone) await page.keyboard.press('u');
+      else await page.keyboard.press('Backspace');
+      assert.equal(await storyIn(page), before, `u on ${name}`);
+    }
+    assert.deepEqual(errors, []);
+  });
+
+  test('leaves the arrows to the tape and to lists', async (t) => {
+    const { page } = await openPlayground(t, { hash: '#at=02-duel:30' });
+    await page.focus(key('tape'));
+    const place = await page.innerText('output');
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.press('ArrowRight');
+    assert.equal(await page.innerText('output'), place);
+    const story = await storyIn(page);
+    await page.focus(key('speed'));
+    await page.keyboard.press('ArrowRight');
+    assert.equal(await storyIn(page), story);
+  });
+
+  test('covers no server and no message by another, on any screen', async (t) => {
+    const sizes = [
+      [1280, 720],
+      [1440, 900],
+      [360, 640],
+    ] as const;
+    for (const [width, height] of sizes) {
+      const { page } = await openPlayground(t, { viewport: { width, height } });
+      for (const servers of ['3', '5', '7', '9']) {
+        await page.selectOption(key('servers'), servers);
+        for (const uid of 'AB') await page.click(key(`ask ${uid}`));
+        for (let step = 0; step < 18; step += 1) {
+          await page.keyboard.press('ArrowRight');
+          if (step % 3 > 0) continue;
+          const where = `${servers} servers at ${width}×${height}, step ${step}`;
+          assert.deepEqual(await coveredOn(page), [], where);
+        }
+      }
+      const across = Number(await page.evaluate('document.documentElement.scrollWidth'));
+      assert.ok(across <= width, `${across} of ${width}`);
+    }
+  });
+
+  test('opens what it only counts: of a link, and of all others', async (t) => {
+    const { page } = await openPlayground(t, { viewport: { width: 1_280, height: 720 } });
+    await page.selectOption(key('servers'), '9');
+    for (const uid of 'ABCDEFGHI') await page.click(key(`ask ${uid}`));
+    assert.match(await page.innerText(key('more')), /^\+[0-9]+ more$/);
+    assert.deepEqual(await coveredOn(page), []);
+    await page.click(key('more'));
+    const entries = await count(page, '.menu button');
+    await page.click('.menu button >> nth=0');
+    await page.click('.menu button >> text=Deliver');
+    await page.click(key('more'));
+    assert.ok(entries > 10);
+    assert.match(await storyIn(page), /\ndeliver [A-I]->[A-I] prepare 1st\n/);
+  });
+
+  test('tells servers with a vote from others, and changes the members', async (t) => {
+    const { page } = await openPlayground(t);
+    await tell(page, 'cluster A B C D with members A B C\n\nstart A B C D\n\ndeliver all\n');
+    await page.waitForSelector(key('server D'));
+    assert.match(await page.innerText(key('server D')), /no member/);
+    const choose = async (entry: string) => {
+      await page.click(key('server D'));
+      await page.click(`.menu button >> text=${entry}`);
+      await page.click(key('deliver-all'));
+      await page.click(key('ask A'));
+      await page.click(key('deliver-all'));
+    };
+    await choose('Let it join');
+    assert.match(await page.innerText(key('server D')), /no vote/);
+    await choose('Give it a vote');
+    await choose('Give it a vote');
+    assert.equal(await count(page, '.server.voting'), 4);
+    await choose('Remove it');
+    assert.match(await page.innerText(key('server D')), /removed/);
+    assert.deepEqual(await violationsOfAxe(page), []);
   });
 
   test('goes anywhere on its tape, and hides parts of its diagram', async (t) => {

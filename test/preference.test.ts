@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { Uid } from '../src/composable-paxos.ts';
 import { preferring } from '../src/log/preference.ts';
+import { Random } from '../src/simulation/random.ts';
 import { MasterReplica, replicaOf } from '../src/simulation/replicas.ts';
 import { run } from '../src/simulation/run.ts';
 import { drawSchedule } from '../src/simulation/schedule.ts';
@@ -12,9 +13,10 @@ import { Invariants } from '../src/trace/invariants.ts';
 const UIDS = ['A', 'B', 'C'];
 const PREFERRED = 'B';
 const MINUTE_MS = 60_000;
+const SHORT_WHILE_MS = 50;
 
 /** Three servers that prefer B, and who was master, one after the other. */
-function begin(seed: number) {
+function begin(seed: number, handsOver = () => {}) {
   const masters: Uid[] = [];
   /** Who stood for master. */
   const wishes: Uid[] = [];
@@ -25,6 +27,7 @@ function begin(seed: number) {
     seed,
     trace: (event) => {
       assert.equal(invariants.observe(event), null);
+      if (event.event === 'timer' && event.why?.includes('is preferred')) handsOver();
       if (event.event !== 'lease') return;
       if (event.what === 'wanted') wishes.push(event.server);
       if (event.what !== 'ours') return;
@@ -67,6 +70,28 @@ suite('The preferred server', () => {
       world.runUntil(4 * MINUTE_MS);
       assert.equal(masters.at(-1), PREFERRED);
     }
+  });
+
+  test('gets no lease when it is gone, however short a while ago it was heard', () => {
+    let handedOver = 0;
+    for (const seed of SEEDS) {
+      const random = new Random(seed, 'lives of the preferred');
+      const { world } = begin(seed, () => {
+        handedOver += 1;
+        // What it sent last may be under way for some milliseconds.
+        assert.ok(world.nowMs - goneAtMs <= SHORT_WHILE_MS);
+      });
+      let goneAtMs = Number.POSITIVE_INFINITY;
+      for (let life = 0; life < 30; life += 1) {
+        goneAtMs = Number.POSITIVE_INFINITY;
+        if (life > 0) world.machine(PREFERRED).start();
+        world.runUntil(world.nowMs + random.between(0, MINUTE_MS / 2));
+        world.machine(PREFERRED).crash('now', false);
+        goneAtMs = world.nowMs;
+        world.runUntil(world.nowMs + random.between(0, MINUTE_MS / 2));
+      }
+    }
+    assert.ok(handedOver > 20, `${handedOver}`);
   });
 
   test('that stops hands its lease back, and does not stand once more', () => {

@@ -26,6 +26,7 @@ import { sayStatusLine } from '../src/programs/client/words.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
 import { JOURNAL_BREAKS } from '../src/simulation/broken/journals.ts';
 import { BREAKS, withRules } from '../src/simulation/broken/layers.ts';
+import { LOCK_BREAKS } from '../src/simulation/broken/locks.ts';
 import { MEMBERS_BREAKS } from '../src/simulation/broken/members.ts';
 import { SOUND } from '../src/simulation/broken/roles.ts';
 import { STORE_BREAKS } from '../src/simulation/broken/stores.ts';
@@ -290,6 +291,15 @@ test('the tables are those of the code', () => {
   );
 });
 
+test('the table of broken locks is that of the code', () => {
+  assert.deepEqual(
+    tableBelow('Locks in the simulator'),
+    LOCK_BREAKS.map(({ name, breaks, invariants }) => {
+      return [`\`${name}\``, breaks, invariants.join(', ')];
+    }),
+  );
+});
+
 test('the table of broken members is that of the code', () => {
   assert.deepEqual(
     tableBelow('Members in the simulator'),
@@ -500,7 +510,9 @@ test('every command is known, and so are its options', async () => {
   for (const { file, args } of commands) {
     if (file === null || OWN_NAMES.includes(file)) continue;
     assert.ok(existsSync(join(PROJECT, file)), file);
-    for (const option of args.filter((arg) => arg.startsWith('-'))) {
+    // What stands behind -- is a command by itself.
+    const own = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
+    for (const option of own.filter((arg) => arg.startsWith('-'))) {
       assert.ok(known.get(file)?.includes(option), `${file} has no option ${option}`);
     }
   }
@@ -514,7 +526,7 @@ test('every command is known, and so are its options', async () => {
   const named = QUOTES.flatMap((quote) => /--break ([a-z-]+)/.exec(quote)?.[1] ?? []);
   for (const name of named)
     assert.ok(
-      [...BREAKS, ...STORE_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS].some(
+      [...BREAKS, ...STORE_BREAKS, ...LOCK_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS].some(
         (known) => known.name === name,
       ),
       name,
@@ -924,7 +936,7 @@ test('--watch shows what is shown', () => {
   const shown = shownBelow('node --import tsx client.ts --watch').flatMap((part) =>
     part.split('\n'),
   );
-  const reportOf = (master: Uid, uptimeMs: number, leaseLeftMs: number): StatusReply => ({
+  const reportOf = (uptimeMs: number, leaseLeftMs: number): StatusReply => ({
     type: 'status_report',
     requestId: '0123456789abcdef-1-1',
     instanceNumber: 3,
@@ -932,17 +944,18 @@ test('--watch shows what is shown', () => {
     promisedId: null,
     acceptedId: null,
     hasLeases: true,
-    master,
+    master: 'C',
     leaseLeftMs,
+    reign: { since: 1, forMs: 2_400 },
     waiting: 0,
     heardMs: {},
     log: null,
     uptimeMs,
   });
   const lines = [
-    sayStatusLine(['A', reportOf('C', 2_600, 0)], 80),
-    sayStatusLine(['B', reportOf('C', 3_100, 0)], 80),
-    sayStatusLine(['C', reportOf('C', 3_100, 6_000)], 80),
+    sayStatusLine(['A', reportOf(2_600, 0)], 80),
+    sayStatusLine(['B', reportOf(3_100, 0)], 80),
+    sayStatusLine(['C', reportOf(3_100, 6_000)], 80),
   ];
   assert.deepEqual(shown.slice(1), lines);
 });

@@ -4,10 +4,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import { landmarkAfter } from '../src/playground/landmarks.ts';
 import { commentOf, MOST_COMMANDS, readScript, writeScript } from '../src/playground/script.ts';
-import { Session } from '../src/playground/session.ts';
+import { Session, UNCUT } from '../src/playground/session.ts';
 import { ordinal } from '../src/playground/stage.ts';
 import { Random } from '../src/simulation/random.ts';
 import { tellStory } from '../src/simulation/story.ts';
+import { writtenValue } from '../src/simulation/story-text.ts';
+import { printable } from '../src/trace/printable.ts';
 
 const DIRECTORY = new URL('stories/', import.meta.url);
 const STORIES = readdirSync(DIRECTORY).filter((name) => name.endsWith('.txt'));
@@ -35,6 +37,60 @@ function quietCluster(uids = 'A B C', leases = ''): Session {
 function seen({ place, moment, script, steps, events, violations }: Session) {
   return structuredClone({ place, moment, script, steps, events, violations });
 }
+
+/** Whatever may be in a value, and what else is meant by such a text. */
+const NASTY = [
+  '\u202e',
+  '\0',
+  '\\',
+  '\\\\',
+  '\\u202e',
+  '\\x0',
+  'a',
+  ' ',
+  '\t',
+  '\n',
+  '\u2028',
+  '\ufeff',
+];
+NASTY.push('\ud800', '\u{e0001}', '#', '----', 'u{41}', '"', '\u00a0', '\x1b[2J', '\r');
+
+suite('A value in a story', () => {
+  const valuesIn = ({ events }: Pick<Session, 'events'>) =>
+    events.flatMap((event) => {
+      const isAsked = event.event === 'receive' && event.message.type === 'propose';
+      return isAsked && event.message.type === 'propose' ? [event.message.value] : [];
+    });
+
+  test('is the same when it is told anew, whatever is in it', () => {
+    const random = new Random('values');
+    for (let time = 0; time < 300; time += 1) {
+      const value = Array.from({ length: 1 + random.below(6) }, () => random.pick(NASTY)).join('');
+      const story = `cluster A B\n\nstart A\n\nsubmit A ${writtenValue(value)}\n`;
+      const told = tellStory(story);
+      assert.deepEqual(valuesIn(told), [value]);
+      assert.equal(printable(told.text.replaceAll('\n', '')), told.text.replaceAll('\n', ''));
+      assert.deepEqual(readScript(told.text), readScript(story));
+      assert.equal(tellStory(told.text).text, told.text);
+      assert.equal(playAll(Session.ofStory(story)).story(), told.text);
+    }
+  });
+
+  test('that is written raw, in a command or in words, is told as what it is', () => {
+    const random = new Random('raw');
+    for (let time = 0; time < 300; time += 1) {
+      const nasty = Array.from({ length: 1 + random.below(6) }, () => random.pick(NASTY)).join('');
+      const raw = `a${nasty.replaceAll(/\r?\n/g, '')}z`;
+      const story = `# ${raw}\n\ncluster A B\n\nstart A\n\nsubmit A ${raw}\n`;
+      const printed = tellStory(story).text.split('\n').map(printable).join('\n');
+      assert.deepEqual(readScript(printed), readScript(story));
+      assert.deepEqual(valuesIn(tellStory(printed)), valuesIn(tellStory(story)));
+      const session = quietCluster('A B');
+      session.do(`submit A ${raw}`);
+      assert.deepEqual(valuesIn(session), valuesIn(tellStory(story)));
+    }
+  });
+});
 
 suite('A script', () => {
   for (const name of STORIES) {
@@ -216,6 +272,63 @@ suite('A session', () => {
     assert.ok(flights.length > 0 && session.script.length === item + 3);
   });
 
+  test('in the middle of a command stage, lines, events and story are of one moment', () => {
+    const commands = ['submit A hello', 'deliver all'];
+    const session = quietCluster();
+    for (const command of commands) session.do(command);
+    const { item } = session.place;
+    const all = session.lines;
+    const counts = (session.steps.at(-1)?.moments ?? []).map((_, moment) => {
+      session.goTo({ item, moment });
+      const told = tellStory(session.story());
+      assert.deepEqual(told.events, session.events);
+      const printed = session.lines.map(({ text }) => text);
+      assert.deepEqual(
+        told.text.split('\n').filter((line) => printed.includes(line)),
+        printed,
+      );
+      return printed.length;
+    });
+    assert.ok(new Set(counts).size > 6 && counts.at(-1) === all.length, counts.join());
+  });
+
+  test('undo leads back into the middle of the command that was left there, and redo back', () => {
+    for (const between of [[], ['wait 5', 'submit B later']]) {
+      const session = quietCluster();
+      session.do('submit A hello');
+      session.do('deliver all');
+      session.goTo({ item: session.place.item, moment: 2 });
+      const before = seen(session);
+      const known = session.known.length;
+      for (const command of ['drop all', ...between]) session.do(command);
+      const after = seen(session);
+      for (let time = 0; time < 2; time += 1) {
+        for (const _ of ['', ...between]) assert.ok(session.undo());
+        assert.deepEqual([seen(session), session.known.length], [before, known]);
+        for (const _ of ['', ...between]) session.redo();
+        assert.deepEqual(seen(session), after);
+      }
+    }
+  });
+
+  test('what no story can cut is shown to its end before anybody can act', () => {
+    const commands = ['submit A hello', 'pause B', 'deliver all', 'submit B mine'];
+    const session = quietCluster();
+    for (const command of [...commands, 'resume B']) session.do(command);
+    const [end, { item }] = [seen(session), session.place];
+    assert.ok((session.steps.at(-1)?.moments.length ?? 0) > 2);
+    for (const act of [() => session.do('crash B'), () => session.story(), () => session.done()]) {
+      session.goTo({ item, moment: 0 });
+      assert.ok(session.events.length < end.events.length);
+      assert.throws(act, { message: UNCUT });
+      assert.deepEqual(seen(session), end);
+    }
+    session.do('crash B');
+    assert.equal(tellStory(session.story()).text, session.story());
+    session.undo();
+    assert.deepEqual({ ...seen(session), script: [] }, { ...end, script: [] });
+  });
+
   test('waits until a timer has made something happen, and writes down for how long', () => {
     const session = quietCluster('A B C', ' with leases');
     const events = session.moment.events;
@@ -225,6 +338,43 @@ suite('A session', () => {
     const copy = playAll(Session.ofStory(session.story()));
     assert.deepEqual(copy.events, session.events);
     assert.equal(quietCluster('A', '').waitForTimer(), null);
+  });
+
+  test('of a command that never ends a thousand moments are kept, and its end', () => {
+    const session = quietCluster('A B C', ' with leases');
+    const step = session.do('wait 3600000');
+    assert.equal(step.moments.length, 1_001);
+    assert.equal(session.moment.events, session.allEvents.length);
+    assert.match(session.lines.at(-1)?.text ?? '', /^\([0-9]+ datagrams are in flight: no time/);
+    // Two timers run out at the same instant, and no `wait` ends between them.
+    const { item } = session.place;
+    const { moments } = step;
+    const first = moments.findIndex(
+      ({ stage }, index) => stage?.nowMs === moments[index + 1]?.stage?.nowMs,
+    );
+    session.goTo({ item, moment: first });
+    assert.throws(() => session.do('drop all'), { message: UNCUT });
+    const { moment } = session.place;
+    assert.ok(moment > first && moment < first + 5);
+    const { events } = session.moment;
+    session.do('in flight');
+    assert.equal(session.moment.events, events);
+    session.undo();
+    assert.deepEqual(session.place, { item, moment });
+  });
+
+  test('what an act needs can be carried out a little at a time before it', () => {
+    const session = playAll(Session.ofStory(storyOf('02-duel.txt')));
+    assert.deepEqual([...session.prepare()], []);
+    session.goTo({ item: 8, moment: END });
+    assert.deepEqual([...session.prepare()], [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert.deepEqual([...session.prepare()], []);
+    session.do('submit C mine');
+    const branch = session.undone;
+    assert.equal(branch?.place.item, 8);
+    assert.deepEqual([...session.prepare(branch)], []); // it is kept as it was left
+    const copy = playAll(Session.ofStory(session.story()));
+    assert.deepEqual(copy.events, session.events);
   });
 
   test('goes to the next chosen value, instance and violation, and around', () => {
@@ -273,6 +423,26 @@ suite('A session', () => {
     assert.deepEqual(card?.promisedId, { number: 2, uid: 'A' });
     assert.equal(card?.isDurable, false);
     assert.ok(quietCluster().stage?.cards.every(({ isDurable }) => isDurable));
+  });
+
+  test('what a server is among the members shows, by what it knows itself', () => {
+    const membersIn = ({ stage }: Session) =>
+      stage?.cards.map(({ uid, membership }) => `${uid} ${membership}`).join(', ');
+    const session = quietCluster('A B C D', ' with members A B C');
+    assert.equal(session.stage?.hasMembers, true);
+    assert.equal(membersIn(session), 'A voting, B voting, C voting, D unknown');
+    const change = (words: string) => {
+      session.do(`change A c1 ${words}`);
+      session.do('deliver all');
+    };
+    change('follow D');
+    assert.equal(membersIn(session), 'A voting, B voting, C voting, D unknown');
+    session.do('submit A news');
+    session.do('deliver all');
+    assert.equal(membersIn(session), 'A voting, B voting, C voting, D passive');
+    change('remove C');
+    assert.equal(membersIn(session), 'A voting, B voting, C removed, D passive');
+    assert.equal(quietCluster().stage?.hasMembers, false);
   });
 
   test('one of two equal messages is delivered, held back, repeated and lost', () => {

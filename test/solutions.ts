@@ -84,9 +84,11 @@ deliver nack`,
 
   'silent-promise': `
 submit A hello
+submit C mine
 crash B at save and send
-deliver A->B prepare
-start B`,
+deliver C->B prepare
+start B
+deliver A->B prepare`,
 
   'one-round-trip': `
 wait 600
@@ -127,4 +129,205 @@ deliver B->A prepare
 deliver A->B promise
 deliver B->A accept
 deliver A->B accepted`,
+
+  snapshot: `
+crash C
+submit A set a 1
+deliver all
+submit A set b 1
+deliver all
+submit A set c 1
+deliver all
+submit A set d 1
+deliver all
+submit A set e 1
+deliver all
+submit A set f 1
+deliver all
+submit A set g 1
+deliver all
+submit A set h 1
+deliver all
+wait 10
+submit A set i 1
+deliver all
+start C
+deliver all`,
+
+  'remembered-answer': `
+request A c1 add visits 1
+deliver all
+submit B add visits 5
+deliver all
+request C c1 add visits 1`,
+
+  'lost-disk': `
+lose disk B
+change A c1 join D
+deliver all
+change A c1 remove B, vote D
+deliver all
+change A c1 remove B, vote D
+deliver all`,
+
+  'cut-batch': `
+submit A add visits 1
+submit A add visits 10
+submit A set color blue
+deliver prepare
+hold back B->A promise
+crash A at half a broadcast
+bring back B->A promise
+deliver B->A promise
+deliver A->B accept
+drop all
+submit B set color red
+deliver all`,
+
+  'all-replaced': `
+change B c1 join D E F
+deliver all
+change A c2 vote D E F, remove A B C
+deliver all
+change A c2 vote D E F, remove A B C
+deliver all
+wait 300
+deliver all
+wait 300
+deliver all
+wait 1
+submit D world
+deliver all`,
+
+  'master-leaves': `
+change C c1 remove C
+deliver all
+change A c1 remove C
+deliver all
+change A c1 remove C
+deliver all`,
 };
+
+/** What is less than these goals ask for, and must not be enough. */
+export const TOO_CHEAP: readonly (readonly [goal: string, commands: string])[] = [
+  // Somebody else dies, who has nothing to do with it.
+  [
+    'orphan',
+    `
+submit A alive
+deliver A->B prepare
+deliver B->A promise
+deliver A->B accept
+crash C
+drop all
+wait 6000
+start C
+deliver all`,
+  ],
+  // It dies when all is over, and learns of it by its own number.
+  [
+    'orphan',
+    `
+submit A hello
+deliver all
+crash A
+submit B other
+deliver all`,
+  ],
+  // It is killed where it accepts, and had said its promise long before.
+  [
+    'silent-promise',
+    `
+submit A hello
+deliver prepare
+deliver promise
+crash B at save and send
+deliver A->B accept
+start B
+deliver all`,
+  ],
+  // It comes back, and nobody asks it for anything that it would have to refuse.
+  [
+    'silent-promise',
+    `
+submit A hello
+crash B at save and send
+deliver A->B prepare
+start B`,
+  ],
+  // The second one is asked when the first has long known it, and begins nothing.
+  [
+    'asked-twice',
+    `
+request A c1 hello
+deliver all
+request B c1 hello
+deliver all`,
+  ],
+  // Both begin a round, and only one of them for this.
+  [
+    'asked-twice',
+    `
+request A c1 hello
+submit B other
+deliver all
+request B c1 hello
+deliver all`,
+  ],
+  // The answer is the same, but nothing has happened in between.
+  [
+    'remembered-answer',
+    `
+request A c1 add visits 1
+deliver all
+request C c1 add visits 1
+deliver all`,
+  ],
+  // Two values after one another are no batch.
+  [
+    'cut-batch',
+    `
+submit A add visits 1
+deliver prepare
+crash A at half a broadcast
+deliver B->A promise
+deliver A->B accept
+drop all
+submit B set color red
+deliver all`,
+  ],
+  // One after the other.
+  [
+    'all-replaced',
+    `
+change B c1 join D E F
+deliver all
+change A c2 vote D, remove C
+deliver all
+change A c2 vote D, remove C
+deliver all
+submit A x
+deliver all`,
+  ],
+  // It is killed, and never handed anything over.
+  [
+    'master-leaves',
+    `
+crash C
+wait 11000
+deliver all
+change A c1 remove C
+deliver all
+change A c1 remove C
+deliver all`,
+  ],
+  // D has no vote, and B keeps it.
+  [
+    'lost-disk',
+    `
+lose disk B
+rejoin B
+change A c1 join D
+deliver all`,
+  ],
+];

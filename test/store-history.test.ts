@@ -190,7 +190,7 @@ suite('An operation of a store read from a file', () => {
     ...['size', 'keys a', 'swap k a', 'add n x', 'set k "a', '', 7].map(
       (line): [unknown, string] => [
         { ...sound, line },
-        'line is neither get, set, delete, swap nor add of one key',
+        'line is neither get, set, delete, swap nor add of one key, nor about a lock',
       ],
     ),
     [{ ...sound, answer: 7 }, 'answer is not a text'],

@@ -38,8 +38,24 @@ test('a command passes an hour at most, and says so', () => {
   assert.throws(() => teller.obey('wait 3600000.1'), /an hour at most/);
   assert.throws(() => teller.obey('save takes 3600001 at A'), /^Error: a save takes an hour/);
   assert.equal(teller.world?.nowMs, nowMs);
+  teller.obey('drop all');
+  for (const uid of 'ABC') teller.obey(`stop ${uid}`);
   teller.obey('wait 3600000');
   assert.equal(teller.world?.nowMs, nowMs + 3_600_000);
+});
+
+test('no time passes while thousands of datagrams are in flight, and that is said', () => {
+  const teller = tellerWith(' with leases');
+  const [line] = teller.obey('wait 3600000').slice(-1);
+  assert.match(line?.text ?? '', /^\(20[0-9]{2} datagrams are in flight: no time passes until/);
+  const nowMs = teller.world?.nowMs;
+  teller.obey('wait 1000');
+  assert.equal(teller.world?.nowMs, nowMs);
+  assert.equal(teller.waitForTimer()?.command, 'wait 1');
+  assert.equal(teller.world?.nowMs, nowMs);
+  teller.obey('drop all');
+  teller.obey('wait 1000');
+  assert.equal(teller.world?.nowMs, (nowMs ?? 0) + 1_000);
 });
 
 test('a timer that comes after an hour or two is waited for in commands of an hour', () => {

@@ -223,6 +223,9 @@ suite('The live page in a browser', { skip }, () => {
     again.show(viewOf(liveRun().latest(), 'two'));
     await show.has('#news:text-is("two")');
     assert.equal(await show.text('#connection'), '');
+    assert.equal(await show.text('#bad'), '');
+    again.show(viewOf(liveRun().latest(), 'two', 'c.ndjson:7 is not JSON: …'));
+    await show.has('#bad:text-is("c.ndjson:7 is not JSON: …")');
     await again.end('It ended: a.ndjson:1 is not JSON.');
     await show.has('#connection:not(:empty)');
     assert.equal(await show.text('#connection'), 'It ended: a.ndjson:1 is not JSON.');

@@ -39,6 +39,7 @@ class Reader {
   uids: readonly string[] = [];
   begun = 0;
   readonly notes: string[] = [];
+  readonly leftOut: string[] = [];
   readonly traces: FollowedTraces;
 
   constructor(t: TestContext, paths: readonly string[], now?: () => number) {
@@ -50,7 +51,8 @@ class Reader {
     };
     const take = (event: TraceEvent) => this.events.push(event);
     const note = (sentence: string) => this.notes.push(sentence);
-    this.traces = new FollowedTraces(paths, { begin, take, note }, now);
+    const leaveOut = (sentence: string) => this.leftOut.push(sentence);
+    this.traces = new FollowedTraces(paths, { begin, take, note, leaveOut }, now);
     t.after(() => this.traces.close());
   }
 
@@ -167,22 +169,66 @@ suite('Traces that grow', () => {
     }
   });
 
-  test('what is no trace, or of two runs, is told in a sentence', (t) => {
+  test('what is no trace, or of two runs, is left out, with a sentence', (t) => {
     const paths = filesIn(t);
     const [a = '', b = ''] = paths;
     const { events } = new HandMadeRun().startAll().ask('A', update('x'));
     const text = events.map(lineOf).join('');
     for (const [inA, inB, why] of [
-      ['hello\n', '', /A\.ndjson:1 is not JSON$/],
-      ['{"at": 1}\n', '', /A\.ndjson:1 is not an event of a trace: /],
-      [text, text, /^both \S+A\.ndjson and \S+B\.ndjson are traces of A$/],
-      [lineOf(events.at(-1) as TraceEvent), '', /A\.ndjson: the start of server A is missing$/],
+      ['hello\n', '', /A\.ndjson:1 is not JSON: this trace is left out as a whole/],
+      ['{"at": 1}\n', '', /A\.ndjson:1 is not an event of a trace: .+: this trace is left out/],
+      [text, text, /^both \S+A\.ndjson and \S+B\.ndjson are traces of A: this trace is left out/],
+      [lineOf(events.at(-1) as TraceEvent), '', /A\.ndjson: the start of server A is missing: /],
     ] as const) {
       writeFileSync(a, inA);
       writeFileSync(b, inB);
-      assert.throws(() => new Reader(t, [a, b]).readOn(), { message: why });
+      const reader = new Reader(t, [a, b]).readOn();
+      assert.equal(reader.leftOut.length, 1);
+      assert.match(reader.leftOut[0] ?? '', why);
+      assert.deepEqual(reader.traces.leftOut, reader.leftOut);
     }
+    const reader = new Reader(t, [temporaryDirectory(t), b]).readOn();
+    assert.match(reader.leftOut[0] ?? '', /not a file: this trace is left out/);
+  });
+
+  test('the last trace that is left cannot be left out', (t) => {
+    const [a = '', b = ''] = filesIn(t);
+    for (const path of [a, b]) writeFileSync(path, 'hello\n');
+    const message = /^\S+B\.ndjson:1 is not JSON$/;
+    assert.throws(() => new Reader(t, [a, b]).readOn(), { message });
     assert.throws(() => new Reader(t, [temporaryDirectory(t)]).readOn(), { message: /not a file/ });
+  });
+
+  test('a trace with a bad line is left out as a whole, and the others are checked on', (t) => {
+    const events = simulatedEvents(3, 30);
+    const paths = filesIn(t);
+    const of = (uid: string) => events.filter(({ server }) => server === uid).map(lineOf);
+    for (const [index, uid] of UIDS.entries()) {
+      const lines = of(uid);
+      const half = Math.floor(lines.length / 2);
+      const bad = uid === 'C' ? [...lines.slice(0, half), 'oops\n', ...lines.slice(half)] : lines;
+      writeFileSync(paths[index] ?? '', bad.join(''));
+    }
+    const line = Math.floor(of('C').length / 2) + 1;
+    const reader = new Reader(t, paths).readOn();
+    const start = `C.ndjson:${line} is not JSON: this trace is left out as a whole`;
+    assert.ok(reader.leftOut.length === 1 && reader.leftOut[0]?.includes(start), reader.leftOut[0]);
+    const left = ['A', 'B'].map((uid) => events.filter(({ server }) => server === uid));
+    assert.deepEqual(reader.events, mergeTraces(left));
+    assert.deepEqual([reader.uids, reader.traced], [UIDS, ['A', 'B']]);
+    const live = new LiveRun(reader.uids, reader.traced);
+    assert.deepEqual(
+      reader.events.map((event) => live.observe(event)).filter((it) => it !== null),
+      [],
+    );
+
+    appendFileSync(paths[2] ?? '', of('C')[0] ?? '');
+    assert.deepEqual(reader.readOn().traces.leftOut, reader.leftOut);
+    rmSync(paths[2] ?? '');
+    writeFileSync(paths[2] ?? '', of('C').join(''));
+    assert.deepEqual(reader.readOn().traces.leftOut, []);
+    assert.match(reader.notes.at(-1) ?? '', /C\.ndjson is another file now: it is read again$/);
+    assert.equal(reader.events.length, events.length);
   });
 });
 

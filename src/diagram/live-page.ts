@@ -3,7 +3,7 @@
  * it was loaded from. Of nobody else it asks for anything.
  */
 import { LIVE_SCRIPT } from './live-script.ts';
-import { coloursFor, toJson } from './page.ts';
+import { coloursFor, pictureOf, toJson } from './page.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
 import { FONT_FAMILY } from './text.ts';
 
@@ -16,14 +16,15 @@ const STYLE = `
 #newest { position: fixed; left: 16px; bottom: 16px; z-index: 3; padding: 4px 12px;
   background: var(--ink); color: var(--background); border-radius: 14px; text-decoration: none; }
 [hidden] { display: none !important; }
-#news, #notice { white-space: pre-line; overflow-wrap: anywhere; }
-#connection { color: var(--trouble); font-weight: bold; overflow-wrap: anywhere; }
+#news, #bad, #notice { white-space: pre-line; overflow-wrap: anywhere; }
+#bad, #connection { color: var(--trouble); font-weight: bold; overflow-wrap: anywhere; }
 `;
 
 const PANEL = `
 <h1 id="title">Waiting for the first event</h1>
 <button type="button" id="fold" aria-expanded="true">fold</button>
 <p id="connection" role="status"></p>
+<p id="bad" role="status"></p>
 <p id="where"></p>
 <div id="more">
 <p class="quiet"><kbd>j</kbd> next row, <kbd>k</kbd> the one before, or point at one</p>
@@ -60,8 +61,7 @@ export function livePage(): string {
     '</head>',
     '<body>',
     '<main>',
-    `<div>\n${svg('top', '')}\n${svg('heads', '')}`,
-    `${svg('rows', PICTURE.join('') + cursor)}\n</div>`,
+    pictureOf(svg('top', ''), svg('heads', ''), svg('rows', PICTURE.join('') + cursor)),
     `<aside><div id="panel">${PANEL}\n${svg('legend', '')}\n</div></div></aside>`,
     '</main>',
     '<a id="newest" href="#newest" hidden>to the newest row</a>',

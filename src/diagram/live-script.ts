@@ -89,7 +89,7 @@ function putPart(name, text) {
   for (const [id, height] of Object.entries(heights)) {
     if (name === height) byId(id).setAttribute('height', text);
   }
-  if (['style', 'news', 'notice'].includes(name)) byId(name).textContent = text;
+  if (['style', 'news', 'bad', 'notice'].includes(name)) byId(name).textContent = text;
 }
 
 function putList(name, { length, items }) {

@@ -38,14 +38,14 @@ interface ListChanges {
 export const NOTHING_SEEN: LiveView = { parts: {}, lists: {} };
 
 /** Nothing is known of the run yet. */
-export function viewWithoutRun(news: string): LiveView {
+export function viewWithoutRun(news: string, bad = ''): LiveView {
   const style = pageStyle(NO_PICTURE_PX);
-  const parts = { title: 'Waiting for the first event', style, news, before: '0' };
+  const parts = { title: 'Waiting for the first event', style, news, bad, before: '0' };
   return { parts, lists: {} };
 }
 
-/** `news`: what else there is to tell, in a sentence or a few. */
-export function viewOf(latest: LatestPart, news: string): LiveView {
+/** `news`: what else there is to tell, in a sentence or a few; `bad`: why traces are left out. */
+export function viewOf(latest: LatestPart, news: string, bad = ''): LiveView {
   const { diagram, rowsBefore, earlier } = latest;
   const layout = layOut(diagram, { from: 1, to: diagram.rows.length });
   const overview = drawOverview(layout, PAINTS);
@@ -57,6 +57,7 @@ export function viewOf(latest: LatestPart, news: string): LiveView {
     title: titleOf(diagram),
     style: pageStyle(Math.ceil(layout.width)),
     news: [news, ...earlier.map(sayEarlier)].filter((text) => text !== '').join('\n'),
+    bad,
     notice: rowsBefore === 0 ? '' : noticeOf(rowsBefore),
     width: px(layout.width),
     top: drawPatterns(diagram, PAINTS) + overview.svg,

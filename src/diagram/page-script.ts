@@ -188,6 +188,13 @@ document.addEventListener('keydown', (event) => {
   const act = keys[event.key];
   if (act !== undefined) act();
 });
+/** Whoever has come to the rows by the tabulator moves on by the arrow keys. */
+picture.parentElement.addEventListener('keydown', (event) => {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  link(current + step);
+});
 function rowOf(event) {
   return rowAt(event.clientY - picture.getBoundingClientRect().top);
 }
@@ -219,7 +226,17 @@ if (innerWidth < 700) fold();
 /** Where not all of the picture has room, its lanes come first. */
 function showLanes() {
   const lane = heads.querySelector('rect')?.getBoundingClientRect();
-  if (innerWidth < 700 && lane !== undefined) scrollBy(lane.left - innerWidth / 3, 0);
+  if (innerWidth < 700 && lane !== undefined) moveAcross(lane.left - innerWidth / 3);
+}
+/** Each part of the picture has a box of its own; all of them are scrolled sideways together. */
+const boxes = [...document.querySelectorAll('.across')];
+for (const box of boxes) {
+  box.addEventListener('scroll', () => {
+    for (const other of boxes) other.scrollLeft = box.scrollLeft;
+  }, { passive: true });
+}
+function moveAcross(byPx) {
+  for (const box of boxes) box.scrollLeft += byPx;
 }
 addEventListener('hashchange', followAddress);
 if (data.rows.length > 0) {

@@ -14,8 +14,9 @@ svg { display: block; }
 #fold { float: right; display: none; }
 .folded #more { display: none; }
 #legend { position: sticky; bottom: 0; background: var(--background); }
-#heads { position: sticky; top: 0; z-index: 1; background: var(--background); }
+.across.heads { position: sticky; top: 0; z-index: 1; background: var(--background); }
 #rows { cursor: crosshair; }
+:focus-visible { outline: 3px solid var(--hue0); outline-offset: -3px; }
 #cursor { fill: var(--ink); opacity: 0.07; pointer-events: none; }
 .arrow.touched path { stroke-width: 3.2px; }
 .arrow.touched > g { opacity: 1; }
@@ -43,6 +44,8 @@ dl { display: grid; grid-template-columns: 68px 1fr; margin: 2px 0 0; }
 dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: ${pictureWidth + 260}px) {
   main { display: block; padding-bottom: 42vh; }
+  .across { overflow: hidden; }
+  .across.rows { overflow-x: auto; }
   #fold { display: block; }
   .folded main { padding-bottom: 90px; }
   aside { position: fixed; left: 0; right: 0; bottom: 0; max-height: 40vh; overflow: auto;

@@ -63,6 +63,17 @@ export function coloursFor(theme: ThemeName | null): string {
   return `${colours('light')}\n@media (prefers-color-scheme: dark) { ${colours('dark')} }`;
 }
 
+/** The parts of the picture: each is scrolled sideways in its own box where it has no room. */
+export function pictureOf(top: string, heads: string, rows: string): string {
+  return [
+    '<div id="picture">',
+    `<div class="across">${top}</div>`,
+    `<div class="across heads">${heads}</div>`,
+    `<div class="across rows" tabindex="0" role="group" aria-label="rows">${rows}</div>`,
+    '</div>',
+  ].join('\n');
+}
+
 function drawPicture(layout: Layout): string {
   const { width, diagram } = layout;
   const overview = drawOverview(layout, PAINTS);
@@ -73,7 +84,7 @@ function drawPicture(layout: Layout): string {
   const heads = svgElement('heads', width, drawHead(layout, PAINTS));
   const withCursor = { ...rows, svg: `${rows.svg}\n${cursor}` };
   const picture = svgElement('rows', width, withCursor);
-  return `<div>\n${svgElement('top', width, top)}\n${heads}\n${picture}\n</div>`;
+  return pictureOf(svgElement('top', width, top), heads, picture);
 }
 
 function svgElement(id: string, width: number, part: Part): string {

@@ -59,7 +59,7 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
     trouble: '#ff5c6c',
     down: '#5c6165',
     paleDown: '#2b3034',
-    hues: ['#a9dff5', '#f0782a', '#b45cf0', '#3c6e73'],
+    hues: ['#a9dff5', '#f0782a', '#b45cf0', '#f5e1aa'],
     paleness: 0.3,
   },
 };

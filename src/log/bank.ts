@@ -22,7 +22,9 @@ const MAX_NAME_LENGTH = 60;
  * after the other, by all servers in the same order, and each finds what those before it have left.
  */
 export class Bank implements StateMachine {
-  #balances = new Map<string, number>();
+  readonly #balances = new Map<string, number>();
+  readonly #digest = new PairsDigest();
+  #total = 0;
 
   whyNoCommand(line: string): string | null {
     const match = matchForm(line, COMMANDS);
@@ -76,22 +78,29 @@ export class Bank implements StateMachine {
     if (!isBalance(piece)) throw new Error('it holds what is no balance');
     const [account, balance] = piece;
     if (this.#balances.has(account)) throw new Error('it holds an account twice');
-    this.#balances.set(account, balance);
+    this.#set(account, balance);
+  }
+
+  get size(): string {
+    return `${this.#balances.size} accounts`;
   }
 
   get digest(): string {
-    const digest = new PairsDigest();
-    for (const [account, balance] of this.#balances) digest.add(account, String(balance));
-    return digest.toString();
+    return this.#digest.toString();
   }
 
-  get #total(): number {
-    return [...this.#balances.values()].reduce((sum, balance) => sum + balance, 0);
+  /** Nothing else changes a balance: what is known of all of them goes along. */
+  #set(account: string, balance: number): void {
+    const before = this.#balances.get(account);
+    if (before !== undefined) this.#digest.remove(account, `${before}`);
+    this.#balances.set(account, balance);
+    this.#digest.add(account, `${balance}`);
+    this.#total += balance - (before ?? 0);
   }
 
   #open(account: string): string {
     if (this.#balances.has(account)) return 'there is one of that name already';
-    this.#balances.set(account, 0);
+    this.#set(account, 0);
     return 'ok';
   }
 
@@ -99,7 +108,7 @@ export class Bank implements StateMachine {
     const balance = this.#balances.get(account);
     if (balance === undefined) return 'there is no such account';
     if (!Number.isSafeInteger(this.#total + amount)) return 'that is more than there is';
-    this.#balances.set(account, balance + amount);
+    this.#set(account, balance + amount);
     return String(balance + amount);
   }
 
@@ -107,8 +116,8 @@ export class Bank implements StateMachine {
     const has = this.#balances.get(from);
     if (has === undefined || !this.#balances.has(to)) return 'there is no such account';
     if (has < amount) return `it would be overdrawn: it has ${has}`;
-    this.#balances.set(from, has - amount);
-    this.#balances.set(to, (this.#balances.get(to) ?? 0) + amount);
+    this.#set(from, has - amount);
+    this.#set(to, (this.#balances.get(to) ?? 0) + amount);
     return 'ok';
   }
 }

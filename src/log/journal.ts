@@ -12,8 +12,9 @@
  * A journal that is never cut grows for ever. So from time to time a new one begins, in a new file,
  * with a whole state. A large one takes long to write, and a server must not stand still. But the
  * state does not change, so it may be written at leisure: a piece of the new journal with each
- * save, while the old one goes on, and at last what has become of it meanwhile. When it is on the
- * disk, and only then, it takes the place of the old one: so there is always one whole journal.
+ * save, while the old one goes on, and then, in pieces as well, what has become of it meanwhile,
+ * until nothing is left. When it is on the disk, and only then, it takes the place of the old one:
+ * so there is always one whole journal.
  *
  * Every line has a checksum, of itself *and all before it*: no line can be missing, or be of
  * another journal. What is found to be wrong may have come about in two ways, and these
@@ -61,6 +62,8 @@ export interface Piece {
 
 /** What has become of a record. What is named nowhere is as it was. */
 interface RecordChange {
+  /** What is there now was in another place before: whence. */
+  readonly move?: Record<string, string>;
   readonly set?: Record<string, unknown>;
   readonly unset?: readonly string[];
   readonly in?: Record<string, Change>;
@@ -153,9 +156,10 @@ export class Journal {
     if (line.length > longestBytes) return { line: null, piece: this.#beginAtOnce(state) };
     const isLong = this.#lines.bytes - this.#firstBytes > longestBytes;
     this.#next?.add(change ?? {});
+    // More than what comes behind it: so it comes to an end, however much is saved.
+    const mostBytes = this.#pieceBytes + (this.#next === null ? 0 : line.length);
     if (this.#next === null && isLong) this.#next = new NextJournal(state, this.#pieceBytes);
-    const piece = this.#next === null ? null : this.#write(this.#next, this.#pieceBytes);
-    return { line, piece };
+    return { line, piece: this.#next === null ? null : this.#write(this.#next, mostBytes) };
   }
 
   #beginAtOnce(state: ServerState): Piece {
@@ -203,6 +207,8 @@ class NextJournal {
   readonly #first: Iterator<object, void>;
   #isWhole = false;
   readonly #changes: object[] = [];
+  /** So many of the changes are written. */
+  #written = 0;
 
   constructor(state: object, pieceBytes: number) {
     this.#first = linesOf(state as Fields, pieceBytes);
@@ -212,19 +218,24 @@ class NextJournal {
     this.#changes.push(change);
   }
 
-  /** The next piece, of about so many bytes; the last one has all that was added. */
+  /** The next piece, of about so many bytes; after the last one all that was added is written. */
   write(mostBytes: number): Piece {
     const isFirst = this.lines.entry === 0;
     const fromBytes = this.lines.bytes;
     const written: Uint8Array[] = [];
-    while (!this.#isWhole && this.lines.bytes - fromBytes < mostBytes) {
+    const hasRoom = () => this.lines.bytes - fromBytes < mostBytes;
+    while (!this.#isWhole && hasRoom()) {
       const { value = {} } = this.#first.next();
       written.push(this.lines.write(value));
       this.#isWhole = !('isPart' in value);
       this.firstBytes = this.lines.bytes;
     }
-    if (this.#isWhole) written.push(...this.#changes.map((change) => this.lines.write(change)));
-    return { bytes: joined(written), isFirst, isLast: this.#isWhole };
+    while (this.#isWhole && this.#written < this.#changes.length && hasRoom()) {
+      written.push(this.lines.write(this.#changes[this.#written] ?? {}));
+      this.#written += 1;
+    }
+    const isLast = this.#isWhole && this.#written === this.#changes.length;
+    return { bytes: joined(written), isFirst, isLast };
   }
 }
 
@@ -374,23 +385,43 @@ function isFlat(record: Fields): boolean {
   return Object.values(record).every((value) => typeof value !== 'object' || value === null);
 }
 
+/** What JSON has no word for, `undefined`, is not there. */
 function changeOfRecord(before: Fields, after: Fields): RecordChange | null {
   const set: [string, unknown][] = [];
   const inside: [string, Change][] = [];
-  for (const [key, value] of fieldsOf(after)) {
-    const isNew = !Object.hasOwn(before, key) || before[key] === undefined;
-    const change = isNew ? 'other' : changeOf(before[key], value);
+  const move = movesIn(before, after);
+  // What was moved away is another one's now: nothing in it may change.
+  const moved = new Set(move.values());
+  for (const key of Object.keys(after)) {
+    if (move.has(key)) continue;
+    const [value, was] = [after[key], Object.hasOwn(before, key) ? before[key] : undefined];
+    const isMoved = moved.has(key);
+    if (value === undefined || (value === was && !isMoved)) continue; // most of it
+    const change = isMoved || was === undefined ? 'other' : changeOf(was, value);
     if (change === 'other') set.push([key, value]);
     else if (change !== null) inside.push([key, change]);
   }
   const isGone = (key: string) => !Object.hasOwn(after, key) || after[key] === undefined;
-  const unset = fieldsOf(before).flatMap(([key]) => (isGone(key) ? [key] : []));
-  if (set.length + unset.length + inside.length === 0) return null;
+  const unset = Object.keys(before).filter((key) => before[key] !== undefined && isGone(key));
+  if (set.length + unset.length + inside.length + move.size === 0) return null;
   return {
+    ...(move.size > 0 ? { move: Object.fromEntries(move) } : {}),
     ...(set.length > 0 ? { set: Object.fromEntries(set) } : {}),
     ...(unset.length > 0 ? { unset } : {}),
     ...(inside.length > 0 ? { in: Object.fromEntries(inside) } : {}),
   };
+}
+
+/** What has come to another place as it was: from where to where, the new place first. */
+function movesIn(before: Fields, after: Fields): ReadonlyMap<string, string> {
+  const moves = new Map<string, string>();
+  for (const [key, value] of Object.entries(after)) {
+    if (before[key] === value || typeof value !== 'object' || value === null) continue;
+    const isFrom = (from: string) => before[from] === value && after[from] !== value;
+    const from = Object.keys(before).find(isFrom);
+    if (from !== undefined && ![...moves.values()].includes(from)) moves.set(key, from);
+  }
+  return moves;
 }
 
 /** How many entries the lists in its new lists have. */
@@ -399,11 +430,6 @@ function newEntriesIn(change: Change): number {
   const lists = [add, ...Object.values(set).filter((value) => Array.isArray(value))];
   const own = lists.reduce((sum, list) => sum + entriesInside(list), 0);
   return Object.values(inside).reduce((sum, one) => sum + newEntriesIn(one), own);
-}
-
-/** What JSON has no word for is not there. */
-function fieldsOf(record: Fields): [string, unknown][] {
-  return Object.entries(record).filter(([, value]) => value !== undefined);
 }
 
 /** Entries that are still there are the same objects, in the same order. */
@@ -428,14 +454,20 @@ function changeOfList(before: unknown[], after: unknown[]): ListChange | 'other'
 function carriedOut(before: unknown, change: Change): unknown {
   if (Array.isArray(before)) return listCarriedOut(before, change as ListChange);
   if (!isRecord(before)) throw new Error('there is nothing inside');
-  const { set = {}, unset = [], in: inside = {} } = change as RecordChange;
+  const { move = {}, set = {}, unset = [], in: inside = {} } = change as RecordChange;
+  const moved = Object.entries(move).map(([key, from]) => [key, fieldIn(before, from)]);
   for (const key of unset) delete before[key];
   const changed = Object.entries(inside).map(([key, one]) => [key, carriedOut(before[key], one)]);
-  for (const [key, value] of [...Object.entries(set), ...changed]) {
+  for (const [key, value] of [...moved, ...Object.entries(set), ...changed]) {
     // Not an assignment: a key may have the name of something that every object has.
     Object.defineProperty(before, key as string, { ...PLAIN_FIELD, value });
   }
   return before;
+}
+
+function fieldIn(record: Fields, key: string): unknown {
+  if (Object.hasOwn(record, key)) return record[key];
+  throw new Error('there is nothing to be moved');
 }
 
 const PLAIN_FIELD = { configurable: true, enumerable: true, writable: true };

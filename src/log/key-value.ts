@@ -1,4 +1,13 @@
-/** The first state machine: keys, and what each of them holds. */
+/** The first state machine: keys, and what each of them holds; and locks, see `locks.ts`. */
+import {
+  expiryIn,
+  isLockPiece,
+  LOCK_COMMANDS,
+  LOCK_QUERIES,
+  Locks,
+  whyNoFence,
+  whyNoLockCommand,
+} from './locks.ts';
 import {
   countOf,
   entriesFrom,
@@ -11,6 +20,7 @@ import {
 import {
   type Change,
   type Form,
+  type Lock,
   matchForm,
   PairsDigest,
   type StateMachine,
@@ -21,10 +31,13 @@ import {
 const COMMANDS: readonly Form[] = [
   'set KEY VALUE',
   'set KEY VALUE if VERSION',
+  'set KEY VALUE if-token NAME TOKEN',
   'delete KEY',
   'delete KEY if VERSION',
+  'delete KEY if-token NAME TOKEN',
   'swap KEY OLD NEW',
   'add KEY N',
+  ...LOCK_COMMANDS,
 ];
 const QUERIES: readonly Form[] = [
   'get KEY',
@@ -32,6 +45,7 @@ const QUERIES: readonly Form[] = [
   'entries PREFIX LIMIT AFTER?',
   'keys PREFIX?',
   'size',
+  ...LOCK_QUERIES,
 ];
 
 /** Keys are looked at by people, and stand in answers: they are no documents. */
@@ -63,12 +77,15 @@ interface Entry {
  * a version never does. Where one instance holds several changes of a key the later ones are 17.2,
  * 17.3 and so on, and the answers to them say so.
  *
+ * `if-token NAME 17` changes only if the lock NAME is held with that token.
+ *
  * The entries stand in a map that never changes, and each command makes another one of it that
  * shares nearly all: a snapshot is the map as it is, and may be written down at leisure.
  */
 export class KeyValue implements StateMachine {
   #entries: Tree<Entry> = null;
   #digest = new PairsDigest();
+  readonly #locks = new Locks(this.#digest);
   #changes: readonly Change[] = [];
   /** How often the keys have changed in the latest instance that has changed any. */
   #now = { instanceNumber: 0, times: new Map<string, number>() };
@@ -77,11 +94,14 @@ export class KeyValue implements StateMachine {
     const match = matchForm(line, COMMANDS);
     if ('why' in match) return match.why;
     const [verb, key = '', number = ''] = match.words;
+    if (isOfLock(verb)) return whyNoLockCommand(match.words);
     if (key === '' || key.length > MAX_KEY_LENGTH) {
       return `a key has 1 to ${MAX_KEY_LENGTH} characters`;
     }
     const isNoNumber = verb === 'add' && wholeNumberOf(number) === null;
     if (isNoNumber) return 'what it adds must be a whole number';
+    const fence = fenceOf(match.words);
+    if (fence !== null) return whyNoFence(...fence);
     const condition = conditionOf(match.words);
     if (condition === undefined || CONDITION.test(condition)) return null;
     return 'a version is a number like 17, or none, or any';
@@ -98,12 +118,17 @@ export class KeyValue implements StateMachine {
 
   apply(line: string, instanceNumber: number): string {
     this.#changes = [];
+    const expiry = expiryIn(line);
+    if (expiry !== null) return this.#locks.expire(expiry);
     const why = this.whyNoCommand(line);
     const match = matchForm(line, COMMANDS);
     if (why !== null || 'why' in match) return why ?? '';
     const [verb, key = '', second = '', third = ''] = match.words;
+    if (isOfLock(verb)) return this.#locks.apply(match.words, instanceNumber);
     const held = valueIn(this.#entries, key);
-    const whyNot = whyNotMet(conditionOf(match.words), held);
+    const whyNot =
+      this.#whyFenced(fenceOf(match.words), instanceNumber) ??
+      whyNotMet(conditionOf(match.words), held);
     if (whyNot !== null) return whyNot;
     const version = () => this.#nextVersion(key, instanceNumber);
     switch (verb) {
@@ -120,8 +145,18 @@ export class KeyValue implements StateMachine {
     }
   }
 
+  #whyFenced(fence: Fence | null, instanceNumber: number): string | null {
+    if (fence === null) return null;
+    const [name, token] = fence;
+    return this.#locks.whyNotHeld(name, Number(token), instanceNumber);
+  }
+
   get changes(): readonly Change[] {
     return this.#changes;
+  }
+
+  get locks(): Tree<Lock> {
+    return this.#locks.held;
   }
 
   query(line: string): string | null {
@@ -139,20 +174,28 @@ export class KeyValue implements StateMachine {
         return this.#list(word, Number(limit), after);
       case 'keys':
         return this.#keys(word);
+      case 'lock':
+        return this.#locks.find(word);
       default: // size
         return String(sizeOf(this.#entries));
     }
   }
 
   snapshot(): Iterable<unknown> {
-    return triplesOf(this.#entries);
+    return piecesOf(triplesOf(this.#entries), this.#locks.snapshot());
   }
 
   restore(piece: unknown): void {
-    if (!isTriple(piece)) throw new Error('it holds what is no key with a value and a version');
+    if (isLockPiece(piece)) return this.#locks.restore(piece);
+    if (!isTriple(piece)) throw new Error('it holds what is neither a key nor a lock');
     const [key, value, version] = piece;
     if (valueIn(this.#entries, key) !== undefined) throw new Error('it holds a key twice');
     this.#put(key, { value, version });
+  }
+
+  get size(): string {
+    const keys = sizeOf(this.#entries);
+    return `${keys} ${keys === 1 ? 'key' : 'keys'}`;
   }
 
   get digest(): string {
@@ -263,8 +306,25 @@ function doneAs(version: string): string {
 
 /** Which version a command wants, if it is one that asks for one. */
 function conditionOf(words: readonly string[]): string | undefined {
-  const [verb] = words;
-  return verb === 'set' ? words[4] : verb === 'delete' ? words[3] : undefined;
+  const at = conditionAt(words);
+  return words[at] === 'if' ? words[at + 1] : undefined;
+}
+
+type Fence = readonly [lock: string, token: string];
+
+/** Of which lock a command wants to hold which token; null: of none. */
+function fenceOf(words: readonly string[]): Fence | null {
+  const at = conditionAt(words);
+  return words[at] === 'if-token' ? [words[at + 1] ?? '', words[at + 2] ?? ''] : null;
+}
+
+/** Where the condition of a command begins; where there is none, no word is. */
+function conditionAt([verb]: readonly string[]): number {
+  return verb === 'set' ? 3 : verb === 'delete' ? 2 : Number.POSITIVE_INFINITY;
+}
+
+function isOfLock(verb = ''): boolean {
+  return verb === 'lock' || verb === 'renew' || verb === 'unlock';
 }
 
 function whyNotMet(condition: string | undefined, held: Entry | undefined): string | null {
@@ -272,6 +332,12 @@ function whyNotMet(condition: string | undefined, held: Entry | undefined): stri
   if (held === undefined) return condition === 'none' ? null : NO_KEY;
   if (condition === 'any' || condition.split(',').includes(held.version)) return null;
   return `it was changed in ${held.version}`;
+}
+
+/** Both are of the moment at which this is called, and are read later. */
+function* piecesOf(entries: Iterable<unknown>, locks: Iterable<unknown>): Generator<unknown> {
+  yield* entries;
+  yield* locks;
 }
 
 function* triplesOf(entries: Tree<Entry>): Generator<[string, string, string]> {

@@ -25,9 +25,10 @@
  * Two rules:
  *
  *   1. *An older snapshot is never installed.* What a server has applied it has told to clients.
- *   2. *Nothing is cut before the snapshot is durable.* Here that takes no care, since both are
- *      one state on disk and go there in one save: after a crash there are the old snapshot with
- *      all links since, or the new one with the rest.
+ *   2. *Nothing is cut before the snapshot is durable.* Both are one state on disk and go there in
+ *      one save: after a crash there are the old snapshot with all links since, or the new one
+ *      with the rest. A large one would make that a long save. So its text goes there beside the
+ *      old one as it is written, or read, and that last save only says which of them counts.
  */
 import { applyLink, type ChainState, EMPTY_CHAIN, type Link } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
@@ -62,8 +63,11 @@ import {
 /** So many links are kept at least; when there are twice as many, a snapshot is taken. */
 export const KEEP_LINKS = 10_000;
 
-/** In so many blocks are the links that are kept at least: see `link-list.ts`. */
-const BLOCKS = 10;
+/**
+ * In so many blocks are the links that are kept at least: see `link-list.ts`. A block is written
+ * once more when it is full, at once, so it is short.
+ */
+const BLOCKS = 400;
 
 /** So many characters of a snapshot are written in one turn: about a millisecond's work. */
 const STEP_LENGTH = 64_000;
@@ -81,6 +85,9 @@ const READ_WITHIN_MS = 1_000;
 /** What is on disk: a snapshot, and links that go on to the open instance at least from there. */
 interface LogOnDisk extends LinkBlocks {
   readonly snapshot: Snapshot;
+  /** The beginning of the next one, that is written, and of one that is read: see rule 2. */
+  readonly written?: Snapshot;
+  readonly read?: Snapshot;
   /** The instance of the first link; it may be before that of the snapshot. */
   readonly first: number;
 }
@@ -99,6 +106,8 @@ interface Reading {
   readonly early: Map<number, string>;
   /** All parts before this character were asked for. */
   asked: number;
+  /** So many parts are on the disk. */
+  saved: number;
 }
 
 /**
@@ -116,6 +125,11 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     /** When somebody has last asked for a part of ours. */
     #askedAtMs = Number.NEGATIVE_INFINITY;
     #reading: Reading | null = null;
+    /** What there is of a new snapshot on the disk, beside the one that counts; null: nothing. */
+    #written: Snapshot | null = null;
+    #read: Snapshot | null = null;
+    /** So many messages with links have come since they were saved. */
+    #unsaved = 0;
     /** Somebody has said that this instance is open. */
     #target = 1;
     #askAgain: Timer | null = null;
@@ -215,7 +229,18 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     }
 
     protected override get kept(): LogOnDisk {
-      return { snapshot: this.#snapshot, first: this.firstKept, ...this.#links.kept };
+      return {
+        snapshot: this.#snapshot,
+        ...(this.#written === null ? {} : { written: this.#written }),
+        ...(this.#read === null ? {} : { read: this.#read }),
+        first: this.firstKept,
+        ...this.#links.kept,
+      };
+    }
+
+    protected override save(): void {
+      this.#unsaved = 0;
+      super.save();
     }
 
     /** Applies all links since the snapshot once more. Not for `super`, which knows of no log. */
@@ -262,7 +287,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     protected override advanced(link: Link | null): void {
       super.advanced(link);
       const { instanceNumber = 0 } = this.#reading ?? {};
-      if (!this.isNews(instanceNumber)) this.#reading = null; // we have got there by links
+      if (!this.isNews(instanceNumber)) this.#readNoMore(); // we have got there by links
       if (link === null) return;
       this.#links.push(link);
       this.apply(link, this.instanceNumber - 1);
@@ -304,8 +329,12 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     #writeOn(writer: SnapshotWriter, digest: string): void {
       this.#writing = this.environment.clock.after(WRITE_ON_AFTER_MS, () => {
         const snapshot = writer.write(this.stepLength);
+        if (snapshot === null || this.#written !== null) {
+          this.#written = snapshot ?? writer.soFar;
+          this.save();
+        }
         if (snapshot === null) return this.#writeOn(writer, digest);
-        this.#writing = null;
+        this.#writing = this.#written = null;
         this.#cut(snapshot);
         this.#trace('taken', snapshot.instanceNumber, null, digest);
       });
@@ -329,6 +358,8 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       if (first > open) return this.ignore('there is a gap before these links');
       if (first + links.length <= open) return this.ignore('we have got there already');
       this.close(links.slice(open - first));
+      this.#unsaved += 1;
+      if (this.#unsaved >= this.window) this.save(); // or it would be many at once
       this.#goOn(from, message.instanceNumber);
     }
 
@@ -357,8 +388,22 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       } catch (error) {
         return this.#refuse(reading, error instanceof Error ? error.message : String(error));
       }
-      if (head === null) return this.#askOn(reading);
-      this.#install(reading, head.chain);
+      if (head !== null) return this.#install(reading, head.chain);
+      this.#keepRead(reading);
+      this.#askOn(reading);
+    }
+
+    /** Brings to the disk what was read since the last time, if that is enough for a save. */
+    #keepRead(reading: Reading): void {
+      const { instanceNumber, parts, partLength } = reading;
+      if ((parts.length - reading.saved) * partLength < this.stepLength) return;
+      reading.saved = parts.length;
+      this.#read = { instanceNumber, parts: [...parts] };
+      this.save();
+    }
+
+    #readNoMore(): void {
+      this.#reading = this.#read = null;
     }
 
     /** Begins to read, unless somebody else is telling us as much already. */
@@ -370,7 +415,8 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       const reader = new SnapshotReader(this.names, state);
       const [partLength, asked] = [text.length, text.length];
       const whence = { from, instanceNumber, total, partLength };
-      this.#reading = { ...whence, state, reader, parts: [], early: new Map(), asked };
+      this.#readNoMore();
+      this.#reading = { ...whence, state, reader, parts: [], early: new Map(), asked, saved: 0 };
       this.#target = Math.max(this.#target, instanceNumber);
       this.#trace('reading', instanceNumber, from, null);
     }
@@ -395,12 +441,18 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       return { type: 'snapshot_request', instanceNumber, of, offset };
     }
 
-    #install({ from, instanceNumber, parts, state }: Reading, chain: ChainState): void {
-      this.#reading = null;
+    #install(reading: Reading, chain: ChainState): void {
+      const { from, instanceNumber, parts, state } = reading;
+      const snapshot = { instanceNumber, parts };
+      if (reading.saved > 0) {
+        this.#read = snapshot;
+        this.save();
+      }
+      this.#readNoMore();
       this.#writing?.cancel();
-      this.#writing = null;
+      this.#writing = this.#written = null;
       state.use();
-      this.#snapshot = { instanceNumber, parts };
+      this.#snapshot = snapshot;
       this.#links = new LinkList(this.#blockLength);
       this.jump(instanceNumber, chain);
       this.#trace('installed', instanceNumber, from, this.stateDigest);
@@ -410,7 +462,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
 
     /** Who tells what cannot be is asked no more; somebody else is, after a while. */
     #refuse({ from }: Reading, why: string): void {
-      this.#reading = null;
+      this.#readNoMore();
       this.ignore(`${NOT_BELIEVED}: ${why}`);
       this.#askAgain?.cancel();
       this.#askAgain = this.environment.clock.after(ASK_AGAIN_AFTER_MS, () => {
@@ -442,7 +494,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
           for (const question of questions) this.environment.messenger.send([peer], question);
           return this.#awaitAnswer(peer, questions, times + 1);
         }
-        this.#reading = null; // its giver may be gone: whoever comes next begins anew
+        this.#readNoMore(); // its giver may be gone: whoever comes next begins anew
         this.#askForMore(this.#after(peer));
       });
     }

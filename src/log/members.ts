@@ -38,7 +38,8 @@
  *
  * **A change is answered** when it is chosen and a quorum of the new members has it on disk: from
  * then on those who are gone may be switched off. A server that is removed waits for the same,
- * tells the new ones what they lack, and then ends.
+ * tells the new ones what they lack, and then ends. If it sees that anything was chosen after the
+ * change, it need not ask: a quorum of the new members has voted there, and was past the change.
  *
  * **A master that is removed** first hands its lease over. If none of those who stay could take it,
  * the lease stays binding for the new members until it is over, whoever held it: a removed master
@@ -475,11 +476,16 @@ export function Members<TBase extends Constructor<ClientAnswers & CatchUp>>(Base
       this.#lookAround();
     }
 
-    /** Is a quorum of the new members past the change? If not, they are asked, again and again. */
+    /**
+     * Is a quorum of the new members past the change? If not, they are asked, again and again. If
+     * anything was chosen since then, a quorum of them has voted for it, and nobody need be asked:
+     * whoever was down when it was removed may be a stranger to those who are members by now.
+     */
     #lookAround(): void {
       const { since = 0 } = this.chain.membership ?? {};
       const past = this.uids.filter((uid) => this.isPast(uid, since));
-      if (past.length < this.quorum) return this.#askAround();
+      const hasVoted = this.instanceNumber > since + 1;
+      if (past.length < this.quorum && !hasVoted) return this.#askAround();
       this.#look?.cancel();
       this.#look = null;
       if (this.#wanted?.since === since) this.#answer(since);

@@ -3,9 +3,10 @@
  *
  * For what is chosen it makes no difference who leads. For people it does: one machine is faster,
  * or near to those who ask. So all servers are told whom they should prefer, and two of them act
- * on it. A *master* that is not preferred hands its lease over, once the preferred one is heard and
- * level. And the *preferred* one stands at once when a lease was handed back, while the others
- * wait at random, and so the one who resigned comes last.
+ * on it. A *master* that is not preferred hands its lease over, at a moment at which it hears the
+ * preferred one, and that is level: who was heard a while ago may be gone. A master hears all who
+ * are there as often as it renews its lease. And the *preferred* one stands at once when a lease
+ * was handed back, while the others wait at random, and so the one who resigned comes last.
  *
  * That is all: nobody gets a lease that it would not have got by itself, so nothing that was safe
  * depends on this layer. What it may cost is time. A preferred server that is heard, and yet
@@ -14,15 +15,10 @@
  */
 import type { Link } from '../chain.ts';
 import type { Uid } from '../composable-paxos.ts';
-import type { Timer } from '../environment.ts';
 import type { MasterLeases } from '../master-strategy.ts';
 import type { PeerMessage } from '../messages.ts';
 import type { Constructor } from '../replicated-value.ts';
 
-/** A master that is not preferred thinks about that so often. */
-export const CONSIDER_EVERY_MS = 5_000;
-/** Who has not been heard for so long is not given the lease. */
-const HEARD_WITHIN_MS = 10_000;
 const FIRST_PAUSE_MS = 10_000;
 export const LONGEST_PAUSE_MS = 600_000;
 
@@ -32,9 +28,6 @@ export const LONGEST_PAUSE_MS = 600_000;
  */
 export function LeaderPreference<TBase extends Constructor<MasterLeases>>(Base: TBase) {
   return class LeaderPreference extends Base {
-    #consider: Timer | null = null;
-    /** When the preferred server was last heard, and was no instance behind. */
-    #levelAtMs = Number.NEGATIVE_INFINITY;
     #resignedAtMs = Number.NEGATIVE_INFINITY;
     #pauseMs = FIRST_PAUSE_MS;
     #isFree = false;
@@ -44,20 +37,12 @@ export function LeaderPreference<TBase extends Constructor<MasterLeases>>(Base: 
       return null;
     }
 
-    override start(): void {
-      super.start();
-      if (this.preferred !== null && this.preferred !== this.uid) this.#considerLater();
-    }
-
-    override stop(): void {
-      this.#consider?.cancel();
-      super.stop();
-    }
-
     override receive(from: Uid, message: PeerMessage): void {
-      const isLevel = message.instanceNumber >= this.instanceNumber;
-      if (from === this.preferred && isLevel) this.#levelAtMs = this.environment.clock.now();
       super.receive(from, message);
+      if (from !== this.preferred || from === this.uid) return;
+      // Who accepts last, of a quorum or beyond it, speaks of an instance that is closed by then.
+      const isLevel = message.instanceNumber >= this.instanceNumber - 1;
+      if (isLevel) this.#handOver();
     }
 
     protected override advanced(link: Link | null): void {
@@ -74,17 +59,9 @@ export function LeaderPreference<TBase extends Constructor<MasterLeases>>(Base: 
       super.pursue();
     }
 
-    #considerLater(): void {
-      this.#consider = this.environment.clock.after(CONSIDER_EVERY_MS, () => {
-        this.#considerLater();
-        this.#handOver();
-      });
-    }
-
     #handOver(): void {
       const now = this.environment.clock.now();
-      const isThere = now - this.#levelAtMs < HEARD_WITHIN_MS;
-      if (!this.isMaster || !isThere || now - this.#resignedAtMs < this.#pauseMs) return;
+      if (!this.isMaster || now - this.#resignedAtMs < this.#pauseMs) return;
       if (this.#resignedAtMs > Number.NEGATIVE_INFINITY) {
         this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
       }

@@ -5,7 +5,7 @@
  * And a read may be a link of the chain, which costs as much as a change: two phases, and a save at
  * every server. Here is a third one, without any clock and without any save: a quorum is asked how
  * far it has come, and whoever reads waits until it has come as far itself. (The idea is that of
- * "Paxos Quorum Reads", Charapko, Ailijiang and Demirbas, 2019.)
+ * "Linearizable Quorum Reads in Paxos", Charapko, Ailijiang and Demirbas, 2019.)
  *
  * **Why is nothing missed?** Take a change that any client was told of before the read began.
  *

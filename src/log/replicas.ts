@@ -10,6 +10,7 @@ import { BackoffResolution } from '../resolution-strategy.ts';
 import { CatchUp } from '../sync-strategy.ts';
 import { UpdateQueue } from '../update-queue.ts';
 import { Batches } from './batches.ts';
+import { LockExpiry } from './lock-expiry.ts';
 import { Log } from './log.ts';
 import { Members } from './members.ts';
 import { QuorumReads } from './quorum-reads.ts';
@@ -25,14 +26,18 @@ export function keeping<TBase extends Constructor<Store>>(Base: TBase, links: nu
 }
 
 export class StoreReplica extends QuorumReads(
-  Store(
-    ClientAnswers(Rejoin(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+  LockExpiry(
+    Store(
+      ClientAnswers(Rejoin(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+    ),
   ),
 ) {}
 
-export class MasterStoreReplica extends Store(
-  ClientAnswers(
-    Rejoin(MasterLeases(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+export class MasterStoreReplica extends LockExpiry(
+  Store(
+    ClientAnswers(
+      Rejoin(MasterLeases(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+    ),
   ),
 ) {}
 
@@ -47,14 +52,18 @@ export class MembersMasterReplica extends Members(
 
 export class MembersStoreReplica extends Members(
   QuorumReads(
-    Store(ClientAnswers(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+    LockExpiry(
+      Store(ClientAnswers(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue))))))),
+    ),
   ),
 ) {}
 
 export class MembersMasterStoreReplica extends Members(
-  Store(
-    ClientAnswers(
-      MasterLeases(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+  LockExpiry(
+    Store(
+      ClientAnswers(
+        MasterLeases(Batches(UpdateQueue(BackoffResolution(Log(CatchUp(ReplicatedValue)))))),
+      ),
     ),
   ),
 ) {}

@@ -93,6 +93,11 @@ export class SnapshotWriter {
     return isWhole ? { instanceNumber: this.#instanceNumber, parts: this.#parts } : null;
   }
 
+  /** The parts that are written, as they are now. */
+  get soFar(): Snapshot {
+    return { instanceNumber: this.#instanceNumber, parts: [...this.#parts] };
+  }
+
   #cut(text: string, isWhole: boolean): void {
     const length = this.#partLength;
     let from = 0;

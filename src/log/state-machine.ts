@@ -16,6 +16,8 @@
  * every server alike, and that it failed is its answer.
  */
 
+import type { Tree } from './sorted-map.ts';
+
 /** Answers to commands are remembered for whoever asks again, so they are short. */
 export const MAX_ANSWER_LENGTH = 200;
 
@@ -24,6 +26,16 @@ export interface Change {
   readonly key: string;
   readonly value: string | null;
   readonly version: string;
+}
+
+/** A lock that a client holds: see `locks.ts`. */
+export interface Lock {
+  readonly owner: string;
+  /** The instance in which this owner has taken it. */
+  readonly token: number;
+  /** The instance in which it was taken or renewed last: its time counts from there. */
+  readonly since: number;
+  readonly forMs: number;
 }
 
 /**
@@ -42,6 +54,8 @@ export interface StateMachine {
   apply(line: string, instanceNumber: number): string;
   /** What the latest command has changed. A machine that nobody can watch does not tell. */
   readonly changes?: readonly Change[];
+  /** The locks that are held, by their names. A machine without locks does not tell. */
+  readonly locks?: Tree<Lock>;
   /** Answers a query; null: there is nothing. What is no query is answered with why. */
   query(line: string): string | null;
   /**
@@ -55,6 +69,8 @@ export interface StateMachine {
    * carried out no command. Throws, and has changed nothing, if that is no such piece.
    */
   restore(piece: unknown): void;
+  /** How much there is, in a few words for people: "3 keys". */
+  readonly size: string;
   /** Eight hexadecimal digits: equal states have the same, different ones hardly ever. */
   readonly digest: string;
 }
@@ -108,9 +124,15 @@ export function matchForm(
     return { why: 'its quotes are not those of a JSON string, as in set color "dark blue"' };
   }
   const known = forms.filter((form) => form.split(' ')[0] === words[0]);
-  if (known.length === 0) return { why: `it is none of these: ${forms.join(', ')}` };
+  if (known.length === 0) return { why: `it is none of these: ${firstOfEach(forms)}` };
   if (known.some((form) => hasForm(words, form.split(' ')))) return { words };
   return { why: `it must be: ${known.join(', or ')}` };
+}
+
+/** One form for each verb: all of them would be too long for an answer. */
+function firstOfEach(forms: readonly Form[]): string {
+  const verbs = forms.map((form) => form.split(' ')[0]);
+  return forms.filter((_, index) => verbs.indexOf(verbs[index]) === index).join(', ');
 }
 
 function hasForm(words: readonly string[], parts: readonly string[]): boolean {

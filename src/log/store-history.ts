@@ -5,12 +5,14 @@
  * of each of its keys is ("locality": Herlihy and Wing, 1990), and each is checked by itself. A key
  * that is only set and read is a register, and the checker for registers knows more. The others are
  * compared with a model of a few lines, written down once more here: it says what a key-value store
- * must do, and shares no code with the one that is checked.
+ * must do, and shares no code with the one that is checked. A lock is an object of its own, and has
+ * a model of its own, in `lock-history.ts`.
  */
 import type { Inquiry, Outcome } from '../client-session.ts';
 import { isRecord } from '../messages.ts';
 import { findContradiction, type Operation } from '../trace/linearizability.ts';
 import { findContradictionWith, type Model, type Timed } from '../trace/model.ts';
+import { askedOfLock, type OfLock, ONE_LOCK } from './lock-history.ts';
 import { wholeNumberOf, wordsOf } from './state-machine.ts';
 
 /** One thing that a client asked a store; in a file, one line of JSON. */
@@ -19,6 +21,8 @@ export interface StoreOperation extends Timed {
   readonly line: string;
   /** What it was told; null: there is nothing, or there was no answer. */
   readonly answer: string | null;
+  /** In which instance it took effect, if it was told: tokens of locks are such numbers. */
+  readonly instanceNumber?: number;
 }
 
 /** A question that was put at `call`, in milliseconds, and how it ended at `endMs`. */
@@ -37,7 +41,9 @@ export function storeOperationOf(
   const { reply } = ended;
   const found = reply.type === 'found' ? reply.found : null;
   const answer = reply.type === 'answered' ? reply.answer : found;
-  return { ...asked, answer, return: endMs, outcome: 'ok' };
+  const told = { ...asked, answer, return: endMs, outcome: 'ok' } as const;
+  const isOfLock = reply.type === 'answered' && askedOfLock(line) !== null;
+  return isOfLock ? { ...told, instanceNumber: reply.instanceNumber } : told;
 }
 
 /** A command that was fired and forgotten: nobody knows what becomes of it. */
@@ -55,9 +61,9 @@ export function lineOf(inquiry: Inquiry): string | null {
   return isFresh && isOfOneKey(inquiry.query) ? inquiry.query : null;
 }
 
-/** Whether this can be in a history: a command or query about what one key holds. */
+/** Whether this can be in a history: a command or query about one key, or one lock. */
 export function isOfOneKey(line: string): boolean {
-  return askedBy(line) !== null;
+  return askedBy(line) !== null || askedOfLock(line) !== null;
 }
 
 /** What is wrong with something that should be such an operation, in a few words; or null. */
@@ -65,8 +71,8 @@ export function wrongInStoreOperation(value: unknown): string | null {
   if (!isRecord(value)) return 'it is not an object';
   const { client, line, answer, call, return: end, outcome } = value;
   if (typeof client !== 'string') return 'client is not a name';
-  if (typeof line !== 'string' || askedBy(line) === null) {
-    return 'line is neither get, set, delete, swap nor add of one key';
+  if (typeof line !== 'string' || !isOfOneKey(line)) {
+    return 'line is neither get, set, delete, swap nor add of one key, nor about a lock';
   }
   if (typeof answer !== 'string' && answer !== null) return 'answer is not a text';
   if (typeof call !== 'number') return 'call is not a time';
@@ -84,7 +90,14 @@ export function wrongInStoreOperation(value: unknown): string | null {
  */
 export function findStoreContradiction(history: readonly StoreOperation[]): string | null {
   const byKey = new Map<string, OfKey[]>();
+  const byLock = new Map<string, OfLock[]>();
   for (const operation of history) {
+    const ofLock = askedOfLock(operation.line);
+    if (ofLock !== null) {
+      const { name, ...parts } = ofLock;
+      byLock.set(name, [...(byLock.get(name) ?? []), { ...operation, ...parts }]);
+      continue;
+    }
     const asked = askedBy(operation.line);
     if (asked === null) throw new Error(`no line about one key: ${operation.line}`);
     const { key, ...parts } = asked;
@@ -95,6 +108,10 @@ export function findStoreContradiction(history: readonly StoreOperation[]): stri
   for (const [key, its] of byKey) {
     const contradiction = findInKey(its);
     if (contradiction !== null) return `of key ${JSON.stringify(key)} ${contradiction}`;
+  }
+  for (const [name, its] of byLock) {
+    const contradiction = findContradictionWith(ONE_LOCK, its);
+    if (contradiction !== null) return `of lock ${JSON.stringify(name)} ${contradiction}`;
   }
   return null;
 }

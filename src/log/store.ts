@@ -28,7 +28,8 @@ import { Answers, MAX_ANSWERED_CLIENTS } from './answers.ts';
 import { KeyValue } from './key-value.ts';
 import type { Log } from './log.ts';
 import { mixedDigest, type NewState } from './snapshot.ts';
-import type { Change, StateMachine } from './state-machine.ts';
+import type { Tree } from './sorted-map.ts';
+import type { Change, Lock, StateMachine } from './state-machine.ts';
 
 /** See `quorum-reads.ts`, a layer that servers with masters do without. */
 const WHY_NO_QUORUM =
@@ -48,6 +49,11 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
     /** The machine before its first command. */
     protected createMachine(): StateMachine {
       return new KeyValue();
+    }
+
+    /** The locks that clients hold: see `lock-expiry.ts`. */
+    protected get locks(): Tree<Lock> {
+      return this.#machine.locks ?? null;
     }
 
     /** How many clients are remembered. */
@@ -109,7 +115,9 @@ export function Store<TBase extends Constructor<ClientAnswers & Log>>(Base: TBas
       }
       if (message.type === 'status_report') {
         const { firstKept, snapshotAt, digest } = this;
-        return { ...message, log: { firstKept, snapshotAt, digest } };
+        const { size } = this.#machine;
+        // The latest command is not what a store holds, and may have failed.
+        return { ...message, value: null, log: { firstKept, snapshotAt, digest, size } };
       }
       const query = this.#queries.get(requestId);
       if (message.type !== 'value' || query === undefined) return message;

@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Uid } from '../composable-paxos.ts';
 import {
   ANY_UID,
@@ -34,10 +35,12 @@ import { type Family, familyOf, openSocket } from './udp-socket.ts';
 export type Listener = (from: Uid, reply: Reply) => boolean;
 
 const NOTES_PER_SECOND = 1;
+const ASK_AGAIN_AFTER_MS = 100;
 
 export class ClientNetwork {
   /** All servers that it knows of: more, once it has learned of them. */
   readonly uids: Uid[];
+  readonly #places: Map<Uid, Address>;
   readonly #book: AddressBook;
   readonly #sockets = new Map<Family, Socket>();
   readonly #envelope: Envelope;
@@ -58,6 +61,7 @@ export class ClientNetwork {
     lookup: Lookup,
   ) {
     this.uids = [...cluster.keys()];
+    this.#places = new Map(cluster);
     this.#envelope = envelope;
     const now = () => performance.now();
     this.#notes = new Throttle(NOTES_PER_SECOND, after, ({ why }) => note(why));
@@ -109,6 +113,16 @@ export class ClientNetwork {
     this.#sendBytes(address, this.#envelope.seal(to, encodeDatagram(this.#seq, message)));
   }
 
+  /** Where this server is, by the cluster file or by those who are in it; null: nobody tells. */
+  async find(uid: Uid, timeoutMs: number): Promise<Address | null> {
+    const untilMs = performance.now() + timeoutMs;
+    while (!this.#places.has(uid) && performance.now() < untilMs) {
+      this.#askForMembers();
+      await pause(ASK_AGAIN_AFTER_MS);
+    }
+    return this.#places.get(uid) ?? null;
+  }
+
   /** Somebody was named whom the cluster file does not know: those who are in it may. */
   #askForMembers(): void {
     for (const uid of this.uids) this.send(uid, { type: 'members', requestId: this.#requestId });
@@ -118,7 +132,9 @@ export class ClientNetwork {
     for (const [uid, { address }] of Object.entries(members)) {
       if (address === null) continue;
       const { host, port } = splitAddress(address);
-      this.#book.meet(uid, { host: canonicalHost(host), port });
+      const place = { host: canonicalHost(host), port };
+      this.#places.set(uid, place);
+      this.#book.meet(uid, place);
       if (!this.uids.includes(uid)) this.uids.push(uid);
     }
     void this.#openSockets();

@@ -3,9 +3,14 @@
  * `log/journal.ts`.
  *
  * A save writes one line and waits once for the disk: for its bytes, by `fdatasync`, since nothing
- * else of the file has changed that anybody needs. Only while the journal begins anew does it write
- * to another file, too. When all of that is on the disk it is renamed, and the directory is
- * brought to the disk. You can read it: `cat`, or `npm run journal -- FILE`.
+ * else of the file has changed that anybody needs. Not even its length: a file system keeps that
+ * elsewhere, and to bring it to the disk as well, for a few hundred bytes, takes it as long again.
+ * So the file has room before it is needed, zeros, and most lines are written over some of them.
+ * After a crash they are what a torn line may look like, and are cut off as one.
+ *
+ * Only while the journal begins anew does a save write to another file, too. When all of that is on
+ * the disk it is renamed, and the directory is brought to the disk. You can read it: `cat`, or
+ * `npm run journal -- FILE`.
  *
  * A server that has kept a JSON file goes over to a journal: it begins with what that file says,
  * and its first save begins the journal and takes the file away, in this order. If it is killed in
@@ -19,6 +24,11 @@ import { lostState, type ServerState } from '../state.ts';
 import { JsonStateFile } from './json-state-file.ts';
 import { attempt, type FileSystem, StateDirectory, type StateFile } from './state-directory.ts';
 
+/** So much room is made when there is none left: that takes a millisecond or two. */
+const ROOM_BYTES = 512 * 1_024;
+/** So much of a new journal may wait for the disk, to be brought there at once. */
+const MOST_UNSYNCED_BYTES = 512 * 1_024;
+
 export class JournalFile implements StateFile {
   readonly path: string;
   readonly #uid: Uid;
@@ -28,8 +38,13 @@ export class JournalFile implements StateFile {
   readonly #journal: Journal;
   /** The file, open; null: there is none yet. */
   #file: number | null = null;
+  /** Where its lines end, and the room behind them. */
+  #end = 0;
+  #roomUntil = 0;
   /** The one that is to take its place, if one is being written. */
   #next: number | null = null;
+  #nextEnd = 0;
+  #nextSynced = 0;
   #takesOver = false;
 
   /**
@@ -72,6 +87,7 @@ export class JournalFile implements StateFile {
     attempt(this.path, 'kept', () => {
       const file = this.#open();
       if (soundBytes < bytes.length) this.#fs.ftruncateSync(file, soundBytes);
+      this.#end = this.#roomUntil = soundBytes;
       // Who wrote it may have been killed before it was on the disk, or had its name, or its mark.
       this.#fs.fdatasyncSync(file);
       this.#directory.sync();
@@ -80,7 +96,10 @@ export class JournalFile implements StateFile {
     return state;
   }
 
-  /** Returns once the state would survive a power cut. Throws a `Failure` otherwise. */
+  /**
+   * Returns once the state would survive a power cut. Throws a `Failure` otherwise: then the server
+   * must stop, and a save must not be tried again.
+   */
   save(state: ServerState): void {
     const { line, piece } = this.#journal.save(state);
     attempt(this.path, 'written', () => {
@@ -96,26 +115,64 @@ export class JournalFile implements StateFile {
 
   #append(line: Uint8Array): void {
     const file = this.#file ?? this.#open();
-    this.#directory.write(file, line);
-    this.#fs.fdatasyncSync(file);
+    if (this.#end + line.length > this.#roomUntil) this.#makeRoom(file, line.length);
+    this.#directory.write(file, line, this.#end);
+    try {
+      this.#fs.fdatasyncSync(file);
+    } catch (error) {
+      this.#takeBack(file);
+      throw error;
+    }
+    this.#end += line.length;
+  }
+
+  /**
+   * The system may say once that bytes have not come to the disk, go on to show them to whoever
+   * reads the file, and say at the next time of asking that all is well ("fsyncgate"). So nobody
+   * asks again: the server stops, and the next run of it does not find the line.
+   */
+  #takeBack(file: number): void {
+    try {
+      this.#fs.ftruncateSync(file, this.#end);
+    } catch {
+      // Nothing more can be done here. What went wrong first is what is told.
+    }
+  }
+
+  /** The zeros come to the disk with the line that is written over them. */
+  #makeRoom(file: number, bytes: number): void {
+    const room = new Uint8Array(bytes + ROOM_BYTES);
+    this.#directory.write(file, room, this.#end);
+    this.#roomUntil = this.#end + room.length;
   }
 
   #begin({ bytes, isFirst, isLast }: Piece): void {
-    if (isFirst && this.#next !== null) this.#fs.closeSync(this.#next);
-    if (isFirst) this.#next = this.#directory.createTemporary(this.path);
+    if (isFirst) this.#openNext();
     const next = this.#next as number;
-    this.#directory.write(next, bytes);
-    this.#fs.fsyncSync(next);
+    this.#directory.write(next, bytes, this.#nextEnd);
+    this.#nextEnd += bytes.length;
+    // Nobody needs it before it is whole. But to bring a large one to the disk takes a long turn.
+    if (isLast || this.#nextEnd - this.#nextSynced >= MOST_UNSYNCED_BYTES) {
+      this.#fs.fsyncSync(next);
+      this.#nextSynced = this.#nextEnd;
+    }
     if (!isLast) return;
     if (this.#file !== null) this.#fs.closeSync(this.#file); // Windows replaces no open file
     this.#directory.rename(this.path);
     this.#file = next;
+    this.#end = this.#roomUntil = this.#nextEnd;
     this.#next = null;
     this.#settle();
   }
 
+  #openNext(): void {
+    if (this.#next !== null) this.#fs.closeSync(this.#next);
+    this.#next = this.#directory.createTemporary(this.path);
+    this.#nextEnd = this.#nextSynced = 0;
+  }
+
   #open(): number {
-    this.#file = this.#directory.openToAppend(this.path);
+    this.#file = this.#directory.openToWrite(this.path);
     return this.#file;
   }
 

@@ -1,15 +1,17 @@
 /** The life of one real server: from its port and its files to the signal that ends it. */
 import { isatty } from 'node:tty';
+import type { ClientAnswers } from '../client-answers.ts';
 import { quorumOf, type Uid } from '../composable-paxos.ts';
 import type { Environment } from '../environment.ts';
 import { preferring } from '../log/preference.ts';
 import type { Store } from '../log/store.ts';
+import { LeaderTracking } from '../log/tracking.ts';
 import { Watch } from '../log/watch.ts';
 import type { MasterLeases } from '../master-strategy.ts';
 import { isRecord } from '../messages.ts';
 import type { Constructor, ReplicatedValue } from '../replicated-value.ts';
 import { MustStop, STATE_IS_MISSING } from '../state.ts';
-import { type Address, addressOf, formatAddress } from './cluster-file.ts';
+import { type Address, addressOf, formatAddress, parseAddress } from './cluster-file.ts';
 import { complain, describe, Failure } from './failure.ts';
 import { HttpDoor } from './http/door.ts';
 import { type Joined, join } from './join.ts';
@@ -17,6 +19,7 @@ import { JournalFile } from './journal-file.ts';
 import { JsonStateFile } from './json-state-file.ts';
 import type { ServerOptions } from './server-options.ts';
 import { type StateFile, whatMayBeLost } from './state-directory.ts';
+import { stateOnDisk } from './state-on-disk.ts';
 import { SystemEnvironment } from './system-environment.ts';
 import { exitFrom, Lines, neverWaitFor, terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
@@ -34,16 +37,24 @@ export type ReplicaClass = new (
   environment: Environment,
 ) => ReplicatedValue;
 
-/** Whoever prefers a master runs with leases: the command line has no other way to say it. */
-type WithLeases = Constructor<MasterLeases>;
+type WithLeases = Constructor<MasterLeases & ClientAnswers>;
+
+/** Where there are masters, the server says since when, and knows whom it prefers. */
+function led(Replica: WithLeases, preferred: Uid | null): ReplicaClass {
+  const Tracking = LeaderTracking(Replica);
+  return preferred === null ? Tracking : preferring(Tracking, preferred);
+}
 
 /**
  * Starts a replica of this class as server `options.uid`, and returns when it runs. It ends the
  * process by itself: after a signal, or when something fails. Throws a `Failure` if the server
  * cannot even begin. The port comes first: whoever has it is the only one at the state file.
  */
-export async function runServer(options: ServerOptions, Replica: ReplicaClass): Promise<void> {
-  const { uid } = options;
+export async function runServer(given: ServerOptions, Replica: ReplicaClass): Promise<void> {
+  const { uid } = given;
+  const place = given.cluster.get(uid) ?? whereItWas(given);
+  const own = given.listen ?? place;
+  const options = { ...given, cluster: new Map([...given.cluster, [uid, place]]) };
   neverWaitFor(process.stdout, process.stderr);
   const lines = new Lines(process.stdout);
   const named = [...options.cluster.keys()];
@@ -61,7 +72,6 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   });
   process.on('uncaughtException', (error) => turns.fail(error));
 
-  const own = options.listen ?? addressOf(options.cluster, uid);
   messenger = await UdpMessenger.open(uid, options.cluster, turns, options);
   const door = options.http && (await HttpDoor.open(options.http, { ...options, turns }));
   const File = options.hasJournal ? JournalFile : JsonStateFile;
@@ -70,7 +80,7 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   messenger.meet(cluster);
   if (options.rejoins) file.saveAsLost(founders);
   const { preferred } = options;
-  const Led = preferred === null ? Replica : preferring(Replica as WithLeases, preferred);
+  const Led = options.isMaster ? led(Replica as WithLeases, preferred) : Replica;
   const Own = door === null ? Led : Watch(Led as Constructor<Store>);
   const network = door?.around(messenger) ?? messenger;
   const replica = new Own(uid, founders, new SystemEnvironment(turns, network, file, cluster));
@@ -87,25 +97,46 @@ export async function runServer(options: ServerOptions, Replica: ReplicaClass): 
   lines.write(`the state in ${file.takesOver} goes over to ${file.path} with the next save`);
 }
 
+function storedBy(file: StateFile): Record<string, unknown> | null {
+  const stored = loadFrom(file);
+  return isRecord(stored) ? stored : null;
+}
+
 function loadFrom(file: StateFile): unknown {
   try {
     return file.load();
   } catch (error) {
     const advice = 'let another server take its place: client.ts A --replace';
+    if (error instanceof Failure) throw error;
     throw new Failure(`its state file ${file.path} cannot be used: ${describe(error)}; ${advice}`);
   }
 }
 
-/** What the cluster file says; a server that is in none has asked once, and its disk knows. */
+/** A server that is in no cluster file knows it from the chain, and so from its disk. */
+function whereItWas({ uid, cluster, hasMembers, stateDirectory }: ServerOptions): Address {
+  if (!hasMembers) return addressOf(cluster, uid);
+  let address: string | undefined;
+  try {
+    address = stateOnDisk(stateDirectory, uid)?.membership?.members[uid]?.address;
+  } catch (error) {
+    throw new Failure(`the state of server ${uid} cannot be used: ${describe(error)}`);
+  }
+  if (address !== undefined) return parseAddress(`the address of ${uid} on its disk`, address);
+  const why = `server ${uid} is not in the cluster file, and was no member before`;
+  throw new Failure(`${why}: start it with --join and --listen`);
+}
+
+/** What the cluster file says, until the chain does: then the disk knows. */
 async function whoTheOthersAre(
   options: ServerOptions,
   file: StateFile,
   own: Address,
 ): Promise<Joined> {
   const { cluster, join: asked } = options;
-  if (asked === null) return { founders: [...cluster.keys()], cluster };
-  const stored = loadFrom(file);
-  if (!isRecord(stored)) return join(options, own);
+  const stored = options.hasMembers ? storedBy(file) : null;
+  if (stored === null && asked !== null) return join(options, own);
+  const knows = stored !== null && (asked !== null || isRecord(stored['membership']));
+  if (!knows) return { founders: [...cluster.keys()], cluster };
   const { members } = stored;
   return { founders: Array.isArray(members) ? members : [], cluster };
 }

@@ -68,6 +68,7 @@ Examples:
   node --import tsx server.ts C --master --prefer B        say so to all servers
   node --import tsx server.ts A --members
   node --import tsx server.ts D --join A=127.0.0.1:1234 --listen 127.0.0.1:1237
+  node --import tsx server.ts D --members                  once it was let in
   node --import tsx server.ts C --drop 0.2 --duplicate 0.1 --delay 0-50 --trace c.ndjson
 
 Ctrl-C stops the server in order, a second one at once.`;
@@ -76,7 +77,7 @@ Ctrl-C stops the server in order, a second one at once.`;
 export function readServerOptions(args: readonly string[]): ServerOptions {
   const command = new Command('server.ts')
     .description('One server of the cluster. Start each in a terminal of its own.')
-    .argument('<uid>', 'which server this is: one capital letter')
+    .argument('<uid>', 'which server this is, like A or D2')
     .option('--master', 'elect a master, and let only it propose (all servers or none)')
     .option('--store', 'be a database: its values are commands (all servers or none)')
     .option('--journal', 'keep the state as a journal, as --store does: a save writes what is new')
@@ -109,7 +110,8 @@ export function readServerOptions(args: readonly string[]): ServerOptions {
   const listen = listenAt(options['listen']);
   const asked = whomToJoin(uid, options['join'], listen);
   const cluster = asked ?? chosenCluster(options['cluster']);
-  addressOf(cluster, uid);
+  // A member that is not in the cluster file has on its disk where it is.
+  if (options['members'] !== true || !UID.test(uid)) addressOf(cluster, uid);
   const rejoins = options['rejoin'] === true;
   if (rejoins) checkQuorumOfOthers(cluster.size);
   return {

@@ -34,11 +34,11 @@ export interface FileSystem
     | 'rmSync'
     | 'readdirSync'
   > {
-  /** Writes the bytes from there on, or only some of them, and says how many. */
-  writeSync(file: number, bytes: Uint8Array, from: number): number;
+  /** Writes so many of the bytes, or only some, to this place, and says how many. */
+  writeSync(file: number, bytes: Uint8Array, from: number, length: number, place: number): number;
 }
 
-const { O_RDONLY, O_WRONLY, O_APPEND, O_CREAT, O_EXCL } = constants;
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL } = constants;
 const { O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
 const MARK = 'This server has kept a state here. If that is missing, see --rejoin.\n';
 const DIRECTORY_MODE = 0o700;
@@ -148,15 +148,16 @@ export class StateDirectory {
     }
   }
 
-  /** Opens the file, which is there, to write behind its end. */
-  openToAppend(path: string): number {
-    return this.#fs.openSync(path, O_WRONLY | O_APPEND | O_NOFOLLOW);
+  /** Opens the file, which is there, to write more into it. */
+  openToWrite(path: string): number {
+    return this.#fs.openSync(path, O_WRONLY | O_NOFOLLOW);
   }
 
-  /** Writes all of the bytes. */
-  write(file: number, bytes: Uint8Array): void {
+  /** Writes all of the bytes, from this place in the file on. */
+  write(file: number, bytes: Uint8Array, place: number): void {
     for (let written = 0; written < bytes.length; ) {
-      written += this.#fs.writeSync(file, bytes, written);
+      const left = bytes.length - written;
+      written += this.#fs.writeSync(file, bytes, written, left, place + written);
     }
   }
 
@@ -184,7 +185,7 @@ export class StateDirectory {
   /** Writes the bytes into a new file, brings them to the disk, and closes it. */
   #writeAndClose(file: number, bytes: Uint8Array): void {
     try {
-      this.write(file, bytes);
+      this.write(file, bytes, 0);
       this.#fs.fsyncSync(file);
     } finally {
       this.#fs.closeSync(file);

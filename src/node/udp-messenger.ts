@@ -20,6 +20,7 @@ import {
   encodedBytes,
   isClientMessage,
   isPeerMessage,
+  MAX_DATAGRAM_BYTES,
   type Message,
   type Names,
   type PeerMessage,
@@ -184,7 +185,7 @@ export class UdpMessenger implements Messenger {
   }
 
   canCarry(link: Link): boolean {
-    return isShortEnough(link, this.#longestBytes);
+    return this.#longestBytes >= MAX_DATAGRAM_BYTES || isShortEnough(link, this.#longestBytes);
   }
 
   reply(to: ClientAddress, message: Reply): void {

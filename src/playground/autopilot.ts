@@ -15,13 +15,13 @@ export interface Delays {
 const DELAYS: Delays = { minMs: 20, maxMs: 80 };
 
 export class Autopilot {
-  readonly #random: Random;
+  readonly #seed: string | number;
   readonly #delays: Delays;
   /** When what is under way arrives, by true time. */
   #dueMs = new Map<string, number>();
 
   constructor(seed: string | number, delays: Delays = DELAYS) {
-    this.#random = new Random(seed, 'autopilot');
+    this.#seed = seed;
     this.#delays = delays;
   }
 
@@ -48,7 +48,9 @@ export class Autopilot {
     const dueMs = new Map<string, number>();
     for (const flight of flights) {
       const key = keyOf(flight);
-      const drawn = () => nowMs + Math.round(this.#random.between(minMs, maxMs));
+      // Of one seed a message has one delay, whoever looks at it when.
+      const random = () => new Random(this.#seed, 'autopilot', key);
+      const drawn = () => nowMs + Math.round(random().between(minMs, maxMs));
       dueMs.set(key, this.#dueMs.get(key) ?? drawn());
     }
     this.#dueMs = dueMs;

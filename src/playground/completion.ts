@@ -10,15 +10,26 @@ const BEGINNINGS = [
   'cluster A B C with leases',
   'cluster A B C of stores',
   'cluster A B C D E',
+  'cluster A B C with journals',
+  'cluster A B C D with members A B C',
 ];
 
 /** Every command that makes sense at this moment; `…` stands for a text of one's own. */
 export function commandsNow(stage: Stage | null): readonly string[] {
   if (stage === null) return BEGINNINGS;
-  const { flights, kept, cards, uids, isStore: store, hasLeases: leases, cuts } = stage;
+  const {
+    flights,
+    kept,
+    cards,
+    uids,
+    isStore: store,
+    hasLeases: leases,
+    hasMembers: members,
+    cuts,
+  } = stage;
   const names = flights.map(({ name }) => name);
   const some = names.length > 0 ? ['all', ...names] : [];
-  const isFit = (rule: Break) => kindOf(rule) === kindOf({ store, leases });
+  const isFit = (rule: Break) => kindOf(rule) === kindOf({ store, leases, members });
   const breaks = ALL_BREAKS.filter((rule) => isFit(rule) || cards.every(isNew));
   return [
     ...['deliver', 'drop', 'hold back', 'repeat', 'keep'].flatMap((verb) =>
@@ -26,6 +37,7 @@ export function commandsNow(stage: Stage | null): readonly string[] {
     ),
     ...kept.map(({ name }) => `bring back ${name}`),
     ...cards.flatMap((card) => commandsAt(card)),
+    ...(members ? cards.flatMap((card) => changesAt(card, uids)) : []),
     ...uids.flatMap((from) => uids.filter((to) => to !== from).map((to) => `cut ${from}->${to}`)),
     ...(cuts.length > 0 ? ['mend', ...cuts.map(([from, to]) => `mend ${from}->${to}`)] : []),
     ...breaks.map(({ name }) => `break ${name}`),
@@ -38,6 +50,13 @@ export function commandsNow(stage: Stage | null): readonly string[] {
 
 function isNew({ condition }: Card): boolean {
   return condition === 'absent';
+}
+
+function changesAt({ uid, condition }: Card, uids: readonly string[]): readonly string[] {
+  if (condition !== 'running') return [];
+  return ['join', 'vote', 'follow', 'remove'].flatMap((verb) =>
+    uids.map((other) => `change ${uid} c4 ${verb} ${other}`),
+  );
 }
 
 function commandsAt({ uid, condition }: Card): readonly string[] {

@@ -7,12 +7,15 @@
  * beginning; what it says less exactly (a crash at the third of several points) may make it end
  * otherwise. Then there is no story, and whoever asked is told the seed.
  */
+import type { Change } from '../client-session.ts';
 import type { Uid } from '../composable-paxos.ts';
 import type { Break } from '../simulation/broken/layers.ts';
+import { drawMembersSchedule } from '../simulation/members-schedule.ts';
 import { minimise } from '../simulation/minimise.ts';
 import { run, type Variant } from '../simulation/run.ts';
 import { type Action, drawSchedule, type Schedule } from '../simulation/schedule.ts';
 import { StoryTeller } from '../simulation/story.ts';
+import { writtenValue } from '../simulation/story-text.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { readScript, writeScript } from './script.ts';
 import { ordinal } from './stage.ts';
@@ -32,10 +35,16 @@ export interface Found {
  * that something is, before its schedule is cut down, which may take longer than all before.
  */
 export function trySeed(broken: Break, seed: number, fell = () => {}): Found | null {
-  const { leases, store = false, servers, faults, invariants } = broken;
+  const { leases, store = false, members = false, journal, servers, faults, invariants } = broken;
   const { replicaClass, skippedSaveSteps } = broken;
-  const variant: Variant = { leases, store, broken: () => replicaClass, skippedSaveSteps };
-  const schedule = tellable(drawSchedule(seed, servers, SECONDS, faults));
+  const journals = journal === undefined ? {} : { journal };
+  const rest = { broken: () => replicaClass, skippedSaveSteps, ...journals };
+  const variant: Variant = { leases, store, members, ...rest };
+  const schedule = tellable(
+    members
+      ? drawMembersSchedule(seed, servers, SECONDS)
+      : drawSchedule(seed, servers, SECONDS, faults),
+  );
   const { violation } = run(schedule, variant);
   if (violation === null || !invariants.includes(violation.invariant)) return null;
   fell();
@@ -112,14 +121,17 @@ class Writer {
   /** What is due apart from what the servers tell, earliest first. */
   readonly #actions: { readonly atMs: number; readonly command: string }[];
 
-  constructor(schedule: Schedule, { leases, store }: Variant, broken: string | null) {
-    const { seed, uids, actions, clockRates, saveMs } = schedule;
+  constructor(schedule: Schedule, variant: Variant, broken: string | null) {
+    const { leases, store, journal } = variant;
+    const { seed, uids, founders, actions, clockRates, saveMs } = schedule;
     this.#leases = leases;
     this.#broken = broken;
     const rates = uids.filter((uid) => (clockRates[uid] ?? 1) !== 1);
     const kind = [
       ...(store === true ? ['of stores'] : []),
       ...(leases ? ['with leases'] : []),
+      ...(journal === true ? ['with journals'] : []),
+      ...(founders === undefined ? [] : ['with members', ...founders]),
       ...(rates.length > 0 ? ['clocks', ...rates.map((uid) => `${uid} ${clockRates[uid]}`)] : []),
     ];
     const slow = uids.filter((uid) => (saveMs[uid] ?? 0) > 0);
@@ -223,17 +235,19 @@ class Writer {
   #asked(to: Uid, message: (TraceEvent & { event: 'receive' })['message']): string | null {
     switch (message.type) {
       case 'propose':
-        return `submit ${to} ${message.value}`;
+        return `submit ${to} ${writtenValue(message.value)}`;
       case 'request':
-        return `request ${to} ${this.#client(message.requestId)} ${message.value}`;
+        return `request ${to} ${this.#client(message.requestId)} ${writtenValue(message.value)}`;
       case 'read':
         return `read ${to} ${this.#client(message.requestId)}${message.isLocal ? ' locally' : ''}`;
       case 'query':
         // What the store has by itself takes no part in anything.
         if (message.isLocal) return null;
-        return `query ${to} ${this.#client(message.requestId)} ${message.query}`;
+        return `query ${to} ${this.#client(message.requestId)} ${writtenValue(message.query)}`;
       case 'transfer':
         return `transfer ${to} ${this.#client(message.requestId)} to ${message.to}`;
+      case 'change':
+        return `change ${to} ${this.#client(message.requestId)} ${wordsOf(message)}`;
       default:
         return null;
     }
@@ -264,6 +278,18 @@ class Writer {
     this.#commands.push(`wait ${waitMs}`);
     this.#nowMs += waitMs;
   }
+}
+
+/** What a client wants of the members, in the words of a story. */
+function wordsOf({ remove, vote, join, follow, isForced }: Change): string {
+  const named = { join, vote, follow };
+  return [
+    ...(remove.length === 0 ? [] : [`remove ${remove.join(' ')}`]),
+    ...Object.entries(named)
+      .filter(([, places]) => Object.keys(places).length > 0)
+      .map(([what, places]) => `${what} ${Object.keys(places).join(' ')}`),
+    ...(isForced ? ['level or not'] : []),
+  ].join(', ');
 }
 
 /** In which turns a server was killed. One that is down may lose more, but dies once. */

@@ -3,33 +3,10 @@
  * reached by whatever commands make its condition true; what it teaches is one rule.
  */
 import { isUpdate } from '../chain.ts';
-import { quorumOf, type Uid } from '../composable-paxos.ts';
+import { compareProposalIds, quorumOf, type Uid } from '../composable-paxos.ts';
 import type { TraceEvent } from '../trace/events.ts';
-import type { Session } from './session.ts';
-
-/** What a goal may look at. */
-type Played = Pick<Session, 'events' | 'violations' | 'stage' | 'steps'>;
-
-export interface Goal {
-  readonly name: string;
-  /** 1: a minute, 2: five, 3: more. */
-  readonly level: 1 | 2 | 3;
-  readonly title: string;
-  readonly task: string;
-  /** From a nudge to nearly all of it. */
-  readonly hints: readonly string[];
-  /** What has been understood by then. */
-  readonly lesson: string;
-  /** Where it begins. */
-  readonly story: string;
-  readonly isReached: (played: Played) => boolean;
-}
-
-type EventOf<Kind extends TraceEvent['event']> = Extract<TraceEvent, { event: Kind }>;
-
-function all<Kind extends TraceEvent['event']>({ events }: Played, kind: Kind): EventOf<Kind>[] {
-  return events.filter((event): event is EventOf<Kind> => event.event === kind);
-}
+import { all, type EventOf, type Goal, type Played } from './goal.ts';
+import { PART_TWO_GOALS } from './goals-of-part-two.ts';
 
 /** Who has accepted the same proposal, by instance and proposal. */
 function acceptersOf(played: Played): Map<string, { uids: Set<Uid>; event: EventOf<'accept'> }> {
@@ -41,6 +18,24 @@ function acceptersOf(played: Played): Map<string, { uids: Set<Uid>; event: Event
     accepters.set(key, { ...known, uids: known.uids.add(event.server) });
   }
   return accepters;
+}
+
+/** Whether this server has begun a round in this instance when it had been asked for that. */
+function hasBegun({ events }: Played, uid: Uid, requestId: string, instanceNumber: number) {
+  const own = events.filter(({ server }) => server === uid);
+  const asked = own.findIndex(
+    ({ event, ...it }) =>
+      event === 'receive' && 'message' in it && requestIdOf(it.message) === requestId,
+  );
+  if (asked < 0) return false;
+  return own.slice(asked).some((event) => {
+    if (event.event !== 'send' || event.message.type !== 'prepare') return false;
+    return event.message.instanceNumber === instanceNumber;
+  });
+}
+
+function requestIdOf(message: object): unknown {
+  return 'requestId' in message ? message.requestId : null;
 }
 
 function hasCommand({ steps }: Played, pattern: RegExp): boolean {
@@ -55,8 +50,7 @@ const THREE = 'cluster A B C\n\nstart A B C\n\ndeliver all\n';
 const FIVE = 'cluster A B C D E\n\nstart A B C D E\n\ndeliver all\n';
 const MASTERS = 'cluster A B C with leases\n\nstart A B C\n\ndeliver all\n';
 
-/** From easy to hard. */
-export const GOALS: readonly Goal[] = [
+const PART_ONE_GOALS: readonly Goal[] = [
   {
     name: 'first-value',
     level: 1,
@@ -136,11 +130,22 @@ export const GOALS: readonly Goal[] = [
     ],
     lesson: 'Whoever leads must finish what its promises name: the highest accepted value wins.',
     story: THREE,
-    isReached: (played) =>
-      all(played, 'crash').length > 0 &&
-      all(played, 'chosen').some(
-        ({ value, proposalId }) => isUpdate(value) && !value.id.startsWith(`${proposalId.uid}-`),
-      ),
+    isReached: ({ events }) =>
+      events.some((chosen, at) => {
+        if (chosen.event !== 'chosen' || !isUpdate(chosen.value)) return false;
+        const { value, proposalId } = chosen;
+        const before = events.slice(0, at);
+        const death = before.findIndex(
+          ({ event, server }) => event === 'crash' && value.id.startsWith(`${server}-`),
+        );
+        if (death < 0 || value.id.startsWith(`${proposalId.uid}-`)) return false;
+        const isIt = (event: TraceEvent, kind: 'accept' | 'chosen') =>
+          event.event === kind && event.value.id === value.id;
+        return (
+          before.slice(0, death).some((event) => isIt(event, 'accept')) &&
+          !before.slice(0, death).some((event) => isIt(event, 'chosen'))
+        );
+      }),
   },
   {
     name: 'laggard',
@@ -201,22 +206,36 @@ export const GOALS: readonly Goal[] = [
     level: 2,
     title: 'Saved, and not said',
     task:
-      'Let a server promise, die before it can say so, and come back: its promise must still ' +
-      'bind it.',
+      'Let a server promise somebody, die before it can say so, and come back: then let it ' +
+      'refuse another one because of what it has promised.',
     hints: [
       'A crash can be had at many points, one of them between saving and sending.',
-      'Arm it at B, deliver a prepare to B, and start B again.',
+      'Ask A and C. Arm the crash at B, deliver the prepare of C to B, and start B again.',
+      '2.A is below 2.C: what does B say to A now?',
     ],
     lesson:
       'Save it, then say it: a promise that nobody heard does no harm, one that is forgotten does.',
     story: THREE,
     isReached: (played) => {
+      const { events } = played;
       const died = all(played, 'crash').filter(({ where }) => where === 'save and send');
-      return died.some(({ server, at }) =>
-        all(played, 'start').some(
-          (event) => event.server === server && event.at >= at && event.state.promisedId !== null,
-        ),
-      );
+      return died.some((crash) => {
+        const { server, turn } = crash;
+        const promise = events.find(
+          (event) => event.event === 'promise' && event.server === server && event.turn === turn,
+        );
+        if (promise?.event !== 'promise' || promise.to === server) return false;
+        const { proposalId, instanceNumber } = promise;
+        return events
+          .slice(events.indexOf(crash))
+          .some(
+            (event) =>
+              event.event === 'refuse' &&
+              event.server === server &&
+              event.instanceNumber === instanceNumber &&
+              compareProposalIds(event.promisedId, proposalId) === 0,
+          );
+      });
     },
   },
   {
@@ -250,13 +269,17 @@ export const GOALS: readonly Goal[] = [
     lesson: 'Exactly once is made by the chain, which remembers requests, and not by the network.',
     story: THREE,
     isReached: (played) => {
-      const tellers = new Map<string, Set<Uid>>();
-      for (const { message, server } of all(played, 'reply')) {
-        if (message.type !== 'chosen') continue;
-        const known = tellers.get(message.requestId) ?? new Set();
-        tellers.set(message.requestId, known.add(server));
-      }
-      return [...tellers.values()].some(({ size }) => size >= 2);
+      const told = all(played, 'reply').flatMap(({ server, message }) =>
+        message.type === 'chosen' ? [{ server, ...message }] : [],
+      );
+      return told.some(({ requestId, instanceNumber }) => {
+        const same = told.filter(
+          (other) => other.requestId === requestId && other.instanceNumber === instanceNumber,
+        );
+        const tellers = [...new Set(same.map(({ server }) => server))];
+        const began = tellers.filter((uid) => hasBegun(played, uid, requestId, instanceNumber));
+        return began.length >= 2;
+      });
     },
   },
   {
@@ -316,3 +339,8 @@ export const GOALS: readonly Goal[] = [
     isReached: (played) => violates(played, 8, 9),
   },
 ];
+
+/** From easy to hard. */
+export const GOALS: readonly Goal[] = [...PART_ONE_GOALS, ...PART_TWO_GOALS].sort(
+  (one, other) => one.level - other.level,
+);

@@ -5,7 +5,7 @@ import { textOf } from '../diagram/text.ts';
 import type { Message } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import { formatId } from '../trace/words.ts';
-import type { Card, Flight } from './stage.ts';
+import type { Card, Flight, Stage } from './stage.ts';
 
 /** A longer value is cut off. */
 const VALUE_COLUMNS = 14;
@@ -23,6 +23,18 @@ export interface Label {
 export function labelOf({ message }: Flight): Label {
   const id = 'proposalId' in message ? formatId(message.proposalId) : '';
   return { type: message.type.replace('_', ' '), id, carries: carriedBy(message) };
+}
+
+/** The same in a line; where there is little room, what it carries is left out. */
+export function wordsOn(flight: Flight, isBrief = false): string {
+  const { type, id, carries } = labelOf(flight);
+  const words = [type, id, isBrief ? '' : carries, wayOf(flight)];
+  return words.filter((word) => word !== '').join(' ');
+}
+
+/** `A→B`; `→B` of a client. */
+export function wayOf({ from, to }: Flight): string {
+  return `${from ?? ''}→${to}`;
 }
 
 function carriedBy(message: Message): string {
@@ -55,18 +67,53 @@ export function idOrNothing(id: ProposalId | null): string {
   return id === null ? 'nothing' : formatId(id);
 }
 
-/** What a server is doing, as a headline. */
-export function beliefOf(card: Card, servers: number): string {
-  const { condition, round, promises, leads, isMaster, master, dies } = card;
+/** What is said of a server that has no vote. */
+const WITHOUT_VOTE = { passive: 'no vote', removed: 'removed', unknown: 'no member' };
+
+/** What a server is doing, as a headline; so many have a vote. */
+export function beliefOf(card: Card, voters: number): string {
+  const { condition, round, promises, leads, isMaster, master, dies, membership } = card;
   if (dies !== null) return `dies at: ${dies}`;
-  if (condition === 'absent') return 'not started';
-  if (condition !== 'running') return condition;
+  const without = membership === 'voting' ? '' : WITHOUT_VOTE[membership];
+  if (condition === 'running' && without !== '' && round === null && !isMaster) return without;
+  if (condition !== 'running') {
+    const state = condition === 'absent' ? 'not started' : condition;
+    return without === '' ? state : `${state}, ${without}`;
+  }
   if (round !== null) {
     const about = leads ? `leads ${formatId(round)}` : `asks ${formatId(round)}`;
-    return `${isMaster ? 'master, ' : ''}${about}${leads ? '' : `: ${promises}/${servers}`}`;
+    return `${isMaster ? 'master, ' : ''}${about}${leads ? '' : `: ${promises}/${voters}`}`;
   }
   if (isMaster) return 'is master';
   return master === null ? 'idle' : `follows ${master}`;
+}
+
+/** A change of the members, in words and as the command that asks for it. */
+export interface MembersChange {
+  readonly label: string;
+  readonly command: string;
+}
+
+/** By which changes of the members a server may go on; none: they cannot be changed, or not now. */
+export function membersChanges(
+  { cards, hasMembers }: Pick<Stage, 'cards' | 'hasMembers'>,
+  { uid, membership }: Pick<Card, 'uid' | 'membership'>,
+): readonly MembersChange[] {
+  const asked = cards.find((it) => it.condition === 'running' && it.membership === 'voting');
+  if (!hasMembers || asked === undefined) return [];
+  const change = (label: string, verb: string): MembersChange => ({
+    label: `${label} (client c4 asks ${asked.uid})`,
+    command: `change ${asked.uid} c4 ${verb} ${uid}`,
+  });
+  const remove = change('Remove it from the members', 'remove');
+  const vote = change('Give it a vote', 'vote');
+  return {
+    // It may have been let in, and not have heard of it.
+    unknown: [change('Let it join', 'join'), change('Let it listen for ever', 'follow'), vote],
+    passive: [vote, remove],
+    voting: [remove],
+    removed: [],
+  }[membership];
 }
 
 /** `00:04.506`, and `1:00:04.506` beyond an hour. */

@@ -2,11 +2,8 @@
 import { declareVariables, THEMES, type ThemeName } from '../diagram/palette.ts';
 import { FONT_FAMILY } from '../diagram/text.ts';
 
-/** `program`: the bundled script. `stories`: those of the project, told by name. */
-export function playgroundPage(
-  program: string,
-  stories: readonly { readonly name: string; readonly text: string }[],
-): string {
+/** `program`: the bundled script. `stories`: those of the project, packed. */
+export function playgroundPage(program: string, stories: string): string {
   return `${[
     '<!doctype html>',
     '<html lang="en">',
@@ -23,7 +20,7 @@ export function playgroundPage(
     '<body>',
     ...PLACES,
     '<div id="dialogs"></div>',
-    `<script type="application/json" id="stories">${inScript(JSON.stringify(stories))}</script>`,
+    `<script type="text/plain" id="stories">${stories}</script>`,
     `<script id="program">${inScript(program)}</script>`,
     '</body>',
     '</html>',
@@ -50,7 +47,7 @@ const PLACES = [
   '</div></div>',
   '<div id="run">',
   '<div id="options" class="stops" role="group" aria-label="what the diagram shows"></div>',
-  '<div id="diagram" role="group" aria-label="space-time diagram" tabindex="0"></div>',
+  '<div id="diagram" role="group" aria-label="space-time diagram"></div>',
   '</div>',
   '</main>',
   '<footer id="lines"><div id="tabs" class="buttons"></div>',
@@ -83,7 +80,8 @@ const COLOURS = `
 const STYLE = `
 * { box-sizing: border-box; }
 html, body { height: 100%; }
-body { margin: 0; display: grid; grid-template-rows: auto minmax(0, 1fr) 168px;
+body { margin: 0; display: grid; grid-template-columns: minmax(0, 1fr);
+  grid-template-rows: auto minmax(0, 1fr) clamp(120px, 19vh, 168px);
   background: var(--background);
   color: var(--ink); font: 13px/1.4 ${FONT_FAMILY}; }
 h1 { font-size: 14px; margin: 0 6px 0 0; white-space: nowrap; }
@@ -99,7 +97,7 @@ button.strong { background: var(--strong); color: var(--onStrong); border-color:
 .buttons { display: flex; flex-wrap: wrap; gap: 5px; align-items: center; }
 #top { display: flex; flex-wrap: wrap; gap: 6px 12px; align-items: center; padding: 7px 12px;
   border-bottom: 1px solid var(--guide); }
-.tape { flex: 1 1 240px; display: grid; grid-template-columns: minmax(120px, 1fr) auto;
+.tape { flex: 1 1 240px; display: grid; grid-template-columns: minmax(60px, 1fr) auto;
   gap: 0 10px; align-items: center; }
 .strips { grid-area: 1 / 1; height: 26px; background: var(--panel); border-radius: 3px; }
 .strips svg { display: block; width: 100%; height: 26px; }
@@ -114,8 +112,10 @@ button.strong { background: var(--strong); color: var(--onStrong); border-color:
 .tape output { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .stops { display: flex; flex-wrap: wrap; gap: 2px 10px; color: var(--quiet); font-size: 12px; }
 .stops label { display: flex; gap: 4px; align-items: center; }
-main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(400px, 1.2fr);
+.stops input { margin: 0; }
+main { display: grid; grid-template-columns: 240px minmax(400px, 1fr) minmax(400px, 1.05fr);
   min-height: 0; }
+#side .buttons { margin: 6px 0; }
 #side { overflow: auto; padding: 10px 14px; border-right: 1px solid var(--guide); }
 .pick { display: grid; grid-template-columns: 44px 1fr; align-items: center; margin-bottom: 6px;
   color: var(--quiet); }
@@ -133,9 +133,12 @@ main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(
 .invariants .wrong { color: var(--trouble); font-weight: bold; }
 #middle { display: grid; grid-template-rows: minmax(0, 1fr) auto; min-width: 0;
   background: var(--panel); }
-#stage { position: relative; overflow: hidden; min-height: 380px; }
+#stage { position: relative; overflow: hidden; min-height: 340px; }
 #ask { display: flex; flex-wrap: wrap; gap: 5px; align-items: center; padding: 8px 12px; }
-#ask input { width: 130px; }
+#ask input { flex: 1 1 90px; min-width: 80px; max-width: 150px; }
+#askers { flex: 0 1 auto; }
+.seed { width: 4.5em; }
+#ask .asker { min-width: 32px; }
 .notice { margin: 0; color: var(--trouble); font-weight: bold; }
 .kept { border-style: dashed; }
 .empty { padding: 20px; }
@@ -159,31 +162,46 @@ main { display: grid; grid-template-columns: 250px minmax(400px, 0.85fr) minmax(
 .server.down, .server.absent, .server.paused, .server.asleep { border-style: dashed;
   background: repeating-linear-gradient(135deg, var(--background) 0 7px,
   var(--paleDown) 7px 14px); }
+.server.passive { border-style: double; border-width: 4px; padding: 4px 7px; }
+.server.unknown { border-style: dotted; }
+.server.removed { border-style: dotted; border-color: var(--quiet); }
 .server.lit { outline: 3px solid var(--hue); }
 .headline { display: flex; gap: 6px; align-items: center; min-width: 0; }
 .headline b { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; flex: 1; }
-.tag { min-width: 20px; text-align: center; border-radius: 4px; font-weight: bold; }
-.fact { display: grid; grid-template-columns: 58px minmax(0, 1fr); }
+.tag { min-width: 20px; text-align: center; border-radius: 4px; font-weight: bold;
+  border: 2px solid var(--hue); background: var(--hue); color: var(--onHue); line-height: 1.1; }
+.passive .tag, .unknown .tag, .removed .tag { background: var(--background); color: var(--ink); }
+.unknown .tag { border-style: dashed; }
+.removed .tag { text-decoration: line-through; }
+.fact { display: grid; grid-template-columns: 62px minmax(0, 1fr); }
 .fact i { font-style: normal; color: var(--label); }
 .fact span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .fact.value span { font-weight: bold; }
 .fact.good span { color: var(--good); }
-.fact.disk:not(.good) span { white-space: normal; }
+.large .fact.disk:not(.good) span, .down .fact.disk span { white-space: normal; }
 .lease circle { fill: none; stroke-width: 4px; stroke: var(--guide); }
 .lease .left { stroke: var(--hue); transform: rotate(-90deg); transform-origin: 9px 9px; }
 .pile { position: absolute; display: flex; flex-direction: column; gap: 2px; }
-.chip { height: 24px; padding: 0 8px; border: 2px solid var(--quiet); border-radius: 12px;
-  font-size: 12px; line-height: 19px;
+.pile .last { display: flex; gap: 4px; }
+.pile .last .chip { flex: 1; }
+.chip { height: 26px; min-width: 0; min-height: 0; padding: 0 8px; border: 2px solid var(--quiet);
+  border-radius: 13px; font-size: 12px; line-height: 20px;
   white-space: nowrap; overflow: hidden; text-overflow: ellipsis; text-align: left; }
 .chip.prepare, .chip.promise { border-style: dashed; }
 .chip.nack { border-style: dotted; }
 .chip .to { color: var(--quiet); }
-.more.apart { position: absolute; left: 8px; top: 6px; z-index: 2; }
-.server.small { font-size: 11px; padding: 4px 6px; }
+.more { font-size: 12px; height: 26px; min-height: 0; min-width: 36px; padding: 0 6px;
+  border-style: dotted; border-width: 2px; border-radius: 13px; line-height: 20px; }
+.more.apart { position: absolute; }
+.server.small, .server.narrow { font-size: 11px; padding: 4px 6px; gap: 0; }
 .small .fact { grid-template-columns: 34px minmax(0, 1fr); }
+.narrow .fact { grid-template-columns: minmax(0, 1fr); }
+.narrow .fact.open { grid-template-columns: auto minmax(0, 1fr); gap: 4px; }
+.small .tag, .narrow .tag { min-width: 16px; }
+.narrow .headline { gap: 3px; }
+.narrow .fact:not(.open) i { position: absolute; width: 1px; height: 1px; overflow: hidden;
+  clip-path: inset(50%); }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-.more { font-size: 11px; color: var(--quiet); padding: 0 8px; height: 22px; border-style: dotted;
-  border-radius: 11px; align-self: flex-start; }
 .chip { touch-action: none; }
 .chip.lit { box-shadow: 0 0 0 3px var(--guide); }
 .chip.dragged { z-index: 6; cursor: grabbing; }
@@ -208,6 +226,8 @@ kbd { font: inherit; color: var(--quiet); }
 #rows .row { fill: transparent; cursor: pointer; }
 #rows .row.now { fill: var(--hue0); opacity: 0.1; }
 #rows .row.lit { fill: var(--ink); opacity: 0.1; }
+#rows [role=listbox]:focus-visible { outline-offset: -3px; }
+#rows [role=listbox]:focus-visible .row.lit { opacity: 0.2; }
 #rows .row.violated { stroke: var(--trouble); stroke-width: 2px; }
 .line.violated { box-shadow: inset 3px 0 var(--trouble); }
 #options { padding: 5px 10px; border-bottom: 1px solid var(--guide); }
@@ -241,7 +261,6 @@ th { text-align: left; padding-right: 16px; white-space: nowrap; vertical-align:
   #side { border-right: 0; border-top: 1px solid var(--guide); }
   #stage { height: 520px; }
   button, select { min-height: 34px; }
-  .chip { height: 26px; min-height: 26px; line-height: 20px; }
 }
 @media (prefers-reduced-motion: no-preference) { .chip, .pile {
   transition: left 0.15s, top 0.15s; } }

@@ -1,16 +1,16 @@
 /**
- * Where things stand on the stage, in pixels: servers around an ellipse, and on every link a pile
- * of the messages that are under way there, pushed aside until none covers a server or another.
+ * Where things stand on the stage, in pixels: servers around an ellipse, and what is under way
+ * beside its link, where it covers neither a server nor anything else.
  */
 import type { Uid } from '../composable-paxos.ts';
 
-export interface Box {
-  /** The middle. */
+export interface Point {
   readonly x: number;
   readonly y: number;
-  readonly width: number;
-  readonly height: number;
 }
+
+/** `x` and `y` are its middle. */
+export interface Box extends Point, Size {}
 
 export interface Size {
   readonly width: number;
@@ -18,25 +18,32 @@ export interface Size {
 }
 
 const MARGIN = 8;
-/** How far out of the straight line between two servers a pile begins, to the side. */
-const ASIDE = 14;
-/** In so many small steps piles make room for each other. */
-const STEPS = 120;
+/** So far along its link, and so far to the side of it, a label would like to stand. */
+const FORWARD = 0.55;
+const ASIDE_PX = 16;
+/** Between any two things, from the edge of the stage, and from one tried place to the next. */
+const GAP_PX = 3;
+const EDGE_PX = 4;
 const SPOT_PX = 6;
 
+/** How much a card says. */
+export type Form = 'large' | 'medium' | 'small' | 'narrow';
+
 /** How large the card of a server is, if there are so many on a stage of this size. */
-export function cardSize(servers: number, { width }: Size): Size {
-  if (servers <= 3) return { width: Math.min(178, Math.floor(0.36 * width)), height: 132 };
-  if (servers <= 5) return { width: Math.min(158, Math.floor(0.3 * width)), height: 132 };
-  return { width: Math.min(120, Math.floor(0.215 * width)), height: 78 };
+export function cardSize(servers: number, { width, height }: Size): Size & { readonly form: Form } {
+  const room = (most: number, share: number) => Math.min(most, Math.floor(share * width));
+  const [large, medium] = [room(178, 0.4), room(150, 0.3)];
+  if (servers <= 3 && large >= 150) return { width: large, height: 132, form: 'large' };
+  if (servers <= 3) return { width: large, height: 114, form: 'medium' };
+  if (servers <= 5 && medium >= 128) return { width: medium, height: 114, form: 'medium' };
+  const small = servers <= 5 ? medium : room(124, 0.215);
+  const form = small >= 104 ? 'small' : 'narrow';
+  const low = Math.floor((servers <= 7 ? 0.18 : 0.165) * height);
+  return { width: small, height: Math.min(82, low), form };
 }
 
 /** The middle of each card: the first on top, the others clockwise. */
-export function placeCards(
-  uids: readonly Uid[],
-  stage: Size,
-  card: Size,
-): ReadonlyMap<Uid, { readonly x: number; readonly y: number }> {
+export function placeCards(uids: readonly Uid[], stage: Size, card: Size): ReadonlyMap<Uid, Point> {
   const [rx, ry] = [(stage.width - card.width) / 2, (stage.height - card.height) / 2];
   const places = uids.map((uid, index) => {
     const angle = (2 * Math.PI * index) / uids.length - Math.PI / 2;
@@ -49,10 +56,10 @@ export function placeCards(
 
 /** Cards of an ellipse that is flat at its top and bottom are pulled out to the edges. */
 function spread(
-  places: readonly (readonly [Uid, { readonly x: number; readonly y: number }])[],
+  places: readonly (readonly [Uid, Point])[],
   stage: Size,
   card: Size,
-): readonly (readonly [Uid, { readonly x: number; readonly y: number }])[] {
+): readonly (readonly [Uid, Point])[] {
   const bottom = Math.max(...places.map(([, { y }]) => y));
   const wanted = stage.height - card.height / 2 - MARGIN;
   const top = Math.min(...places.map(([, { y }]) => y));
@@ -61,112 +68,113 @@ function spread(
   return places.map(([uid, { x, y }]) => [uid, { x, y: top + (y - top) * scale }]);
 }
 
-/** A pile of messages on the way from one server to another, as large as its labels. */
-export interface Pile extends Size {
+/** What stands beside the way from one server to another, as large as its words. */
+export interface Beside extends Size {
   readonly from: Uid;
   readonly to: Uid;
 }
 
-/** Where each pile stands. */
-export function placePiles(
-  piles: readonly Pile[],
-  cards: ReadonlyMap<Uid, { readonly x: number; readonly y: number }>,
-  card: Size,
+/**
+ * Where it stands: at the free place that is nearest to its link, where it covers nothing of what
+ * has its place already; null: there is no room left for it.
+ */
+export function placeBeside(
+  label: Beside,
+  cards: ReadonlyMap<Uid, Point>,
+  taken: readonly Box[],
   stage: Size,
-): readonly Box[] {
-  const obstacles = [...cards.values()].map((place) => ({ ...place, ...card }));
-  const centre = { x: stage.width / 2, y: stage.height / 2 };
-  const anchors = piles.map(({ from, to }) => {
-    const [a, b] = [cards.get(from) ?? centre, cards.get(to) ?? centre];
-    const length = Math.hypot(b.x - a.x, b.y - a.y) || 1;
-    const [nx, ny] = [-(b.y - a.y) / length, (b.x - a.x) / length];
-    // A little nearer to the receiver, and towards the middle of the stage, where there is room.
-    const [x, y] = [a.x + 0.55 * (b.x - a.x), a.y + 0.55 * (b.y - a.y)];
-    return {
-      x: x + 0.12 * (centre.x - x) + ASIDE * nx,
-      y: y + 0.12 * (centre.y - y) + ASIDE * ny,
-    };
-  });
-  const boxes = piles.map(({ width, height }, index) => ({
-    ...(anchors[index] ?? centre),
-    width: width + MARGIN,
-    height: height + MARGIN,
+): Box | null {
+  const link = linkOf(label, cards, stage);
+  const { width, height } = label;
+  let best: Box | null = null;
+  let least = Number.POSITIVE_INFINITY;
+  const [right, bottom] = [stage.width - width / 2 - EDGE_PX, stage.height - height / 2 - EDGE_PX];
+  for (let x = width / 2 + EDGE_PX; x <= right; x += SPOT_PX) {
+    for (let y = height / 2 + EDGE_PX; y <= bottom; y += SPOT_PX) {
+      const box = { x, y, width, height };
+      const far = distance(box, link.anchor) + distanceFromLine(box, link);
+      if (far >= least || taken.some((other) => isTooNear(box, other))) continue;
+      [best, least] = [box, far];
+    }
+  }
+  return best;
+}
+
+/**
+ * Where a menu of this size stands: at that side of its owner where it hides the least of the
+ * cards, or all of them alike, below.
+ */
+export function placeMenu(menu: Size, owner: Box, cards: readonly Box[], stage: Size): Box {
+  const across = (owner.width + menu.width) / 2 + MARGIN;
+  const down = (owner.height + menu.height) / 2 + MARGIN;
+  const sides = [
+    { x: owner.x, y: owner.y + down },
+    { x: owner.x, y: owner.y - down },
+    { x: owner.x + across, y: owner.y },
+    { x: owner.x - across, y: owner.y },
+  ];
+  const boxes = sides.map(({ x, y }) => ({
+    x: within(x, menu.width, stage.width),
+    y: within(y, menu.height, stage.height),
+    ...menu,
   }));
-  for (let step = 0; step < STEPS; step += 1) relax(boxes, anchors, obstacles, stage);
-  settle(boxes, obstacles, stage);
-  return boxes.map(({ x, y, width, height }) => {
-    return { x, y, width: width - MARGIN, height: height - MARGIN };
-  });
+  const hidden = (box: Box) => [owner, ...cards].reduce((sum, it) => sum + shared(box, it), 0);
+  return boxes.reduce((best, box) => (hidden(box) < hidden(best) ? box : best));
 }
 
-type Movable = { -readonly [Key in keyof Box]: Box[Key] };
-
-function relax(
-  boxes: Movable[],
-  anchors: readonly { readonly x: number; readonly y: number }[],
-  obstacles: readonly Box[],
-  stage: Size,
-): void {
-  for (const [index, box] of boxes.entries()) {
-    const anchor = anchors[index] ?? box;
-    box.x += 0.05 * (anchor.x - box.x);
-    box.y += 0.05 * (anchor.y - box.y);
-    for (const other of boxes.slice(0, index)) {
-      const push = overlap(box, other);
-      move(box, push, 0.5);
-      move(other, push, -0.5);
-    }
-  }
-  for (const box of boxes) {
-    for (const obstacle of obstacles) move(box, overlap(box, obstacle), 1);
-    // Between two servers that stand too close for it there is no way but towards the middle.
-    const isStuck = obstacles.some((obstacle) => isOver(box, obstacle));
-    if (isStuck) box.y += box.y > stage.height / 2 ? -box.height / 4 : box.height / 4;
-    box.x = clamp(box.x, box.width / 2, stage.width - box.width / 2);
-    box.y = clamp(box.y, box.height / 2, stage.height - box.height / 2);
-  }
+/** The middle of something so long that it is within the room, at the beginning if it is not. */
+function within(middle: number, length: number, room: number): number {
+  return Math.max(length / 2 + EDGE_PX, Math.min(room - length / 2 - EDGE_PX, middle));
 }
 
-/** What still lies upon another goes to the nearest place that is free, if there is one. */
-function settle(boxes: readonly Movable[], obstacles: readonly Box[], stage: Size): void {
-  for (const [index, box] of boxes.entries()) {
-    const others = [...obstacles, ...boxes.slice(0, index)];
-    const isFree = (at: Box) => !others.some((other) => isOver(at, other));
-    if (isFree(box)) continue;
-    const spots = spotsFor(box, stage).filter(isFree);
-    const distance = ({ x, y }: Box) => Math.hypot(x - box.x, y - box.y);
-    const [nearest] = spots.sort((a, b) => distance(a) - distance(b));
-    if (nearest !== undefined) Object.assign(box, nearest);
-  }
+/** The area that is common to both. */
+function shared(a: Box, b: Box): number {
+  const x = (a.width + b.width) / 2 - Math.abs(a.x - b.x);
+  const y = (a.height + b.height) / 2 - Math.abs(a.y - b.y);
+  return Math.max(0, Math.min(x, a.width, b.width)) * Math.max(0, Math.min(y, a.height, b.height));
 }
 
-/** Places all over the stage. */
-function spotsFor({ width, height }: Size, stage: Size): Box[] {
-  const spots: Box[] = [];
-  for (let x = width / 2; x <= stage.width - width / 2; x += SPOT_PX) {
-    for (let y = height / 2; y <= stage.height - height / 2; y += SPOT_PX) {
-      spots.push({ x, y, width, height });
-    }
-  }
-  return spots;
+interface Link {
+  readonly from: Point;
+  readonly to: Point;
+  /** Where on it, or rather beside it, a label would like to stand. */
+  readonly anchor: Point;
 }
 
-function move(box: Movable, by: { readonly x: number; readonly y: number }, share: number): void {
-  box.x += share * by.x;
-  box.y += share * by.y;
+/** A client stands nowhere: what comes from it comes from the middle of the stage. */
+function linkOf({ from, to }: Beside, cards: ReadonlyMap<Uid, Point>, stage: Size): Link {
+  const centre = { x: stage.width / 2, y: stage.height / 2 };
+  const [a, b] = [cards.get(from) ?? centre, cards.get(to) ?? centre];
+  const length = Math.hypot(b.x - a.x, b.y - a.y) || 1;
+  const [nx, ny] = [-(b.y - a.y) / length, (b.x - a.x) / length];
+  // A little nearer to the receiver, and to the side, so that both directions have their place.
+  const [x, y] = [a.x + FORWARD * (b.x - a.x), a.y + FORWARD * (b.y - a.y)];
+  return { from: a, to: b, anchor: { x: x + ASIDE_PX * nx, y: y + ASIDE_PX * ny } };
 }
 
-function clamp(value: number, least: number, most: number): number {
-  return Math.max(least, Math.min(most, value));
+function distance(a: Point, b: Point): number {
+  return Math.hypot(a.x - b.x, a.y - b.y);
 }
 
-function isOver(box: Box, other: Box): boolean {
-  const { x, y } = overlap(box, other);
-  return x !== 0 || y !== 0;
+function distanceFromLine(point: Point, { from, to }: Link): number {
+  const squared = distance(from, to) ** 2 || 1;
+  const along =
+    ((point.x - from.x) * (to.x - from.x) + (point.y - from.y) * (to.y - from.y)) / squared;
+  const share = Math.max(0, Math.min(1, along));
+  const foot = { x: from.x + share * (to.x - from.x), y: from.y + share * (to.y - from.y) };
+  return distance(point, foot);
+}
+
+/** Whether there is less than a small gap between the two. */
+function isTooNear(a: Box, b: Box): boolean {
+  return (
+    Math.abs(a.x - b.x) < (a.width + b.width) / 2 + GAP_PX &&
+    Math.abs(a.y - b.y) < (a.height + b.height) / 2 + GAP_PX
+  );
 }
 
 /** By how much `box` has to move, the shorter way, to be free of `other`; zero if it is. */
-export function overlap(box: Box, other: Box): { readonly x: number; readonly y: number } {
+export function overlap(box: Box, other: Box): Point {
   const x = (box.width + other.width) / 2 - Math.abs(box.x - other.x);
   const y = (box.height + other.height) / 2 - Math.abs(box.y - other.y);
   if (x <= 0 || y <= 0) return { x: 0, y: 0 };

@@ -2,6 +2,7 @@
  * The text of a story, apart from what it prints: what is told to the reader, paragraph by
  * paragraph, and the commands in between. A story is read into this, and written out of it.
  */
+import { writtenComment, writtenLine } from '../simulation/story-text.ts';
 
 /** `#` lines that stand together are one paragraph; a `#` alone ends it, as an empty line does. */
 export type Item =
@@ -22,7 +23,8 @@ export function readScript(story: string): readonly Item[] {
     if (paragraph.length > 0) items.push({ kind: 'paragraph', text: paragraph.join(' ') });
     paragraph = [];
   };
-  for (const line of story.split(/\r?\n/).map((line) => line.trimEnd())) {
+  for (const raw of story.split(/\r?\n/)) {
+    const line = raw.startsWith('#') ? writtenComment(raw) : writtenLine(raw);
     if (line === '') {
       isTold = false;
       endParagraph();

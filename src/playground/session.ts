@@ -7,11 +7,17 @@
  * branch, which stays within reach.
  *
  * A session moves in *items* (a paragraph of the story, or a command) and shows *moments*, one at
- * the end of each turn of a server: `deliver all` is one command and many moments.
+ * the end of each turn of a server: `deliver all` is one command and many moments. A place is an
+ * item and a moment of it, and all that is shown (stage, lines, events) is of that place.
+ *
+ * Whoever acts in the middle of a command cuts it: what was seen of it becomes commands of its
+ * own, the single deliveries, say, or a shorter `wait`. Some cannot be cut, since no command says
+ * half of them (`resume`). Then a little more is shown first, and nothing else is done.
  */
 import type { Uid } from '../composable-paxos.ts';
 import { ABSENT, type Standing, standingAfter } from '../diagram/lives.ts';
 import { type Line, StoryTeller, tellStory } from '../simulation/story.ts';
+import { writtenLine } from '../simulation/story-text.ts';
 import type { TraceEvent } from '../trace/events.ts';
 import type { Violation } from '../trace/invariants.ts';
 import { type Item, readScript, sharedBy, writeScript } from './script.ts';
@@ -39,6 +45,8 @@ export interface Moment {
   readonly violations: number;
   /** How many of the parts of the command have begun. */
   readonly parts: number;
+  /** So many lines of the command are printed by then. */
+  readonly lines: number;
 }
 
 /**
@@ -58,8 +66,26 @@ export interface Place {
   readonly moment: number;
 }
 
-const NOWHERE: Moment = { stage: null, events: 0, violations: 0, parts: 0 };
+/** From where something else was done, and where that led. */
+interface Turning {
+  readonly before: Branch;
+  readonly after: Branch;
+  /** After so many items of that it is taken back. */
+  readonly item: number;
+}
+
+const NOWHERE: Moment = { stage: null, events: 0, violations: 0, parts: 0, lines: 0 };
 const END = Number.POSITIVE_INFINITY;
+/** So many runs that were left are kept as they are: going back to them takes no time. */
+const MOST_SPARE_RUNS = 3;
+/** So often in a row an `undo` finds exactly where something else was done. */
+const MOST_TURNINGS = 100;
+/** So many moments of a command can be gone back to one by one; of a longer one, the first. */
+const MOST_MOMENTS = 1_000;
+
+/** What is said if somebody acts in the middle of a command that cannot be cut there. */
+export const UNCUT =
+  'no story can say so much of this command and no more: go on from here, a little later';
 
 export class Session {
   #script: readonly Item[];
@@ -70,6 +96,8 @@ export class Session {
   /** Which moment of the last of them is shown; null: its last. */
   #shown: number | null = null;
   #branches: readonly Branch[] = [];
+  #turnings: readonly Turning[] = [];
+  #spare: readonly Run[] = [];
   readonly #given: readonly Item[];
 
   /**
@@ -118,11 +146,46 @@ export class Session {
     this.#branches = [...others, ...this.#branches];
   }
 
-  /** The items that lead to the shown moment: in the middle of a command, parts of it. */
-  get done(): readonly Item[] {
+  /**
+   * The items that lead to the shown moment: in the middle of a command, parts of it. Throws an
+   * `Error` with one sentence if that cannot be cut; then a later moment is shown, from which one
+   * can go on: all that happens at that instant of a `wait`, or else the end of the command.
+   */
+  done(): readonly Item[] {
+    const items = this.#leading();
+    const step = this.#step;
+    if (this.#shown === null || step === undefined) return items;
+    const run = this.#runOf(items);
+    const isSame = isAt(run, step.moments[this.#shown] ?? NOWHERE);
+    this.#keep(run);
+    if (isSame) return items;
+    const later = wholeMoment(step, this.#shown);
+    this.#shown = later === this.#shown || later >= lastOf(step) ? null : later;
+    throw new Error(UNCUT);
+  }
+
+  /** What leads here, if the command in the middle of which this is can be cut. */
+  #leading(): readonly Item[] {
     const step = this.#step;
     if (this.#shown === null || step === undefined) return this.#script.slice(0, this.#item);
-    return [...this.#script.slice(0, this.#item - 1), ...itemsUntil(step, this.#shown)];
+    const beganMs = this.known[this.#item - 2]?.moments.at(-1)?.stage?.nowMs ?? 0;
+    return [...this.#script.slice(0, this.#item - 1), ...itemsUntil(step, this.#shown, beganMs)];
+  }
+
+  /**
+   * Carries out anew what a `do` from here needs, or going over to a branch, a little at a time,
+   * and yields how many items are done: whoever goes on until its end has a `do` that need not.
+   */
+  *prepare(branch: Branch | null = null): Generator<number> {
+    const items = branch?.script.slice(0, branch.place.item) ?? this.#leading();
+    if (branch === null ? this.#isAtEnd : this.#spareOf(branch) !== undefined) return;
+    if (this.#spare.some((run) => isSame(run.items, items))) return;
+    const run = new Run();
+    for (const [index, item] of items.entries()) {
+      run.take(item, this.known[index]);
+      yield index + 1;
+    }
+    this.#keep(run);
   }
 
   get place(): Place {
@@ -136,6 +199,13 @@ export class Session {
 
   get stage(): Stage | null {
     return this.moment.stage;
+  }
+
+  /** What the servers have printed until now. */
+  get lines(): readonly Line[] {
+    const [earlier, last] = [this.steps.slice(0, -1), this.#step];
+    const ofLast = last === undefined ? [] : last.lines.slice(0, this.moment.lines);
+    return [...earlier.flatMap(({ lines }) => lines), ...ofLast];
   }
 
   /** All that the servers have traced until now. */
@@ -169,12 +239,13 @@ export class Session {
 
   /**
    * Does something: the command becomes the next item. What stood there before is left behind as
-   * a branch. Throws an `Error` with one sentence, and changes nothing, if it cannot be done.
+   * a branch. Throws an `Error` with one sentence, and changes nothing, if it cannot be done; or,
+   * in the middle of a command that cannot be cut there, shows where it can be.
    */
   do(command: string): Step {
-    const before = this.done;
-    const run = this.#runFromHere();
-    const step = this.#take(run, { kind: 'command', text: command.trim() });
+    const before = this.done();
+    const run = this.#runFromHere(before);
+    const step = this.#take(run, { kind: 'command', text: writtenLine(command.trim()) });
     this.#follow(before, run, step);
     return step;
   }
@@ -184,8 +255,8 @@ export class Session {
    * the next item. Null, and nothing is changed, if no timer runs.
    */
   waitForTimer(): Step | null {
-    const before = this.done;
-    const run = this.#runFromHere();
+    const before = this.done();
+    const run = this.#runFromHere(before);
     const step = run.takeTimer();
     if (step !== null) this.#follow(before, run, step);
     return step;
@@ -201,6 +272,11 @@ export class Session {
     return step;
   }
 
+  /** Where `undo` leads to, if it is not just the place before the last command. */
+  get undone(): Branch | null {
+    return this.#turningTo(this.#lastCommand)?.before ?? null;
+  }
+
   /** Goes to a place, forwards or backwards. Throws if a command on the way cannot be done. */
   goTo({ item, moment }: Place): void {
     const wanted = Math.max(0, Math.min(item, this.#script.length));
@@ -210,12 +286,47 @@ export class Session {
     this.#shown = moment < lastOf(this.#step) ? Math.max(0, moment) : null;
   }
 
-  /** Takes the last command back, and the paragraphs behind it; false: there is none. */
+  /**
+   * Takes the last command back, and the paragraphs behind it; false: there is none. If it was done
+   * in the middle of something, that is where this leads to.
+   */
   undo(): boolean {
-    const at = this.steps.findLastIndex(({ item }) => item.kind === 'command');
+    const at = this.#lastCommand;
     if (at < 0) return false;
-    this.goTo({ item: at, moment: END });
+    const turning = this.#turningTo(at);
+    if (turning === undefined) {
+      this.goTo({ item: at, moment: END });
+      return true;
+    }
+    const after = { script: this.#script, place: { item: at + 1, moment: END } };
+    const now = { ...turning, after };
+    this.#turnings = this.#turnings.map((known) => (known === turning ? now : known));
+    this.switchTo(turning.before);
     return true;
+  }
+
+  get #lastCommand(): number {
+    return this.steps.findLastIndex(({ item }) => item.kind === 'command');
+  }
+
+  /** How the command at this place was come to, if not by just going on. */
+  #turningTo(at: number): Turning | undefined {
+    return this.#turnings.findLast(
+      ({ item, after: { script } }) =>
+        item === at + 1 && sharedBy(script.slice(0, item), this.#script) === item,
+    );
+  }
+
+  /** Does again what was taken back, or else what comes next; null: there is nothing. */
+  redo(): Step | null {
+    const { item, moment } = this.place;
+    const turning = this.#turnings.findLast(
+      ({ before: { script, place } }) =>
+        isSame(script, this.#script) && place.item === item && place.moment === moment,
+    );
+    if (turning === undefined) return this.hasNext ? this.next() : null;
+    this.switchTo(turning.after);
+    return this.#step ?? null;
   }
 
   /**
@@ -223,17 +334,22 @@ export class Session {
    * Throws an `Error` with one sentence, and changes nothing, if it cannot be carried out so far.
    */
   switchTo({ script, place }: Branch): void {
-    const run = Run.of(script.slice(0, Math.max(0, place.item)));
+    const run =
+      this.#spareOf({ script, place }) ?? this.#runOf(script.slice(0, Math.max(0, place.item)));
     this.#replace(script, run);
     this.goTo(place);
   }
 
-  /** What leads to the shown moment as the text of a story, with all that it prints. */
+  /**
+   * What leads to the shown moment as the text of a story, with all that it prints. Throws as `do`
+   * does where no story can say that.
+   */
   story(): string {
     // In the middle of a command there is more to do than to write down what is known.
-    if (this.#shown !== null) return tellStory(writeScript(this.done)).text;
+    const done = this.done();
+    if (this.#shown !== null) return tellStory(writeScript(done)).text;
     const printed = (index: number) => this.known[index]?.lines.map(({ text }) => text) ?? [];
-    return writeScript(this.done, printed);
+    return writeScript(done, printed);
   }
 
   /** At the end of which turn this event happened; null: there is no such event. */
@@ -243,16 +359,47 @@ export class Session {
     return moment < 0 ? null : { item, moment };
   }
 
-  /** A run that is where this session is, and can go on. */
-  #runFromHere(): Run {
-    const isAtEnd = this.#item === this.known.length && this.#shown === null;
-    return isAtEnd ? this.#run : Run.of(this.done);
+  get #isAtEnd(): boolean {
+    return this.#item === this.known.length && this.#shown === null;
+  }
+
+  /** A run that is where this session is, by these items, and can go on. */
+  #runFromHere(items: readonly Item[]): Run {
+    return this.#isAtEnd ? this.#run : this.#runOf(items);
+  }
+
+  /** A run of these items: one that was kept, or a new one. What is known is not found out anew. */
+  #runOf(items: readonly Item[]): Run {
+    const spare = this.#spare.find((run) => isSame(run.items, items));
+    if (spare === undefined) return Run.of(items, this.known);
+    this.#spare = this.#spare.filter((run) => run !== spare);
+    return spare;
+  }
+
+  /** A run that was kept, and has been where this branch goes to. */
+  #spareOf({ script, place }: Branch): Run | undefined {
+    return this.#spare.findLast(
+      ({ items }) => items.length >= place.item && sharedBy(items, script) === items.length,
+    );
+  }
+
+  #keep(run: Run): void {
+    const others = this.#spare.filter((known) => known !== run);
+    this.#spare = [...others, run].slice(-MOST_SPARE_RUNS);
   }
 
   /** Goes where a run has gone. */
-  #follow(before: readonly Item[], run: Run, step: Step): void {
-    this.#replace([...before, step.item], run);
+  #follow(items: readonly Item[], run: Run, step: Step): void {
+    const before = { script: this.#script, place: this.place };
+    const isGoingOn = run === this.#run && this.#script.length === items.length;
+    this.#replace([...items, step.item], run);
     this.goTo({ item: this.#script.length, moment: END });
+    const after = { script: this.#script, place: this.place };
+    if (isGoingOn) return;
+    this.#turnings = [
+      ...this.#turnings.slice(1 - MOST_TURNINGS),
+      { before, after, item: after.script.length },
+    ];
   }
 
   get #step(): Step | undefined {
@@ -272,16 +419,19 @@ export class Session {
     );
     this.#branches = isGoingOn ? others : [...others, left];
     this.#script = script;
+    if (run === this.#run) return;
+    this.#keep(this.#run);
+    this.#spare = this.#spare.filter((known) => known !== run);
     this.#run = run;
   }
 
   #take(run: Run, item: Item): Step {
-    const before = run.steps.map((step) => step.item);
+    const { items } = run;
     try {
       return run.take(item);
     } catch (error) {
       // A part of it may have happened.
-      if (run === this.#run) this.#run = Run.of(before);
+      if (run === this.#run) this.#run = Run.of(items, this.known);
       throw error;
     }
   }
@@ -295,16 +445,29 @@ function lastOf(step: Step | undefined): number {
   return Math.max(0, (step?.moments.length ?? 1) - 1);
 }
 
+/** The last moment of the instant of this one. */
+function wholeMoment({ moments }: Step, shown: number): number {
+  const atMs = Math.ceil((moments[shown]?.stage?.nowMs ?? 0) * 1_000) / 1_000;
+  return moments.findLastIndex(({ stage }) => (stage?.nowMs ?? 0) <= atMs);
+}
+
 /** The commands that lead to a moment in the middle of a step. */
-function itemsUntil({ item, moments, parts }: Step, shown: number): Item[] {
+function itemsUntil({ item, moments, parts }: Step, shown: number, beganMs: number): Item[] {
   const moment = moments[shown] as Moment;
   const command = (text: string): Item => ({ kind: 'command', text });
   if (parts.length > 0) return parts.slice(0, moment.parts).map(command);
   const [, wait] = /^wait ([0-9.]+)$/.exec(item.text) ?? [];
   if (wait === undefined) return [item];
-  const endMs = moments.at(-1)?.stage?.nowMs ?? 0;
-  const leftMs = endMs - (moment.stage?.nowMs ?? endMs);
-  return [command(`wait ${Math.ceil((Number(wait) - leftMs) * 1_000) / 1_000}`)];
+  const passedMs = (moment.stage?.nowMs ?? beganMs) - beganMs;
+  return [command(`wait ${Math.ceil(passedMs * 1_000) / 1_000}`)];
+}
+
+/** Whether a run is where a moment was: what one of its commands has done by then is all it has. */
+function isAt({ teller, steps }: Run, moment: Moment): boolean {
+  const names = (stage: Stage | null | undefined) =>
+    [...(stage?.flights ?? []), ...(stage?.kept ?? [])].map(({ name }) => name).join();
+  const isOver = teller.events.length === moment.events;
+  return isOver && names(steps.at(-1)?.moments.at(-1)?.stage) === names(moment.stage);
 }
 
 /** One way through a story, always forwards. */
@@ -316,24 +479,42 @@ class Run {
   #seen = 0;
   #told = 0;
   #moments: Moment[] = [];
+  /** All that it has done until now was known. */
+  #isKnown = true;
 
   constructor() {
-    this.teller = new StoryTeller(undefined, () => this.#moments.push(this.#moment()));
+    this.teller = new StoryTeller(undefined, () => {
+      if (!this.#isKnown && this.#moments.length < MOST_MOMENTS) this.#moments.push(this.#moment());
+    });
   }
 
-  static of(items: readonly Item[]): Run {
+  /** A run of these items; of those that are known to begin with, the steps are taken over. */
+  static of(items: readonly Item[], known: readonly Step[] = []): Run {
     const run = new Run();
-    for (const item of items) run.take(item);
+    for (const [index, item] of items.entries()) run.take(item, known[index]);
     return run;
   }
 
-  take(item: Item): Step {
+  get items(): readonly Item[] {
+    return this.steps.map(({ item }) => item);
+  }
+
+  /** `known`: what came of it when it was carried out before, if all before it was the same. */
+  take(item: Item, known?: Step): Step {
+    this.#isKnown = this.#isKnown && known?.item === item;
     this.#moments = [];
     const lines = item.kind === 'command' ? this.teller.obey(item.text) : [];
-    return this.#stepOf(item, lines);
+    return this.#isKnown && known !== undefined ? this.#again(known) : this.#stepOf(item, lines);
+  }
+
+  #again(known: Step): Step {
+    this.#told = this.teller.events.length;
+    this.steps.push(known);
+    return known;
   }
 
   takeTimer(): Step | null {
+    this.#isKnown = false;
     this.#moments = [];
     const waited = this.teller.waitForTimer();
     if (waited === null) return null;
@@ -352,18 +533,19 @@ class Run {
   }
 
   #moment(): Moment {
-    const { world, kept, events, violations, parts, isStore } = this.teller;
+    const { world, kept, events, violations, parts, lineCount } = this.teller;
     for (; this.#seen < events.length; this.#seen += 1) {
       const event = events[this.#seen] as TraceEvent;
       const before = this.#standings.get(event.server) ?? ABSENT;
       this.#standings.set(event.server, standingAfter(before, event));
     }
-    const stage = world === null ? null : stageOf(world, kept, this.#standings, isStore);
+    const stage = world === null ? null : stageOf(world, kept, this.#standings, this.teller);
     return {
       stage,
       events: events.length,
       violations: violations.length,
       parts: parts.length,
+      lines: lineCount,
     };
   }
 }

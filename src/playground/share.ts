@@ -18,11 +18,15 @@ const MOST_CHARACTERS = 100 * MOST_COMMANDS;
 
 /** The part of an address behind its `#` for a story (without what it prints). */
 export async function fragmentOf(text: string): Promise<string> {
+  return `story=${await packed(text)}`;
+}
+
+/** The text, compressed, in letters that may stand in an address, and in a page. */
+export async function packed(text: string): Promise<string> {
   const stream = new Blob([text]).stream().pipeThrough(new CompressionStream('deflate-raw'));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
-  const base64 = btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
-  return `story=${base64}`;
+  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
 /**
@@ -32,7 +36,7 @@ export async function fragmentOf(text: string): Promise<string> {
 export async function wantedIn(fragment: string): Promise<Wanted | null> {
   if (fragment === '') return null;
   const [, kind, value = ''] = /^(story|break|goal|at)=(.*)$/s.exec(fragment) ?? [];
-  if (kind === 'story') return { kind, text: await inflate(value) };
+  if (kind === 'story') return { kind, text: await unpacked(value) };
   if (kind === 'at') {
     const [, name, item] = /^([\w-]{1,80})(?::([0-9]{1,5}))?$/.exec(value) ?? [];
     if (name !== undefined) return { kind, name, item: item === undefined ? null : Number(item) };
@@ -42,7 +46,8 @@ export async function wantedIn(fragment: string): Promise<Wanted | null> {
   throw new Error('this address does not say what to play');
 }
 
-async function inflate(base64: string): Promise<string> {
+/** What was packed. Throws an `Error` with one sentence, which is about an address. */
+export async function unpacked(base64: string): Promise<string> {
   const broken = new Error('the story in this address is cut off or damaged');
   if (!/^[\w-]+$/.test(base64)) throw broken;
   try {

@@ -3,7 +3,7 @@
  * believes and what is on its disk, and the messages that are under way. Plain data, taken from
  * the world and from what the servers have told.
  */
-import type { Link } from '../chain.ts';
+import type { ChainState, Link } from '../chain.ts';
 import { compareProposalIds, type ProposalId, type Uid } from '../composable-paxos.ts';
 import { ABSENT, type Standing } from '../diagram/lives.ts';
 import { LEASE_WINDOW_MS } from '../master-strategy.ts';
@@ -44,7 +44,14 @@ export interface Card {
   readonly disk: OnDisk | null;
   /** False: it has promised or accepted more than what its disk would still know. */
   readonly isDurable: boolean;
+  readonly membership: Membership;
 }
+
+/**
+ * What a server is among the members, by what it knows itself: `passive` listens, and has no vote
+ * (or none yet), `unknown` is in no cluster file, and has not heard that it was let in.
+ */
+export type Membership = 'voting' | 'passive' | 'removed' | 'unknown';
 
 /** A message under way, or put aside. */
 export interface Flight {
@@ -62,6 +69,8 @@ export interface Stage {
   readonly uids: readonly Uid[];
   /** The servers are stores, and values are commands. */
   readonly isStore: boolean;
+  /** Its members can be changed. */
+  readonly hasMembers: boolean;
   readonly hasLeases: boolean;
   readonly nowMs: number;
   readonly cards: readonly Card[];
@@ -80,19 +89,29 @@ export function stageOf(
   world: World,
   kept: readonly Datagram[],
   standings: ReadonlyMap<Uid, Standing>,
-  isStore: boolean,
+  { isStore, hasMembers }: Pick<Stage, 'isStore' | 'hasMembers'>,
 ): Stage {
   const { uids, nowMs, nextAtMs } = world;
+  // Many moments are kept, and few of them are looked at.
+  const [flying, aside] = [[...world.inFlight], [...kept]];
+  let [flights, putAside]: (readonly Flight[] | null)[] = [null, null];
   const links = uids.flatMap((from) => uids.map((to) => [from, to] as const));
   const cards = uids.map((uid) => cardOf(world, uid, standings.get(uid) ?? ABSENT));
   return {
     uids,
     isStore,
+    hasMembers,
     hasLeases: [...world.machines.values()].some(({ replica }) => replica?.hasLeases === true),
     nowMs,
     cards,
-    flights: flightsOf(world.inFlight),
-    kept: flightsOf(kept),
+    get flights() {
+      flights ??= flightsOf(flying);
+      return flights;
+    },
+    get kept() {
+      putAside ??= flightsOf(aside);
+      return putAside;
+    },
     cuts: links.filter(([from, to]) => from !== to && world.network.isCut(from, to)),
     nextTimerMs: Number.isFinite(nextAtMs) ? nextAtMs - nowMs : null,
   };
@@ -119,7 +138,15 @@ function cardOf(world: World, uid: Uid, standing: Standing): Card {
     waiting: replica?.waiting ?? 0,
     disk,
     isDurable: acceptor === null || isCovered(told.instanceNumber, acceptor, disk),
+    membership: membershipOf(uid, replica?.chain ?? chain, machine.members),
   };
+}
+
+function membershipOf(uid: Uid, { membership }: ChainState, founders: readonly Uid[]): Membership {
+  if (membership === undefined) return founders.includes(uid) ? 'voting' : 'unknown';
+  const member = membership.members[uid];
+  if (member !== undefined) return member.role === 'voting' ? 'voting' : 'passive';
+  return membership.used.includes(uid) ? 'removed' : 'unknown';
 }
 
 function onDisk({ instanceNumber, promisedId, acceptedId, acceptedValue }: OnDisk): OnDisk {

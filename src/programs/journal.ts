@@ -89,10 +89,16 @@ function newsOf(change: Change, place: string): string[] {
     const added = change.add?.length ?? 0;
     return [`${place}${added > 0 ? ` +${added}` : ''}${gone > 0 ? ` -${gone}` : ''}`];
   }
-  const { set = {}, unset = [], in: inside = {} } = change as Exclude<Change, { cut?: unknown }>;
+  const {
+    move = {},
+    set = {},
+    unset = [],
+    in: inside = {},
+  } = change as Exclude<Change, { cut?: unknown }>;
   const below = (key: string) => (place === '' ? key : `${place}.${key}`);
   const others = Object.entries(set).filter(([key]) => !IN_COLUMNS.includes(key));
   return [
+    ...Object.entries(move).map(([key, from]) => `${below(key)} is what was ${below(from)}`),
     ...Object.entries(inside).flatMap(([key, one]) => newsOf(one, below(key))),
     ...others.map(([key, value]) => `${below(key)}${briefly(value)}`),
     ...unset.map((key) => `no ${below(key)}`),
@@ -158,7 +164,8 @@ await runProgram(async (args) => {
   const bytes = contentOf(path);
   say(['line', 'bytes', 'open', 'promised', 'accepted', 'what else is new']);
   const { state, soundBytes } = show(path, bytes);
-  const left = bytes.length - soundBytes;
+  const behind = bytes.subarray(soundBytes);
+  const left = behind.findLastIndex((byte) => byte !== 0) + 1; // zeros are room for more
   for (const line of summaryOf(path, state)) console.log(printable(line));
   if (left === 0) return;
   console.log(`note: ${left} bytes behind that are of a line that was never written to its end.`);

@@ -6,9 +6,7 @@ import { diagramOf } from '../diagram/model.ts';
 import { describe, Failure, UsageError } from '../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../node/program.ts';
 import { ALL_BREAKS } from '../simulation/broken/all.ts';
-import { JOURNAL_BREAKS } from '../simulation/broken/journals.ts';
 import { type Break, MOST_SEEDS_FOR_A_BREAK } from '../simulation/broken/layers.ts';
-import { MEMBERS_BREAKS } from '../simulation/broken/members.ts';
 import type { Machine } from '../simulation/machine.ts';
 import { drawMembersSchedule } from '../simulation/members-schedule.ts';
 import { describeAction, minimise } from '../simulation/minimise.ts';
@@ -50,8 +48,6 @@ interface Options {
   readonly shows: boolean;
 }
 
-const EVERY_BREAK = [...ALL_BREAKS, ...JOURNAL_BREAKS, ...MEMBERS_BREAKS];
-
 const EXAMPLES = `
 Examples:
   npm run simulate -- --seeds 1-1000
@@ -67,7 +63,7 @@ With a violation, run and trace and picture are those of the least of its schedu
 same.
 
 Breaks (each breaks one rule on purpose; the simulator shows what goes wrong):
-${EVERY_BREAK.map(({ name, breaks }) => `  ${name.padEnd(26)}${breaks}`).join('\n')}
+${ALL_BREAKS.map(({ name, breaks }) => `  ${name.padEnd(26)}${breaks}`).join('\n')}
 
 Faults: ${FAULTS.join(', ')}`;
 
@@ -412,9 +408,9 @@ function faultsOf(list: string | undefined): readonly Fault[] | null {
 
 function breakOf(name: string | undefined): Break | null {
   if (name === undefined) return null;
-  const found = EVERY_BREAK.find((known) => known.name === name);
+  const found = ALL_BREAKS.find((known) => known.name === name);
   if (found !== undefined) return found;
-  const names = EVERY_BREAK.map((known) => known.name).join(', ');
+  const names = ALL_BREAKS.map((known) => known.name).join(', ');
   throw new UsageError(`--break knows ${names}; not ${JSON.stringify(name)}`);
 }
 

@@ -8,6 +8,7 @@
  */
 import { type ChainState, EMPTY_CHAIN, type RequestedLink, type RequestId } from '../chain.ts';
 import { ClientSession, type Inquiry, type Options, type Outcome } from '../client-session.ts';
+import { expiryIn } from '../log/locks.ts';
 import {
   findStoreContradiction,
   firedAtStore,
@@ -129,12 +130,15 @@ export class Clients {
   #inquiry({ client, question }: Asking): Inquiry {
     this.#asked += 1;
     if (this.#truth === null) return question;
-    return this.#questions.inquiry(question, `${client} ${this.#asked}`, this.#mayAskQuorum);
+    const seed = `${client} ${this.#asked}`;
+    return this.#questions.inquiry(question, seed, this.#mayAskQuorum, client);
   }
 
   observe(event: TraceEvent): void {
     if (event.event === 'start') this.#mayAskQuorum = event.layers.includes('QuorumReads');
     if (event.event === 'advance') return this.#advance(event);
+    const isExpiry = event.event === 'update' && event.what === 'queued' && isEnd(event.value);
+    if (isExpiry) this.#toldByStore.push(firedAtStore(event.server, event.value, event.at));
     if (event.event !== 'receive' || event.message.type !== 'propose') return;
     const { value } = event.message;
     if (this.#truth === null) this.#history.push(firedOf(FIRED, value, event.at));
@@ -246,6 +250,11 @@ export class Clients {
     const told = `was told to be the value before instance ${instanceNumber}`;
     this.#wrong(9, `${JSON.stringify(value)} ${told}, and that is ${JSON.stringify(truth)}`);
   }
+}
+
+/** That the time of a lock is over, which servers say. */
+function isEnd(value: string): boolean {
+  return expiryIn(value) !== null;
 }
 
 /** Whoever wants to know of a client: what it is to ask just now, and how that ended. */

@@ -50,6 +50,8 @@ export interface VirtualDisk {
   readonly votes: boolean;
   /** What would certainly be found after a power cut; null: perhaps nothing at all. */
   readonly synced: ServerState | null;
+  /** What is there, for people. */
+  readonly words: string;
   /** A process opens it that does without these. */
   open(skipped: readonly Skippable[]): OpenDisk;
   /** A bit flips in what is there. */
@@ -108,6 +110,10 @@ export class Disk implements VirtualDisk {
 
   get synced(): ServerState | null {
     return this.#named?.isSynced === true ? this.#named.state : null;
+  }
+
+  get words(): string {
+    return this.#file === null ? 'nothing' : 'a state file';
   }
 
   open(skipped: readonly Skippable[]): OpenDisk {

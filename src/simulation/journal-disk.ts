@@ -64,6 +64,12 @@ export class JournalDisk implements VirtualDisk {
     return this.#named === null ? null : stateAt(this.#named, this.#named.syncedBytes);
   }
 
+  get words(): string {
+    const old = this.#file === null ? 'no journal' : wordsOf(this.#file.bytes);
+    if (this.#temporary === null) return old;
+    return `${old}; beside it the beginning of a new one`;
+  }
+
   open(skipped: readonly Skippable[]): OpenDisk {
     const journal = new Journal(...LIMITS);
     return {
@@ -218,6 +224,18 @@ export class JournalDisk implements VirtualDisk {
   #happened(situation: JournalSituation): void {
     this.counts.set(situation, (this.counts.get(situation) ?? 0) + 1);
   }
+}
+
+/** "a journal of 3 lines, and 12 bytes of another one" */
+function wordsOf(bytes: Uint8Array): string {
+  let [lines, soundBytes] = [0, 0];
+  try {
+    for (const { entry, endsAt } of entriesOf(bytes)) [lines, soundBytes] = [entry, endsAt];
+  } catch (error) {
+    return `a journal, and ${error instanceof Error ? error.message : error}`;
+  }
+  const left = bytes.length - soundBytes;
+  return `a journal of ${lines} lines${left > 0 ? `, and ${left} bytes of another one` : ''}`;
 }
 
 const NOTHING: JournalBytes = { bytes: new Uint8Array(), syncedBytes: 0, states: [] };

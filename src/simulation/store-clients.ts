@@ -2,9 +2,10 @@
  * What clients of a store ask in a simulation, and what they must be told.
  *
  * The values of a schedule become commands. Those that are fired set keys. Those whose client waits
- * for the answer also count, delete, and change what somebody has read if it still is so. What they
- * are told is a history, which must be that of one store; and it must be what a machine beside all
- * servers says, which applies what was chosen, once.
+ * for the answer also count, delete, and change what somebody has read if it still is so; they take
+ * locks, renew them and give them back, with the token of now or an old one. What they are told is
+ * a history, which must be that of one store; and it must be what a machine beside all servers
+ * says, which applies what was chosen, once.
  */
 import {
   isUpdate,
@@ -17,6 +18,8 @@ import {
 import type { Inquiry } from '../client-session.ts';
 import { Answers } from '../log/answers.ts';
 import { KeyValue } from '../log/key-value.ts';
+import { askedOfLock } from '../log/lock-history.ts';
+import { holderIn, tokenIn } from '../log/locks.ts';
 import { spelled, wordsOf } from '../log/state-machine.ts';
 import type { StoreOperation } from '../log/store-history.ts';
 import type { Asked } from '../trace/history.ts';
@@ -27,6 +30,10 @@ import { FEW_CLIENTS } from './replicas.ts';
 const REGISTERS = ['r0', 'r1', 'r2'] as const;
 const TEXTS = ['s0', 's1'] as const;
 const NUMBERS = ['n0', 'n1'] as const;
+/** Locks, for so short that many end by themselves in a run, and a key that only holders set. */
+const LOCKS = ['l0', 'l1'] as const;
+const [SHORTEST_MS, WITHIN_MS] = [300, 12_000];
+const FENCED = 'w0';
 /** Keys that are changed under conditions on their versions: no model here knows of these. */
 const VERSIONED = ['v0', 'v1'] as const;
 const KEYS = [...REGISTERS, ...TEXTS, ...NUMBERS];
@@ -53,29 +60,70 @@ const ASKED_OF_A_KEY = 60;
 export class StoreQuestions {
   /** What some client was told last of a key. */
   readonly #known = new Map<string, string>();
+  /** All tokens of a lock that somebody was told of. */
+  readonly #tokens = new Map<string, number[]>();
   #asked = 0;
 
   /**
    * The question to a store that stands for this one of a schedule; `seed` picks the key and, where
-   * a quorum may be asked, whether it is.
+   * a quorum may be asked, whether it is. With an `owner` it may be about a lock, too: a history
+   * with locks must have in it what servers say of them.
    */
-  inquiry(question: Asked, seed: string, mayAskQuorum: boolean): Inquiry {
+  inquiry(
+    question: Asked,
+    seed: string,
+    mayAskQuorum: boolean,
+    owner: string | null = null,
+  ): Inquiry {
     this.#asked += 1;
     const hash = hashText(seed) >>> 0;
     if (question.type === 'request') {
-      return { type: 'request', value: this.#command(question.value, hash) };
+      const isOfLock = owner !== null && (hash % 10 === 7 || hash % 10 === 8);
+      const { value } = question;
+      const command = isOfLock ? this.#ofLock(owner, value) : this.#command(value, hash);
+      return { type: 'request', value: command };
     }
     const { isLocal } = question;
-    const query = `get ${this.#pick(KEYS, hash)}`;
+    const isOfLock = owner !== null && hash % 5 === 0;
+    const query = isOfLock ? `lock ${this.#pick(LOCKS, hash)}` : `get ${this.#pick(KEYS, hash)}`;
     if (mayAskQuorum && !isLocal && hash % 2 === 0) return { type: 'quorum_query', query };
     return { type: 'query', query, isLocal };
   }
 
   /** Somebody was told this. */
   told({ line, answer }: StoreOperation): void {
+    const ofLock = askedOfLock(line);
+    if (ofLock !== null) return this.#toldOfLock(ofLock.name, answer ?? '');
     const [verb, key = '', ...values] = wordsOf(line) ?? [];
     if (verb === 'get' || verb === 'add') this.#known.set(key, answer ?? '');
     else if (answer?.startsWith('ok') === true) this.#known.set(key, values.at(-1) ?? '');
+  }
+
+  #toldOfLock(name: string, answer: string): void {
+    const token = tokenIn(answer) ?? holderIn(answer)?.token;
+    if (token === undefined) return;
+    const tokens = this.#tokens.get(name) ?? [];
+    if (tokens.at(-1) !== token) this.#tokens.set(name, [...tokens, token]);
+  }
+
+  /** Takes a lock, or does something with the latest token of it, or with an older one. */
+  #ofLock(owner: string, value: string): string {
+    const hash = hashText(`${owner} ${this.#asked} lock`) >>> 0;
+    const name = this.#pick(LOCKS, hash);
+    const tokens = this.#tokens.get(name) ?? [];
+    const token = tokens.at(hash % 64 < 48 ? -1 : 0);
+    const forMs = SHORTEST_MS + (hash % WITHIN_MS);
+    if (token === undefined) return `lock ${name} ${owner} ${forMs}`;
+    switch (Math.floor(hash / 64) % 6) {
+      case 0:
+        return `renew ${name} ${token} ${forMs}`;
+      case 1:
+        return `unlock ${name} ${token}`;
+      case 2:
+        return `set ${FENCED} ${spelled(value)} if-token ${name} ${token}`;
+      default:
+        return `lock ${name} ${owner} ${forMs}`;
+    }
   }
 
   #command(value: string, hash: number): string {

@@ -30,6 +30,7 @@ import { CRASH_POINTS, type CrashPoint, placesOf, type ReplicaClass } from './ma
 import type { Datagram } from './network.ts';
 import { type MasterReplica, membersReplicaOf, replicaOf } from './replicas.ts';
 import { StoryClients } from './story-clients.ts';
+import { valueIn, writtenComment, writtenLine } from './story-text.ts';
 import { noteBelief, World } from './world.ts';
 
 /**
@@ -39,12 +40,15 @@ import { noteBelief, World } from './world.ts';
  */
 export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
   [
-    'cluster A B [of stores] [with leases [for B]] [with members A] [clocks A 0.5 B 2] [seed 7]',
-    'the servers of this story, none of them running yet, the rates of clocks, the seed of chance',
+    'cluster A B [of stores] [with leases [for B]] [with journals] [with members A] …',
+    '… [clocks A 0.5 B 2] [seed 7]: the servers, none of them running yet, and the seed of chance',
   ],
   ['start A B C', 'starts servers; a crashed one goes on from its disk'],
   ['start C D of the cluster C D', 'the same with a cluster file that names only these'],
-  ['submit A hello', "a client's value arrives at A"],
+  [
+    'submit A hello',
+    "a client's value arrives at A (in it `\\u202e` is that character, `\\\\` is `\\`)",
+  ],
   [
     'request A c1 hello',
     'client c1 asks A, and waits for an answer; the same value once more is the same request',
@@ -84,6 +88,7 @@ export const COMMANDS: readonly (readonly [usage: string, does: string])[] = [
     'each save at A takes so long; what it does then waits, and so does its next turn',
   ],
   ['set clock A by -5000', "somebody sets A's wall clock, in milliseconds"],
+  ['disk A', 'what is on the disk of A'],
   ['in flight', 'lists what is under way'],
   ['show', 'what every server has'],
 ];
@@ -96,6 +101,9 @@ const MOST_DELIVERIES = 1_000;
 
 /** One command passes no more time than that: an address may tell a story, and nobody waits. */
 const MOST_WAIT_MS = 3_600_000;
+
+/** Of a cluster to which nothing is delivered, somebody has seen enough by then. */
+const MOST_IN_FLIGHT = 2_000;
 
 /** Copies of copies would soon be more than any memory holds. */
 const MOST_COPIED = 1_000;
@@ -120,7 +128,8 @@ export function tellStory(story: string, broken?: (right: ReplicaClass) => Repli
   const teller = new StoryTeller(broken);
   const lines: string[] = [];
   let isTold = false; // what follows a command is what it printed last time, up to an empty line
-  for (const [index, line] of story.trimEnd().split('\n').entries()) {
+  for (const [index, raw] of story.trimEnd().split(/\r?\n/).entries()) {
+    const line = raw.startsWith('#') ? writtenComment(raw) : writtenLine(raw);
     if (line === '') isTold = false;
     if (isTold) continue;
     lines.push(line);
@@ -150,11 +159,13 @@ export interface Line {
   readonly stamp: Stamp | null;
 }
 
-const [STORES, LEASES] = ['(?: of stores)?', '(?: with leases(?: for [A-Z])?)?'];
+const STORES = '(?: of stores)?';
+const LEASES = '(?: with leases(?: for [A-Z])?)?';
 const MEMBERS = '(?: with members(?: [A-Z])+)?';
+const JOURNALS = '(?: with journals)?';
 const CLOCKS = '(?: clocks(?: [A-Z] [0-9.]+)+)?';
 const CLUSTER = new RegExp(
-  `^cluster ((?:[A-Z] )*[A-Z])(${STORES}${LEASES}${MEMBERS}${CLOCKS})(?: seed (\\d+))?$`,
+  `^cluster ((?:[A-Z] )*[A-Z])(${STORES}${LEASES}${JOURNALS}${MEMBERS}${CLOCKS})(?: seed (\\d+))?$`,
 );
 
 /** Carries out the commands of a story, one after the other. */
@@ -204,6 +215,16 @@ export class StoryTeller {
     return this.#isStore;
   }
 
+  /** So many lines has the command printed that is being carried out, or was last. */
+  get lineCount(): number {
+    return this.#said.length;
+  }
+
+  /** Whether its members can be changed. */
+  get hasMembers(): boolean {
+    return this.#founders !== null;
+  }
+
   /** What was put aside and not brought back, oldest first. */
   get kept(): readonly Datagram[] {
     return this.#kept;
@@ -243,11 +264,11 @@ export class StoryTeller {
     const isTold = () => this.events.slice(told).some(({ event }) => event !== 'save');
     const untilMs = startMs + MOST_WAIT_MS;
     for (let timer = 0; timer < mostTimers && !isTold(); timer += 1) {
-      if (world.nextAtMs > untilMs) break;
+      if (world.nextAtMs > untilMs || this.#isFull) break;
       world.step(world.nextAtMs);
     }
     const waitedMs = Math.min(MOST_WAIT_MS, Math.max(1, Math.ceil(world.nowMs - startMs)));
-    world.runUntil(startMs + waitedMs);
+    this.#passTime(startMs + waitedMs);
     this.#endTurn();
     return { command: `wait ${waitedMs}`, lines: this.#linesSaid() };
   }
@@ -301,6 +322,7 @@ export class StoryTeller {
     [/^wake ([A-Z])$/, (uid) => this.#at(uid).wake()],
     [/^save takes ([0-9]+(?:\.[0-9]+)?) at ([A-Z])$/, (ms, uid) => this.#slowDown(uid, Number(ms))],
     [/^set clock ([A-Z]) by (-?[0-9]+)$/, (a, ms) => this.#at(a).clock.setWallBy(Number(ms))],
+    [/^disk ([A-Z])$/, (uid) => this.#note(`${uid} has ${this.#at(uid).disk.words}`)],
     [/^in flight$/, () => this.#listInFlight()],
     [/^show$/, () => this.#show()],
   ];
@@ -326,6 +348,7 @@ export class StoryTeller {
       clockRates,
       overstayers,
       byHand: true,
+      hasJournals: kind.includes('with journals'),
       trace: (event) => {
         this.events.push(event);
         console.show(event);
@@ -372,7 +395,13 @@ export class StoryTeller {
   #break(name: string): void {
     const rule = breakNamed(name);
     if (rule === null) throw new Error(`no rule can be broken by the name of "${name}"`);
-    if (kindOf(rule) !== kindOf({ store: this.#isStore, leases: this.#hasLeases })) {
+    const here = {
+      store: this.#isStore,
+      leases: this.#hasLeases,
+      members: this.hasMembers,
+      journal: this.#the.hasJournals,
+    };
+    if (kindOf(rule) !== kindOf(here)) {
       throw new Error(`${name} can be broken in a cluster of ${kindOf(rule)} only`);
     }
     this.#the.replicaClass = rule.replicaClass;
@@ -405,9 +434,9 @@ export class StoryTeller {
     this.#the.deliver(datagram);
   }
 
-  #edit(uid: Uid, value: string): void {
+  #edit(uid: Uid, written: string): void {
     this.#isEdited = true;
-    this.#at(uid).edit(value);
+    this.#at(uid).edit(valueIn(written));
   }
 
   #forge(from: Uid, to: Uid, named: string): void {
@@ -416,11 +445,12 @@ export class StoryTeller {
     this.#the.forge(type, from, to);
   }
 
-  #submit(uid: Uid, value: string): void {
-    this.#fromClient(uid, { type: 'propose', value });
+  #submit(uid: Uid, written: string): void {
+    this.#fromClient(uid, { type: 'propose', value: valueIn(written) });
   }
 
-  #request(uid: Uid, client: string, value: string): void {
+  #request(uid: Uid, client: string, written: string): void {
+    const value = valueIn(written);
     const requestId = this.#clients.requestId(client, value);
     this.#fromClient(uid, { type: 'request', requestId, value }, client);
   }
@@ -430,13 +460,15 @@ export class StoryTeller {
     this.#fromClient(uid, { type: 'read', requestId, isLocal: locally !== '' }, client);
   }
 
-  #query(uid: Uid, client: string, query: string): void {
+  #query(uid: Uid, client: string, written: string): void {
     const requestId = this.#clients.requestId(client, null);
+    const query = valueIn(written);
     this.#fromClient(uid, { type: 'query', requestId, query, isLocal: false }, client);
   }
 
-  #quorumQuery(uid: Uid, client: string, query: string): void {
+  #quorumQuery(uid: Uid, client: string, written: string): void {
     const requestId = this.#clients.requestId(client, null);
+    const query = valueIn(written);
     this.#fromClient(uid, { type: 'quorum_query', requestId, query }, client);
   }
 
@@ -504,7 +536,21 @@ export class StoryTeller {
 
   #wait(ms: number): void {
     if (ms > MOST_WAIT_MS) throw new Error('a `wait` is an hour at most, 3600000 milliseconds');
-    this.#the.runUntil(this.#the.nowMs + ms);
+    this.#passTime(this.#the.nowMs + ms);
+  }
+
+  get #isFull(): boolean {
+    return this.#the.inFlight.length >= MOST_IN_FLIGHT;
+  }
+
+  /** Time goes on until then, unless too much is under way by then. */
+  #passTime(untilMs: number): void {
+    while (!this.#isFull && this.#the.step(untilMs));
+    if (!this.#isFull) return this.#the.runUntil(untilMs);
+    const { length } = this.#the.inFlight;
+    this.#note(
+      `(${length} datagrams are in flight: no time passes until some arrive, or are lost)`,
+    );
   }
 
   #slowDown(uid: Uid, saveMs: number): void {

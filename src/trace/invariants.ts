@@ -84,7 +84,8 @@ export const INVARIANTS: readonly Invariant[] = [
   {
     number: 3,
     name: 'Validity',
-    sentence: 'a chosen value was asked for by a client, or is a lease that a server asked for',
+    sentence:
+      'a chosen value was asked for by a client, or by a server: a lease, or the end of a lock',
   },
   {
     number: 4,
@@ -971,6 +972,8 @@ export class Invariants {
     server.waiting += WAITING_CHANGE[event.what];
     switch (event.what) {
       case 'queued':
+        // That the time of a lock is over no client says.
+        if (this.#areStores && event.value.startsWith('expire ')) wish.asked += 1;
         break;
       case 'refused':
         server.forgetWish(event.value, wish);

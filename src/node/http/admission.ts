@@ -61,7 +61,7 @@ export function routeOf(method: string, { path }: Target): Route {
 }
 
 function isPath(route: readonly string[], path: readonly string[]): boolean {
-  const isSame = (part: string, index: number) => part === '{key}' || part === path[index];
+  const isSame = (part: string, index: number) => part.startsWith('{') || part === path[index];
   return route.length === path.length && route.every(isSame);
 }
 

@@ -32,19 +32,23 @@ export class Body {
    */
   async read(mostBytes: number, begin: () => void): Promise<string> {
     const request = this.#request;
-    const tooLong = new Problem(413, `a value has ${mostBytes} bytes at most`, { closes: true });
-    if (Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLong;
+    const tooLong = () =>
+      new Problem(413, `a value has ${mostBytes} bytes at most`, { closes: true });
+    if (Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLong();
     if (this.#problem !== null) throw this.#problem;
     begin();
     await new Promise<void>((read, failed) => {
       this.#failed = failed;
       request.on('data', (piece: Buffer) => {
         this.#bytes += piece.length;
-        if (this.#bytes > mostBytes) this.fail(tooLong);
+        if (this.#bytes > mostBytes) this.fail(tooLong());
         else this.#pieces.push(piece);
       });
       request.once('end', read);
-      request.once('close', () => failed(new Problem(400, 'its end is missing', { closes: true })));
+      request.once('close', () => {
+        if (request.complete) return; // every request is closed in the end
+        failed(new Problem(400, 'its end is missing', { closes: true }));
+      });
     });
     try {
       return decoder.decode(Buffer.concat(this.#pieces));

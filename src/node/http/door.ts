@@ -30,8 +30,8 @@ import { checkAsker, checkRequest, routeOf } from './admission.ts';
 import type { Answer, Asking, Served } from './asking.ts';
 import { Body, hasBody } from './body.ts';
 import { InnerClients } from './inner-clients.ts';
+import { unavailable } from './inquiries.ts';
 import { Problem } from './problem.ts';
-import { unavailable } from './routes.ts';
 import { parseTarget, type Target } from './target.ts';
 
 export interface HttpOptions {
@@ -139,7 +139,11 @@ export class HttpDoor {
     const first = (mayMove: boolean) => (mayMove ? (this.#replica?.master ?? uid) : uid);
     const named = [...cluster.keys()];
     const uids = () => this.#replica?.uids ?? named;
-    this.#clients = new InnerClients(uids, first, (to, message) => {
+    const reached = () => {
+      const replica = this.#replica;
+      return replica?.master === uid ? replica.instanceNumber : null;
+    };
+    this.#clients = new InnerClients(uids, first, reached, (to, message) => {
       if (to === uid) this.#ask(message);
       else network.send(to, message);
     });

@@ -5,9 +5,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { MAX_REMEMBERED_CLIENTS, type RequestId } from '../../chain.ts';
+import type { RequestId } from '../../chain.ts';
 import { ClientSession, type Inquiry, type Outcome } from '../../client-session.ts';
 import { quorumOf, type Uid } from '../../composable-paxos.ts';
+import { MAX_ANSWERED_CLIENTS } from '../../log/answers.ts';
 import type { ClientMessage, Reply } from '../../messages.ts';
 
 /** How an inquiry has ended, and the id of the request, if there was one. */
@@ -27,6 +28,7 @@ interface OpenSession {
 export class InnerClients {
   readonly #uids: () => readonly Uid[];
   readonly #first: (mayMove: boolean) => Uid;
+  readonly #reached: () => number | null;
   readonly #send: (to: Uid, message: ClientMessage) => void;
   /** Who asks nothing now, the latest last. The fewer clients, the longer each is remembered. */
   readonly #free: OpenSession[] = [];
@@ -38,15 +40,18 @@ export class InnerClients {
   /**
    * `uids` tells who votes now, and tells the same list for as long as it is true.
    * `send` brings what they say to a server, this one or another one. `first` is whom they ask
-   * first: this one, or whom it takes for the master if they may go there.
+   * first: this one, or whom it takes for the master if they may go there. `reached` tells how far
+   * the chain is, if this one may say it: a master has come as far as anybody.
    */
   constructor(
     uids: () => readonly Uid[],
     first: (mayMove: boolean) => Uid,
+    reached: () => number | null,
     send: (to: Uid, message: ClientMessage) => void,
   ) {
     this.#uids = uids;
     this.#first = first;
+    this.#reached = reached;
     this.#send = send;
   }
 
@@ -108,12 +113,12 @@ export class InnerClients {
   }
 
   /**
-   * The chain remembers only so many clients, and whose request waits behind those of many others
+   * A store remembers only so many clients, and whose request waits behind those of many others
    * may be forgotten before its turn. So no more ask at a time here than are remembered if all
    * servers have as many, and others come as well.
    */
   async #waitInLine(): Promise<void> {
-    const most = Math.max(1, Math.floor(MAX_REMEMBERED_CLIENTS / (this.#uids().length + 1)));
+    const most = Math.max(1, Math.floor(MAX_ANSWERED_CLIENTS / (this.#uids().length + 1)));
     if (this.#changing >= most) await new Promise<void>((next) => this.#line.push(next));
     this.#changing += 1;
   }
@@ -122,7 +127,8 @@ export class InnerClients {
     const open = this.#freeFor(this.#uids());
     open.requestId = null;
     return new Promise((done) => {
-      const options = { server: this.#first(mayMove), timeoutMs, mayMove };
+      const server = this.#first(mayMove);
+      const options = { server, timeoutMs, mayMove, reached: this.#reached() };
       open.session.inquire(inquiry, options, (outcome) => {
         for (const id of open.ids) this.#hearing.delete(id);
         open.ids.clear();

@@ -7,7 +7,7 @@ type Sample = readonly [labels: string, value: number];
 
 export function metricsOf(
   { instanceNumber, firstKept, watchableFrom }: Served,
-  { master, leaseLeftMs, waiting, uptimeMs, hasLeases }: StatusReply,
+  { master, leaseLeftMs, reign, waiting, uptimeMs, hasLeases }: StatusReply,
   { answered, connections, watchers, rejected }: Counts,
   busy: number,
 ): string {
@@ -18,6 +18,8 @@ export function metricsOf(
     ['paxos_watchable_from', 'The first instance of which changes are known.', watchableFrom],
     ['paxos_is_master', '1 if this server is master.', isMaster],
     ['paxos_knows_master', '1 if this server knows of a master.', master === null ? 0 : 1],
+    ['paxos_master_seconds', 'For how long that master is master.', (reign?.forMs ?? 0) / 1_000],
+    ['paxos_master_since_instance', 'Which instance made it so; 0: unknown.', reign?.since ?? 0],
     ['paxos_waiting', 'Values and reads that wait for an instance.', waiting],
     ['paxos_uptime_seconds', 'How long this server runs.', uptimeMs / 1_000],
     ['paxos_http_connections', 'Open connections.', connections],

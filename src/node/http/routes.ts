@@ -1,10 +1,9 @@
 /**
- * What can be asked over HTTP, one line for each. There is no router beneath: eleven lines are a
+ * What can be asked over HTTP, one line for each. There is no router beneath: thirteen lines are a
  * table, and all that is hard here, the order of what is asked, limits and streams, is of
  * `node:http` in either case; a popular one would be 400 files more, and take `%ZZ` for a key.
  */
 import { readFileSync } from 'node:fs';
-import type { Inquiry } from '../../client-session.ts';
 import { quorumOf } from '../../composable-paxos.ts';
 import {
   DONE,
@@ -15,21 +14,17 @@ import {
   versionAfter,
 } from '../../log/key-value.ts';
 import { spelled, wordsOf } from '../../log/state-machine.ts';
-import {
-  encodedBytes,
-  type FoundReply,
-  MAX_VALUE_BYTES,
-  type StatusReply,
-} from '../../messages.ts';
+import { encodedBytes, MAX_VALUE_BYTES, type StatusReply } from '../../messages.ts';
 import type { Answer, Asking } from './asking.ts';
-import type { Ended } from './inner-clients.ts';
+import { change, find, json, unavailable } from './inquiries.ts';
+import { deleteLock, fenceIn, getLock, isOfLock, postLock } from './lock-routes.ts';
 import { metricsOf } from './metrics.ts';
 import { Problem } from './problem.ts';
 import { checkMatch, conditionIn, hasIt, numberIn } from './target.ts';
 import { streamChanges } from './watch-stream.ts';
 
 export interface Route {
-  readonly method: 'GET' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly path: string;
   /** What may stand behind the `?`. */
   readonly query: readonly string[];
@@ -38,9 +33,12 @@ export interface Route {
 
 export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/kv/{key}', query: ['local'], answer: getKey },
-  { method: 'PUT', path: '/kv/{key}', query: [], answer: putKey },
-  { method: 'DELETE', path: '/kv/{key}', query: [], answer: deleteKey },
+  { method: 'PUT', path: '/kv/{key}', query: ['lock', 'token'], answer: putKey },
+  { method: 'DELETE', path: '/kv/{key}', query: ['lock', 'token'], answer: deleteKey },
   { method: 'GET', path: '/kv', query: ['prefix', 'limit', 'after', 'local'], answer: listKeys },
+  { method: 'GET', path: '/locks/{name}', query: ['local'], answer: getLock },
+  { method: 'POST', path: '/locks/{name}', query: ['owner', 'ms'], answer: postLock },
+  { method: 'DELETE', path: '/locks/{name}', query: [], answer: deleteLock },
   { method: 'GET', path: '/watch', query: ['prefix', 'from'], answer: watchKeys },
   { method: 'GET', path: '/log', query: ['from', 'limit'], answer: readLog },
   { method: 'GET', path: '/status', query: [], answer: tellStatus },
@@ -55,7 +53,6 @@ const MOST_LINKS = 1_000;
 const MOST_LOG_CHARACTERS = 1_000_000;
 /** Whoever asks for the health of a server wants to know soon. */
 const HEALTHY_WITHIN_MS = 1_000;
-const REQUEST_ID = /^[0-9a-f]{16}-[1-9][0-9]{0,13}-[1-9][0-9]{0,13}$/;
 
 async function getKey(asking: Asking): Promise<Answer> {
   const { key, headers } = asking;
@@ -76,15 +73,16 @@ async function putKey(asking: Asking): Promise<Answer> {
   const { key, headers } = asking;
   checkKey(key);
   const condition = conditionIn(headers);
+  const clause = clauseOf(asking, condition);
   const value = await asking.body();
-  const command = `set ${spelled(key)} ${spelled(value)}${condition ? ` if ${condition}` : ''}`;
+  const command = `set ${spelled(key)} ${spelled(value)}${clause}`;
   const bytes = encodedBytes(command);
   if (bytes > MAX_VALUE_BYTES) {
     throw new Problem(413, `as a command it takes ${bytes} bytes, and ${MAX_VALUE_BYTES} are most`);
   }
   const { instanceNumber, answer, requestId } = await change(asking, command);
   const version = versionAfter(answer, instanceNumber);
-  if (version === null) throw whyNotDone(answer, condition, requestId);
+  if (version === null) throw whyNotDone(answer, clause, requestId);
   const status = condition === 'none' ? 201 : 200;
   const told = { key, instance: instanceNumber, version, requestId };
   return json(told, status, { etag: `"${version}"`, 'request-id': requestId });
@@ -95,9 +93,10 @@ async function deleteKey(asking: Asking): Promise<Answer> {
   checkKey(key);
   const condition = conditionIn(headers);
   if (condition === 'none') throw new Problem(400, 'what is not there cannot be deleted');
-  const command = `delete ${spelled(key)}${condition ? ` if ${condition}` : ''}`;
+  const clause = clauseOf(asking, condition);
+  const command = `delete ${spelled(key)}${clause}`;
   const { instanceNumber, answer, requestId } = await change(asking, command);
-  if (answer !== DONE) throw whyNotDone(answer, condition, requestId);
+  if (answer !== DONE) throw whyNotDone(answer, clause, requestId);
   const told = { key, instance: instanceNumber, version: null, requestId };
   return json(told, 200, { 'request-id': requestId });
 }
@@ -151,7 +150,8 @@ function readLog({ replica, query }: Asking): Answer {
 
 async function tellStatus(asking: Asking): Promise<Answer> {
   const { replica } = asking;
-  const { type: _type, requestId: _id, ...report } = await statusOf(asking);
+  // A store has no value: what it holds is in `log`.
+  const { type: _type, requestId: _id, value: _value, ...report } = await statusOf(asking);
   const { uid: server, cluster, digest, firstKept, watchableFrom } = replica;
   return json({ server, cluster, ...report, digest, firstKept, watchableFrom });
 }
@@ -177,81 +177,28 @@ function tellOpenApi(): Answer {
   return { status: 200, headers: { 'content-type': 'application/json' }, body };
 }
 
-/** Asks for a change, for as long as it takes to know what became of it. */
-async function change(asking: Asking, value: string) {
-  const { clients, patienceMs, headers } = asking;
-  const { 'request-id': id } = headers;
-  if (id !== undefined && !REQUEST_ID.test(`${id}`)) {
-    const like = '16 hexadecimal digits, an instance, a number: 9f86d081884c7d65-40-7';
-    throw new Problem(400, `a Request-Id is ${like}`);
+/** Under which condition a key is to be changed, in the words of the store. */
+function clauseOf({ query }: Asking, condition: string | null): string {
+  const fence = fenceIn(query);
+  if (fence !== null && condition !== null) {
+    throw new Problem(400, 'it asks for a version and for a lock: one of them is enough');
   }
-  const again = id === undefined ? {} : { requestId: `${id}` };
-  const ended = await clients.ask({ type: 'request', value, ...again }, patienceMs);
-  if (ended.outcome === 'answered' && ended.reply.type === 'answered') {
-    const { instanceNumber, answer, requestId } = ended.reply;
-    return { instanceNumber, answer, requestId };
-  }
-  throw whyUnknown(ended, patienceMs);
+  return fence ?? (condition === null ? '' : ` if ${condition}`);
 }
 
-function whyUnknown(ended: Ended, patienceMs: number): Problem {
-  const { requestId } = ended;
-  const lastWord = 'lastWord' in ended ? ended.lastWord : 'it was answered with something else';
-  if (ended.outcome === 'refused') {
-    return new Problem(409, lastWord, { more: { requestId }, headers: idIn(requestId) });
-  }
-  if (ended.outcome === 'not asked') {
-    return unavailable(`${lastWord}: nothing was asked for`, { outcome: 'no effect' });
-  }
-  const how = 'ask again with its Request-Id to find out';
-  const why = `after ${patienceMs} ms the outcome is unknown (${lastWord}): ${how}`;
-  return unavailable(why, { outcome: 'unknown', requestId }, idIn(requestId));
-}
-
-function idIn(requestId: string | null): Record<string, string> {
-  return requestId === null ? {} : { 'request-id': requestId };
-}
-
-/** The command has found the key otherwise than it was to be. */
-function whyNotDone(answer: string, condition: string | null, requestId: string): Problem {
+/** The command has found the key, or the lock, otherwise than it was to be. */
+function whyNotDone(answer: string, clause: string, requestId: string): Problem {
   const parts = { headers: { 'request-id': requestId }, more: { requestId } };
+  if (isOfLock(answer)) return new Problem(412, answer, parts);
   const isOurs = answer === NO_KEY || answer.startsWith('it was changed in ');
   if (!isOurs) return new Problem(409, `this request was another one: ${answer}`, parts);
-  return new Problem(condition === null ? 404 : 412, answer, parts);
-}
-
-/**
- * Asks the store, in such a way that nothing newer was told to anybody; unless it is `local`. A
- * master knows what is newest, and without one a quorum does: that takes no link of the chain.
- */
-async function find(asking: Asking, line: string): Promise<FoundReply> {
-  const { clients, patienceMs, query, replica } = asking;
-  const local = query.get('local') ?? 'false';
-  if (!['', 'true', 'false'].includes(local)) throw new Problem(400, 'local is true or false');
-  const isLocal = local !== 'false';
-  const inquiry: Inquiry =
-    isLocal || replica.hasLeases
-      ? { type: 'query', query: line, isLocal }
-      : { type: 'quorum_query', query: line };
-  const ended = await clients.ask(inquiry, patienceMs, !isLocal);
-  if (ended.outcome === 'answered' && ended.reply.type === 'found') return ended.reply;
-  const lastWord = 'lastWord' in ended ? ended.lastWord : 'it was answered with something else';
-  throw unavailable(`nobody knows within ${patienceMs} ms (${lastWord})`);
+  return new Problem(clause.startsWith(' if ') ? 412 : 404, answer, parts);
 }
 
 async function statusOf({ clients, patienceMs }: Asking): Promise<StatusReply> {
   const ended = await clients.ask({ type: 'status' }, patienceMs, false);
   if (ended.outcome === 'answered' && ended.reply.type === 'status_report') return ended.reply;
   throw unavailable('the server does not answer');
-}
-
-/** Not now: it is worth asking again. */
-export function unavailable(
-  why: string,
-  more: Readonly<Record<string, unknown>> = {},
-  headers: Readonly<Record<string, string>> = {},
-): Problem {
-  return new Problem(503, why, { more, headers: { 'retry-after': '1', ...headers } });
 }
 
 function limitIn(query: ReadonlyMap<string, string>, most: number): number {
@@ -263,9 +210,4 @@ function limitIn(query: ReadonlyMap<string, string>, most: number): number {
 function checkKey(key: string): void {
   if (key !== '' && key.length <= MAX_KEY_LENGTH) return;
   throw new Problem(400, `a key has 1 to ${MAX_KEY_LENGTH} characters`);
-}
-
-function json(body: unknown, status = 200, headers: Record<string, string> = {}): Answer {
-  const type = { 'content-type': 'application/json' };
-  return { status, headers: { ...type, ...headers }, body: `${JSON.stringify(body)}\n` };
 }

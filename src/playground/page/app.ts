@@ -3,11 +3,13 @@
 
 import type { Hidden } from '../../diagram/hiding.ts';
 import { breakNamed } from '../../simulation/broken/all.ts';
+import { writtenLine, writtenValue } from '../../simulation/story-text.ts';
 import type { TraceEvent } from '../../trace/events.ts';
 import { Autopilot, type Stop, stopIn } from '../autopilot.ts';
-import { type Choice, choiceIn } from '../choice.ts';
+import { type Choice, choiceIn, commandsOf } from '../choice.ts';
 import { contradictedEvents } from '../contradiction.ts';
-import { GOALS, type Goal } from '../goals.ts';
+import type { Goal } from '../goal.ts';
+import { GOALS } from '../goals.ts';
 import { turnOf } from '../labels.ts';
 import { type Landmark, landmarkAfter } from '../landmarks.ts';
 import { type Item, readScript, sharedBy, writeScript } from '../script.ts';
@@ -52,6 +54,8 @@ const LONGEST_WAIT_MS = 900;
 const END = Number.POSITIVE_INFINITY;
 /** What servers are asked for, and stores, if nobody says anything else. */
 const [A_VALUE, A_COMMAND] = ['hello', 'set color blue'] as const;
+/** What delays are drawn from where the story names no seed. */
+const A_SEED = 'play';
 /** A long story is played in slices, so that the page can be used, and left, meanwhile. */
 const SLICE_MS = 40;
 
@@ -62,7 +66,14 @@ export class App {
   story: Told | null = null;
   goal: Goal | null = null;
   hintsShown = 0;
-  choice: Choice = { servers: 3, store: false, leases: false, broken: null };
+  choice: Choice = {
+    servers: 3,
+    store: false,
+    leases: false,
+    members: false,
+    seed: null,
+    broken: null,
+  };
   menu: Menu | null = null;
   dialog: 'share' | 'paste' | 'copy' | 'keys' | null = null;
   dialogText = '';
@@ -73,12 +84,15 @@ export class App {
   /** Whose lines are shown; null: everybody's. */
   linesOf: string | null = null;
   value: string = A_VALUE;
-  #autopilot = new Autopilot('play');
+  #autopilot = new Autopilot(A_SEED);
   /** What the diagram does not show. */
   hidden: Hidden = { kinds: new Set(), servers: new Set() };
   search: Search | null = null;
+  /** Whether of a long run more is drawn than what is quickly drawn. */
+  isDrawnFar = false;
   #endSearch = () => {};
   #loads = 0;
+  #replays = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #changed: () => void;
 
@@ -104,19 +118,8 @@ export class App {
 
   /** A new cluster, and nothing has happened there. */
   begin(choice: Choice): void {
-    const { broken } = choice;
-    const servers = broken?.servers ?? choice.servers;
-    const leases = broken?.leases ?? choice.leases;
-    const store = broken === null ? choice.store : broken.store === true;
-    const uids = [...'ABCDEFGHI'].slice(0, servers).join(' ');
-    const commands = [
-      `cluster ${uids}${store ? ' of stores' : ''}${leases ? ' with leases' : ''}`,
-      ...(broken === null ? [] : [`break ${broken.name}`]),
-      `start ${uids}`,
-      'deliver all',
-    ];
     this.#load(
-      commands.map((text): Item => ({ kind: 'command', text })),
+      commandsOf(choice).map((text): Item => ({ kind: 'command', text })),
       true,
     );
     this.changed();
@@ -179,20 +182,38 @@ export class App {
     this.changed();
   }
 
-  /** The value to ask for: what is typed, or if that is nothing, something. */
+  /** The value to ask for, as commands write it: what is typed, or else something. */
   get wanted(): string {
     const something = this.stage?.isStore === true ? A_COMMAND : A_VALUE;
-    return this.value.trim() === '' ? something : this.value.trim();
+    return this.value.trim() === '' ? something : writtenValue(this.value.trim());
   }
 
   /** Does a command; what cannot be done is said, and changes nothing. */
   act(...commands: readonly string[]): void {
     this.menu = null;
-    this.#attempt(() => {
+    this.#whenPrepared(null, () => {
       const before = this.session.moment.events;
       for (const command of commands) this.session.do(command);
       this.#lookAt(before);
     });
+  }
+
+  /** Does what is typed where values are, which may be any command of stories. */
+  actAsTyped(): void {
+    const command = this.value.trim();
+    this.act(command);
+    if (this.session.script.at(-1)?.text !== writtenLine(command)) return;
+    this.value = this.choice.store ? A_COMMAND : A_VALUE;
+    this.changed();
+  }
+
+  /** Puts a command there, for somebody to change and do. */
+  compose(command: string): void {
+    this.menu = null;
+    this.value = command;
+    this.notice = 'change it where the value is, then do it as a command';
+    this.changed();
+    setTimeout(() => document.getElementById('value')?.focus());
   }
 
   /** One step: the next of the story, or else the oldest message, or else the next timer. */
@@ -210,6 +231,7 @@ export class App {
   }
 
   back(): void {
+    this.#replays += 1;
     this.menu = null;
     this.pause();
     const { item, moment } = this.session.place;
@@ -225,7 +247,7 @@ export class App {
 
   /** Time goes on until a timer has made something happen. */
   nextTimer(): void {
-    this.#attempt(() => {
+    this.#whenPrepared(null, () => {
       const before = this.session.moment.events;
       this.#waitForTimer();
       this.#lookAt(before);
@@ -235,14 +257,14 @@ export class App {
   undo(): void {
     this.menu = null;
     this.pause();
-    if (!this.session.undo()) this.notice = 'there is nothing to take back';
-    this.changed();
+    this.#whenPrepared(this.session.undone, () => {
+      if (!this.session.undo()) this.notice = 'there is nothing to take back';
+    });
   }
 
   redo(): void {
     this.#attempt(() => {
-      if (this.session.hasNext) this.session.next();
-      else this.notice = 'there is nothing to do again';
+      if (this.session.redo() === null) this.notice = 'there is nothing to do again';
     });
   }
 
@@ -271,7 +293,7 @@ export class App {
   switchTo(branch: Branch): void {
     this.menu = null;
     this.pause();
-    this.#attempt(() => {
+    this.#whenPrepared(branch, () => {
       this.session.switchTo(branch);
       this.#meetCluster();
       // Another cluster may have what a goal asks for without any effort.
@@ -288,6 +310,7 @@ export class App {
   }
 
   goTo(place: Place): void {
+    this.#replays += 1;
     this.menu = null;
     this.pause();
     this.#attempt(() => this.session.goTo(place));
@@ -322,10 +345,16 @@ export class App {
     this.changed();
   }
 
+  drawFar(): void {
+    this.isDrawnFar = true;
+    this.changed();
+  }
+
   togglePlay(): void {
     if (this.isPlaying) this.pause();
     else {
       this.isPlaying = true;
+      this.#autopilot = new Autopilot(this.choice.seed ?? A_SEED);
       this.#playOn();
     }
     this.changed();
@@ -384,7 +413,7 @@ export class App {
   }
 
   #commands(): string {
-    return writeScript(this.session.done);
+    return writeScript(this.session.done());
   }
 
   #load(items: readonly Item[], isPlayed: boolean): void {
@@ -396,9 +425,11 @@ export class App {
 
   /** Another session than before: of what belonged to that, only runs of one's own are kept. */
   #show(session: Session): void {
+    this.#replays += 1;
     this.pause();
     session.inherit(this.session);
     this.session = session;
+    this.isDrawnFar = false;
     this.story = null;
     this.goal = null;
     this.menu = null;
@@ -414,7 +445,6 @@ export class App {
     if (isUntouched) this.value = this.choice.store ? A_COMMAND : A_VALUE;
     this.hidden = { ...this.hidden, servers: new Set() };
     this.linesOf = null;
-    this.#autopilot = new Autopilot('play');
   }
 
   /** Plays all of it, and says how far it is; it stops where something else is loaded meanwhile. */
@@ -509,6 +539,29 @@ export class App {
     this.changed();
   }
 
+  /**
+   * Acts as soon as what that needs is carried out anew: at once, but for a long story. Then it is
+   * done in slices, and given up where somebody does something else meanwhile.
+   */
+  #whenPrepared(branch: Branch | null, act: () => void): void {
+    this.#replays += 1;
+    const [asked, replay] = [this.#replays, this.session.prepare(branch)];
+    const goOn = () => {
+      if (this.#replays !== asked) return;
+      let isOver = false;
+      this.#attempt(() => {
+        const untilMs = performance.now() + SLICE_MS;
+        let done = replay.next();
+        while (done.done !== true && performance.now() < untilMs) done = replay.next();
+        isOver = done.done === true;
+        if (isOver) return act();
+        this.notice = `going there: ${done.value} of ${this.session.script.length}`;
+        setTimeout(goOn);
+      });
+    };
+    goOn();
+  }
+
   #attempt(act: () => void): boolean {
     try {
       this.notice = '';
@@ -525,7 +578,7 @@ export class App {
 }
 
 function isSameCluster(one: Choice, other: Choice): boolean {
-  const keys = ['servers', 'store', 'leases', 'broken'] as const;
+  const keys = ['servers', 'store', 'leases', 'members', 'broken'] as const;
   return keys.every((key) => one[key] === other[key]);
 }
 

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** Menus and dialogs. A menu stands beside what it belongs to; a dialog above everything. */
+import { type Box, placeMenu } from '../places.ts';
 import type { App, Menu } from './app.ts';
 import { h } from './dom.ts';
 import { button } from './side-view.ts';
@@ -7,6 +8,8 @@ import { byKey } from './stage-view.ts';
 
 /** Addresses up to here are passed on whole by whatever passes addresses on. */
 const MOST_SHARED = 8_000;
+const MENU_PX = 246;
+const AROUND_PX = 10;
 
 export const KEYS: readonly (readonly [string, string])[] = [
   ['→', 'one step: the next of the story, the oldest message, or the next timer'],
@@ -20,7 +23,7 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ['Tab', 'the next server, link or message; Enter opens its menu'],
   ['d x 2 h', 'on a message: deliver, lose, send twice, keep back'],
   ['c i v', 'to the next chosen value, the next instance, the next violation'],
-  ['↑ ↓ Enter', 'in the terminal lines: another line; Enter goes there'],
+  ['↑ ↓ Enter', 'in the diagram and the terminal lines: another row or line; Enter goes there'],
   ['Esc', 'closes a menu'],
   ['?', 'these keys'],
 ];
@@ -30,23 +33,42 @@ export function openKeys(app: App): void {
   app.changed();
 }
 
+function boxIn(stage: HTMLElement, element: Element): Box {
+  const [outer, inner] = [stage.getBoundingClientRect(), element.getBoundingClientRect()];
+  const { width, height } = inner;
+  return {
+    x: inner.left + width / 2 - outer.left,
+    y: inner.top + height / 2 - outer.top,
+    width,
+    height,
+  };
+}
+
+/** An entry is higher where it is meant for a finger. */
+function entryPx(): number {
+  return matchMedia('(max-width: 700px)').matches ? 36 : 27;
+}
+
 /** The open menu, beside the element that it belongs to. */
 export function menuView(app: App, menu: Menu, stage: HTMLElement): HTMLElement {
   const owner = stage.querySelector(`[data-key="${CSS.escape(menu.owner)}"]`);
-  const [outer, inner] = [stage.getBoundingClientRect(), owner?.getBoundingClientRect()];
-  const middle = inner === undefined ? 0 : inner.left + inner.width / 2 - outer.left;
-  const left = Math.max(4, Math.min(middle, outer.width - 250));
-  const below = inner === undefined ? 0 : inner.bottom - outer.top + 4;
-  const room = outer.height - below;
-  const top = room > 180 ? `top:${below}px` : `bottom:8px`;
-  const most = room > 180 ? room - 8 : outer.height - 16;
+  const room = { width: stage.clientWidth, height: stage.clientHeight };
+  const size = {
+    width: MENU_PX,
+    height: Math.min(AROUND_PX + entryPx() * menu.entries.length, room.height - AROUND_PX),
+  };
+  const cards = [...stage.querySelectorAll('.server')].map((it) => boxIn(stage, it));
+  const centre = { x: room.width / 2, y: room.height / 2, width: 0, height: 0 };
+  const beside = owner === null ? centre : boxIn(stage, owner);
+  const { x, y, width, height } = placeMenu(size, beside, cards, room);
+  const [left, top] = [x - width / 2, y - height / 2];
   return h(
     'div',
     {
       class: 'menu',
       role: 'menu',
       'aria-label': menu.title,
-      style: `left:${left}px;${top};max-height:${most}px`,
+      style: `left:${left}px;top:${top}px;width:${width}px;max-height:${height}px`,
       onkeydown: (event: KeyboardEvent) => moveIn(app, menu, event),
     },
     ...menu.entries.map(({ label, key, act }, index) =>

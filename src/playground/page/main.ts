@@ -3,4 +3,4 @@ import { findAsWorker } from './finder.ts';
 import { showPage } from './page.ts';
 
 if (typeof document === 'undefined') findAsWorker();
-else showPage();
+else void showPage();

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** The page: puts the views together, and listens to keys. */
+import { unpacked } from '../share.ts';
 import { App, type Told } from './app.ts';
 import { closeDialog, closeMenu, dialogView, menuView, openKeys } from './dialogs.ts';
 import { h, replace, replaceIfNew } from './dom.ts';
@@ -8,12 +9,12 @@ import {
   diagramView,
   light,
   linesView,
-  moveInLines,
+  moveIn,
   optionsView,
   scrollToNow,
   tabsView,
 } from './run-view.ts';
-import { pickView, sideView } from './side-view.ts';
+import { button, pickView, sideView } from './side-view.ts';
 import { stageView } from './stage-view.ts';
 import { Tape } from './tape-view.ts';
 import { choicesView, stopsView, timeView } from './top-view.ts';
@@ -24,8 +25,9 @@ function part(id: string): HTMLElement {
   return element;
 }
 
-export function showPage(): void {
-  const stories = JSON.parse(part('stories').textContent ?? '[]') as readonly Told[];
+export async function showPage(): Promise<void> {
+  const packedStories = part('stories').textContent ?? '';
+  const stories = JSON.parse(await unpacked(packedStories)) as readonly Told[];
   let isDue = false;
   let isPressed = false;
   const render = () => {
@@ -51,6 +53,16 @@ export function showPage(): void {
   page.render();
   page.listen();
   void app.open(location.hash.slice(1));
+}
+
+/** Boxes, lists and the tape have no use for letters; lists and the tape have one for arrows. */
+const TEXTS = 'textarea, input:not([type=checkbox], [type=range])';
+
+/** Whether what has the focus does something of its own with this key. */
+function isTakenBy(target: EventTarget | null, key: string): boolean {
+  if (!(target instanceof Element)) return false;
+  const isArrow = key === 'ArrowLeft' || key === 'ArrowRight';
+  return target.matches(TEXTS) || (isArrow && target.matches('select, [type=range]'));
 }
 
 class Page {
@@ -97,7 +109,7 @@ class Page {
     for (const type of ['mouseover', 'focusin'] as const) {
       document.addEventListener(type, ({ target }) => light(document, target));
     }
-    this.#log.addEventListener('keydown', (event) => moveInLines(app, this.#log, event));
+    this.#log.addEventListener('keydown', (event) => moveIn(app, this.#log, event));
     makeDraggable(
       this.#stage,
       (flight) => app.act(`deliver ${flight}`),
@@ -130,20 +142,29 @@ class Page {
     if (this.#value.value !== app.value) this.#value.value = app.value;
     const running = (app.stage?.cards ?? []).filter(({ condition }) => condition === 'running');
     const kept = app.stage?.kept ?? [];
-    const ask = (label: string, key: string, command: () => string, style = '') =>
+    const ask = (words: string, label: string, key: string, style: string, command: () => string) =>
       h(
         'button',
-        { type: 'button', 'data-key': key, class: style, onclick: () => app.act(command()) },
-        label,
+        {
+          type: 'button',
+          'data-key': key,
+          'aria-label': label,
+          class: style,
+          onclick: () => app.act(command()),
+        },
+        words,
       );
     replace(
       part('askers'),
+      ...(running.length === 0 ? [] : [h('span', { 'aria-hidden': 'true' }, 'ask')]),
       ...running.map(({ uid }) =>
-        ask(`Ask ${uid}`, `ask ${uid}`, () => `submit ${uid} ${app.wanted}`),
+        ask(uid, `Ask ${uid}`, `ask ${uid}`, 'asker', () => `submit ${uid} ${app.wanted}`),
       ),
-      ...kept.map(({ name }) =>
-        ask(`Bring back ${name}`, `kept ${name}`, () => `bring back ${name}`, 'kept'),
-      ),
+      button('as a command', 'command', () => app.actAsTyped()),
+      ...kept.map(({ name }) => {
+        const label = `Bring back ${name}`;
+        return ask(label, label, `kept ${name}`, 'kept', () => `bring back ${name}`);
+      }),
     );
     for (const notice of document.querySelectorAll('.notice')) {
       if (notice.textContent !== app.notice) notice.textContent = app.notice;
@@ -157,7 +178,7 @@ class Page {
     const latest = events.at(-1) ?? null;
     replaceIfNew(
       this.#diagram,
-      [events.length, latest, room, app.hidden, app.violated],
+      [events.length, latest, room, app.hidden, app.violated, app.isDrawnFar],
       () => diagramView(app, room),
       () => scrollToNow(this.#diagram),
     );
@@ -207,9 +228,9 @@ class Page {
     const app = this.#app;
     if (event.ctrlKey || event.altKey || event.metaKey || app.dialog !== null) return;
     if (event.key === 'Escape' && app.menu !== null) return closeMenu(app);
-    if (event.target instanceof Element && event.target.matches('input, select, textarea')) return;
+    if (event.defaultPrevented || isTakenBy(event.target, event.key)) return;
     const act = this.#keys[event.key];
-    if (event.defaultPrevented || act === undefined) return;
+    if (act === undefined) return;
     event.preventDefault();
     act();
   }

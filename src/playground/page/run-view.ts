@@ -4,6 +4,7 @@ import { ARROW_KINDS, without } from '../../diagram/hiding.ts';
 import { type Layout, layOut } from '../../diagram/layout.ts';
 import { diagramOf } from '../../diagram/model.ts';
 import { drawHead, drawPatterns, drawRows } from '../../diagram/svg.ts';
+import { textOf } from '../../diagram/text.ts';
 import { drawLegend } from '../../diagram/top.ts';
 import { turnOf } from '../labels.ts';
 import type { App } from './app.ts';
@@ -15,6 +16,8 @@ import { checkbox } from './top-view.ts';
 /** Of a long run only the end is shown: so many lines, rows, and events to make them of. */
 const MOST_LINES = 300;
 const MOST_ROWS = 300;
+/** Drawing is what a step costs: so many rows are drawn, until somebody asks for more. */
+const FEW_ROWS = 60;
 const MOST_EVENTS = 4_000;
 
 /** What the diagram shows, and what not. */
@@ -51,17 +54,21 @@ export function diagramView(app: App, roomPx: number): Node[] {
   const whole = diagramOf(events, options);
   const diagram = without(whole, app.hidden);
   const to = diagram.rows.length;
-  const layout = layOut(diagram, { from: Math.max(1, to - MOST_ROWS + 1), to }, roomPx);
+  const most = app.isDrawnFar ? MOST_ROWS : FEW_ROWS;
+  const layout = layOut(diagram, { from: Math.max(1, to - most + 1), to }, roomPx);
   const width = Math.ceil(layout.width);
   const head = drawHead(layout, PAINTS);
   const rows = drawRows(layout, PAINTS, 'texts');
   const legend = drawLegend(layout, PAINTS);
   const svg = drawing('rows', width, Math.ceil(rows.height), rows.svg);
-  svg.append(...rowsOf(app, layout, width));
+  svg.append(rowsOf(app, layout, width));
   const isCut = events.length < all.length || layout.rows.length < to;
   const patterns = drawPatterns(diagram, PAINTS);
+  const more = app.isDrawnFar ? null : button('Draw more of it', 'draw-more', () => app.drawFar());
   return [
-    ...(isCut ? [h('p', { class: 'quiet' }, 'Only the end of this long run is drawn.')] : []),
+    ...(isCut
+      ? [h('p', { class: 'quiet' }, 'Only the end of this long run is drawn. ', more)]
+      : []),
     drawing('heads', width, Math.ceil(head.height), `${patterns}${head.svg}`),
     svg,
     drawing('legend', width, Math.ceil(legend.height), legend.svg),
@@ -69,21 +76,25 @@ export function diagramView(app: App, roomPx: number): Node[] {
 }
 
 /** What is pointed at, and clicked, above the rows of the drawing. */
-function rowsOf(app: App, { rows }: Layout, width: number): SVGElement[] {
+function rowsOf(app: App, { rows }: Layout, width: number): SVGElement {
   const latest = app.session.events.at(-1);
   const wrong = app.violated.map(turnOf);
   const named = rows.map(({ row }) => (row.turn === null ? '' : `${row.uid} ${row.turn}`));
   // The latest turn may have no row of its own: it shows nothing, or is one of a series.
   const isThere = latest !== undefined && named.includes(turnOf(latest));
   const now = isThere ? turnOf(latest) : named.at(-1);
-  return rows.map(({ row, top, bottom }, index) => {
+  const shown = rows.map(({ row, top, bottom }, index) => {
     const turn = named[index] ?? '';
     const isNow = turn === now;
     const tip = row.late === null ? null : s('title', {}, row.late);
     return s(
       'rect',
       {
+        id: `row-${row.number}`,
         class: `row${isNow ? ' now' : ''}${wrong.includes(turn) ? ' violated' : ''}`,
+        role: 'option',
+        'aria-selected': isNow ? 'true' : 'false',
+        'aria-label': [row.uid, ...row.phrases.map(({ words }) => textOf(words, 40))].join(' '),
         x: 0,
         y: top,
         width,
@@ -94,12 +105,21 @@ function rowsOf(app: App, { rows }: Layout, width: number): SVGElement[] {
       tip,
     );
   });
+  const list = s('g', { role: 'listbox', tabindex: 0, 'data-key': 'rows', 'aria-label': 'rows' });
+  list.append(...shown);
+  list.addEventListener('keydown', (event) => moveIn(app, list, event));
+  return list;
 }
 
-/** Brings the row of now into sight, and scrolls nothing but the diagram. */
+/** Brings the row of now into sight. */
 export function scrollToNow(diagram: HTMLElement): void {
-  const row = diagram.querySelector('.row.now')?.getBoundingClientRect();
-  if (row === undefined) return;
+  const now = diagram.querySelector('.row.now');
+  if (now !== null) scrollToRow(diagram, now);
+}
+
+/** Scrolls nothing but the diagram. */
+function scrollToRow(diagram: Element, element: Element): void {
+  const row = element.getBoundingClientRect();
   const { top, bottom } = diagram.getBoundingClientRect();
   const heads = diagram.querySelector('#heads')?.clientHeight ?? 0;
   const legend = diagram.querySelector('#legend')?.clientHeight ?? 0;
@@ -124,11 +144,7 @@ export function linesView(app: App): Node[] {
   const wrong = app.violated.map(turnOf);
   const isShown = (server: string | undefined) =>
     app.linesOf === null || server === undefined || server === app.linesOf;
-  const lines = app.session.steps
-    .slice(-MOST_LINES)
-    .flatMap((step) => step.lines)
-    .filter(({ stamp }) => isShown(stamp?.server))
-    .slice(-MOST_LINES);
+  const lines = app.session.lines.filter(({ stamp }) => isShown(stamp?.server)).slice(-MOST_LINES);
   return lines.map(({ text, stamp }, index) => {
     const turn = stamp === null ? '' : turnOf(stamp);
     const isNow = last !== undefined && turn === turnOf(last);
@@ -154,24 +170,26 @@ export function linesView(app: App): Node[] {
   });
 }
 
-/** The arrow keys choose a line, and Enter goes there. */
-export function moveInLines(app: App, log: HTMLElement, event: KeyboardEvent): void {
+/** The arrow keys choose a line, or a row, and Enter goes there. */
+export function moveIn(app: App, list: Element, event: KeyboardEvent): void {
   const step = { ArrowUp: -1, ArrowDown: 1 }[event.key] ?? 0;
   if (step === 0 && event.key !== 'Enter') return;
   event.preventDefault();
-  const lines = [...log.querySelectorAll<HTMLElement>('.line')];
-  const active = lines.findIndex(({ id }) => id === log.getAttribute('aria-activedescendant'));
+  const items = [...list.querySelectorAll('[role=option]')];
+  const active = items.findIndex(({ id }) => id === list.getAttribute('aria-activedescendant'));
   if (step === 0) {
-    const turn = lines[active]?.dataset['turn'];
-    if (turn !== undefined) app.goToTurn(turn);
+    const turn = items[active]?.getAttribute('data-turn');
+    if (turn != null) app.goToTurn(turn);
     return;
   }
-  const from = active < 0 ? lines.length - (step > 0 ? 1 : 0) : active;
-  const line = lines[Math.max(0, Math.min(lines.length - 1, from + step))];
-  if (line === undefined) return;
-  log.setAttribute('aria-activedescendant', line.id);
-  line.scrollIntoView({ block: 'nearest' });
-  light(document, line);
+  const from = active < 0 ? items.length - (step > 0 ? 1 : 0) : active;
+  const item = items[Math.max(0, Math.min(items.length - 1, from + step))];
+  if (item === undefined) return;
+  list.setAttribute('aria-activedescendant', item.id);
+  const diagram = item.closest('#diagram');
+  if (diagram === null) item.scrollIntoView({ block: 'nearest' });
+  else scrollToRow(diagram, item);
+  light(document, item);
 }
 
 /** Pointing at a line, a row, a message or a server shows the others of the same turn. */

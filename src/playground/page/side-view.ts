@@ -2,7 +2,8 @@
 /** The left side: the story and its paragraphs, goals, invariants, and what was left behind. */
 import type { TraceEvent } from '../../trace/events.ts';
 import { INVARIANTS } from '../../trace/invariants.ts';
-import { GOALS, type Goal } from '../goals.ts';
+import type { Goal } from '../goal.ts';
+import { GOALS } from '../goals.ts';
 import { sharedBy } from '../script.ts';
 import type { App } from './app.ts';
 import { h, type Props } from './dom.ts';
@@ -130,8 +131,9 @@ function violationView(app: App): HTMLElement | null {
 
 /** The terminal line in which a server told of an event, or of something else in its turn. */
 function lineOf(app: App, { server, turn }: TraceEvent): string | null {
-  const lines = app.session.steps.flatMap((step) => step.lines);
-  const line = lines.find(({ stamp }) => stamp?.server === server && stamp.turn === turn);
+  const line = app.session.lines.find(
+    ({ stamp }) => stamp?.server === server && stamp.turn === turn,
+  );
   return line?.text.replace(/ +/g, ' ') ?? null;
 }
 

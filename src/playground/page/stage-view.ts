@@ -3,20 +3,22 @@
 import { SAVE_STEPS } from '../../simulation/disk.ts';
 import { CRASH_POINTS } from '../../simulation/machine.ts';
 import { formatId } from '../../trace/words.ts';
-import { beliefOf, idOrNothing, labelOf, shortValue, turnOf } from '../labels.ts';
-import { cardSize, type Pile, placeCards, placePiles, type Size } from '../places.ts';
+import {
+  beliefOf,
+  idOrNothing,
+  labelOf,
+  membersChanges,
+  shortValue,
+  turnOf,
+  wayOf,
+  wordsOn,
+} from '../labels.ts';
+import { type Pile, type Piles, pilesOn } from '../piles.ts';
+import { type Box, cardSize, type Form, placeCards, type Size } from '../places.ts';
 import type { Card, Flight, Stage } from '../stage.ts';
 import type { App, Entry, Menu } from './app.ts';
-import { h, s } from './dom.ts';
+import { h, type Props, s } from './dom.ts';
 import { hueOf, onHueOf, paleOf } from './hues.ts';
-
-/** More messages of a link than these are counted, not shown. */
-const MOST_SHOWN = 3;
-const CHIP_HEIGHT = 26;
-const SMALL_FROM = 6;
-/** Messages on more links than these are on a menu only: there is no room for them. */
-const MOST_PILES = 14;
-const MOST_SMALL_PILES = 8;
 
 /** Everything on the stage, for a place of this size. */
 export function stageView(app: App, size: Size): Node[] {
@@ -27,100 +29,73 @@ export function stageView(app: App, size: Size): Node[] {
   }
   const card = cardSize(stage.uids.length, size);
   const places = placeCards(stage.uids, size, card);
-  const all = groupsOf(stage.flights);
-  const isSmall = stage.uids.length >= SMALL_FROM;
-  const groups = all.slice(0, isSmall ? MOST_SMALL_PILES : MOST_PILES);
-  const others = all.slice(groups.length).flat();
-  const piles = groups.map((flights) => pileOf(flights, isSmall));
-  const boxes = placePiles(piles, places, card, size);
+  const { piles, isBrief, others, cuts } = pilesOn(stage, places, card, size);
   return [
-    linksView(app, stage, places, size),
+    linksView(app, stage, places, cuts, size),
     ...stage.cards.map((it) => {
       const { x, y } = places.get(it.uid) ?? { x: 0, y: 0 };
       return cardView(app, stage, it, { x, y, ...card });
     }),
-    ...groups.map((flights, index) =>
-      pileView(app, stage, flights, boxes[index] ?? { x: 0, y: 0 }),
-    ),
-    ...(others.length === 0 ? [] : [moreView(app, others, 'on other links')]),
-  ];
+    ...piles.map((pile) => pileView(app, stage, pile, isBrief)),
+    others === null ? null : othersView(app, others.flights, others.at),
+  ].filter((view) => view !== null);
 }
 
-/** What is under way on one link in one direction, oldest first. */
-function groupsOf(flights: readonly Flight[]): readonly (readonly Flight[])[] {
-  const groups = new Map<string, Flight[]>();
-  for (const flight of flights) {
-    const key = `${flight.from}${flight.to}`;
-    groups.set(key, [...(groups.get(key) ?? []), flight]);
-  }
-  return [...groups.values()];
+function placed({ x, y, width, height }: Box): string {
+  return `left:${x - width / 2}px;top:${y - height / 2}px;width:${width}px;height:${height}px`;
 }
 
-function pileOf(flights: readonly Flight[], isSmall: boolean): Pile {
-  const shown = flights.slice(0, isSmall ? 1 : MOST_SHOWN);
-  const letters = Math.max(...shown.map((flight) => wordsOn(flight, isSmall).length));
-  const rows = shown.length + (flights.length > shown.length ? 1 : 0);
-  const [first] = flights;
-  return {
-    from: first?.from ?? '',
-    to: first?.to ?? '',
-    width: Math.min(230, 26 + 6.7 * letters),
-    height: rows * CHIP_HEIGHT,
-  };
-}
-
-/** Where there is little room, what a message carries is left out. */
-function wordsOn(flight: Flight, isSmall = false): string {
-  const { type, id, carries: all } = labelOf(flight);
-  const carries = isSmall ? '' : all;
-  return [type, id, carries, '→ X'].filter((word) => word !== '').join(' ');
-}
-
-function pileView(
-  app: App,
-  stage: Stage,
-  flights: readonly Flight[],
-  { x, y }: { readonly x: number; readonly y: number },
-): HTMLElement {
-  const isSmall = stage.uids.length >= SMALL_FROM;
-  const { width, height } = pileOf(flights, isSmall);
-  const shown = isSmall ? 1 : MOST_SHOWN;
-  const more = flights.length - shown;
+function pileView(app: App, stage: Stage, pile: Pile, isBrief: boolean): HTMLElement {
+  const { shown, rest, from, to } = pile;
+  const link = `${from ?? ''}${to}`;
+  const where = `from ${from ?? 'a client'} to ${to}`;
+  const count = `+${rest.length}`;
+  const more = rest.length === 0 ? null : moreView(app, rest, `more ${link}`, count, where, {});
   return h(
     'div',
-    { class: 'pile', style: `left:${x - width / 2}px;top:${y - height / 2}px;width:${width}px` },
-    ...flights.slice(0, shown).map((flight) => flightView(app, stage, flight)),
-    more > 0 ? moreView(app, flights.slice(shown)) : null,
+    { class: 'pile', style: placed(pile) },
+    ...shown.map((flight, index) => {
+      const chip = flightView(app, stage, flight, isBrief);
+      return index < shown.length - 1 ? chip : h('div', { class: 'last' }, chip, more);
+    }),
   );
+}
+
+/** What has no room beside its link. */
+function othersView(app: App, flights: readonly Flight[], at: Box): HTMLElement {
+  const style = { class: 'more apart', style: placed(at) };
+  return moreView(app, flights, 'more', `+${flights.length} more`, 'on other links', style);
 }
 
 /** What there is no room for has a menu, each entry of which opens that of its message. */
-function moreView(app: App, hidden: readonly Flight[], where?: string): HTMLElement {
-  const [first] = hidden;
-  const link = `${first?.from ?? ''}${first?.to ?? ''}`;
-  const owner = where === undefined ? `more ${link}` : 'more';
+function moreView(
+  app: App,
+  hidden: readonly Flight[],
+  owner: string,
+  count: string,
+  where: string,
+  style: Props,
+): HTMLElement {
   const entries = hidden.map((flight) => ({
-    label: `${wordsOn(flight).replace(/ → X$/, '')} ${flight.from ?? ''}→${flight.to}`,
+    label: wordsOn(flight),
     act: () => open(app, flightMenu(app, flight, owner)),
   }));
-  const title = `${hidden.length} more from ${first?.from ?? ''} to ${first?.to ?? ''}`;
   return h(
     'button',
     {
+      class: 'more',
+      ...style,
       type: 'button',
-      class: where === undefined ? 'more' : 'more apart',
       'data-key': owner,
       'aria-haspopup': 'menu',
-      onclick: () => open(app, { title, owner, entries }),
+      'aria-label': `${hidden.length} more messages ${where}`,
+      onclick: () => open(app, { title: `${hidden.length} more ${where}`, owner, entries }),
     },
-    `and ${hidden.length} more`,
-    where === undefined
-      ? h('span', { class: 'unseen' }, ` from ${first?.from ?? ''} to ${first?.to ?? ''}`)
-      : ` ${where}`,
+    count,
   );
 }
 
-function flightView(app: App, stage: Stage, flight: Flight): HTMLElement {
+function flightView(app: App, stage: Stage, flight: Flight, isBrief: boolean): HTMLElement {
   const { type, id, carries } = labelOf(flight);
   const owner = 'proposalId' in flight.message ? flight.message.proposalId.uid : null;
   const key = `flight ${flight.name}`;
@@ -136,14 +111,14 @@ function flightView(app: App, stage: Stage, flight: Flight): HTMLElement {
       'data-turn': turnOfSending(app, flight),
       'aria-haspopup': 'menu',
       style: owner === null ? '' : `border-color:${hueOf(stage, owner)}`,
+      title: wordsOn(flight),
       onclick: () => open(app, menu()),
       onkeydown: (event: KeyboardEvent) => byKey(event, menu().entries),
     },
     `${type} `,
     id === '' ? null : h('b', {}, `${id} `),
-    carries === '' || stage.uids.length >= SMALL_FROM ? null : `${carries} `,
-    h('span', { class: 'unseen' }, `from ${flight.from ?? 'a client'} `),
-    h('span', { class: 'to' }, `→ ${flight.to}`),
+    carries === '' || isBrief ? null : `${carries} `,
+    h('span', { class: 'to' }, wayOf(flight)),
   );
 }
 
@@ -189,6 +164,7 @@ function linksView(
   app: App,
   { uids, cuts }: Stage,
   places: ReturnType<typeof placeCards>,
+  said: Piles['cuts'],
   { width, height }: Size,
 ): SVGElement {
   const pairs = uids.flatMap((a, index) => uids.slice(index + 1).map((b) => [a, b] as const));
@@ -198,13 +174,14 @@ function linksView(
     const state =
       isCut(a, b) && isCut(b, a) ? 'cut' : isCut(a, b) || isCut(b, a) ? 'half' : 'whole';
     const line = { x1: from?.x ?? 0, y1: from?.y ?? 0, x2: to?.x ?? 0, y2: to?.y ?? 0 };
-    const said = {
+    const words = {
       cut: 'cut both ways',
       half: isCut(a, b) ? `cut from ${a} to ${b}` : `cut from ${b} to ${a}`,
       whole: 'whole',
     };
     const key = `link ${a}${b}`;
     const menu = (): Menu => linkMenu(app, a, b, state, key);
+    const at = said.get([a, b].toSorted().join(''));
     return s(
       'g',
       {
@@ -213,7 +190,7 @@ function linksView(
         tabindex: 0,
         'data-key': key,
         'aria-haspopup': 'menu',
-        'aria-label': `link between ${a} and ${b}, ${said[state]}`,
+        'aria-label': `link between ${a} and ${b}, ${words[state]}`,
         onclick: () => open(app, menu()),
         onkeydown: (event: KeyboardEvent) => {
           if (event.key !== 'Enter' && event.key !== ' ') return byKey(event, menu().entries);
@@ -223,12 +200,12 @@ function linksView(
       },
       s('line', { ...line, class: 'target' }),
       s('line', { ...line, class: 'shown' }),
-      state === 'whole'
+      at === undefined || state === 'whole'
         ? null
         : s(
             'text',
-            { x: (line.x1 + line.x2) / 2, y: (line.y1 + line.y2) / 2 - 6, class: 'said' },
-            state === 'cut' ? '✗ cut' : `✗ ${said.half.slice(9)}`,
+            { x: at.x, y: at.y + 4, class: 'said' },
+            state === 'cut' ? '✗ cut' : `✗ ${words.half.slice('cut from '.length)}`,
           ),
     );
   });
@@ -257,41 +234,41 @@ function cardView(
   app: App,
   stage: Stage,
   card: Card,
-  { x, y, width, height }: Size & { readonly x: number; readonly y: number },
+  box: Box & { readonly form: Form },
 ): HTMLElement {
-  const { uid, condition } = card;
+  const { uid, condition, membership } = card;
+  const { form } = box;
   const key = `server ${uid}`;
   const isActive = condition === 'running';
   const role = card.isMaster ? 'master' : card.round !== null ? 'candidate' : 'calm';
-  const menu = () => serverMenu(app, card, stage.uids, key);
+  const menu = () => serverMenu(app, stage, card, key);
+  const voters = stage.cards.filter((it) => it.membership === 'voting').length;
+  const belief = beliefOf(card, voters);
   return h(
     'button',
     {
       type: 'button',
-      class: `server ${condition} ${role}${stage.uids.length < SMALL_FROM ? '' : ' small'}`,
+      class: `server ${condition} ${role} ${membership} ${form}`,
       'data-key': key,
       'data-server': uid,
       'data-turn': latestTurnOf(app, uid),
       'aria-haspopup': 'menu',
+      title: `${uid}: ${belief}`,
       style:
-        `left:${x - width / 2}px;top:${y - height / 2}px;width:${width}px;height:${height}px;` +
-        `--hue:${hueOf(stage, uid)};--pale:${paleOf(stage, uid)}`,
+        `${placed(box)};--hue:${hueOf(stage, uid)};--pale:${paleOf(stage, uid)};` +
+        `--onHue:${onHueOf(stage, uid)}`,
       onclick: () => open(app, menu()),
       onkeydown: (event: KeyboardEvent) => byKey(event, menu().entries),
     },
     h(
       'span',
       { class: 'headline' },
-      h(
-        'span',
-        { class: 'tag', style: `background:${hueOf(stage, uid)};color:${onHueOf(stage, uid)}` },
-        uid,
-      ),
-      h('b', {}, beliefOf(card, stage.uids.length)),
+      h('span', { class: 'tag' }, uid),
+      h('b', {}, isTight(form) ? belief.replace(/^asks /, '') : belief),
       card.leaseLeft > 0 ? leaseRing(card) : null,
     ),
-    ...(isActive ? rowsOf(card, stage.uids.length < SMALL_FROM) : []),
-    diskRow(card),
+    ...(isActive ? rowsOf(card, form) : []),
+    diskRow(card, form),
   );
 }
 
@@ -329,30 +306,42 @@ function row(name: string, value: string, extra = ''): HTMLElement {
   return h('span', { class: `fact ${extra}` }, h('i', {}, name), h('span', {}, value));
 }
 
-function rowsOf(card: Card, isLarge: boolean): HTMLElement[] {
+/** It has room for the least only. */
+function isTight(form: Form): boolean {
+  return form === 'small' || form === 'narrow';
+}
+
+function rowsOf(card: Card, form: Form): HTMLElement[] {
   const { instanceNumber, promisedId, acceptedId, acceptedValue, currentValue, waiting } = card;
   const accepted =
     acceptedId === null || acceptedValue === null
       ? 'nothing'
       : `${shortValue(acceptedValue)} ${formatId(acceptedId)}`;
-  const value = currentValue === null ? 'none' : JSON.stringify(currentValue);
-  const queue = waiting > 0 ? `, ${waiting} waiting` : '';
-  const small = [
-    row('value', value, 'value'),
-    row(`#${instanceNumber}`, `${promisedId === null ? '' : `≥ ${formatId(promisedId)}`}${queue}`),
-  ];
-  if (!isLarge) return small;
-  return [
-    row('value', value, 'value'),
-    row('instance', `#${instanceNumber}`),
-    row('promised', idOrNothing(promisedId)),
-    row('accepted', accepted),
-    ...(waiting > 0 ? [row('queue', `${waiting} waiting`)] : []),
-  ];
+  const value = row(
+    'value',
+    currentValue === null ? 'none' : JSON.stringify(currentValue),
+    'value',
+  );
+  const queue = waiting > 0 ? [row('queue', `${waiting} waiting`)] : [];
+  if (isTight(form)) {
+    const promised = promisedId === null ? '' : `≥ ${formatId(promisedId)}`;
+    const waits = waiting > 0 && form === 'small' ? `, +${waiting}` : '';
+    const open = row(`#${instanceNumber}`, `${promised}${waits}`, 'open');
+    return [value, open, ...(acceptedId === null ? [] : [row('acc', accepted, 'open')])];
+  }
+  const promised = idOrNothing(promisedId);
+  if (form === 'medium') {
+    const inInstance = `#${instanceNumber}: ${promisedId === null ? 'none' : promised}`;
+    return [value, row('promised', inInstance), row('accepted', accepted), ...queue];
+  }
+  const open = row('instance', `#${instanceNumber}`);
+  return [value, open, row('promised', promised), row('accepted', accepted), ...queue];
 }
 
-function diskRow({ condition, disk, isDurable }: Card): HTMLElement {
-  if (condition === 'running' && isDurable) return row('disk', 'level ✓', 'disk good');
+function diskRow({ condition, disk, isDurable }: Card, form: Form): HTMLElement {
+  if (condition === 'running' && isDurable) {
+    return row('disk', form === 'narrow' ? 'disk ✓' : 'level ✓', 'disk good');
+  }
   if (disk === null) return row('disk', 'empty', 'disk');
   const { instanceNumber, promisedId, acceptedId, acceptedValue } = disk;
   const accepted =
@@ -364,8 +353,9 @@ function diskRow({ condition, disk, isDurable }: Card): HTMLElement {
 }
 
 /** What can be done to a server. */
-function serverMenu(app: App, card: Card, uids: readonly string[], owner: string): Menu {
+function serverMenu(app: App, stage: Stage, card: Card, owner: string): Menu {
   const { uid, condition, isMaster } = card;
+  const { uids } = stage;
   const entry = (label: string, command: string, key?: string): Entry => ({
     label,
     ...(key === undefined ? {} : { key }),
@@ -374,6 +364,7 @@ function serverMenu(app: App, card: Card, uids: readonly string[], owner: string
   const clock = [
     entry('Set its clock back by 2 s', `set clock ${uid} by -2000`),
     entry('Set its clock ahead by 2 s', `set clock ${uid} by 2000`),
+    { label: 'Set its clock by …', act: () => app.compose(`set clock ${uid} by -60000`) },
   ];
   const power = entry('Power cut', `crash ${uid} with power cut`, 'P');
   const entries: Record<Card['condition'], readonly Entry[]> = {
@@ -425,5 +416,20 @@ function serverMenu(app: App, card: Card, uids: readonly string[], owner: string
       ...clock,
     ],
   };
-  return { title: `server ${uid}`, owner, entries: entries[condition] };
+  return {
+    title: `server ${uid}`,
+    owner,
+    entries: [...entries[condition], ...membersEntries(app, stage, card)],
+  };
+}
+
+/** How a server may become a member, or be none any more. */
+function membersEntries(app: App, stage: Stage, card: Card): readonly Entry[] {
+  const changes = membersChanges(stage, card);
+  if (changes.length === 0) return [];
+  const several = `change ${card.uid} c4 remove A B C, vote D E F`;
+  return [
+    ...changes.map(({ label, command }) => ({ label, act: () => app.act(command) })),
+    { label: 'Change several at once …', act: () => app.compose(several) },
+  ];
 }

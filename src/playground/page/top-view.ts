@@ -76,8 +76,13 @@ function choices(app: App): HTMLElement[] {
     ['leases', 'with master'],
     ['store', 'stores without master'],
     ['store leases', 'stores with master'],
+    ['members', 'members change'],
+    ['leases members', 'members change, with master'],
+    ['store members', 'stores, members change'],
+    ['store leases members', 'stores with master, members change'],
   ] as const;
-  const layers = [choice.store && 'store', choice.leases && 'leases'].filter(Boolean).join(' ');
+  const words = ['store', 'leases', 'members'] as const;
+  const layers = words.filter((word) => choice[word]).join(' ');
   const kind = layers === '' ? 'plain' : layers;
   const rules = [
     ['', 'all rules on'],
@@ -88,13 +93,35 @@ function choices(app: App): HTMLElement[] {
       app.begin({ ...choice, broken: null, servers: Number(value) }),
     ),
     select(app, 'leases', 'with or without a master', kinds, kind, (value) => {
-      const [store, leases] = ['store', 'leases'].map((word) => value.includes(word));
-      app.begin({ ...choice, broken: null, store: store === true, leases: leases === true });
+      const [store, leases, members] = words.map((word) => value.includes(word));
+      const layers = { store: store === true, leases: leases === true, members: members === true };
+      app.begin({ ...choice, ...layers, broken: null });
     }),
     select(app, 'rules', 'which rule is broken', rules, choice.broken?.name ?? '', (value) =>
       app.begin({ ...choice, broken: breakNamed(value) }),
     ),
+    seedView(app),
   ];
+}
+
+/** Whoever begins with the same seed, and plays, sees the same. */
+function seedView(app: App): HTMLElement {
+  const { choice } = app;
+  const begin = (event: Event) => {
+    const typed = (event.target as HTMLInputElement).value.replaceAll(/[^0-9]/g, '');
+    app.begin({ ...choice, seed: typed === '' ? null : typed });
+  };
+  return h('input', {
+    class: 'seed',
+    'data-key': 'seed',
+    'aria-label': 'seed of chance: timers and delays',
+    title: 'the seed of chance: timers and delays',
+    placeholder: 'seed',
+    inputmode: 'numeric',
+    maxlength: 9,
+    value: choice.seed ?? '',
+    onchange: begin,
+  });
 }
 
 const STOP_WORDS: Readonly<Record<Stop, string>> = {

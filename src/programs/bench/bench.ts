@@ -14,7 +14,9 @@ import { DEFAULT_STATE_DIR } from '../../../config.ts';
 import { describe, Failure, UsageError } from '../../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../../node/program.ts';
 import type { Ask, BenchClients, Measured } from './client.ts';
+import { benchDelayed } from './delayed.ts';
 import { etcdVersion, isEtcdInstalled } from './etcd.ts';
+import { compareWithYoung } from './long-log.ts';
 import { BenchProcesses, CAN_CHOOSE_CORE, KINDS, type Kind } from './processes.ts';
 import {
   CROWDS,
@@ -28,6 +30,7 @@ import {
   type Subject,
   tableOf,
 } from './report.ts';
+import { benchRestarts } from './restart.ts';
 import { benchSaves } from './saves.ts';
 import { benchStores, longLogLines, type StoreSettings } from './store-bench.ts';
 import { type StoreReport, storeTableOf } from './store-report.ts';
@@ -50,8 +53,12 @@ interface Settings {
   readonly stateDirectory: string;
   readonly hasMemory: boolean;
   readonly out: string;
-  /** Only what a save costs is measured. */
-  readonly isOfSaves: boolean;
+  /** What is measured in place of all that; null: nothing. */
+  readonly only: 'saves' | 'restart' | 'long run' | null;
+  /** How long a log is that is long. */
+  readonly links: number;
+  /** How late datagrams between servers are, if that is to be measured; null: it is not. */
+  readonly delayMs: number | null;
   /** What is measured of stores, if these are to be measured. */
   readonly ofStores: StoreSettings | null;
 }
@@ -78,10 +85,17 @@ function readSettings(args: readonly string[]): Settings {
     .option('--no-memory', `leave out the state on a memory file system, ${MEMORY}`)
     .option('--saves', 'measure only what a save costs, as a file and in a journal')
     .option('--turns', 'how long the turns of a store are, with many keys, and nothing else')
+    .option('--journal', 'with --turns: they keep journals')
     .option('--keys <N>', 'with --turns: so many keys', '100000')
     .option('--value-length <N>', 'with --turns: so many characters in each', '20')
+    .option(
+      '--restart',
+      'how long a store with --links links, or as many keys, takes to start again',
+    )
+    .option('--long-run', 'what an update costs after --links links, beside a thousand of them')
+    .option('--delay <MS>', 'with --store: 64 clients, each datagram between servers so late')
     .option('--store', 'stores instead, with up to 256 clients')
-    .option('--links <N>', 'with --store: how long a log gets whose cost is measured', '100000')
+    .option('--links <N>', 'how long a log gets whose cost is measured', '100000')
     .option('--against <OTHER>', 'with --store: etcd, where it is installed, beside them')
     .option('--out <FILE>', 'where the figures go, as JSON', 'bench.json');
   parseArguments(command, args);
@@ -98,14 +112,30 @@ function readSettings(args: readonly string[]): Settings {
     stateDirectory: options['stateDir'],
     hasMemory: options['memory'] === true && existsSync(MEMORY),
     out: options['out'],
-    isOfSaves: options['saves'] === true,
+    only: onlyOf(options),
+    links,
+    delayMs: delayOf(options['delay'], options['store'] === true),
   };
 }
 
-function turnsSettings(options: Readonly<Record<string, string>>): TurnsSettings {
+function onlyOf(options: Readonly<Record<string, unknown>>): Settings['only'] {
+  if (options['saves'] === true) return 'saves';
+  if (options['restart'] === true) return 'restart';
+  return options['longRun'] === true ? 'long run' : null;
+}
+
+function delayOf(delay: string | undefined, isStore: boolean): number | null {
+  if (delay === undefined) return null;
+  if (!isStore) throw new UsageError('--delay goes with --store');
+  return wholeNumber('--delay', delay, 1, 1_000);
+}
+
+function turnsSettings(options: Readonly<Record<string, unknown>>): TurnsSettings {
+  const { keys, valueLength, journal } = options;
   return {
-    keys: wholeNumber('--keys', options['keys'] ?? '', 1_000, 1_000_000),
-    valueLength: wholeNumber('--value-length', options['valueLength'] ?? '', 1, 10_000),
+    hasJournals: journal === true,
+    keys: wholeNumber('--keys', `${keys}`, 1_000, 1_000_000),
+    valueLength: wholeNumber('--value-length', `${valueLength}`, 1, 10_000),
   };
 }
 
@@ -240,11 +270,29 @@ function showSaves({ stateDirectory, hasMemory, updates }: Settings): void {
   }
 }
 
+async function showDelayed({ stateDirectory, rounds }: Settings, delayMs: number): Promise<void> {
+  let forget = () => {};
+  const lines = benchDelayed(stateDirectory, { delayMs, rounds }, (processes) => {
+    forget = endOnSignal(processes);
+  });
+  for await (const line of lines) console.log(line);
+  forget();
+}
+
+/** What is measured by itself, without a cluster. */
+function showOnly(what: NonNullable<Settings['only']>, settings: Settings): void {
+  const { links, stateDirectory } = settings;
+  if (what === 'saves') return showSaves(settings);
+  const lines = what === 'restart' ? benchRestarts(stateDirectory, links) : compareWithYoung(links);
+  for (const line of lines) console.log(line);
+}
+
 await runProgram(async (args) => {
   const settings = readSettings(args);
-  if (settings.isOfSaves) return showSaves(settings);
-  const { turns } = settings;
+  const { turns, only, delayMs } = settings;
+  if (only !== null) return showOnly(only, settings);
   if (turns !== null) return measureTurns(turns, (line) => console.log(line));
+  if (delayMs !== null) return showDelayed(settings, delayMs);
   if (settings.ofStores !== null) {
     await benchAllStores(settings, settings.ofStores);
     console.log(`All figures are in ${settings.out}.`);

@@ -11,7 +11,7 @@ import { Failure } from '../../node/failure.ts';
 import { freePort, freePorts, LOOPBACK } from '../common/free-port.ts';
 import { BenchClients } from './client.ts';
 import { startEtcd } from './etcd.ts';
-import type { HttpClients } from './http-clients.ts';
+import { HttpClients } from './http-clients.ts';
 import type { Restart } from './store-report.ts';
 
 export type Kind = 'floor' | 'master' | 'plain' | 'append' | 'store';
@@ -39,6 +39,8 @@ export class BenchProcesses {
   readonly #clients = new Map<BenchClients, ChildProcess>();
   /** Ends what else was opened. */
   readonly #closing: (() => void)[] = [];
+  /** Where the store is asked over HTTP whose clients these are. */
+  readonly #httpPorts = new Map<BenchClients, number>();
   /** A store that does not lead, and how it is started. */
   #follower: {
     readonly child: ChildProcess;
@@ -52,31 +54,40 @@ export class BenchProcesses {
     this.#directory = mkdtempSync(join(parent, 'bench-'));
   }
 
-  /** Starts three servers; what is given back are clients of the one that leads. */
-  async startCluster(kind: Kind): Promise<BenchClients> {
+  /** Starts three servers, with more flags; given back are clients of the one that leads. */
+  async startCluster(kind: Kind, more: readonly string[] = []): Promise<BenchClients> {
     const directory = join(this.#directory, kind);
     const clusterFile = join(directory, 'cluster.json');
     const stateDirectory = join(directory, 'state');
     mkdirSync(directory);
-    const ports = await freePorts(UIDS.length);
+    const [ports, httpPorts] = [await freePorts(UIDS.length), await freePorts(UIDS.length)];
     const addresses = UIDS.map((uid, index) => [uid, `${LOOPBACK}:${ports[index]}`]);
     writeFileSync(clusterFile, JSON.stringify(Object.fromEntries(addresses)));
 
     const floor = FLOORS[kind];
-    const argsOf = (uid: Uid) =>
-      floor === undefined
-        ? ['server.ts', uid, ...flagsOf(kind, clusterFile, stateDirectory)]
-        : [floor, uid, clusterFile, stateDirectory];
+    const argsOf = (uid: Uid) => {
+      if (floor !== undefined) return [floor, uid, clusterFile, stateDirectory];
+      const http = kind === 'store' ? ['--http', `${httpPorts[UIDS.indexOf(uid)]}`] : [];
+      return ['server.ts', uid, ...flagsOf(kind, clusterFile, stateDirectory), ...http, ...more];
+    };
     const servers = UIDS.map((uid) => this.#run(...argsOf(uid)));
     const clients = await Promise.all(
       servers.map((server, index) => this.#connect(server, ports[index] ?? 0)),
     );
     const leader = await leaderOf(clients, kind === 'store' ? 'set first 1' : 'first');
     if (kind !== 'store') return leader;
+    this.#httpPorts.set(leader, httpPorts[clients.indexOf(leader)] ?? 0);
     const index = clients.findIndex((one) => one !== leader);
     const [uid = '', child, port = 0] = [UIDS[index], servers[index], ports[index]];
     if (child !== undefined) this.#follower = { child, args: argsOf(uid), port };
     return leader;
+  }
+
+  /** Clients that ask the same store over HTTP. */
+  httpOf(store: BenchClients): HttpClients {
+    const clients = new HttpClients(this.#httpPorts.get(store) ?? 0);
+    this.#closing.push(() => clients.close());
+    return clients;
   }
 
   /** Kills a store that does not lead, starts it again, and waits until it answers. */

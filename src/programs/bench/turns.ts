@@ -4,20 +4,25 @@
  * A turn that is long keeps everybody waiting, and a lease may run out meanwhile. So what a large
  * store has to do must be done in pieces: taking a snapshot, giving it, reading it, catching up.
  * Three stores in this one process do all of that, with datagrams that are encoded and checked, and
- * the timers of real servers; only the sockets and the disks are left out.
+ * the timers of real servers; only the sockets are left out, and the disks, but for the journals of
+ * `--journal`.
  *
  * A machine that has other things to do as well stops a turn for many milliseconds. So a turn takes
  * as long as the clock says, or as much as all threads of this process have computed meanwhile, if
  * that is less. Beside the stores runs a *control*, which only counts: its longest turn is what is
  * left of what the machine does to every turn.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Link } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
-import type { Environment } from '../../environment.ts';
+import type { Environment, Storage } from '../../environment.ts';
 import { KEEP_LINKS } from '../../log/log.ts';
 import { keeping, StoreReplica } from '../../log/replicas.ts';
 import { decodeDatagram, encodeDatagram, isPeerMessage, type PeerMessage } from '../../messages.ts';
+import { JournalFile } from '../../node/journal-file.ts';
 import { Turns } from '../../node/turns.ts';
 import type { ServerState } from '../../state.ts';
 import type { Decision } from '../../trace/events.ts';
@@ -56,11 +61,15 @@ class Station {
   readonly replica: StoreReplica;
   readonly watch = new Stopwatch();
   readonly #turns: Turns;
-  saved: ServerState | null = null;
   #onDecision: (decision: Decision) => void = () => {};
   #onReply: () => void = () => {};
 
-  constructor(uid: Uid, keepLinks: number, send: (to: readonly Uid[], bytes: Uint8Array) => void) {
+  constructor(
+    uid: Uid,
+    keepLinks: number,
+    storage: Storage,
+    send: (to: readonly Uid[], bytes: Uint8Array) => void,
+  ) {
     this.#turns = new Turns(uid, [], (error) => {
       throw error;
     });
@@ -76,12 +85,7 @@ class Station {
         reply: () => this.#onReply(),
         canCarry: () => true,
       },
-      storage: {
-        load: () => this.saved,
-        save: (state) => {
-          this.saved = state;
-        },
-      },
+      storage,
       trace: (decision) => this.#onDecision(decision),
     };
     this.replica = new (keeping(StoreReplica, keepLinks))(uid, UIDS, environment);
@@ -125,8 +129,8 @@ class Stations {
   readonly #stations = new Map<Uid, Station>();
   readonly #bytes = new Map<Uid, number>();
 
-  start(uid: Uid, keepLinks: number): Station {
-    const station = new Station(uid, keepLinks, (to, bytes) => {
+  start(uid: Uid, keepLinks: number, storage: Storage): Station {
+    const station = new Station(uid, keepLinks, storage, (to, bytes) => {
       for (const other of to) setImmediate(() => this.#carry(uid, other, bytes));
     });
     this.#stations.set(uid, station);
@@ -197,22 +201,53 @@ class Control {
 export interface TurnsSettings {
   readonly keys: number;
   readonly valueLength: number;
+  /** Whether they keep journals on the disk of this machine. */
+  readonly hasJournals: boolean;
 }
 
 /** Measures, and says as it goes on what it has found. */
 export async function measureTurns(
-  { keys, valueLength }: TurnsSettings,
+  settings: TurnsSettings,
+  say: (line: string) => void,
+): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'paxos-turns-'));
+  const storageOf = (uid: Uid) =>
+    settings.hasJournals ? new JournalFile(directory, uid) : new InMemory();
+  try {
+    await measureWith(settings, storageOf, say);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** A disk that takes no time. */
+class InMemory implements Storage {
+  #state: ServerState | null = null;
+
+  load(): unknown {
+    return this.#state;
+  }
+
+  save(state: ServerState): void {
+    this.#state = state;
+  }
+}
+
+async function measureWith(
+  { keys, valueLength, hasJournals }: TurnsSettings,
+  storageOf: (uid: Uid) => Storage,
   say: (line: string) => void,
 ): Promise<void> {
   const control = new Control();
   const stations = new Stations();
-  say(`${keys} keys of ${valueLength} characters each; milliseconds a turn:`);
+  const kept = hasJournals ? 'kept in journals' : 'kept in memory';
+  say(`${keys} keys of ${valueLength} characters each, ${kept}; milliseconds a turn:`);
   say(`${''.padEnd(44)}${'turns'.padStart(8)}      p50    p99.9  longest`);
   const tell = (what: string, watch: Stopwatch) => say(what.padEnd(44) + watch.take());
 
   const keepLinks = Math.min(KEEP_LINKS, keys / 10);
-  const a = stations.start('A', keys);
-  const b = stations.start('B', keepLinks);
+  const a = stations.start('A', keys, storageOf('A'));
+  const b = stations.start('B', keepLinks, storageOf('B'));
   fill(a, keys, valueLength);
   a.watch.take();
   control.watch.take();
@@ -233,7 +268,7 @@ export async function measureTurns(
   tell('  the control', control.watch);
 
   const asked = load.asked;
-  const c = stations.start('C', keepLinks);
+  const c = stations.start('C', keepLinks, storageOf('C'));
   await timed(say, 'C reads a snapshot, while A and B serve', stations, 'C', null, () => {
     c.hear('B', encodeDatagram(1, syncRequest(keys + 1), CLUSTER));
     return c.until((it) => it.event === 'snapshot' && it.what === 'installed');

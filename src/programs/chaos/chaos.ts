@@ -2,13 +2,14 @@
  * `npm run chaos`: real servers under every fault. Their traces go through the invariants, and what
  * their clients were told must be what one register did.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { isUpdate, singlesOf } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import { compareLogs } from '../../log/compare-logs.ts';
+import { changesOf, findWatchContradiction, missingIn } from '../../log/watch-history.ts';
 import { LEASE_WINDOW_MS } from '../../master-strategy.ts';
 import { complain, Failure } from '../../node/failure.ts';
 import { fire } from '../../node/fire.ts';
@@ -25,8 +26,10 @@ import { readTraces, type Traces } from '../common/read-traces.ts';
 import { WaitingClient } from './clients.ts';
 import { ChaosCluster, type ChaosServer, PROBE_COMMAND, waitUntil } from './cluster.ts';
 import { HttpChaosClient } from './http-client.ts';
+import { MembersChaos, type MembersCount } from './members.ts';
 import { drawPlan, type Plan, type PlannedFault, type Victim, type Way } from './plan.ts';
 import { type Direction, FAIR_WEATHER } from './udp-relay.ts';
+import { ChaosWatcher, WATCHED } from './watcher.ts';
 
 interface Options {
   readonly seed: number;
@@ -34,6 +37,7 @@ interface Options {
   readonly uids: readonly Uid[];
   readonly hasLeases: boolean;
   readonly isStore: boolean;
+  readonly hasMembers: boolean;
   readonly isVerbose: boolean;
 }
 
@@ -46,7 +50,11 @@ them. Then all is mended: within 15 s, with leases within 25 s, all who wait mus
 as soon after that the servers must be level. In the end the traces of the servers are checked
 against the invariants, and what clients asked and were told as the history of one register. With
 --store the clients set, count, compare and delete, some of them over HTTP, what they are told must
-be what one store answers, and the logs of all servers are compared, those on their disks, too.
+be what one store answers, and the logs of all servers are compared, those on their disks, too. And
+some watch: each goes from one server to another, and must be told every change of the log, once
+and in order, or that it has to read all keys anew. With --members servers join, are replaced and
+removed meanwhile, and whoever is removed must end by itself; nothing is cut then, and nobody asks
+or watches over HTTP.
 
 The seed fixes the schedule of the faults. What comes of it depends on the machine: no two runs of
 real processes are the same. (npm run simulate repeats itself.)
@@ -60,7 +68,8 @@ Exit code 1: an invariant was violated, or a server failed. Traces and history a
 Examples:
   npm run chaos -- --seconds 60
   npm run chaos -- --seconds 60 --master --seed 7 -v
-  npm run chaos -- --seconds 60 --store --master`;
+  npm run chaos -- --seconds 60 --store --master
+  npm run chaos -- --seconds 60 --members --store`;
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 const EXIT_CODE_OF_SIGNAL = 128;
@@ -69,6 +78,10 @@ const LOOK_INTERVAL_MS = 25;
 const WAITING_CLIENTS = 4;
 /** So many more ask stores over HTTP. */
 const HTTP_CLIENTS = 2;
+/** What watchers want to hear of: two of all keys, and one of those that begin so. */
+const WATCHED_PREFIXES = ['', '', 'r'];
+/** So few links that many a laggard, and many a watcher, lacks what is kept no more. */
+const KEEP_LINKS = ['--keep-links', '10'];
 /** So many answers each of them must get when all is mended. */
 const HEALED_ANSWERS = 4;
 
@@ -112,19 +125,27 @@ const COUNTS_OF_MASTERS = [
   'masters paused beyond their lease',
   'masters cut off beyond their lease',
 ] as const;
-type Count = (typeof COUNTS)[number] | (typeof COUNTS_OF_MASTERS)[number];
+const COUNTS_OF_MEMBERS: readonly MembersCount[] = [
+  'servers that joined',
+  'servers that could not join',
+  'changes of members',
+  'changes of members given up',
+];
+type Count = (typeof COUNTS | typeof COUNTS_OF_MASTERS | typeof WATCHED)[number] | MembersCount;
 
 class Chaos {
   readonly #options: Options;
   readonly #plan: Plan;
   readonly #cluster: ChaosCluster;
   readonly #clients: readonly ChaosClient[];
+  readonly #watchers: readonly ChaosWatcher[];
   readonly #counts: Map<Count, number>;
   readonly #startedMs = performance.now();
   /** No fault goes on: either the time is over, or something has failed. */
   #isCalm = false;
   #failure: Failure | null = null;
   #isKept = false;
+  #members: MembersChaos | null = null;
   /** For how long this program itself was kept waiting at most, while all had to heal. */
   #laterByMs = 0;
   #lookedAtMs = performance.now();
@@ -134,12 +155,19 @@ class Chaos {
     plan: Plan,
     cluster: ChaosCluster,
     clients: readonly ChaosClient[],
+    watchers: readonly ChaosWatcher[],
   ) {
     this.#options = options;
     this.#plan = plan;
     this.#cluster = cluster;
     this.#clients = clients;
-    const counts = options.hasLeases ? [...COUNTS, ...COUNTS_OF_MASTERS] : COUNTS;
+    this.#watchers = watchers;
+    const counts = [
+      ...COUNTS,
+      ...(options.hasLeases ? COUNTS_OF_MASTERS : []),
+      ...(watchers.length > 0 ? WATCHED : []),
+      ...(options.hasMembers ? COUNTS_OF_MEMBERS : []),
+    ];
     this.#counts = new Map(counts.map((name) => [name, 0]));
     cluster.whenFailed = (failure) => this.#fail(failure);
     process.on('exit', () => cluster.clear(this.#isKept));
@@ -149,10 +177,14 @@ class Chaos {
   }
 
   static async prepare(options: Options): Promise<Chaos> {
-    const { seed, seconds, uids, hasLeases, isStore } = options;
-    const plan = drawPlan(seed, uids, seconds * 1_000, hasLeases);
+    const { seed, seconds, uids, hasLeases, isStore, hasMembers } = options;
+    const plan = drawPlan(seed, uids, seconds * 1_000, hasLeases, !hasMembers);
     const random = new Random(seed, 'relay');
-    const layers = [...(hasLeases ? ['--master'] : []), ...(isStore ? ['--store'] : [])];
+    const layers = [
+      ...(hasLeases ? ['--master'] : []),
+      ...(isStore ? ['--store', ...KEEP_LINKS] : []),
+      ...(hasMembers ? ['--members'] : []),
+    ];
     const cluster = await ChaosCluster.prepare(uids, layers, plan.serverFaults, random);
     const { addresses, history } = cluster;
     const questions = isStore ? new StoreQuestions() : null;
@@ -163,14 +195,24 @@ class Chaos {
         random: new Random(seed, name),
       });
     });
-    const overHttp = questions === null ? 0 : HTTP_CLIENTS;
+    const overHttp = questions === null || hasMembers ? 0 : HTTP_CLIENTS;
     const httpPorts = new Map(cluster.servers.map(({ uid, httpPort }) => [uid, httpPort]));
     const others = Array.from({ length: overHttp }, (_, index) => {
       const name = `http ${index + 1}`;
       const random = new Random(seed, name);
       return new HttpChaosClient(name, httpPorts, history, random, questions as StoreQuestions);
     });
-    return new Chaos(options, plan, cluster, [...(await Promise.all(clients)), ...others]);
+    const watchers = (isStore && !hasMembers ? WATCHED_PREFIXES : []).map((prefix, index) => {
+      const name = `watcher ${index + 1}`;
+      return new ChaosWatcher(name, prefix, httpPorts, new Random(seed, name));
+    });
+    return new Chaos(
+      options,
+      plan,
+      cluster,
+      [...(await Promise.all(clients)), ...others],
+      watchers,
+    );
   }
 
   /** The whole run. False if something was wrong with it. */
@@ -182,16 +224,44 @@ class Chaos {
       ...this.#clients.map((client) => client.askUntil(() => this.#isCalm)),
       ...Array.from({ length: FIRING_CLIENTS }, (_, index) => this.#fireOn(`hasty ${index + 1}`)),
     ];
+    const watching = this.#watchers.map((one) => one.watch());
+    const changes = this.#options.hasMembers ? this.#changeMembers() : null;
     await this.#rage();
-    await Promise.all(load);
+    await Promise.all([...load, changes]);
     const atTheEnd = await this.#heal();
+    for (const one of this.#watchers) one.leave();
+    await Promise.all(watching);
     this.#progress('stop all servers');
     if (this.#failure === null) await this.#ofAll((server) => server.stop());
     await this.#ofAll((server) => server.kill()); // whatever still runs
     clearInterval(watch);
     for (const client of this.#clients) client.leave();
+    this.#members?.leave();
     this.#cluster.relay.close();
     return this.#judge(atTheEnd);
+  }
+
+  async #changeMembers(): Promise<void> {
+    this.#members = await MembersChaos.open(
+      this.#cluster,
+      new Random(this.#options.seed, 'members'),
+      {
+        tell: (what) => this.#progress(what),
+        count: (what) => this.#count(what),
+        joined: (uid) => {
+          for (const client of this.#clients) if (client instanceof WaitingClient) client.meet(uid);
+        },
+      },
+    );
+    await this.#members.changeUntil(() => this.#isCalm);
+  }
+
+  /** Whoever was removed must end by itself, however often it was killed in between. */
+  async #letGo(patienceMs: number): Promise<Violation | null> {
+    if (this.#members === null || this.#failure !== null) return null;
+    const left = await this.#members.settle(SLOW_FACTOR * patienceMs);
+    if (left === null) return notHealed('nobody says who the members are');
+    return left.length === 0 ? null : notHealed(`${left.join(', ')} was removed, and still runs`);
   }
 
   #look(): void {
@@ -352,7 +422,10 @@ class Chaos {
 
   #find({ uid, orMaster }: Victim): ChaosServer {
     const { master } = this.#cluster;
-    return orMaster && master !== null && !master.isTaken ? master : this.#cluster.server(uid);
+    if (orMaster && master !== null && !master.isTaken) return master;
+    const { servers } = this.#cluster;
+    const index = this.#options.uids.indexOf(uid) % servers.length;
+    return servers[index] ?? this.#cluster.server(uid);
   }
 
   #nameOf(server: ChaosServer): string {
@@ -416,8 +489,10 @@ class Chaos {
     const patienceMs = this.#options.hasLeases ? HEALING_WITH_LEASES_MS : HEALING_MS;
     return (
       (await this.#answerAll(patienceMs)) ??
+      (await this.#letGo(patienceMs)) ??
       (await this.#getLevel(patienceMs)) ??
-      (await this.#readAtLast(patienceMs))
+      (await this.#readAtLast(patienceMs)) ??
+      (await this.#watchToTheEnd(patienceMs))
     );
   }
 
@@ -473,6 +548,23 @@ class Chaos {
     return this.#unanswered(slow);
   }
 
+  /** What all servers know must soon be told to all who watch, too. */
+  async #watchToTheEnd(patienceMs: number): Promise<Violation | null> {
+    if (this.#failure !== null || this.#watchers.length === 0) return null;
+    this.#progress('all who watch are told the rest');
+    const sinceMs = performance.now();
+    const changes = changesOf(this.#cluster.links);
+    const late = () => this.#watchers.find((one) => missingIn(one, changes) !== null);
+    const isOver = () => this.#failure !== null || late() === undefined;
+    await waitUntil(isOver, SLOW_FACTOR * patienceMs);
+    const one = this.#failure === null ? late() : undefined;
+    if (one !== undefined) {
+      return notHealed(`${one.name} is not told of the change ${missingIn(one, changes)?.id}`);
+    }
+    this.#saySlow('tell them', performance.now() - sinceMs, patienceMs);
+    return null;
+  }
+
   /** It did come to pass, and so it is no fault of the protocol that it took long. */
   #saySlow(what: string, tookMs: number, patienceMs: number): void {
     if (tookMs <= patienceMs || tookMs > SLOW_FACTOR * patienceMs) return;
@@ -490,14 +582,14 @@ class Chaos {
   // The end.
 
   #judge(atTheEnd: Violation | null): boolean {
-    const { servers, relay, directory, history } = this.#cluster;
+    const { everybody, relay, directory, history } = this.#cluster;
     this.#isKept = true; // should anything be wrong with the traces themselves
-    const files = servers.map(({ traceFile }) => traceFile).filter((file) => existsSync(file));
+    const files = everybody.map(({ traceFile }) => traceFile).filter((file) => existsSync(file));
     const traces = readTraces(files);
     // What went wrong first tells more than what came of it, or that a server failed over it.
     const checked = checkTraces(traces, false);
     const different = this.#options.isStore ? this.#compareLogs(files) : null;
-    const violation = checked.violation ?? different ?? atTheEnd;
+    const violation = checked.violation ?? different ?? this.#checkWatched() ?? atTheEnd;
     const told = checkHistory([history.path]);
     this.#countTraced(traces);
     this.#countAsked(told);
@@ -522,11 +614,32 @@ class Chaos {
   /** What the servers have told of their logs, and what they have kept of them. */
   #compareLogs(traceFiles: readonly string[]): Violation | null {
     const states = join(this.#cluster.directory, 'state');
-    for (const paths of this.#options.uids.length > 1 ? [traceFiles, [states]] : []) {
+    const { uids, hasMembers } = this.#options;
+    const onDisk = hasMembers ? [] : [[states]];
+    for (const paths of uids.length > 1 ? [traceFiles, ...onDisk] : []) {
       const { isSame, sentence } = compareLogFiles(paths);
       say(`${paths === traceFiles ? 'as told' : 'on disk'}: ${sentence}`);
       if (!isSame) return violationOf(11, sentence);
     }
+    return null;
+  }
+
+  /** What watchers were told, and whether it is what all servers together tell of their log. */
+  #checkWatched(): Violation | null {
+    if (this.#watchers.length === 0 || this.#failure !== null) return null;
+    this.#cluster.readOn();
+    const changes = changesOf(this.#cluster.links);
+    for (const one of this.#watchers) {
+      for (const [name, number] of one.counts) this.#count(name, number);
+      const contradiction = findWatchContradiction(one, changes);
+      if (contradiction === null) continue;
+      const notes = join(this.#cluster.directory, 'watched.json');
+      writeFileSync(notes, JSON.stringify(one.notes));
+      return violationOf(9, `${contradiction}: ${notes}`);
+    }
+    say(
+      `${this.#watchers.length} watchers were told what the log says, of ${changes.length} changes`,
+    );
     return null;
   }
 
@@ -558,14 +671,15 @@ class Chaos {
   }
 
   #command(): string {
-    const { seed, seconds, uids, hasLeases, isStore } = this.#options;
+    const { seed, seconds, uids, hasLeases, isStore, hasMembers } = this.#options;
     const flags = `--seed ${seed} --seconds ${seconds} --servers ${uids.length}`;
-    const layers = `${hasLeases ? ' --master' : ''}${isStore ? ' --store' : ''}`;
+    const members = hasMembers ? ' --members' : '';
+    const layers = `${hasLeases ? ' --master' : ''}${isStore ? ' --store' : ''}${members}`;
     return `the same faults again: npm run chaos -- ${flags}${layers}`;
   }
 
-  #count(name: Count): void {
-    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  #count(name: Count, more = 1): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + more);
   }
 
   /** One line of what happens now, with how far the load has come. */
@@ -616,6 +730,7 @@ function readOptions(args: readonly string[]): Options {
     .option('--servers <N>', 'how many servers, 1 to 9', '3')
     .option('--master', 'with master leases')
     .option('--store', 'stores, and clients that ask them')
+    .option('--members', 'servers join, are replaced and removed; and nothing is cut')
     .option('--seed <N>', 'the schedule of the faults (default: a new one)')
     .option('-v, --verbose', 'say also when a fault is over, and where the files are')
     .addHelpText('after', HELP);
@@ -628,6 +743,7 @@ function readOptions(args: readonly string[]): Options {
     uids: [...'ABCDEFGHI'].slice(0, wholeNumber('--servers', options['servers'], 1, 9)),
     hasLeases: options['master'] === true,
     isStore: options['store'] === true,
+    hasMembers: options['members'] === true,
     isVerbose: options['verbose'] === true,
   };
 }

@@ -13,6 +13,7 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome } from '../../client-session.ts';
+import type { Uid } from '../../composable-paxos.ts';
 import {
   firedAtStore,
   lineOf,
@@ -31,6 +32,7 @@ import type { Operation } from '../../trace/linearizability.ts';
 /** Some time out before a failed server is back or a lost lease is over, and some do not. */
 const SHORTEST_TIMEOUT_MS = 300;
 const LONGEST_TIMEOUT_MS = 3_000;
+const MEET_WITHIN_MS = 2_000;
 /**
  * Between two questions of a client. It keeps the longest run below some 50,000 operations, and
  * these are checked in seconds, since no value is ever written twice.
@@ -117,6 +119,11 @@ export class WaitingClient {
   /** True if it was answered. */
   read(timeoutMs: number): Promise<boolean> {
     return this.#ask({ type: 'read', isLocal: false }, timeoutMs);
+  }
+
+  /** A server has joined: it finds out where it is. */
+  meet(uid: Uid): void {
+    void this.#network.find(uid, MEET_WITHIN_MS);
   }
 
   leave(): void {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { chainOf, isUpdate, singlesOf } from '../../chain.ts';
+import { chainOf, isUpdate, type Link, singlesOf } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
 import { compareLogs, ToldLog } from '../../log/compare-logs.ts';
 import type { Cluster } from '../../node/cluster-file.ts';
@@ -49,6 +49,12 @@ export class ChaosServer {
   readonly log: ToldLog;
   /** A fault has it in its hands: no other one may touch it. */
   isTaken = false;
+  /** It may be no member any more, and end by itself. */
+  mayLeave = false;
+  /** It has: it does not come back. */
+  isGone = false;
+  /** It runs under its own state, and must not fail any more. */
+  #isIn: boolean;
   readonly #stateDirectory: string;
   readonly #process: ServerProcess;
   readonly #fail: (failure: Failure) => void;
@@ -60,7 +66,9 @@ export class ChaosServer {
     directory: string,
     flags: readonly string[],
     fail: (failure: Failure) => void,
+    isFounder = true,
   ) {
+    this.#isIn = isFounder;
     this.uid = uid;
     this.port = port;
     this.httpPort = httpPort;
@@ -69,7 +77,7 @@ export class ChaosServer {
     this.#stateDirectory = join(directory, 'state');
     const files = ['--state-dir', this.#stateDirectory, '--trace', this.traceFile, '--quiet'];
     const http = flags.includes('--store') ? ['--http', `${httpPort}`] : [];
-    const cluster = ['--cluster', join(directory, `cluster-of-${uid}.json`)];
+    const cluster = isFounder ? ['--cluster', join(directory, `cluster-of-${uid}.json`)] : [];
     const args = [uid, ...cluster, ...files, ...flags, ...http];
     let complaint = '';
     this.#process = new ServerProcess(args, {
@@ -77,6 +85,7 @@ export class ChaosServer {
         if (isComplaint) complaint += `${line}\n`;
       },
       ended: (how) => {
+        if (!this.#isIn || (this.mayLeave && how === 0)) return;
         const told = `server ${uid} ended by itself with ${how}: ${complaint.trim()}`;
         fail(new Failure(told));
       },
@@ -99,9 +108,23 @@ export class ChaosServer {
     const past = this.events.length;
     await this.#process.start();
     const hasStarted = () => this.events.slice(past).some(({ event }) => event === 'start');
-    const isOver = () => !this.#process.isRunning || hasStarted();
+    const isOver = () => !this.isRunning || hasStarted();
     if (await waitUntil(isOver, PATIENCE_MS)) return;
     this.#fail(new Failure(`server ${this.uid} does not start`));
+  }
+
+  /** Starts a newcomer. False, and it is gone, if it is not let in. */
+  async join(): Promise<boolean> {
+    await this.#process.start();
+    const hasStarted = () => this.events.some(({ event }) => event === 'start');
+    await waitUntil(() => !this.isRunning || hasStarted(), PATIENCE_MS);
+    this.#isIn = this.isRunning && hasStarted();
+    if (!this.#isIn) await this.kill();
+    return this.#isIn;
+  }
+
+  get isRunning(): boolean {
+    return this.#process.isRunning;
   }
 
   /** Ends it in the middle of whatever it does, asleep or not, and waits until it is gone. */
@@ -135,7 +158,8 @@ export class ChaosServer {
 export class ChaosCluster {
   readonly directory: string;
   readonly relay: UdpRelay;
-  readonly servers: readonly ChaosServer[];
+  /** All that there ever were. */
+  readonly everybody: ChaosServer[];
   readonly history: HistoryFile;
   /** Called when a server does not start, or ends without having been told to. */
   whenFailed: (failure: Failure) => void = () => {};
@@ -145,6 +169,7 @@ export class ChaosCluster {
   readonly chosen = new Set<string>();
   /** Until when each server believes itself master, in milliseconds of the wall clock. */
   readonly #reigns = new Map<Uid, number>();
+  readonly #flags: readonly string[];
   readonly #readSoFar = new Map<ChaosServer, number>();
 
   private constructor(
@@ -158,7 +183,8 @@ export class ChaosCluster {
     this.relay = relay;
     this.history = new HistoryFile(join(directory, 'history.ndjson'));
     const fail = (failure: Failure) => this.whenFailed(failure);
-    this.servers = [...ports].map(([uid, both]) => {
+    this.#flags = flags;
+    this.everybody = [...ports].map(([uid, both]) => {
       return new ChaosServer(uid, both, directory, flags, fail);
     });
   }
@@ -179,9 +205,13 @@ export class ChaosCluster {
     const directory = mkdtempSync(join(tmpdir(), 'paxos-chaos-'));
     mkdirSync(join(directory, 'state'), { mode: 0o700 });
     const flags = [...flagsOf(faults), ...layers];
+    // Where its members are the chain says, the same to all: then none can be led through a relay.
+    const direct = Object.fromEntries(
+      [...ports].map(([uid, port]) => [uid, `${LOOPBACK}:${port}`]),
+    );
     for (const uid of uids) {
-      const addresses = JSON.stringify(relay.clusterOf(uid));
-      writeFileSync(join(directory, `cluster-of-${uid}.json`), addresses);
+      const addresses = layers.includes('--members') ? direct : relay.clusterOf(uid);
+      writeFileSync(join(directory, `cluster-of-${uid}.json`), JSON.stringify(addresses));
     }
     return new ChaosCluster(directory, relay, new Map(both), flags);
   }
@@ -191,8 +221,26 @@ export class ChaosCluster {
     return new Map(this.servers.map(({ uid, port }) => [uid, { host: LOOPBACK, port }]));
   }
 
+  /** Those that are not gone for good. */
+  get servers(): readonly ChaosServer[] {
+    return this.everybody.filter(({ isGone }) => !isGone);
+  }
+
+  /** A server that is to be let in by this one. It is not started, and not yet one of ours. */
+  async newcomer(uid: Uid, by: ChaosServer): Promise<ChaosServer> {
+    const [port = 0, httpPort = 0] = await freePorts(2);
+    const joins = ['--join', `${by.uid}=${LOOPBACK}:${by.port}`, '--listen', `${LOOPBACK}:${port}`];
+    const flags = [...this.#flags.filter((flag) => flag !== '--members'), ...joins];
+    const fail = (failure: Failure) => this.whenFailed(failure);
+    return new ChaosServer(uid, [port, httpPort], this.directory, flags, fail, false);
+  }
+
+  add(server: ChaosServer): void {
+    this.everybody.push(server);
+  }
+
   server(uid: Uid): ChaosServer {
-    const server = this.servers.find((candidate) => candidate.uid === uid);
+    const server = this.everybody.find((candidate) => candidate.uid === uid);
     if (server === undefined) throw new Error(`there is no server ${uid}`);
     return server;
   }
@@ -205,7 +253,7 @@ export class ChaosCluster {
 
   /** Reads what the servers have traced since the last time. */
   readOn(): void {
-    for (const server of this.servers) {
+    for (const server of this.everybody) {
       const { events } = server;
       for (const event of events.slice(this.#readSoFar.get(server) ?? 0))
         this.#observe(server, event);
@@ -228,9 +276,14 @@ export class ChaosCluster {
     );
   }
 
+  /** All links of their log that any of them has told. */
+  get links(): ReadonlyMap<number, Link> {
+    return new Map(this.servers.flatMap(({ log }) => [...log.links]));
+  }
+
   /** Kills whatever runs, and removes all that was written unless somebody wants to look at it. */
   clear(isKept: boolean): void {
-    for (const server of this.servers) server.killNow();
+    for (const server of this.everybody) server.killNow();
     // A killed server may be in the middle of writing.
     if (!isKept) rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }

@@ -71,12 +71,16 @@ const SET_PIECES_AT = [0.08, 0.36, 0.64] as const;
 const BEYOND_LEASE_MS = LEASE_WINDOW_MS + STAND_WITHIN_MS;
 const ELECTION_MS = 1_000;
 
+/** What only a network with an owner can do. */
+const OF_RELAY: readonly PlannedFault['do'][] = ['isolate', 'cut', 'weather'];
+
 /** Draws the plan of a run of `endMs` milliseconds. The same seed makes the same plan. */
 export function drawPlan(
   seed: number,
   uids: readonly Uid[],
   endMs: number,
   hasLeases: boolean,
+  hasRelay = true,
 ): Plan {
   const ways = new Random(seed, 'servers');
   const serverFaults = {
@@ -86,7 +90,8 @@ export function drawPlan(
     maxDelayMs: ways.chance(0.7) ? Math.round(ways.between(1, 40)) : 0,
   };
   const faults = new FaultPlan(new Random(seed, 'faults'), uids, endMs, hasLeases).draw();
-  return { serverFaults, faults };
+  const isPossible = ({ do: what }: PlannedFault) => hasRelay || !OF_RELAY.includes(what);
+  return { serverFaults, faults: faults.filter(isPossible) };
 }
 
 class FaultPlan {

@@ -14,7 +14,7 @@ import { stateOnDisk } from '../../node/state-on-disk.ts';
 import { readTraces } from '../common/read-traces.ts';
 
 const TRACE = /\.ndjson$/;
-const STATE = /^([A-Z])\.(?:json|journal)$/;
+const STATE = /^([A-Z][0-9]*)\.(?:json|journal)$/;
 
 /** Compares what these files say, or those of these directories. Throws a `Failure`. */
 export function compareLogFiles(paths: readonly string[]): Comparison {

@@ -2,11 +2,13 @@
 import type { KeyObject } from 'node:crypto';
 import { Command } from 'commander';
 import type { Uid } from '../../composable-paxos.ts';
-import { encodedBytes, isValue, MAX_VALUE_BYTES } from '../../messages.ts';
-import { addressOf, type Cluster } from '../../node/cluster-file.ts';
+import { encodedBytes, isValue, MAX_VALUE_BYTES, UID } from '../../messages.ts';
+import type { Cluster } from '../../node/cluster-file.ts';
 import { UsageError } from '../../node/failure.ts';
 import { chosenCluster, parseArguments, wholeNumber } from '../../node/program.ts';
 import { chosenKey, KEY_FILE_HELP } from '../../node/shared-key.ts';
+import type { Holding } from './hold.ts';
+import { HOLD_FOR_HELP, type HoldFlags, holdTaskOf, splitAtCommand } from './hold-options.ts';
 import { type MembersFlags, type MembersTask, membersTaskOf } from './members-options.ts';
 
 /** What the client is to do. */
@@ -21,6 +23,7 @@ export type Task =
   | { readonly kind: 'transfer'; readonly to: Uid }
   | MembersTask
   | { readonly kind: 'watch' }
+  | ({ readonly kind: 'hold' } & Holding)
   | { readonly kind: 'prompt' };
 
 /** Through the chain or a master; of one server, perhaps stale; or by what a quorum says. */
@@ -69,6 +72,9 @@ Examples:
   node --import tsx client.ts --watch                      how all servers are, again and again
   node --import tsx client.ts A --watch                    how A is, again and again
   node --import tsx client.ts A --transfer B               with --master: B is to be master
+  node --import tsx client.ts A --hold job -- ./backup.sh   servers with --store: run it while
+                                     the lock "job" is held, in its environment LOCK_TOKEN
+  node --import tsx client.ts --any --hold job --for 10000 --timeout 60000 -- sh -c 'echo leads'
   node --import tsx client.ts A --members                  servers with --members: who they are
   node --import tsx client.ts A --add D                    D, which has joined, gets a vote
   node --import tsx client.ts A --replace B=D,C=E          two go, and two take their places
@@ -78,13 +84,15 @@ Examples:
   node --import tsx client.ts C -- --looks-like-an-option
 
 Exit code: 0 done; 1 not known to be done (after --timeout it may still be done later);
-2 wrong usage.`;
+2 wrong usage. With --hold that of the command (128 + n if signal n ended it), but 124 if the lock
+was lost and the command ended for that; 125 if the lock was not got, and the command not run;
+126 and 127 if it cannot be run.`;
 
 /** Reads the arguments after the program's name. Throws a `UsageError`. */
 export function readClientOptions(args: readonly string[], input: Input): ClientOptions {
   const command = new Command('client.ts')
     .description('Sets the replicated value, reads it, or asks servers how they are.')
-    .argument('[uid]', 'the server to ask: one capital letter (not with --any)')
+    .argument('[uid]', 'the server to ask, like A or D2 (not with --any)')
     .argument('[value]', 'what the replicated value shall become; with --read, a query to a store')
     .option('--any', 'pick a server that answers')
     .option('--wait', 'wait until the value is chosen')
@@ -99,23 +107,27 @@ export function readClientOptions(args: readonly string[], input: Input): Client
     .option('--remove <B>', 'these servers are to be members no more')
     .option('--replace <B=D>', 'both at once')
     .option('--force', 'with --add or --replace: even if a new one is not level')
+    .option('--hold <NAME>', 'run a command, given behind --, for as long as this lock is held')
+    .option('--for <MS>', HOLD_FOR_HELP)
     .option('--json', 'with --status, --watch or --members: JSON')
     .option('--timeout <MS>', `how long to wait (default: ${DEFAULT_TIMEOUTS})`)
     .option('--cluster <FILE>', 'JSON like {"A": "10.0.0.1:1234", …} (default: see config.ts)')
     .option('--key-file <FILE>', KEY_FILE_HELP)
     .option('-v, --verbose', 'tell what is ignored')
     .addHelpText('after', HELP);
-  const words = parseArguments(command, args);
+  const [before, held] = splitAtCommand(args);
+  const words = parseArguments(command, before);
   const options = command.opts<Flags>();
 
   const [uid, value] = options.any ? [undefined, ...words] : words;
   if (options.any) checkWordsWithAny(options, words);
-  const task = taskOf(options, value, input);
+  const task =
+    holdTaskOf(options, held, value, isQuestion(options)) ?? taskOf(options, value, input);
   checkFlags(options, task, uid, input);
   if (value !== undefined) checkValue(value);
   const cluster = chosenCluster(options.cluster);
-  if (uid !== undefined) addressOf(cluster, uid);
-  if (task.kind === 'transfer') addressOf(cluster, task.to);
+  if (uid !== undefined) checkUid(uid);
+  if (task.kind === 'transfer') checkUid(task.to);
   return {
     task,
     server: uid ?? null,
@@ -128,7 +140,7 @@ export function readClientOptions(args: readonly string[], input: Input): Client
 }
 
 /** The options as they were given. */
-interface Flags extends MembersFlags {
+interface Flags extends MembersFlags, HoldFlags {
   readonly any?: true;
   readonly wait?: true;
   readonly read?: true;
@@ -218,10 +230,18 @@ function checkFlags(flags: Flags, task: Task, uid: string | undefined, input: In
   if (flags.timeout !== undefined && !waits) {
     throw new UsageError('--timeout goes with --wait: without it there is no answer');
   }
-  const isAsked = ['read', 'query', 'status', 'transfer', 'members', 'change'].includes(kind);
+  const isAsked = ['read', 'query', 'status', 'transfer', 'members', 'change', 'hold'].includes(
+    kind,
+  );
   if (isAsked && uid === undefined && !flags.any) {
     throw new UsageError('no server is named: name one, or say --any');
   }
+}
+
+/** Whether there is such a server the chain knows, and not the cluster file. */
+function checkUid(text: string): void {
+  if (UID.test(text)) return;
+  throw new UsageError(`a server is called like D or D2, not ${JSON.stringify(text)}`);
 }
 
 function checkValue(value: string): void {
@@ -239,5 +259,6 @@ export function whyNoValue(value: string): string | null {
 function timeoutOf(text: string | undefined, { kind }: Task): number {
   if (text !== undefined) return wholeNumber('--timeout', text, 1, LONGEST_TIMEOUT_MS);
   if (kind === 'watch') return WATCH_TIMEOUT_MS;
+  if (kind === 'hold') return Number.POSITIVE_INFINITY;
   return kind === 'status' || kind === 'members' ? STATUS_TIMEOUT_MS : TIMEOUT_MS;
 }

@@ -11,6 +11,7 @@ import { Failure, UsageError } from '../../node/failure.ts';
 import { fire } from '../../node/fire.ts';
 import { sealer } from '../../node/sealed-datagrams.ts';
 import { printable } from '../../trace/printable.ts';
+import { hold } from './hold.ts';
 import { type ClientOptions, type ReadingWay, whyNoValue } from './options.ts';
 import { promptForValues } from './prompt.ts';
 import { WaitingLine } from './waiting-line.ts';
@@ -33,17 +34,39 @@ const UNKNOWN_CHANGE = 'it is unknown whether the members are changed: see --mem
 /** Does what the command line says. Throws a `Failure` if it is not known to be done. */
 export async function runClient(options: ClientOptions): Promise<void> {
   const { task, server, cluster, key } = options;
-  if (task.kind === 'fire' && server !== null) return fireAt(server, task.value, options);
+  const isKnown = server === null || cluster.has(server);
+  if (task.kind === 'fire' && server !== null && isKnown) {
+    return fireAt(server, task.value, options);
+  }
   const note = (why: string) => {
     if (options.isVerbose) console.error(printable(why));
   };
   const network = await ClientNetwork.open(cluster, sealer(key), note);
   try {
-    await new Client(options, network).run();
+    await new Client(await withAllNamed(options, network), network).run();
   } finally {
     if (network.ignored > 0) note(`ignored ${network.ignored} datagrams in all`);
     network.close();
   }
+}
+
+/** The cluster file is only where to ask first: whoever else is named, the chain may know. */
+async function withAllNamed(
+  options: ClientOptions,
+  network: ClientNetwork,
+): Promise<ClientOptions> {
+  const { server, task } = options;
+  const cluster = new Map(options.cluster);
+  for (const uid of [server, task.kind === 'transfer' ? task.to : null]) {
+    if (uid === null || cluster.has(uid)) continue;
+    const address = await network.find(uid, FIND_WITHIN_MS);
+    if (address !== null) cluster.set(uid, address);
+    else {
+      const known = [...options.cluster.keys()].join(', ');
+      throw new Failure(`there is no server ${uid} in the cluster file, and ${known} know of none`);
+    }
+  }
+  return { ...options, cluster };
 }
 
 class Client {
@@ -64,7 +87,7 @@ class Client {
     const { task } = this.#options;
     switch (task.kind) {
       case 'fire':
-        return fireAt(await this.#findServer(), task.value, this.#options);
+        return this.#fireAt(this.#options.server ?? (await this.#findServer()), task.value);
       case 'set':
         return console.log(await this.#set(task.value));
       case 'lines':
@@ -83,6 +106,9 @@ class Client {
         return console.log(
           await this.#ask({ type: 'change', ...task.change }, true, UNKNOWN_CHANGE),
         );
+      case 'hold':
+        process.exitCode = await hold(this.#askFor, task, this.#options.timeoutMs);
+        return;
       case 'watch':
         return this.#watch();
       case 'prompt':
@@ -94,6 +120,13 @@ class Client {
   async #findServer(): Promise<Uid> {
     const [server, { master }] = await this.#askStatus(FIND_WITHIN_MS);
     return master ?? server;
+  }
+
+  async #fireAt(server: Uid, value: string): Promise<void> {
+    const { cluster } = this.#options;
+    const address = cluster.get(server) ?? (await this.#network.find(server, FIND_WITHIN_MS));
+    if (address === null) throw new Failure(`nobody tells where server ${server} is`);
+    await fireAt(server, value, { ...this.#options, cluster: new Map([[server, address]]) });
   }
 
   /** Each line of standard input is a value: one after the other, until one fails. */
@@ -108,7 +141,7 @@ class Client {
       try {
         const why = whyNoValue(value);
         if (why !== null) throw new Failure(why);
-        if (server !== null) await fireAt(server, value, this.#options);
+        if (server !== null) await this.#fireAt(server, value);
         else console.log(await this.#set(value));
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
@@ -170,6 +203,13 @@ class Client {
     if (ended.outcome === 'refused') throw new Failure(`refused for good: ${ended.lastWord}`);
     throw new Failure(`after ${timeoutMs} ms ${ifUnknown} (${ended.lastWord})`);
   }
+
+  readonly #askFor = async (inquiry: Inquiry, timeoutMs: number) => {
+    const ended = await this.#asker.ask(inquiry, this.#from(true, timeoutMs));
+    this.#waiting.clear();
+    if (ended.outcome === 'answered') this.#answeredLast = ended.server;
+    return ended;
+  };
 
   async #status(): Promise<string> {
     const [server, report] = await this.#askStatus(this.#options.timeoutMs);

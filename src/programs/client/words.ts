@@ -4,7 +4,9 @@ import type {
   AnsweredReply,
   ChosenReply,
   FoundReply,
+  LogReport,
   MembersReply,
+  ReignReport,
   Reply,
   StatusReply,
   ValueReply,
@@ -80,14 +82,14 @@ export function membersJson(server: Uid, report: MembersReply): string {
 /** How a server is, over several lines. */
 export function sayStatus(server: Uid, report: StatusReply): string {
   const { instanceNumber, value, waiting, uptimeMs } = report;
-  const lines: [string, string][] = [
+  const held = value === null ? 'none yet' : quoted(value);
+  const lines: (readonly [string, string])[] = [
     ['instance', `${instanceNumber} is open`],
-    ['value', value === null ? 'none yet' : quoted(value)],
+    ...(report.log === null ? [['value', held] as const] : sayLog(report.log, instanceNumber)),
     ['promised', idOr(report.promisedId, 'nothing yet')],
     ['accepted', idOr(report.acceptedId, 'nothing yet')],
     ['master', sayMaster(server, report)],
     ['queue', waiting === 0 ? 'nothing waits' : `${waiting} ${waiting === 1 ? 'waits' : 'wait'}`],
-    ...sayLog(report),
     ['heard', sayHeard(report, ' ago') || 'there is no other server'],
     ['up', `for ${duration(uptimeMs)}`],
   ];
@@ -96,14 +98,13 @@ export function sayStatus(server: Uid, report: StatusReply): string {
 }
 
 /** What a store keeps. */
-function sayLog({ log, instanceNumber }: StatusReply): [string, string][] {
-  if (log === null) return [];
-  const { firstKept, snapshotAt, digest } = log;
+function sayLog(log: LogReport, instanceNumber: number): [string, string][] {
+  const { firstKept, snapshotAt, digest, size } = log;
   const links =
     firstKept === instanceNumber ? 'no links' : `links ${firstKept} to ${instanceNumber - 1}`;
   return [
     ['log', `${links}, a snapshot of all before instance ${snapshotAt}`],
-    ['state', digest],
+    ['state', `${size}, digest ${digest}`],
   ];
 }
 
@@ -115,10 +116,10 @@ export function sayStatusLine([server, report]: Report, columns: number): string
     `#${instanceNumber}`.padEnd(6),
     `promised ${idOr(promisedId, '-')}`.padEnd(13),
     `accepted ${idOr(acceptedId, '-')}`.padEnd(13),
-    shortMaster(server, report).padEnd(13),
+    shortMaster(server, report).padEnd(14),
     `${waiting} wait`.padEnd(7),
     `up ${duration(uptimeMs)}`.padEnd(10),
-    value === null ? 'no value' : quoted(value),
+    report.log?.size ?? (value === null ? 'no value' : quoted(value)),
   ];
   return shorten(`${server}  ${parts.join(' ')}`, columns);
 }
@@ -127,9 +128,11 @@ export function sayStatusLine([server, report]: Report, columns: number): string
 export function sayRound(reports: readonly Report[]): string {
   const told = reports.map(([server, report]) => {
     if (report === null) return `${server} does not answer`;
-    const value = report.value === null ? 'no value' : nameValue(report.value, 20);
+    const held = report.value === null ? 'no value' : nameValue(report.value, 20);
+    const value = report.log === null ? held : `${report.log.size}, ${report.log.digest}`;
     const isMaster = report.hasLeases && report.master === server;
-    return `${server} #${report.instanceNumber} ${value}${isMaster ? ' master' : ''}`;
+    const leads = isMaster ? ` ${shortMaster(server, report)}` : '';
+    return `${server} #${report.instanceNumber} ${value}${leads}`;
   });
   return told.join(' | ');
 }
@@ -155,16 +158,24 @@ function idOr(id: StatusReply['promisedId'], otherwise: string): string {
   return id === null ? otherwise : formatId(id);
 }
 
-function sayMaster(server: Uid, { hasLeases, master, leaseLeftMs }: StatusReply): string {
+function sayMaster(server: Uid, { hasLeases, master, leaseLeftMs, reign }: StatusReply): string {
   if (!hasLeases) return 'none: any server proposes';
   if (master === null) return 'none that it knows of';
-  return master === server ? `itself, for ${duration(leaseLeftMs)} more` : master;
+  const who = master === server ? `itself, for ${duration(leaseLeftMs)} more` : master;
+  return reign === null ? who : `${who}, ${sayReign(reign)}`;
 }
 
-function shortMaster(server: Uid, { hasLeases, master, leaseLeftMs }: StatusReply): string {
+/** Since when a server leads, as far as another one can tell. */
+function sayReign({ since, forMs }: ReignReport): string {
+  if (since === null) return `for ${duration(forMs)} or longer`;
+  return `since instance ${since}, ${duration(forMs)} ago`;
+}
+
+function shortMaster(server: Uid, { hasLeases, master, reign }: StatusReply): string {
   if (!hasLeases) return 'no masters';
   if (master === null) return 'no master';
-  return master === server ? `master ${duration(leaseLeftMs)}` : `master ${master}`;
+  const who = master === server ? 'master' : `master ${master}`;
+  return reign === null ? who : `${who} ${duration(reign.forMs)}`;
 }
 
 function sayHeard({ heardMs }: StatusReply, ago: string): string {

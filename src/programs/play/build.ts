@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { playgroundPage } from '../../playground/page-html.ts';
 import { readScript, writeScript } from '../../playground/script.ts';
+import { packed } from '../../playground/share.ts';
 
 const PROJECT = join(import.meta.dirname, '..', '..', '..');
 const STORIES = join(PROJECT, 'test', 'stories');
@@ -18,15 +19,16 @@ export async function buildPlayground(): Promise<string> {
     bundle: true,
     write: false,
     minify: true,
+    charset: 'utf8',
     keepNames: true, // the layers of a replica tell their names
     format: 'iife',
     target: TARGETS,
     legalComments: 'none',
   });
-  return playgroundPage(outputFiles[0]?.text ?? '', readStories());
+  return playgroundPage(outputFiles[0]?.text ?? '', await packed(JSON.stringify(readStories())));
 }
 
-/** The stories without what they print: the page makes that itself. */
+/** The stories by name, without what they print: the page makes that itself. */
 function readStories() {
   const files = readdirSync(STORIES).filter((name) => name.endsWith('.txt'));
   return files.map((file) => {

@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { describe } from '../../node/failure.ts';
 import { completionsOf } from '../../playground/completion.ts';
-import { Session } from '../../playground/session.ts';
+import { Session, type Step } from '../../playground/session.ts';
 import { COMMANDS } from '../../simulation/story.ts';
 import { printable } from '../../trace/printable.ts';
 
@@ -59,11 +59,13 @@ class Prompt {
 
   #obey(command: string): readonly string[] {
     const session = this.#session;
-    const [, file] = /^save (.+)$/.exec(command) ?? [];
+    const [, file] = /^save (?!takes )(.+)$/.exec(command) ?? [];
     if (file !== undefined) return [this.#save(file)];
     switch (command) {
       case '':
         return [];
+      case 'save':
+        return ['save it where? "save FILE" writes the story to a file of that name'];
       case 'help':
         return listOf([...COMMANDS, ...OWN_COMMANDS]);
       case 'story':
@@ -71,7 +73,7 @@ class Prompt {
       case 'undo':
         return [session.undo() ? `back before: ${this.#next}` : 'there is nothing to take back'];
       case 'redo':
-        return session.hasNext ? linesOf(session.next()) : ['there is nothing to do again'];
+        return this.#redo();
       default:
         return linesOf(session.do(command));
     }
@@ -81,14 +83,23 @@ class Prompt {
     return this.#session.script[this.#session.steps.length]?.text ?? '';
   }
 
+  #redo(): readonly string[] {
+    const step = this.#session.redo();
+    return step === null ? ['there is nothing to do again'] : linesOf(step);
+  }
+
   #save(file: string): string {
     if (existsSync(file)) return `${file} exists: choose another name`;
-    writeFileSync(file, this.#session.story());
+    try {
+      writeFileSync(file, this.#session.story());
+    } catch (error) {
+      return `the story cannot be written to ${file}: ${describe(error)}`;
+    }
     return `the story is in ${file}`;
   }
 }
 
-function linesOf({ lines }: ReturnType<Session['do']>): readonly string[] {
+function linesOf({ lines }: Step): readonly string[] {
   return lines.map(({ text }) => text);
 }
 

@@ -9,6 +9,16 @@ import { beginsRun, eventOf, piecesOf } from '../common/read-traces.ts';
 const CHUNK_BYTES = 1 << 16;
 const NEWLINE = 10;
 
+/** A trace that cannot be followed, or not beside the others; the message says why. */
+export class BadTrace extends Failure {
+  readonly path: string;
+
+  constructor(path: string, why: string) {
+    super(why);
+    this.path = path;
+  }
+}
+
 /** Its events, one after the other. That it is done means only that there is no more for now. */
 export class FollowedFile implements Iterator<TraceEvent> {
   readonly path: string;
@@ -42,7 +52,7 @@ export class FollowedFile implements Iterator<TraceEvent> {
     return [...this.#pastRemarks, ...this.#lines.remarks];
   }
 
-  /** Throws a `Failure` that names the line, if it is no event. */
+  /** Throws a `BadTrace` that names the line, if it is no event. */
   next(): IteratorResult<TraceEvent, undefined> {
     while (this.#taken >= this.#ahead.length) {
       if (!this.#readOn()) return { done: true, value: undefined };
@@ -69,8 +79,13 @@ export class FollowedFile implements Iterator<TraceEvent> {
       this.#ahead = this.#ahead.slice(this.#taken);
       this.#taken = 0;
     }
-    if (this.whyAnew !== null || (this.#file === null && !this.#openNext())) return false;
-    return this.#readChunk() || this.#goOnElsewhere();
+    if (this.whyAnew !== null) return false;
+    try {
+      if (this.#file === null && !this.#openNext()) return false;
+      return this.#readChunk() || this.#goOnElsewhere();
+    } catch (error) {
+      throw error instanceof Failure ? new BadTrace(this.path, error.message) : error;
+    }
   }
 
   /** Opens the next piece. False: there is none. */
@@ -164,6 +179,16 @@ function statOf(path: string): Stats | null {
     throw new Failure(`the trace ${path} cannot be read: ${describe(error)}`);
   }
   throw new Failure(`the trace ${path} cannot be read: it is not a file`);
+}
+
+/** What is there now, to be compared; null: nothing that could be read. */
+export function statusOf(path: string): Stats | null {
+  return statSync(path, { throwIfNoEntry: false }) ?? null;
+}
+
+/** Whether it is the file that it was, and nothing has been taken out of it. */
+export function hasOnlyGrown(now: Stats, then: Stats): boolean {
+  return isSame(now, then) && now.size >= then.size;
 }
 
 function isSame(one: Stats, other: Stats): boolean {

@@ -54,6 +54,11 @@ export class LiveDiagram {
         this.#say(`  ${placeInRun(violation)}: ${violation.why}`);
       },
       note: (sentence) => this.#note(sentence),
+      leaveOut: (sentence) => {
+        this.#run = null;
+        this.#isDrawn = false;
+        this.#say(`note: ${sentence}`);
+      },
     });
   }
 
@@ -71,7 +76,7 @@ export class LiveDiagram {
     return this.#server.address;
   }
 
-  /** Follows the traces until `close`. Throws a `Failure` if one of them is none. */
+  /** Follows the traces until `close`. Throws a `Failure` if none of them is one. */
   async follow(): Promise<void> {
     const { signal } = this.#end;
     try {
@@ -124,8 +129,9 @@ export class LiveDiagram {
     if (this.#isDrawn || !this.#server.hasReaders || nowMs < this.#drawAgainMs) return;
     this.#isDrawn = true;
     const news = [...this.#news, this.#silence].filter((words) => words !== '').join('\n');
+    const bad = this.#traces.leftOut.map((sentence) => `${sentence}.`).join('\n');
     const run = this.#run;
-    this.#server.show(run === null ? viewWithoutRun(news) : viewOf(run.latest(), news));
+    this.#server.show(run === null ? viewWithoutRun(news, bad) : viewOf(run.latest(), news, bad));
     const tookMs = performance.now() - nowMs;
     const restMs = Math.max(LEAST_REST_MS, tookMs * REST_TIMES_AS_LONG);
     this.#drawAgainMs = nowMs + tookMs + (isBehind ? REST_WHILE_BEHIND_MS : restMs);

@@ -23,7 +23,7 @@ import { SmallStoreReplica } from '../replicas.ts';
 import type { Break } from './layers.ts';
 
 /** Snapshots that fit together, and in which some pieces are other ones, or none (null). */
-function OtherPieces<TBase extends Constructor<Store>>(
+export function OtherPieces<TBase extends Constructor<Store>>(
   Base: TBase,
   other: (piece: StorePiece) => StorePiece | null,
 ) {

@@ -1,0 +1,159 @@
+/**
+ * Members that come and go in a chaos run, one change after the other, while others kill and pause
+ * whoever is there. A change may fail then: nobody may be there to make it. What must hold is that
+ * whoever is removed ends by itself, and that everything else goes on as if nothing had been.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Uid } from '../../composable-paxos.ts';
+import type { MembersReply, Places } from '../../messages.ts';
+import { Asker } from '../../node/client-asker.ts';
+import { ClientNetwork } from '../../node/client-network.ts';
+import { UNSEALED } from '../../node/sealed-datagrams.ts';
+import type { Random } from '../../simulation/random.ts';
+import { type ChaosCluster, type ChaosServer, waitUntil } from './cluster.ts';
+
+type Kind = 'add' | 'remove' | 'replace';
+
+/** What becomes of it, for the last lines of a run. */
+export type MembersCount =
+  | 'servers that joined'
+  | 'servers that could not join'
+  | 'changes of members'
+  | 'changes of members given up';
+
+/** Who wants to know what happens. */
+interface Ears {
+  tell(what: string): void;
+  count(what: MembersCount): void;
+  /** This one has joined: clients may ask it, too. */
+  joined(uid: Uid): void;
+}
+
+const FEWEST_VOTERS = 2;
+const MOST_VOTERS = 6;
+const SHORTEST_REST_MS = 500;
+const LONGEST_REST_MS = 4_000;
+const ASK_MS = 2_000;
+const CHANGE_WITHIN_MS = 15_000;
+/** Names for all who come after the founders. */
+const NAMES = ['', '2', '3', '4', '5', '6', '7'].flatMap((n) => [...'ABCDEFGHI'].map((a) => a + n));
+
+export class MembersChaos {
+  readonly #cluster: ChaosCluster;
+  readonly #random: Random;
+  readonly #ears: Ears;
+  readonly #network: ClientNetwork;
+  readonly #asker: Asker;
+  #named: number;
+
+  private constructor(cluster: ChaosCluster, random: Random, ears: Ears, network: ClientNetwork) {
+    this.#cluster = cluster;
+    this.#random = random;
+    this.#ears = ears;
+    this.#network = network;
+    this.#asker = new Asker(network);
+    this.#named = cluster.servers.length;
+  }
+
+  static async open(cluster: ChaosCluster, random: Random, ears: Ears): Promise<MembersChaos> {
+    const network = await ClientNetwork.open(cluster.addresses, UNSEALED, () => {});
+    return new MembersChaos(cluster, random, ears, network);
+  }
+
+  /** One change after the other, until that is enough. */
+  async changeUntil(isEnough: () => boolean): Promise<void> {
+    while (!isEnough()) {
+      const restMs = this.#random.between(SHORTEST_REST_MS, LONGEST_REST_MS);
+      if (await waitUntil(isEnough, restMs)) return;
+      const voters = await this.#voters();
+      if (voters !== null) await this.#change(voters);
+    }
+  }
+
+  /** Waits until all who were removed have ended. Who they are; null: that cannot be told. */
+  async settle(patienceMs: number): Promise<readonly Uid[] | null> {
+    const untilMs = performance.now() + patienceMs;
+    let report = await this.#report();
+    while (report === null && performance.now() < untilMs) report = await this.#report();
+    if (report === null) return null;
+    const { members } = report;
+    const removed = this.#cluster.servers.filter(({ uid }) => !(uid in members));
+    await waitUntil(() => removed.every((one) => !one.isRunning || !isToldEnough(one)), patienceMs);
+    const left = removed.filter((server) => server.isRunning && isToldEnough(server));
+    // Whoever was down too long is a stranger to all, and nobody can tell it.
+    await Promise.all(removed.map((server) => server.kill()));
+    for (const server of removed) server.isGone = true;
+    return left.map(({ uid }) => uid);
+  }
+
+  leave(): void {
+    this.#asker.stop();
+    this.#network.close();
+  }
+
+  async #report(): Promise<MembersReply | null> {
+    const server = this.#random.pick(this.#cluster.servers).uid;
+    const options = { server, timeoutMs: ASK_MS, mayMove: true };
+    const ended = await this.#asker.ask({ type: 'members' }, options);
+    if (ended.outcome !== 'answered') await sleep(SHORTEST_REST_MS);
+    const reply = ended.outcome === 'answered' ? ended.reply : null;
+    return reply?.type === 'members_report' ? reply : null;
+  }
+
+  async #voters(): Promise<readonly Uid[] | null> {
+    const report = await this.#report();
+    if (report === null) return null;
+    const { members } = report;
+    return Object.keys(members).filter((uid) => members[uid]?.role === 'voting');
+  }
+
+  async #change(voters: readonly Uid[]): Promise<void> {
+    const kinds: readonly Kind[] = [
+      ...(voters.length < MOST_VOTERS ? ['add' as const] : []),
+      ...(voters.length > FEWEST_VOTERS ? ['remove' as const] : []),
+      'replace',
+    ];
+    const kind = this.#random.pick(kinds);
+    const goes = kind === 'add' ? null : this.#random.pick(voters);
+    const comes = kind === 'remove' ? null : await this.#newcomer();
+    if (kind !== 'remove' && comes === null) return;
+    this.#ears.tell(`${kind} ${[goes, comes?.uid].filter((uid) => uid).join(' by ')}`);
+    await this.#ask(goes, comes);
+  }
+
+  /** A new server, which has been let in; null: it has not. */
+  async #newcomer(): Promise<ChaosServer | null> {
+    const uid = NAMES[this.#named];
+    this.#named += 1;
+    const others = this.#cluster.servers.filter(({ isTaken, isRunning }) => !isTaken && isRunning);
+    if (uid === undefined || others.length === 0) return null;
+    const server = await this.#cluster.newcomer(uid, this.#random.pick(others));
+    server.isTaken = true;
+    const isIn = await server.join();
+    server.isTaken = false;
+    this.#ears.count(isIn ? 'servers that joined' : 'servers that could not join');
+    if (!isIn) return null;
+    this.#cluster.add(server);
+    this.#ears.joined(uid);
+    return server;
+  }
+
+  async #ask(goes: Uid | null, comes: ChaosServer | null): Promise<void> {
+    if (goes !== null) this.#cluster.server(goes).mayLeave = true;
+    const vote: Places = comes === null ? {} : { [comes.uid]: null };
+    const remove = goes === null ? [] : [goes];
+    const change = { remove, vote, join: {}, follow: {}, isForced: false };
+    const server = this.#random.pick(this.#cluster.servers).uid;
+    const options = { server, timeoutMs: CHANGE_WITHIN_MS, mayMove: true };
+    const ended = await this.#asker.ask({ type: 'change', ...change }, options);
+    if (ended.outcome === 'answered') return this.#ears.count('changes of members');
+    this.#ears.count('changes of members given up');
+  }
+}
+
+/** Whether it has what it must have to end: its removal, and that anything was chosen after it. */
+function isToldEnough({ uid, state }: ChaosServer): boolean {
+  const { membership, instanceNumber = 0 } = state ?? {};
+  if (membership === undefined || uid in membership.members) return false;
+  return instanceNumber > membership.since + 1;
+}
