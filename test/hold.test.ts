@@ -109,7 +109,7 @@ test('a client without an answer has its lock since it first asked', async (t) =
   assert.equal(played.machine.query('lock job'), null);
 });
 
-test('what is answered when the time is nearly over counts for nothing: it asks anew', async (t) => {
+test('an answer that comes late counts for nothing: it asks anew', async (t) => {
   quiet(t);
   const played = new Played();
   let asked = 0;
@@ -125,7 +125,7 @@ test('what is answered when the time is nearly over counts for nothing: it asks 
   assert.equal(asked, 2);
 });
 
-test('when a command has ended, nothing that it has left behind runs without the lock', async (t) => {
+test('when a command has ended, what it has left behind ends, too', async (t) => {
   quiet(t);
   const directory = mkdtempSync(join(tmpdir(), 'hold-'));
   t.after(() => rmSync(directory, { recursive: true }));
