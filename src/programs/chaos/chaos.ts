@@ -369,6 +369,7 @@ class Chaos {
 
   async #killAll(forMs: number): Promise<void> {
     const servers = this.#cluster.servers.filter(({ isTaken }) => !isTaken);
+    if (servers.length === 0) return this.#detail('leave all alone, they have enough trouble');
     this.#progress(`kill ${servers.map(({ uid }) => uid).join(' and ')} for ${inSeconds(forMs)}`);
     const kill = async (server: ChaosServer) => {
       server.isTaken = true;
