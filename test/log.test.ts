@@ -119,6 +119,10 @@ suite('A laggard', () => {
     one.sent.length = 0;
     one.replica.receive('A', links(3, 4, 9));
     assert.equal(one.replica.instanceNumber, 7, 'what came early was not in vain');
+
+    const other = startC();
+    other.replica.receive('A', links(3, 4));
+    assert.deepEqual(other.wait(300), [{ ...sync(1), digest: other.replica.digest }]);
   });
 
   test('that is being told asks nobody else, and once more in the end', () => {

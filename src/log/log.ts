@@ -402,9 +402,9 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       if (!this.#isOfUse(message)) return this.ignore('we have got there already');
       const { first, links, until = first + links.length } = message;
       this.#toldUntil = Math.max(this.#toldUntil, until);
-      if (first > this.instanceNumber) return this.#keepEarly(message);
       this.#nearerAtMs = this.environment.clock.now();
-      this.#close(message);
+      if (first > this.instanceNumber) this.#keepEarly(message);
+      else this.#close(message);
       this.#goOn(from, message.instanceNumber);
     }
 
