@@ -8,8 +8,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Uid } from '../../composable-paxos.ts';
-import { encodeDatagram } from '../../messages.ts';
-import { CLUSTER, fill, InMemory, Stations, syncRequest } from './stations.ts';
+import { fill, InMemory, Stations } from './stations.ts';
 
 const BYTES_IN_MEGABYTE = 1_000_000;
 
@@ -48,10 +47,8 @@ async function measure(
     way === 'links' || giver.until((it) => it.event === 'snapshot' && it.what === 'taken');
   fill(giver, keys, valueLength);
   await isTaken;
-  const laggard = start('B', keys);
-  laggard.watch.take();
   const startMs = performance.now();
-  laggard.hear('A', encodeDatagram(1, syncRequest(keys + 1), CLUSTER));
+  const laggard = start('B', keys); // it asks by itself
   await laggard.until((it) => it.event === 'advance' && it.instanceNumber === keys + 1);
   const seconds = (performance.now() - startMs) / 1_000;
   const megabytes = stations.bytesTo('B') / BYTES_IN_MEGABYTE;

@@ -125,6 +125,8 @@ export class Stations {
   readonly #delayMs: number;
   readonly #stations = new Map<Uid, Station>();
   readonly #bytes = new Map<Uid, number>();
+  /** From whom nothing comes to whom. */
+  readonly #cuts = new Set<string>();
 
   constructor(delayMs = 0) {
     this.#delayMs = delayMs;
@@ -146,6 +148,11 @@ export class Stations {
     return bytes;
   }
 
+  /** From now on nothing comes from one to the other. */
+  cut(from: Uid, to: Uid): void {
+    this.#cuts.add(`${from}->${to}`);
+  }
+
   stop(uid: Uid): void {
     this.#stations.get(uid)?.stop();
     this.#stations.delete(uid);
@@ -157,6 +164,7 @@ export class Stations {
   }
 
   #carry(from: Uid, to: Uid, bytes: Uint8Array): void {
+    if (this.#cuts.has(`${from}->${to}`)) return;
     this.#bytes.set(to, (this.#bytes.get(to) ?? 0) + bytes.length);
     this.#stations.get(to)?.hear(from, bytes);
   }

@@ -136,6 +136,7 @@ async function measureWith(
   tell('  the control', control.watch);
 
   const asked = load.asked;
+  stations.cut('A', 'C'); // it has all links, and would tell them
   const c = stations.start('C', keepLinks, storageOf('C'));
   await timed(say, 'C reads a snapshot, while A and B serve', stations, 'C', null, () => {
     c.hear('B', encodeDatagram(1, syncRequest(keys + 1), CLUSTER));
