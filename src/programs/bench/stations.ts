@@ -111,7 +111,7 @@ export class Station {
   }
 }
 
-/** A store that keeps so many links; `window`: and has so many parts under way, not as many as always. */
+/** A store that keeps so many links; `window`: so many parts are under way; null: as always. */
 function storeOf(keepLinks: number, window: number | null) {
   return class extends keeping(StoreReplica, keepLinks) {
     protected override get window(): number {
