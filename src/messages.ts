@@ -63,8 +63,9 @@ export interface RejoinAnswer {
 
 /**
  * "You have missed these links, the first of them in instance `first`; here `instanceNumber` is
- * open." `until`: "and those up to this instance, which is not among them, are on their way, too"; it
- * is left out where there are no more. This and the next two are messages of part II, see `log/log.ts`.
+ * open." `until`: "and those up to this instance, which is not among them, are on their way, too";
+ * it is left out where there are no more. This and the next two are messages of part II, see
+ * `log/log.ts`.
  */
 export interface LinksMessage {
   readonly type: 'links';
