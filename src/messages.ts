@@ -63,13 +63,16 @@ export interface RejoinAnswer {
 
 /**
  * "You have missed these links, the first of them in instance `first`; here `instanceNumber` is
- * open." This and the next two are messages of part II, see `log/log.ts`.
+ * open." `until`: "and those up to this instance, which is not among them, are on their way, too";
+ * it is left out where there are no more. This and the next two are messages of part II, see
+ * `log/log.ts`.
  */
 export interface LinksMessage {
   readonly type: 'links';
   readonly instanceNumber: number;
   readonly first: number;
   readonly links: readonly Link[];
+  readonly until?: number;
 }
 
 /** "Go on with your snapshot of instance `of`, from this character on; here I am." */
@@ -787,7 +790,10 @@ const GUARDS: ReadonlyMap<string, Fields> = new Map<Message['type'], Fields>([
   ['accepted', { instanceNumber: isNumber, proposalId: isProposalId, proposalValue: isLink }],
   ['sync_request', { instanceNumber: isNumber, digest: isDigest }],
   ['catchup', CHAIN_FIELDS],
-  ['links', { instanceNumber: isNumber, first: isNumber, links: isLinks }],
+  [
+    'links',
+    { instanceNumber: isNumber, first: isNumber, links: isLinks, until: orMissing(isNumber) },
+  ],
   ['snapshot_request', { instanceNumber: isNumber, of: isNumber, offset: isCount }],
   [
     'snapshot_chunk',

@@ -15,6 +15,16 @@ test('turns are measured, of a small store', async () => {
   assert.equal(stdout.match(/( +[0-9]+\.[0-9]{2}){3}$/gm)?.length, 10);
 });
 
+test('catching up is measured, with one datagram under way and with more', async () => {
+  const size = ['--keys', '1000', '--value-length', '100', '--delay', '5'];
+  const { code, stdout, stderr } = await run('src/programs/bench/bench.ts', '--catch-up', ...size);
+  assert.deepEqual([code, stderr], [0, '']);
+  for (const way of ['links', 'a snapshot']) {
+    assert.match(stdout, new RegExp(`^by ${way}, one datagram at a time( +[0-9.]+){4} ms$`, 'm'));
+    assert.match(stdout, new RegExp(`^by ${way}( +[0-9.]+){4} times +[0-9.]+ ms$`, 'm'));
+  }
+});
+
 test('restarts are measured, of a small store, and leave nothing behind', async (t) => {
   const directory = join(temporaryDirectory(t), 'state');
   const flags = ['--restart', '--links', '1000', '--state-dir', directory];

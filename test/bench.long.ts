@@ -42,7 +42,7 @@ test('what is left with a delay between servers, beside what could be', async (t
   assert.deepEqual(readdirSync(directory), []);
 });
 
-test('a delay goes with stores only', async () => {
+test('a delay goes with stores, and with whoever catches up', async () => {
   const { code, stderr } = await run('src/programs/bench/bench.ts', '--delay', '20');
-  assert.deepEqual([code, stderr], [2, 'error: --delay goes with --store\n']);
+  assert.deepEqual([code, stderr], [2, 'error: --delay goes with --store or --catch-up\n']);
 });

@@ -5,7 +5,12 @@ import { EMPTY_CHAIN, type Link } from '../src/chain.ts';
 import { Journal } from '../src/log/journal.ts';
 import { StoreReplica } from '../src/log/replicas.ts';
 import type { Snapshot, SnapshotHead } from '../src/log/snapshot.ts';
-import { MAX_PART, type PeerMessage, type SnapshotChunk } from '../src/messages.ts';
+import {
+  type LinksMessage,
+  MAX_PART,
+  type PeerMessage,
+  type SnapshotChunk,
+} from '../src/messages.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
 import { PlainReplica, SmallStoreReplica } from '../src/simulation/replicas.ts';
 import { lostState, MustStop, type ServerState } from '../src/state.ts';
@@ -86,6 +91,58 @@ suite('A laggard', () => {
     );
   });
 
+  test('closes in order what comes in any order, and asks on when it has come to the end', () => {
+    const ordered = atInstance(9).replica.digest;
+    for (const order of [
+      [1, 3, 5],
+      [5, 3, 1],
+      [3, 3, 1, 5],
+    ]) {
+      const one = startC();
+      for (const first of order) {
+        assert.deepEqual(one.sent, [], 'it is being told');
+        one.replica.receive('A', { ...links(first, first + 1, 9), until: 7 } as PeerMessage);
+      }
+      assert.equal(one.replica.instanceNumber, 7);
+      assert.deepEqual(one.sent, [{ ...sync(7), digest: one.replica.digest }]);
+      one.replica.receive('A', links(7, 8));
+      assert.equal(one.replica.digest, ordered);
+    }
+  });
+
+  test('asks again for what is lost on the way', () => {
+    const one = startC();
+    one.replica.receive('A', { ...links(1, 2, 9), until: 7 } as PeerMessage);
+    one.replica.receive('A', { ...links(5, 6, 9), until: 7 } as PeerMessage);
+    assert.equal(one.wait(299).length, 0);
+    assert.deepEqual(one.wait(1), [{ ...sync(3), digest: one.replica.digest }]);
+    one.sent.length = 0;
+    one.replica.receive('A', links(3, 4, 9));
+    assert.equal(one.replica.instanceNumber, 7, 'what came early was not in vain');
+
+    const other = startC();
+    other.replica.receive('A', links(3, 4));
+    assert.deepEqual(other.wait(300), [{ ...sync(1), digest: other.replica.digest }]);
+  });
+
+  test('that is being told asks nobody else, and once more in the end', () => {
+    const one = startC();
+    one.replica.receive('A', { ...links(1, 2, 5), until: 5 } as PeerMessage);
+    const later = { type: 'accepted', instanceNumber: 6, proposalId: { number: 1, uid: 'B' } };
+    const news = { ...later, proposalValue: link(6) } as PeerMessage;
+    one.replica.receive('B', news);
+    assert.deepEqual(one.sent, []);
+    one.replica.receive('A', links(3, 4));
+    assert.deepEqual(one.sent, [{ ...sync(5), digest: one.replica.digest }]);
+
+    const other = startC();
+    other.replica.receive('A', { ...links(1, 2, 5), until: 5 } as PeerMessage);
+    other.wait(300);
+    other.sent.length = 0;
+    other.replica.receive('B', news);
+    assert.equal(other.sent.length, 1, 'whoever was telling may be gone');
+  });
+
   test('does not jump', () => {
     const one = startC();
     one.replica.receive('A', { type: 'catchup', instanceNumber: 9, ...EMPTY_CHAIN });
@@ -105,14 +162,35 @@ suite('Who is asked', () => {
     const long = link(2, `set a ${'x'.repeat(2 * MAX_PART)}`);
     const all = [link(1), long, ...Array.from({ length: 500 }, (_, index) => link(3 + index))];
     one.replica.receive('A', { type: 'links', instanceNumber: 503, first: 1, links: all });
-    const told = (from: number) => {
-      one.replica.receive('A', sync(from));
-      return one.lastSent('links').links.length;
-    };
-    assert.equal(told(1), 1);
-    assert.equal(told(2), 1);
-    const many = told(3);
+    const told = toldBy(one, () => one.replica.receive('A', sync(1)));
+    assert.deepEqual(
+      told.slice(0, 3).map(({ first }) => first),
+      [1, 2, 3],
+    );
+    const many = told[2]?.links.length ?? 0;
     assert.ok(many > 100 && many < 200, `${many}`);
+    assert.deepEqual(
+      told.flatMap(({ links }) => links),
+      all,
+      'and all of them in order',
+    );
+    assert.deepEqual([...new Set(told.slice(0, -1).map(({ until }) => until))], [503]);
+    assert.equal(told.at(-1)?.until, undefined);
+  });
+
+  test('so many bytes at a time, if it is asked, and one datagram if it is not', () => {
+    const one = startC(StoreReplica);
+    const all = Array.from({ length: 100 }, (_, at) => link(1 + at, `set a ${'x'.repeat(5_000)}`));
+    one.replica.receive('A', { type: 'links', instanceNumber: 101, first: 1, links: all });
+    const told = toldBy(one, () => one.replica.receive('A', sync(1)));
+    const bytes = JSON.stringify(told).length;
+    assert.ok(bytes > 100_000 && bytes < 130_000, `${bytes}`);
+    const late: PeerMessage = {
+      type: 'prepare',
+      instanceNumber: 1,
+      proposalId: { number: 5, uid: 'A' },
+    };
+    assert.equal(toldBy(one, () => one.replica.receive('A', late)).length, 1);
   });
 
   test('gives the snapshot to whom it has no links for, in parts, as it is asked', () => {
@@ -137,6 +215,13 @@ suite('Who is asked', () => {
     assert.equal(ignored(one), 'I have no such snapshot');
   });
 });
+
+/** The links that it tells meanwhile, in the messages that carry them. */
+function toldBy(one: OneReplica, act: () => void): LinksMessage[] {
+  one.sent.length = 0;
+  act();
+  return one.sent.filter((message): message is LinksMessage => message.type === 'links');
+}
 
 /** The snapshot that a server gives to one at the very beginning. */
 function textOf(one: OneReplica): string {

@@ -93,20 +93,8 @@ export class KeyValue implements StateMachine {
   #now = { instanceNumber: 0, times: new Map<string, number>() };
 
   whyNoCommand(line: string): string | null {
-    const match = matchForm(line, COMMANDS);
-    if ('why' in match) return match.why;
-    const [verb, key = '', number = ''] = match.words;
-    if (isOfLock(verb)) return whyNoLockCommand(match.words);
-    if (key === '' || key.length > MAX_KEY_LENGTH) {
-      return `a key has 1 to ${MAX_KEY_LENGTH} characters`;
-    }
-    const isNoNumber = verb === 'add' && wholeNumberOf(number) === null;
-    if (isNoNumber) return 'what it adds must be a whole number';
-    const fence = fenceOf(match.words);
-    if (fence !== null) return whyNoFence(...fence);
-    const condition = conditionOf(match.words);
-    if (condition === undefined || CONDITION.test(condition)) return null;
-    return 'a version is a number like 17, or none, or any';
+    const command = commandOf(line);
+    return 'why' in command ? command.why : null;
   }
 
   whyNoQuery(line: string): string | null {
@@ -122,15 +110,14 @@ export class KeyValue implements StateMachine {
     this.#changes = [];
     const expiry = expiryIn(line);
     if (expiry !== null) return this.#locks.expire(expiry);
-    const why = this.whyNoCommand(line);
-    const match = matchForm(line, COMMANDS);
-    if (why !== null || 'why' in match) return why ?? '';
-    const [verb, key = '', second = '', third = ''] = match.words;
-    if (isOfLock(verb)) return this.#locks.apply(match.words, instanceNumber);
+    const command = commandOf(line);
+    if ('why' in command) return command.why;
+    const { words } = command;
+    const [verb, key = '', second = '', third = ''] = words;
+    if (isOfLock(verb)) return this.#locks.apply(words, instanceNumber);
     const held = valueIn(this.#entries, key);
     const whyNot =
-      this.#whyFenced(fenceOf(match.words), instanceNumber) ??
-      whyNotMet(conditionOf(match.words), held);
+      this.#whyFenced(fenceOf(words), instanceNumber) ?? whyNotMet(conditionOf(words), held);
     if (whyNot !== null) return whyNot;
     const version = () => this.#nextVersion(key, instanceNumber);
     switch (verb) {
@@ -282,6 +269,29 @@ export class KeyValue implements StateMachine {
     }
     return listed.join(' ');
   }
+}
+
+/** The words of a command, or why it is none. */
+function commandOf(line: string): ReturnType<typeof matchForm> {
+  const match = matchForm(line, COMMANDS);
+  const why = 'why' in match ? match.why : whyNotSensible(match.words);
+  return why === null ? match : { why };
+}
+
+/** What is wrong with a command that has one of the forms; or null. */
+function whyNotSensible(words: readonly string[]): string | null {
+  const [verb, key = '', number = ''] = words;
+  if (isOfLock(verb)) return whyNoLockCommand(words);
+  if (key === '' || key.length > MAX_KEY_LENGTH) {
+    return `a key has 1 to ${MAX_KEY_LENGTH} characters`;
+  }
+  const isNoNumber = verb === 'add' && wholeNumberOf(number) === null;
+  if (isNoNumber) return 'what it adds must be a whole number';
+  const fence = fenceOf(words);
+  if (fence !== null) return whyNoFence(...fence);
+  const condition = conditionOf(words);
+  if (condition === undefined || CONDITION.test(condition)) return null;
+  return 'a version is a number like 17, or none, or any';
 }
 
 const VERSION = '[1-9][0-9]{0,15}(?:\\.[1-9][0-9]{0,15})?';

@@ -4,7 +4,9 @@
  * In part I only the latest value counts, so a server that is behind may jump to where the others
  * are. Where every link counts, it needs those that it has missed. So every server keeps the links
  * of some time, and tells a laggard those that it lacks: it closes its instances one by one with
- * them, as if it had been there.
+ * them, as if it had been there. One that asks is told several datagrams of them, as many as may be
+ * under way at a time, and asks again when it has them all: so a long way between two servers is
+ * waited for once for all of these. They may come in any order, and are closed in theirs.
  *
  * A log that is never cut grows for ever. But what all links up to some instance have made is a
  * state, and that does not grow with the number of links. A *snapshot* is that state, together with
@@ -42,6 +44,7 @@ import {
   type PeerMessage,
   type SnapshotChunk,
   type SnapshotRequest,
+  type SyncRequest,
 } from '../messages.ts';
 import type { Constructor } from '../replicated-value.ts';
 import { MustStop } from '../state.ts';
@@ -71,8 +74,11 @@ const BLOCKS = 400;
 
 /** So many characters of a snapshot are written in one turn: about a millisecond's work. */
 const STEP_LENGTH = 64_000;
-/** So many parts of a snapshot are under way at a time: a receiver's buffer holds them. */
-const WINDOW = 8;
+/**
+ * So many parts of a snapshot, or as many bytes of links, are under way at a time: 128 kB, which
+ * the buffer of a receiver holds even where the system grants no more than it does by itself.
+ */
+const WINDOW = 16;
 /** Between two steps whatever has come in meanwhile is served. */
 const WRITE_ON_AFTER_MS = 1;
 
@@ -125,6 +131,14 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     /** When somebody has last asked for a part of ours. */
     #askedAtMs = Number.NEGATIVE_INFINITY;
     #reading: Reading | null = null;
+    /** Links that came before their turn, by the instance of the first one. */
+    readonly #early = new Map<number, LinksMessage>();
+    /** The links before this instance are on their way, or here. */
+    #toldUntil = 1;
+    /** When anything has last come that brings us nearer. */
+    #nearerAtMs = Number.NEGATIVE_INFINITY;
+    /** Somebody was further than we are, and was not asked, since another one was telling us. */
+    #hasMissedNews = false;
     /** What there is of a new snapshot on the disk, beside the one that counts; null: nothing. */
     #written: Snapshot | null = null;
     #read: Snapshot | null = null;
@@ -272,6 +286,8 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
 
     override receive(from: Uid, message: PeerMessage): void {
       switch (message.type) {
+        case 'sync_request':
+          return this.#receiveSyncRequest(from, message);
         case 'links':
           return this.#receiveLinks(from, message);
         case 'snapshot_request':
@@ -295,20 +311,43 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       if (this.#links.length >= this.#tooMany) this.#take();
     }
 
-    /** Tells one that is at `open` the links that it lacks, or the beginning of the snapshot. */
+    /** Tells one that is at `open` some links that it lacks, or the beginning of the snapshot. */
     protected override tell(peer: Uid, open: number): void {
+      this.#tell(peer, open, this.partLength);
+    }
+
+    /** So many bytes of links, in as many datagrams as they need; one link may be longer. */
+    #tell(peer: Uid, open: number, mostBytes: number): void {
       if (open < this.firstKept) return this.#sendPart(peer, 0);
-      const links: Link[] = [];
-      let bytes = 0;
+      const { instanceNumber } = this;
+      const datagrams = this.#datagramsFrom(open, mostBytes);
+      const until = open + datagrams.flat().length;
+      let first = open;
+      for (const links of datagrams) {
+        const told = { type: 'links', instanceNumber, first, links } as const;
+        first += links.length;
+        this.environment.messenger.send([peer], first < until ? { ...told, until } : told);
+      }
+    }
+
+    /** The links from here on, up to so many bytes, those of each datagram by themselves. */
+    #datagramsFrom(open: number, mostBytes: number): readonly (readonly Link[])[] {
+      const datagrams: Link[][] = [];
+      let bytes = Number.POSITIVE_INFINITY; // in the last of them: the first link needs one
+      let allBytes = 0;
       for (let at = open - this.firstKept; at < this.#links.length; at += 1) {
         const link = this.#links.at(at) as Link;
-        bytes += encoder.encode(JSON.stringify(link)).length;
-        if (links.length > 0 && bytes > this.partLength) break;
-        links.push(link);
+        const length = encoder.encode(JSON.stringify(link)).length;
+        allBytes += length;
+        bytes += length;
+        if (datagrams.length > 0 && allBytes > mostBytes) break;
+        if (bytes > this.partLength) {
+          datagrams.push([]);
+          bytes = length;
+        }
+        datagrams.at(-1)?.push(link);
       }
-      const { instanceNumber } = this;
-      const told = { type: 'links', instanceNumber, first: open, links } as const;
-      this.environment.messenger.send([peer], told);
+      return datagrams;
     }
 
     /**
@@ -352,16 +391,49 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       return Math.ceil(this.keepLinks / BLOCKS);
     }
 
+    /** Whoever asks has room for more than one datagram. */
+    #receiveSyncRequest(from: Uid, message: SyncRequest): void {
+      const { instanceNumber: open } = message;
+      if (open >= this.instanceNumber) return super.receive(from, message);
+      this.#tell(from, open, this.window * this.partLength);
+    }
+
     #receiveLinks(from: Uid, message: LinksMessage): void {
       if (this.leapsTooFar(message)) return;
-      const { first, links } = message;
-      const open = this.instanceNumber;
-      if (first > open) return this.ignore('there is a gap before these links');
-      if (first + links.length <= open) return this.ignore('we have got there already');
-      this.close(links.slice(open - first));
-      this.#unsaved += 1;
-      if (this.#unsaved >= this.window) this.save(); // or it would be many at once
+      if (!this.#isOfUse(message)) return this.ignore('we have got there already');
+      const { first, links, until = first + links.length } = message;
+      this.#toldUntil = Math.max(this.#toldUntil, until);
+      this.#nearerAtMs = this.environment.clock.now();
+      if (first > this.instanceNumber) this.#keepEarly(message);
+      else this.#close(message);
       this.#goOn(from, message.instanceNumber);
+    }
+
+    /** Not more than whoever is asked tells at a time, even if each of two has been asked. */
+    #keepEarly(message: LinksMessage): void {
+      this.ignore('there is a gap before these links');
+      if (this.#early.size < 4 * this.window) this.#early.set(message.first, message);
+    }
+
+    /** Closes instances with these links, and with what has come early and goes on from there. */
+    #close(message: LinksMessage): void {
+      const links: Link[] = [];
+      for (let next: LinksMessage | undefined = message; next !== undefined; ) {
+        links.push(...next.links.slice(this.instanceNumber + links.length - next.first));
+        this.#unsaved += 1;
+        const open = this.instanceNumber + links.length;
+        next = [...this.#early.values()].find((early) => goesOnFrom(open, early));
+      }
+      this.close(links);
+      for (const early of this.#early.values()) {
+        if (!this.#isOfUse(early)) this.#early.delete(early.first);
+      }
+      if (this.#unsaved >= this.window) this.save(); // or it would be many at once
+    }
+
+    /** Whether it holds links that we lack. */
+    #isOfUse({ first, links }: LinksMessage): boolean {
+      return first + links.length > this.instanceNumber;
     }
 
     #receiveSnapshotRequest(from: Uid, { instanceNumber, of, offset }: SnapshotRequest): void {
@@ -382,6 +454,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       if (reading?.from !== from || !isAwaited(reading, chunk)) {
         return this.ignore('I am not waiting for this part');
       }
+      this.#nearerAtMs = this.environment.clock.now();
       reading.early.set(chunk.offset, chunk.text);
       let head: SnapshotHead | null;
       try {
@@ -476,14 +549,33 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       this.#target = Math.max(this.#target, target);
       if (this.#reading !== null) return; // of somebody who is asked already
       this.#askAgain?.cancel();
-      if (this.isNews(this.#target)) this.#askForMore(from);
+      if (!this.isNews(this.#target)) return this.#askOnceMore(from);
+      if (this.instanceNumber >= this.#toldUntil) return this.#askForMore(from);
+      this.#awaitAnswer(from, [this.#question]); // the rest is on its way
+    }
+
+    /** Who is being told asks nobody else for the same … */
+    protected override requestFrom(peer: Uid): void {
+      const isNearer = this.environment.clock.now() < this.#nearerAtMs + ASK_AGAIN_AFTER_MS;
+      const isBeingTold = isNearer && this.isNews(this.#target);
+      if (!isBeingTold) return super.requestFrom(peer);
+      this.#hasMissedNews = true;
+    }
+
+    /** … but whether there was more to tell, when that is all. */
+    #askOnceMore(peer: Uid): void {
+      if (this.#hasMissedNews) this.requestFrom(peer);
+      this.#hasMissedNews = false;
     }
 
     #askForMore(peer: Uid): void {
+      this.environment.messenger.send([peer], this.#question);
+      this.#awaitAnswer(peer, [this.#question]);
+    }
+
+    get #question(): PeerMessage {
       const { instanceNumber, digest } = this;
-      const question = { type: 'sync_request', instanceNumber, digest } as const;
-      this.environment.messenger.send([peer], question);
-      this.#awaitAnswer(peer, [question]);
+      return { type: 'sync_request', instanceNumber, digest };
     }
 
     /** Asks again, and again, and then somebody else. Whoever comes nearer meanwhile ends it. */
@@ -559,6 +651,11 @@ const NO_STATE: NewState = {
   },
   use() {},
 };
+
+/** Whether it holds the link of this instance. */
+function goesOnFrom(open: number, { first, links }: LinksMessage): boolean {
+  return first <= open && open < first + links.length;
+}
 
 /** Up to which character it is read. */
 function readIn({ parts, partLength, total }: Reading): number {

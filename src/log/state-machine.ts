@@ -124,10 +124,16 @@ export function matchForm(
   if (words === null) {
     return { why: 'its quotes are not those of a JSON string, as in set color "dark blue"' };
   }
-  const known = forms.filter((form) => form.split(' ')[0] === words[0]);
+  const known = forms.filter((form) => isOfVerb(form, words[0] ?? ''));
   if (known.length === 0) return { why: `it is none of these: ${firstOfEach(forms)}` };
   if (known.some((form) => hasForm(words, form.split(' ')))) return { words };
   return { why: `it must be: ${known.join(', or ')}` };
+}
+
+/** Every command that is carried out is matched: this looks at the first word, and makes none. */
+function isOfVerb(form: Form, verb: string): boolean {
+  const isWhole = form.length === verb.length || form[verb.length] === ' ';
+  return isWhole && form.startsWith(verb);
 }
 
 /** One form for each verb: all of them would be too long for an answer. */

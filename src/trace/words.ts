@@ -437,7 +437,9 @@ function sayIgnore(event: Event<'ignore'>, occasion: Occasion): Saying {
   }
   const said = { ...message, words: { before: whyIgnored(event, message) }, mood: 'dim' } as const;
   if (!TOLD.has(occasion.type)) return said;
-  return { ...said, words: { before: `late: ${event.why}` }, isChatter: false };
+  const isEarly = occasion.type === 'links' && occasion.first > event.instanceNumber;
+  const before = `${isEarly ? 'early' : 'late'}: ${event.why}`;
+  return { ...said, words: { before }, isChatter: false };
 }
 
 /** What tells a laggard of what it has missed. */

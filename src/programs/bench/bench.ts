@@ -13,6 +13,7 @@ import { Command } from 'commander';
 import { DEFAULT_STATE_DIR } from '../../../config.ts';
 import { describe, Failure, UsageError } from '../../node/failure.ts';
 import { parseArguments, runProgram, wholeNumber } from '../../node/program.ts';
+import { benchCatchUp } from './catch-up.ts';
 import type { Ask, BenchClients, Measured } from './client.ts';
 import { benchDelayed } from './delayed.ts';
 import { etcdVersion, isEtcdInstalled } from './etcd.ts';
@@ -48,6 +49,7 @@ const SIGNALS = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
 interface Settings {
   /** To be measured in place of all else; null: not asked for. */
   readonly turns: TurnsSettings | null;
+  readonly catchUp: TurnsSettings | null;
   readonly rounds: number;
   readonly updates: number;
   readonly stateDirectory: string;
@@ -86,14 +88,15 @@ function readSettings(args: readonly string[]): Settings {
     .option('--saves', 'measure only what a save costs, as a file and in a journal')
     .option('--turns', 'how long the turns of a store are, with many keys, and nothing else')
     .option('--journal', 'with --turns: they keep journals')
-    .option('--keys <N>', 'with --turns: so many keys', '100000')
-    .option('--value-length <N>', 'with --turns: so many characters in each', '20')
+    .option('--catch-up', 'how fast a store catches up, by links and by a snapshot')
+    .option('--keys <N>', 'with --turns, --catch-up: so many keys', '100000')
+    .option('--value-length <N>', 'with these: so many characters in each', '20')
     .option(
       '--restart',
       'how long a store with --links links, or as many keys, takes to start again',
     )
     .option('--long-run', 'what an update costs after --links links, beside a thousand of them')
-    .option('--delay <MS>', 'with --store: 64 clients, each datagram between servers so late')
+    .option('--delay <MS>', '--store for 64 clients, --catch-up: each datagram so late')
     .option('--store', 'stores instead, with up to 256 clients')
     .option('--links <N>', 'how long a log gets whose cost is measured', '100000')
     .option('--against <OTHER>', 'with --store: etcd, where it is installed, beside them')
@@ -114,7 +117,8 @@ function readSettings(args: readonly string[]): Settings {
     out: options['out'],
     only: onlyOf(options),
     links,
-    delayMs: delayOf(options['delay'], options['store'] === true),
+    catchUp: options['catchUp'] === true ? turnsSettings(options) : null,
+    delayMs: delayOf(options['delay'], options['store'] === true || options['catchUp'] === true),
   };
 }
 
@@ -124,9 +128,9 @@ function onlyOf(options: Readonly<Record<string, unknown>>): Settings['only'] {
   return options['longRun'] === true ? 'long run' : null;
 }
 
-function delayOf(delay: string | undefined, isStore: boolean): number | null {
+function delayOf(delay: string | undefined, isOfUse: boolean): number | null {
   if (delay === undefined) return null;
-  if (!isStore) throw new UsageError('--delay goes with --store');
+  if (!isOfUse) throw new UsageError('--delay goes with --store or --catch-up');
   return wholeNumber('--delay', delay, 1, 1_000);
 }
 
@@ -279,6 +283,10 @@ async function showDelayed({ stateDirectory, rounds }: Settings, delayMs: number
   forget();
 }
 
+async function showCatchUp({ keys, valueLength }: TurnsSettings, delayMs: number): Promise<void> {
+  for await (const line of benchCatchUp({ keys, valueLength, delayMs })) console.log(line);
+}
+
 /** What is measured by itself, without a cluster. */
 function showOnly(what: NonNullable<Settings['only']>, settings: Settings): void {
   const { links, stateDirectory } = settings;
@@ -289,9 +297,10 @@ function showOnly(what: NonNullable<Settings['only']>, settings: Settings): void
 
 await runProgram(async (args) => {
   const settings = readSettings(args);
-  const { turns, only, delayMs } = settings;
+  const { turns, catchUp, only, delayMs } = settings;
   if (only !== null) return showOnly(only, settings);
   if (turns !== null) return measureTurns(turns, (line) => console.log(line));
+  if (catchUp !== null) return showCatchUp(catchUp, delayMs ?? 0);
   if (delayMs !== null) return showDelayed(settings, delayMs);
   if (settings.ofStores !== null) {
     await benchAllStores(settings, settings.ofStores);

@@ -16,144 +16,25 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import type { Link } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
-import type { Environment, Storage } from '../../environment.ts';
+import type { Storage } from '../../environment.ts';
 import { KEEP_LINKS } from '../../log/log.ts';
-import { keeping, StoreReplica } from '../../log/replicas.ts';
-import { decodeDatagram, encodeDatagram, isPeerMessage, type PeerMessage } from '../../messages.ts';
+import { encodeDatagram } from '../../messages.ts';
 import { JournalFile } from '../../node/journal-file.ts';
-import { Turns } from '../../node/turns.ts';
-import type { ServerState } from '../../state.ts';
-import type { Decision } from '../../trace/events.ts';
+import {
+  CLUSTER,
+  fill,
+  InMemory,
+  type Station,
+  Stations,
+  Stopwatch,
+  syncRequest,
+  UIDS,
+} from './stations.ts';
 
-const UIDS: readonly Uid[] = ['A', 'B', 'C'];
-const CLUSTER = 'A B C with a store';
-const LINKS_AT_ONCE = 50;
 const CONTROL_EVERY_MS = 5;
 const CONTROL_COUNTS = 200_000;
 const BYTES_IN_MEGABYTE = 1_000_000;
-
-/** How long the turns of somebody were, in milliseconds. */
-class Stopwatch {
-  readonly #eachMs: number[] = [];
-
-  time(act: () => void): void {
-    const before = process.cpuUsage();
-    const startMs = performance.now();
-    act();
-    const tookMs = performance.now() - startMs;
-    const { user, system } = process.cpuUsage(before);
-    this.#eachMs.push(Math.min(tookMs, (user + system) / 1_000));
-  }
-
-  /** What was measured since the last time, for people. */
-  take(): string {
-    const sorted = this.#eachMs.splice(0).toSorted((a, b) => a - b);
-    const at = (part: number) => sorted[Math.ceil(part * sorted.length) - 1] ?? 0;
-    const columns = [at(0.5), at(0.999), at(1)].map((ms) => ms.toFixed(2).padStart(8));
-    return `${String(sorted.length).padStart(8)} ${columns.join(' ')}`;
-  }
-}
-
-/** One store, whose turns are timed. */
-class Station {
-  readonly replica: StoreReplica;
-  readonly watch = new Stopwatch();
-  readonly #turns: Turns;
-  #onDecision: (decision: Decision) => void = () => {};
-  #onReply: () => void = () => {};
-
-  constructor(
-    uid: Uid,
-    keepLinks: number,
-    storage: Storage,
-    send: (to: readonly Uid[], bytes: Uint8Array) => void,
-  ) {
-    this.#turns = new Turns(uid, [], (error) => {
-      throw error;
-    });
-    const environment: Environment = {
-      clock: {
-        now: () => performance.now(),
-        wallNow: () => Date.now(),
-        after: (delayMs, act) => this.#turns.after(delayMs, () => this.watch.time(act)),
-      },
-      random: () => Math.random(),
-      messenger: {
-        send: (to, message) => send(to, encodeDatagram(1, message, CLUSTER)),
-        reply: () => this.#onReply(),
-        canCarry: () => true,
-      },
-      storage,
-      trace: (decision) => this.#onDecision(decision),
-    };
-    this.replica = new (keeping(StoreReplica, keepLinks))(uid, UIDS, environment);
-    this.run(() => this.replica.start());
-  }
-
-  run(act: () => void): void {
-    this.#turns.run(() => this.watch.time(act));
-  }
-
-  hear(from: Uid, bytes: Uint8Array): void {
-    this.run(() => {
-      const decoded = decodeDatagram(bytes, UIDS, CLUSTER);
-      if ('rejected' in decoded) throw new Error(decoded.rejected);
-      if (isPeerMessage(decoded.message)) this.replica.receive(from, decoded.message);
-    });
-  }
-
-  /** Waits until it has done this. */
-  async until(isIt: (decision: Decision) => boolean): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#onDecision = (decision) => isIt(decision) && resolve();
-    });
-    this.#onDecision = () => {};
-  }
-
-  ask(client: number, number: number, value: string, answered: () => void): void {
-    this.#onReply = answered;
-    const requestId = `${client.toString(16).padStart(16, '0')}-1-${number}`;
-    this.run(() => this.replica.receiveFromClient('', { type: 'request', requestId, value }));
-  }
-
-  stop(): void {
-    this.run(() => this.replica.stop());
-    this.#turns.end();
-  }
-}
-
-/** Three stores, and what lies between them. */
-class Stations {
-  readonly #stations = new Map<Uid, Station>();
-  readonly #bytes = new Map<Uid, number>();
-
-  start(uid: Uid, keepLinks: number, storage: Storage): Station {
-    const station = new Station(uid, keepLinks, storage, (to, bytes) => {
-      for (const other of to) setImmediate(() => this.#carry(uid, other, bytes));
-    });
-    this.#stations.set(uid, station);
-    return station;
-  }
-
-  /** What has come to this one since it was asked last. */
-  bytesTo(uid: Uid): number {
-    const bytes = this.#bytes.get(uid) ?? 0;
-    this.#bytes.set(uid, 0);
-    return bytes;
-  }
-
-  stop(uid: Uid): void {
-    this.#stations.get(uid)?.stop();
-    this.#stations.delete(uid);
-  }
-
-  #carry(from: Uid, to: Uid, bytes: Uint8Array): void {
-    this.#bytes.set(to, (this.#bytes.get(to) ?? 0) + bytes.length);
-    this.#stations.get(to)?.hear(from, bytes);
-  }
-}
 
 /** Sets keys as fast as it is answered, until it is stopped. */
 class Load {
@@ -220,19 +101,6 @@ export async function measureTurns(
   }
 }
 
-/** A disk that takes no time. */
-class InMemory implements Storage {
-  #state: ServerState | null = null;
-
-  load(): unknown {
-    return this.#state;
-  }
-
-  save(state: ServerState): void {
-    this.#state = state;
-  }
-}
-
 async function measureWith(
   { keys, valueLength, hasJournals }: TurnsSettings,
   storageOf: (uid: Uid) => Storage,
@@ -268,6 +136,7 @@ async function measureWith(
   tell('  the control', control.watch);
 
   const asked = load.asked;
+  stations.cut('A', 'C'); // it has all links, and would tell them
   const c = stations.start('C', keepLinks, storageOf('C'));
   await timed(say, 'C reads a snapshot, while A and B serve', stations, 'C', null, () => {
     c.hear('B', encodeDatagram(1, syncRequest(keys + 1), CLUSTER));
@@ -282,26 +151,6 @@ async function measureWith(
   load.stop();
   for (const uid of UIDS) stations.stop(uid);
   control.stop();
-}
-
-/** What one says who is at this instance. */
-function syncRequest(instanceNumber: number): PeerMessage {
-  return { type: 'sync_request', instanceNumber, digest: '00000000' };
-}
-
-/** The links that set so many keys, told by B in order. */
-function fill(station: Station, keys: number, valueLength: number): void {
-  const value = 'x'.repeat(valueLength);
-  for (let first = 1; first <= keys; first += LINKS_AT_ONCE) {
-    const links: Link[] = [];
-    for (let at = first; at < first + LINKS_AT_ONCE && at <= keys; at += 1) {
-      links.push({ update: `set key-${at} ${value}`, id: `B-0123abcd-${at}` });
-    }
-    const instanceNumber = first + links.length;
-    station.run(() =>
-      station.replica.receive('B', { type: 'links', instanceNumber, first, links }),
-    );
-  }
 }
 
 async function timed(
