@@ -99,7 +99,8 @@ type Fields = Record<string, unknown>;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
-const NEWLINE = 10;
+/** The byte that ends a line. */
+export const NEWLINE = 10;
 const CHECKSUM = '{"checksum":"';
 const CHECKSUM_DIGITS = 8;
 /** The checksum is of what comes after this. */

@@ -19,7 +19,7 @@
 import * as nodeFs from 'node:fs';
 import { join } from 'node:path';
 import type { Uid } from '../composable-paxos.ts';
-import { Journal, type Piece } from '../log/journal.ts';
+import { Journal, NEWLINE, type Piece } from '../log/journal.ts';
 import { lostState, type ServerState } from '../state.ts';
 import { JsonStateFile } from './json-state-file.ts';
 import { attempt, type FileSystem, StateDirectory, type StateFile } from './state-directory.ts';
@@ -89,6 +89,7 @@ export class JournalFile implements StateFile {
       if (soundBytes < bytes.length) this.#fs.ftruncateSync(file, soundBytes);
       this.#end = this.#roomUntil = soundBytes;
       // Who wrote it may have been killed before it was on the disk, or had its name, or its mark.
+      this.#writeLastLine(file, bytes.subarray(0, soundBytes));
       this.#fs.fdatasyncSync(file);
       this.#directory.sync();
       this.#settle();
@@ -113,30 +114,23 @@ export class JournalFile implements StateFile {
     this.save(lostState(this.#uid, members));
   }
 
+  /**
+   * The system may say once that bytes have not come to the disk, go on to show them to whoever
+   * reads the file, and say at the next time of asking that all is well ("fsyncgate"). So nobody
+   * asks again: the server stops, and the next run of it writes the last line anew, before it
+   * believes it. All before that line are on the disk, or it would not have been begun.
+   */
+  #writeLastLine(file: number, bytes: Uint8Array): void {
+    const from = bytes.lastIndexOf(NEWLINE, -2) + 1;
+    this.#directory.write(file, bytes.subarray(from), from);
+  }
+
   #append(line: Uint8Array): void {
     const file = this.#file ?? this.#open();
     if (this.#end + line.length > this.#roomUntil) this.#makeRoom(file, line.length);
     this.#directory.write(file, line, this.#end);
-    try {
-      this.#fs.fdatasyncSync(file);
-    } catch (error) {
-      this.#takeBack(file);
-      throw error;
-    }
+    this.#fs.fdatasyncSync(file);
     this.#end += line.length;
-  }
-
-  /**
-   * The system may say once that bytes have not come to the disk, go on to show them to whoever
-   * reads the file, and say at the next time of asking that all is well ("fsyncgate"). So nobody
-   * asks again: the server stops, and the next run of it does not find the line.
-   */
-  #takeBack(file: number): void {
-    try {
-      this.#fs.ftruncateSync(file, this.#end);
-    } catch {
-      // Nothing more can be done here. What went wrong first is what is told.
-    }
   }
 
   /** The zeros come to the disk with the line that is written over them. */

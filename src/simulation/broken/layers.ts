@@ -58,6 +58,8 @@ export interface Break {
   readonly servers: number;
   /** The faults that bring it out; null: any mix does. */
   readonly faults: readonly Fault[] | null;
+  /** The first seed that shows it, if all before take long; 1 if nothing is said. */
+  readonly firstSeed?: number;
   readonly replicaClass: ReplicaClass;
   readonly skippedSaveSteps: readonly Skippable[];
 }

@@ -212,6 +212,7 @@ export const STORE_BREAKS: readonly Break[] = [
     name: 'snapshot-of-later',
     breaks: 'a snapshot is written down from a state that has moved on meanwhile',
     invariants: [0, 10, 11],
+    faults: ['crashes', 'rushes', 'loss'],
     replicaClass: class BrokenReplica extends SnapshotsOfLater(SmallStoreReplica) {},
   },
   {
@@ -220,6 +221,7 @@ export const STORE_BREAKS: readonly Break[] = [
     breaks: 'a request of a client that was forgotten is taken for a new one',
     invariants: [9],
     faults: ['crowds', 'lateness', 'duplication', 'loss'],
+    firstSeed: 131,
     replicaClass: class BrokenReplica extends ForgottenIsNew(SmallStoreReplica) {},
   },
   {
