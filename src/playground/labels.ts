@@ -116,6 +116,19 @@ export function membersChanges(
   }[membership];
 }
 
+/** Several changes as one command, for somebody to change: all that stand by vote from then on. */
+export function severalChanges({ cards }: Pick<Stage, 'cards'>): string {
+  const uidsOf = (...kinds: readonly Card['membership'][]) =>
+    cards.filter(({ membership }) => kinds.includes(membership)).map(({ uid }) => uid);
+  const [voting, others] = [uidsOf('voting'), uidsOf('passive', 'unknown')];
+  const [asked = 'A'] = cards
+    .filter(({ condition, uid }) => condition === 'running' && voting.includes(uid))
+    .map(({ uid }) => uid);
+  const gone = voting.slice(-Math.max(1, others.length));
+  const vote = others.length === 0 ? '' : `, vote ${others.join(' ')}`;
+  return `change ${asked} c4 remove ${gone.join(' ')}${vote}`;
+}
+
 /** `00:04.506`, and `1:00:04.506` beyond an hour. */
 export function clockOf(ms: number): string {
   const seconds = Math.floor(ms / 1_000);
