@@ -194,6 +194,20 @@ suite('The members on the stage', () => {
     assert.equal(said('unknown', 'absent'), 'not started, no member');
   });
 
+  test('the master is asked for changes, if there is one', () => {
+    const session = new Session();
+    const commands = ['cluster A B C D with leases with members A B C', 'start A B C D'];
+    for (const command of [...commands, 'deliver all', 'wait 600', 'deliver all']) {
+      session.do(command);
+    }
+    assert.ok(session.stage !== null);
+    const master = session.stage.cards.find(({ isMaster }) => isMaster)?.uid ?? '';
+    assert.ok(/^[BC]$/.test(master), `A would be asked anyway, not ${master}`);
+    const changes = membersChanges(session.stage, cardIn(session, 'D'));
+    for (const { command } of changes) assert.match(command, new RegExp(`^change ${master} c4 `));
+    assert.match(severalChanges(session.stage), new RegExp(`^change ${master} c4 `));
+  });
+
   test('several changes at once are of the servers that are there', () => {
     const several = (cluster: string) => {
       const uids = cluster.split(' with')[0] ?? '';
