@@ -485,6 +485,9 @@ suite('The playground in a browser', { skip }, () => {
     await page.click(key('find'));
     await page.click(key('stop-finding'));
     assert.equal(await count(page, key('find')), 1);
+    await page.click(key('find'));
+    await page.selectOption(key('rules'), '');
+    assert.equal(await count(page, key('stop-finding')), 0);
     assert.deepEqual(errors, []);
   });
 

@@ -423,6 +423,7 @@ export class App {
   /** Another session than before: of what belonged to that, only runs of one's own are kept. */
   #show(session: Session): void {
     this.#replays += 1;
+    this.stopLooking(); // what it finds would take the place of this
     this.pause();
     session.inherit(this.session);
     this.session = session;
