@@ -44,6 +44,7 @@ type Asked = Exclude<ClientMessage, { type: 'propose' | 'reach' }>;
 /** Every chain has come this far. */
 const FIRST_INSTANCE = 1;
 
+/** All that a session is given. */
 export interface ClientWorld {
   /** Calls `act` after so many milliseconds. */
   after(delayMs: number, act: () => void): Timer;
@@ -74,6 +75,7 @@ export type Inquiry =
 /** What is to become of the members: see `ChangeMessage`. */
 export type Change = Omit<ChangeMessage, 'type' | 'requestId'>;
 
+/** Whom an inquiry asks, and for how long. */
 export interface Options {
   readonly server: Uid;
   readonly timeoutMs: number;
@@ -95,6 +97,10 @@ interface Step {
   readonly givenUp?: Outcome;
 }
 
+/**
+ * A client and its questions, one at a time. Whoever has it brings it what servers reply, and ends
+ * it with `stop`.
+ */
 export class ClientSession {
   readonly #client: string;
   readonly #uids: readonly Uid[];

@@ -18,6 +18,7 @@ export interface Timer {
   cancel(): void;
 }
 
+/** Two clocks, and timers on the first of them. */
 export interface Clock {
   /** Milliseconds that never go backwards, for durations. They may stop while a laptop sleeps. */
   now(): number;
@@ -30,6 +31,7 @@ export interface Clock {
 /** Where a client's message came from: whoever brought it can also bring back the answer. */
 export type ClientAddress = string;
 
+/** What leaves a replica. What comes in is brought to it by calls. */
 export interface Messenger {
   /** Sends one datagram to each of `to`. Each may be lost, delayed, repeated or overtaken. */
   send(to: readonly Uid[], message: PeerMessage): void;
@@ -39,6 +41,7 @@ export interface Messenger {
   reply(to: ClientAddress, message: Reply): void;
 }
 
+/** The disk of one replica. */
 export interface Storage {
   /**
    * What was saved last, or null if nothing ever was. Returns only once that would survive a
@@ -51,6 +54,7 @@ export interface Storage {
   save(state: ServerState): void;
 }
 
+/** All that a replica is given. */
 export interface Environment {
   readonly clock: Clock;
   /** A number from 0 up to, not including, 1. */

@@ -86,6 +86,10 @@ export const MAX_INSTANCE_LEAP = 2 ** 36;
 // biome-ignore lint/suspicious/noExplicitAny: TypeScript requires it of mixins
 export type Constructor<T> = new (...args: any[]) => T;
 
+/**
+ * One server of a cluster: an acceptor and a learner of one instance after the other, and, as far
+ * as layers want it, a proposer. Whoever owns it calls `start` first, and brings it what arrives.
+ */
 export class ReplicatedValue {
   readonly uid: Uid;
   /** All servers of the cluster file. */

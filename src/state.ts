@@ -9,6 +9,7 @@ import { isRecord, type Names, UID, wrongStateField } from './messages.ts';
 /** A server stops itself: with such a state it must not go on. It says why, and what to do. */
 export class MustStop extends Error {}
 
+/** All that a server must not forget. */
 export interface ServerState extends ChainState, AcceptorState<Link> {
   readonly uid: Uid;
   /** All servers of the cluster. A promise is worth something among them, and nowhere else. */

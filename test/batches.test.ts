@@ -381,7 +381,7 @@ test('a store that proposes what the chain has already does no harm, in batches 
       }
     };
   let inVain = 0;
-  for (let seed = 1; seed <= 5; seed += 1) {
+  for (let seed = 1; seed <= 3; seed += 1) {
     const schedule = drawSchedule(seed, 3, 60, ['loss', 'lateness', 'rushes']);
     const updates = new Map<string, number>();
     const variant = { leases: false, store: true, broken: careless };
@@ -394,5 +394,5 @@ test('a store that proposes what the chain has already does no harm, in batches 
     });
     assert.equal(violation, null, `seed ${seed}`);
   }
-  assert.ok(inVain > 20, `${inVain} batches with links without effect`);
+  assert.ok(inVain > 10, `${inVain} batches with links without effect`);
 });

@@ -123,7 +123,7 @@ suite('The preferred server', () => {
 
 for (const isStore of [false, true]) {
   test(`nothing goes wrong, whoever is preferred (store: ${isStore})`, () => {
-    for (let seed = 1; seed <= 40; seed += 1) {
+    for (let seed = 1; seed <= (isStore ? 15 : 40); seed += 1) {
       const variant = {
         leases: true,
         store: isStore,

@@ -21,6 +21,7 @@ import {
   type Uid,
 } from '../src/composable-paxos.ts';
 import { MAX_VALUE_BYTES, type StatusReply } from '../src/messages.ts';
+import { GOALS } from '../src/playground/goals.ts';
 import { type Figures, report, tableOf } from '../src/programs/bench/report.ts';
 import { sayStatusLine } from '../src/programs/client/words.ts';
 import { ReplicatedValue } from '../src/replicated-value.ts';
@@ -349,6 +350,30 @@ test('the way through the files names each file of the reading path, and its cla
     'chapter and table go the same way',
   );
   assert.ok(places.length > 8 && !places.includes(-1));
+});
+
+test('the way through the files of part II names each of them', () => {
+  const [, chapter = ''] = textOf('src/log/README.adoc').split('\n== The way through the files\n');
+  const [, table = ''] = chapter.split('\n|===\n');
+  const shown = table.match(/(?<=`)[a-z-]+\.ts(?=`)/g) ?? [];
+  const files = readdirSync(join(PROJECT, 'src/log')).filter((name) => name.endsWith('.ts'));
+  assert.deepEqual(shown.toSorted(), files.toSorted());
+});
+
+test('addresses of the playground name goals, rules and stories that there are', () => {
+  const names = {
+    goal: GOALS.map(({ name }) => name),
+    break: [...BREAKS, ...STORE_BREAKS].map(({ name }) => name),
+    at: STORY_NAMES,
+  };
+  let seen = 0;
+  for (const quote of QUOTES) {
+    const [, kind = '', name = ''] = /^#(goal|break|at)=([a-z0-9-]+)/.exec(quote) ?? [];
+    if (kind === '') continue;
+    assert.ok(names[kind as keyof typeof names].includes(name), quote);
+    seen += 1;
+  }
+  assert.ok(seen > 10);
 });
 
 test('the table of programs is that of package.json', () => {

@@ -16,18 +16,11 @@ const sooner =
   };
 
 suite('All that can happen to lost disks', () => {
-  for (const world of [
-    SMALL,
-    { ...SMALL, instances: 2, losses: 2 },
-    { ...SMALL, servers: 4, instances: 2 },
-  ]) {
-    const { servers, instances, losses } = world;
-    test(`${servers} servers, ${instances} instances, lost disks: ${losses}: all is well`, () => {
-      const { returns, violation } = exploreRejoin(world);
-      assert.equal(violation, null);
-      assert.ok(returns > 10_000);
-    });
-  }
+  test('with the right rule all is well', () => {
+    const { returns, violation } = exploreRejoin(SMALL);
+    assert.equal(violation, null);
+    assert.ok(returns > 10_000);
+  });
 
   const broken: readonly [string, Partial<RejoinWorld>, number][] = [
     ['votes in the highest instance that is open elsewhere', { safe: sooner(2) }, 4],

@@ -31,6 +31,10 @@ type AnsweredPiece = readonly [
   answer: string,
 ];
 
+/**
+ * The latest request of each client, and what came of it. Part of the state of a store: servers
+ * that have applied the same links remember the same, and have forgotten the same.
+ */
 export class Answers {
   readonly #mostClients: number;
   /** By client; who has been quiet for longest comes first. */

@@ -1,4 +1,4 @@
-/** A second state machine, to show what the first one shares with all of them: a small bank. */
+/** A second state machine, to show what all of them have in common: a small bank. */
 import {
   type Form,
   matchForm,

@@ -22,6 +22,7 @@ export class ToldLog {
     this.name = name;
   }
 
+  /** Takes note of what an event tells of links and states. The events come in their order. */
   observe(event: Decision | TraceEvent): void {
     if (event.event === 'apply') return this.#state(event.instanceNumber + 1, event.digest);
     if (event.event === 'snapshot') {
@@ -59,6 +60,7 @@ export class ToldLog {
   }
 }
 
+/** How the logs of several servers compare. */
 export interface Comparison {
   /** Nothing that two of them have told is different. */
   readonly isSame: boolean;

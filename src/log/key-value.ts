@@ -52,10 +52,12 @@ const QUERIES: readonly Form[] = [
 export const MAX_KEY_LENGTH = 200;
 /** A list of keys ends where it would be longer than this, so that it fits into a datagram. */
 const MAX_LIST_LENGTH = 5_000;
-/** Nor has one of entries more than this. */
+/** A list of entries has no more than these. */
 export const MOST_ENTRIES = 1_000;
 
+/** The answer to a command that was done, unless there is more to say. */
 export const DONE = 'ok';
+/** The answer where there must be something, and is nothing. */
 export const NO_KEY = 'there is no such key';
 /** Where a list of entries ends that is not all. */
 export const MORE = '…';
@@ -202,7 +204,7 @@ export class KeyValue implements StateMachine {
     return this.#digest.toString();
   }
 
-  /** The one that a change of this key has now. */
+  /** The version that a change of this key gets now. */
   #nextVersion(key: string, instanceNumber: number): string {
     if (this.#now.instanceNumber !== instanceNumber)
       this.#now = { instanceNumber, times: new Map() };
@@ -243,7 +245,7 @@ export class KeyValue implements StateMachine {
     return String(sum);
   }
 
-  /** Entries of keys that begin so, from the first one after `after` on: key, version, value. */
+  /** The words `KEY VERSION VALUE` of each entry with this prefix, after the key `after`. */
   #list(prefix: string, limit: number, after: string | null): string {
     const listed: string[] = [];
     let length = 0;
@@ -257,7 +259,7 @@ export class KeyValue implements StateMachine {
     return listed.join(' ');
   }
 
-  /** Those that begin so, in order, and come after this key. */
+  /** Entries of keys that begin with the prefix, in order, after this key; null: all of them. */
   *#from(prefix: string, after: string | null): Generator<readonly [string, Entry]> {
     const first = after === null || after < prefix ? prefix : after;
     for (const [key, entry] of entriesFrom(this.#entries, first)) {
@@ -266,7 +268,7 @@ export class KeyValue implements StateMachine {
     }
   }
 
-  /** Those that begin so, in order, as many as a datagram holds. */
+  /** Keys that begin with the prefix, in order, as many as a datagram holds. */
   #keys(prefix: string): string {
     const listed: string[] = [];
     let length = 0;
@@ -286,7 +288,7 @@ const VERSION = '[1-9][0-9]{0,15}(?:\\.[1-9][0-9]{0,15})?';
 const CONDITION = new RegExp(`^(?:none|any|${VERSION}(?:,${VERSION})*)$`);
 const ONE_VERSION = new RegExp(`^${VERSION}$`);
 
-/** Can a key have this version? */
+/** Whether a key can have this version. */
 export function isVersion(text: string): boolean {
   return ONE_VERSION.test(text);
 }
@@ -304,7 +306,7 @@ function doneAs(version: string): string {
   return version.includes('.') ? `${DONE_AS}${version}` : DONE;
 }
 
-/** Which version a command wants, if it is one that asks for one. */
+/** On which version a command depends; undefined: on none. */
 function conditionOf(words: readonly string[]): string | undefined {
   const at = conditionAt(words);
   return words[at] === 'if' ? words[at + 1] : undefined;
@@ -312,13 +314,13 @@ function conditionOf(words: readonly string[]): string | undefined {
 
 type Fence = readonly [lock: string, token: string];
 
-/** Of which lock a command wants to hold which token; null: of none. */
+/** On which lock and token a command depends; null: on none. */
 function fenceOf(words: readonly string[]): Fence | null {
   const at = conditionAt(words);
   return words[at] === 'if-token' ? [words[at + 1] ?? '', words[at + 2] ?? ''] : null;
 }
 
-/** Where the condition of a command begins; where there is none, no word is. */
+/** At which word the condition of a command would begin. */
 function conditionAt([verb]: readonly string[]): number {
   return verb === 'set' ? 3 : verb === 'delete' ? 2 : Number.POSITIVE_INFINITY;
 }

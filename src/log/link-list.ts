@@ -15,6 +15,7 @@ export interface LinkBlocks {
   readonly links: readonly Link[];
 }
 
+/** Links without a gap, oldest first. It bounds nothing by itself: see `forget`. */
 export class LinkList {
   readonly #blockLength: number;
   #blocks: readonly (readonly Link[])[] = [];
@@ -46,7 +47,7 @@ export class LinkList {
     return block[index % this.#blockLength];
   }
 
-  /** So many of them at most, from this one on. */
+  /** The links from this index on, so many of them at most. */
   slice(from: number, most: number): readonly Link[] {
     const until = Math.min(this.length, from + most);
     return Array.from({ length: Math.max(0, until - from) }, (_, index) => {

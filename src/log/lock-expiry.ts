@@ -10,9 +10,9 @@
  *
  * Two things follow:
  *
- *   1. *A lock lives for at least as long as it was asked for.* Whoever applies a command does so
- *      after it was sent, so its time ends later than that of the holder, who counts from there.
- *      It lives longer if nobody can propose, or if those who can have started, or jumped, since:
+ *   1. *A lock lives for at least as long as it was asked for.* A server counts from when it has
+ *      applied the command, and the holder from when it sent it, which is earlier. The lock lives
+ *      longer if nobody can propose its end, or if those who can have started, or jumped, since:
  *      they do not know since when it was held, and count from that moment.
  *   2. *A link that comes late does no harm.* It names the instance since which the lock was held.
  *      If somebody has renewed it meanwhile, or another one has it, it changes nothing.

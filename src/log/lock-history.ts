@@ -2,8 +2,8 @@
  * What one lock does, written down once more: a model for histories, which shares no code with
  * `locks.ts` but how answers are read.
  *
- * That a lock comes to its end no client asks for. So the servers stand in a history as well: each
- * end that one of them has proposed is an operation, of which nobody knows whether it took effect.
+ * No client asks for the end of a lock. So servers have a part in a history as well: each end
+ * that one of them has proposed is an operation, of which nobody knows whether it took effect.
  * A history is right only if whoever lost a lock lost it to one of these, or to an `unlock`; and if
  * no token goes backwards.
  */
@@ -35,7 +35,7 @@ interface State {
 
 const FREE: State = { owner: null, token: null, since: null, last: 0 };
 
-/** The parts of a line about a lock, and of which; null: it is about none. */
+/** The parts of a line about a lock, and the name of the lock; null: it is about none. */
 export function askedOfLock(line: string) {
   const words = wordsOf(line) ?? [];
   const [verb = '', name = '', word = ''] = words;
@@ -51,6 +51,7 @@ export function askedOfLock(line: string) {
   return { name: words[4] ?? '', verb: 'fenced', owner: '', number: token } as const;
 }
 
+/** What one lock does. */
 export const ONE_LOCK: Model<OfLock> = {
   initial: JSON.stringify(FREE),
 

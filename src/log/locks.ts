@@ -2,14 +2,14 @@
  * Locks of clients: one at a time may do something, and the others wait.
  *
  * A client that has a lock may die with it, so a lock is a *lease*: it is held for a time, and the
- * holder renews it. When the time is over it ends, and nobody's clock may be asked here about that:
- * all servers must do the same, and no two clocks say the same. So the end of a lock is a command
+ * holder renews it. When the time is over it ends. But no clock may decide that here: all servers
+ * must do the same, and no two clocks say the same. So the end of a lock is a command
  * in the chain like everything else. `lock-expiry.ts` proposes it.
  *
  * A holder that was paused for a minute does not know that its time is over, and goes on. Against
  * that a lock has a *token*: the number of the instance in which it was taken. That grows from
- * holder to holder and is never given twice. The holder sends it along with whatever it does, and
- * what it does it to refuses a token of before: `set KEY VALUE if-token NAME TOKEN` does so here.
+ * holder to holder and is never given twice. The holder sends it along with whatever it asks for,
+ * and whoever is asked refuses an older token: `set KEY VALUE if-token NAME TOKEN` does so here.
  * Without it a lock is only a hint.
  */
 import { entriesFrom, sizeOf, type Tree, valueIn, withKey, withoutKey } from './sorted-map.ts';
@@ -21,6 +21,7 @@ import {
   wholeNumberOf,
 } from './state-machine.ts';
 
+/** What clients may say to change a lock. */
 export const LOCK_COMMANDS: readonly Form[] = [
   'lock NAME OWNER MS',
   'renew NAME TOKEN MS',
@@ -40,6 +41,7 @@ export const MOST_LOCK_MS = 86_400_000;
 /** Every server has a timer for each of them. */
 export const MOST_LOCKS = 1_000;
 
+/** The answer where a lock is needed that nobody holds. */
 export const NOT_HELD = 'the lock is not held';
 const RENEWED = 'ok';
 const TOKEN = 'token ';
@@ -156,6 +158,7 @@ export function whyNoFence(name: string, token: string): string | null {
   return isToken(token) ? null : WHY_NO_TOKEN;
 }
 
+/** Whether this can be the name of a lock, or of an owner. */
 export function isLockName(word: string): boolean {
   return NAME.test(word);
 }

@@ -82,7 +82,7 @@ const ASKED_BEFORE_NEXT = 3;
 /** Whoever reads a snapshot asks for its next part by then. */
 const READ_WITHIN_MS = 1_000;
 
-/** What is on disk: a snapshot, and links that go on to the open instance at least from there. */
+/** What is on disk: a snapshot, and all links from there, or from earlier, to the open instance. */
 interface LogOnDisk extends LinkBlocks {
   readonly snapshot: Snapshot;
   /** The beginning of the next one, that is written, and of one that is read: see rule 2. */
@@ -150,7 +150,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       return WINDOW;
     }
 
-    /** Who has asked for a part so long ago asks for no more. */
+    /** Whoever has asked for no part for so long reads no more. */
     protected get readWithinMs(): number {
       return READ_WITHIN_MS;
     }
@@ -171,12 +171,12 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       return start < 0 ? null : this.#links.slice(start, most);
     }
 
-    /** The instance up to which the snapshot goes that a laggard would get. */
+    /** The instance before which the snapshot ends that a laggard would get. */
     get snapshotAt(): number {
       return this.#snapshot.instanceNumber;
     }
 
-    /** Two that are equally far must have made the same of it. */
+    /** Servers that have the same instance open must have the same. */
     override get digest(): string {
       return mixedDigest(super.digest, this.stateDigest);
     }
@@ -191,7 +191,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     /** This link is chosen in this instance. */
     protected apply(_link: Link, _instanceNumber: number): void {}
 
-    /** What all links so far have made, in pieces of JSON data: of this moment, when ever read. */
+    /** What all links so far have made, in pieces of JSON data: of now, however late it is read. */
     protected takeState(): Iterable<unknown> {
       return [];
     }
@@ -206,12 +206,13 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       return NO_STATE.digest;
     }
 
+    /** What a snapshot of this moment will be made of. */
     protected takeSnapshot(): SnapshotSource {
       const { instanceNumber, chain, digest } = this;
       return { head: { instanceNumber, chain, digest }, pieces: this.takeState() };
     }
 
-    /** Rule 1. */
+    /** Whether what goes up to this instance is ahead of us. Rule 1. */
     protected isNews(instanceNumber: number): boolean {
       return instanceNumber > this.instanceNumber;
     }

@@ -81,11 +81,11 @@ import { changed } from './membership.ts';
 
 /** Whoever is to vote may be so many links behind: it gets them in a moment. */
 export const LEVEL_WITHIN = 100;
-/** How far somebody is, is news for so long; and who does not say it in that time is not there. */
+/** For so long it counts what a server has said of how far it is. */
 const FRESH_MS = 2_000;
-/** The others are asked how far they are as often as this. */
+/** How often the others are asked how far they are. */
 const ASK_AGAIN_AFTER_MS = 300;
-/** A client waits no longer for a change that it does not ask for any more. */
+/** A client that has not asked again for so long does not want its change any more. */
 const WANTED_FOR_MS = 10_000;
 
 const WHY_NOT = 'I have no vote here';

@@ -16,7 +16,7 @@ import { Members } from './members.ts';
 import { QuorumReads } from './quorum-reads.ts';
 import { Store } from './store.ts';
 
-/** A store that keeps so many links at least; null: as many as it would without this. */
+/** The same store, which keeps at least so many links; null: as many as it would anyway. */
 export function keeping<TBase extends Constructor<Store>>(Base: TBase, links: number | null) {
   return class KeepingReplica extends Base {
     protected override get keepLinks(): number {
@@ -25,6 +25,7 @@ export function keeping<TBase extends Constructor<Store>>(Base: TBase, links: nu
   };
 }
 
+/** A store without masters: any server proposes, and reads by a quorum cost no link. */
 export class StoreReplica extends QuorumReads(
   LockExpiry(
     Store(
@@ -33,6 +34,7 @@ export class StoreReplica extends QuorumReads(
   ),
 ) {}
 
+/** A store with masters, which read from memory; so a quorum must not be read from. */
 export class MasterStoreReplica extends LockExpiry(
   Store(
     ClientAnswers(
@@ -41,15 +43,19 @@ export class MasterStoreReplica extends LockExpiry(
   ),
 ) {}
 
-/** With members that change; whoever loses its disk is replaced, so nobody rejoins. */
+// With members that change. Whoever loses its disk is replaced, so none of these has `Rejoin`.
+
+/** One value, without masters. */
 export class MembersReplica extends Members(
   ClientAnswers(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue)))),
 ) {}
 
+/** One value, with masters. */
 export class MembersMasterReplica extends Members(
   ClientAnswers(MasterLeases(UpdateQueue(BackoffResolution(CatchUp(ReplicatedValue))))),
 ) {}
 
+/** `StoreReplica`, with members that change. */
 export class MembersStoreReplica extends Members(
   QuorumReads(
     LockExpiry(
@@ -58,6 +64,7 @@ export class MembersStoreReplica extends Members(
   ),
 ) {}
 
+/** `MasterStoreReplica`, with members that change. */
 export class MembersMasterStoreReplica extends Members(
   LockExpiry(
     Store(

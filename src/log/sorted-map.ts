@@ -19,11 +19,12 @@ export interface SortedMap<Value> {
 /** Null: there are no keys. */
 export type Tree<Value> = SortedMap<Value> | null;
 
-/** So many times as heavy may one side be … */
+/** One side may be so many times as heavy as the other one … */
 const HEAVIER = 3;
-/** … and so many times as heavy its inner half, before a turn must go the longer way. */
+/** … and its inner half so many times as heavy as the outer one; else two turns are needed. */
 const INNER = 2;
 
+/** How many keys there are. */
 export function sizeOf(tree: Tree<unknown>): number {
   return tree?.size ?? 0;
 }
@@ -77,7 +78,7 @@ export function countOf(tree: Tree<unknown>, prefix: string): number {
   return countWhile(tree, (key) => key < prefix || key.startsWith(prefix)) - before;
 }
 
-/** How many keys are so, where that is true of all up to one of them, and of none after it. */
+/** How many keys are so. That must be true of all up to one of them, and of none after it. */
 function countWhile(tree: Tree<unknown>, isSo: (key: string) => boolean): number {
   let count = 0;
   let at = tree;
@@ -98,7 +99,7 @@ function mapOf<Value>(
   return { size: sizeOf(left) + 1 + sizeOf(right), key, value, left, right };
 }
 
-/** The root of `at` between two sides of which one has won or lost a key: turned if need be. */
+/** This key between two sides, one of which has won or lost a key: turned if need be. */
 function balanced<Value>(
   { key, value }: SortedMap<Value>,
   left: Tree<Value>,

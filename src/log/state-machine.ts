@@ -48,8 +48,9 @@ export interface StateMachine {
   /** Why this line is no query, in one sentence; null if it is one. */
   whyNoQuery(line: string): string | null;
   /**
-   * Carries out a command and returns its answer, of at most `MAX_ANSWER_LENGTH` characters. Never
-   * throws: to a line that is no command the answer is why, and nothing changes.
+   * Carries out a command, which this instance has chosen, and returns its answer, of at most
+   * `MAX_ANSWER_LENGTH` characters. Never throws: to a line that is no command the answer is why,
+   * and nothing changes.
    */
   apply(line: string, instanceNumber: number): string;
   /** What the latest command has changed. A machine that nobody can watch does not tell. */

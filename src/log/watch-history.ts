@@ -69,8 +69,8 @@ export function changesOf(links: ReadonlyMap<number, Link>): LoggedChange[] {
 }
 
 /**
- * The first thing that this watcher was told, or was not, and that is not what the log says; null:
- * there is none. It need not have come to the end of the log: see `missingIn`.
+ * The first thing in which this watcher was not told what the log says, in a few words; null: there
+ * is none. The watcher need not have come to the end of the log: see `missingIn`.
  */
 export function findWatchContradiction(
   watched: Watched,

@@ -1,14 +1,14 @@
 /**
  * Watching: who wants to hear of every change?
  *
- * Asking again and again what the value is costs much, and misses what was there for a moment. The
+ * Asking again and again what a key holds costs much, and misses what it held for a moment. The
  * log has it all: whoever says which instance it knows can be told every change after it, in order,
  * by any server. So a watcher that loses its server goes on at another one from where it was.
  *
  * What a command has changed is found out when it is applied; the link alone does not tell, since
  * `swap` may have failed. So the changes themselves are kept, the latest of them. They are those
  * since the snapshot from which this server has started, or which it got from another one: what
- * that has jumped over nobody can tell any more. Then a watcher has to read the keys anew.
+ * was before that, it cannot tell. A watcher that needs it has to read the keys anew.
  *
  * A watcher *pulls* changes when it hears that there are some, as a snapshot is pulled. So nothing
  * is kept for one that is slow.
@@ -35,7 +35,7 @@ export function Watch<TBase extends Constructor<Store>>(Base: TBase) {
     #kept: Changed[] = [];
     #count = 0;
     #characters = 0;
-    /** Of this instance, and all after it, every change is kept. */
+    /** Every change of this instance, and of all after it, is kept. */
     #since = 0;
     /** The instance that is applied next, unless there is a jump. */
     #next = 0;
@@ -64,7 +64,7 @@ export function Watch<TBase extends Constructor<Store>>(Base: TBase) {
       return this.#kept[low] ?? null;
     }
 
-    /** Calls `look` in every turn that may have brought changes; not any more once told so. */
+    /** Calls `look` whenever there may be changes, until the function that it returns is called. */
     watch(look: () => void): () => void {
       this.#watchers.add(look);
       return () => this.#watchers.delete(look);
