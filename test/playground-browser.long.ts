@@ -153,7 +153,10 @@ suite('The playground in a browser', { skip }, () => {
     assert.equal(await count(page, '.link.cut'), 1);
     await page.focus(key('link AC'));
     await page.keyboard.press('m');
-    assert.equal(await count(page, '.link.cut'), 0);
+    assert.equal(await count(page, '.link.cut, .link.half'), 0);
+    await page.keyboard.press('u');
+    assert.equal(await count(page, '.link.cut'), 1, 'it was one command');
+    await page.keyboard.press('y');
     const story = await storyIn(page);
     for (const command of ['repeat A->B', 'hold back A->B', 'drop A->B', 'crash C', 'pause B']) {
       assert.ok(story.includes(`\n${command}`), command);
@@ -482,6 +485,9 @@ suite('The playground in a browser', { skip }, () => {
     await page.click(key('find'));
     await page.click(key('stop-finding'));
     assert.equal(await count(page, key('find')), 1);
+    await page.click(key('find'));
+    await page.selectOption(key('rules'), '');
+    assert.equal(await count(page, key('stop-finding')), 0);
     assert.deepEqual(errors, []);
   });
 
@@ -519,5 +525,45 @@ suite('The playground in a browser', { skip }, () => {
     await page.click(key('play'));
     await page.waitForSelector('#notice >> text=/^stopped: chosen/');
     assert.match(await page.innerText(key('play')), /Play/);
+  });
+
+  test('plays what is told moment by moment, and stops at the very one', async (t) => {
+    const { page } = await openPlayground(t);
+    const commands = ['cluster A B C', 'start A B C', 'submit A v', 'deliver all', 'submit B w'];
+    await tell(page, commands.join('\n\n'));
+    await page.waitForSelector('dialog', { state: 'detached' });
+    await page.locator(key('tape')).fill('3');
+    await page.selectOption(key('speed'), '5');
+    await page.check(key('stop chosen'));
+    await page.click(key('play'));
+    await page.waitForSelector('#notice >> text=/^stopped: chosen/');
+    assert.match(await page.innerText('.line >> nth=-1'), /CHOSEN$/);
+  });
+
+  test('says that it cannot be copied in the middle of what nobody can cut', async (t) => {
+    const { page, errors } = await openPlayground(t);
+    const begin = 'cluster A B C\n\nstart A B C\n\npause A\n\nsubmit B v\n\nsubmit C w\n\n';
+    await tell(page, `${begin}deliver all\n\nwait 3000\n\nresume A\n`);
+    await page.waitForSelector('dialog', { state: 'detached' });
+    await page.keyboard.press('ArrowLeft');
+    await page.click(key('copy'));
+    await page.waitForSelector('#notice >> text=/^no story can say so much/');
+    assert.equal(await count(page, 'dialog'), 0);
+    assert.match(await storyIn(page), /^resume A$/m);
+    assert.deepEqual(errors, []);
+  });
+
+  test('knows which rule a command has broken, and a seed from a word', async (t) => {
+    const { page } = await openPlayground(t);
+    await page.fill('#value', 'break quorum-of-one');
+    await page.click(key('command'));
+    assert.equal(await page.inputValue(key('rules')), 'quorum-of-one');
+    assert.equal(await page.inputValue('#value'), 'hello');
+    const story = await storyIn(page);
+    await page.fill(key('seed'), 'seven');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#notice >> text=/not "seven"$/');
+    assert.equal(await page.inputValue(key('seed')), '');
+    assert.equal(await storyIn(page), story);
   });
 });

@@ -311,6 +311,28 @@ suite('A session', () => {
     }
   });
 
+  test('redo does what was just undone, and not what was once done from there instead', () => {
+    const session = quietCluster();
+    const { place } = session;
+    session.do('submit A hello');
+    session.goTo(place);
+    session.do('submit B other');
+    session.undo();
+    session.goTo({ ...place, item: place.item - 1 });
+    session.do('deliver all');
+    session.do('submit A hello');
+    const after = seen(session);
+    session.undo();
+    session.redo();
+    assert.deepEqual(seen(session), after);
+  });
+
+  test('before anything is done there is no story', () => {
+    const session = Session.ofStory('# Words.\n\ncluster A\n');
+    session.next();
+    assert.throws(() => session.story(), { message: 'nothing is done yet' });
+  });
+
   test('what no story can cut is shown to its end before anybody can act', () => {
     const commands = ['submit A hello', 'pause B', 'deliver all', 'submit B mine'];
     const session = quietCluster();

@@ -330,4 +330,153 @@ rejoin B
 change A c1 join D
 deliver all`,
   ],
+  // It is lost, and D has a vote beside it.
+  [
+    'lost-disk',
+    `
+lose disk B
+change A c1 join D
+deliver all
+change A c1 vote D
+deliver all
+change A c1 vote D
+deliver all
+submit A more
+deliver all`,
+  ],
+  // D has its place, and nothing was lost.
+  [
+    'lost-disk',
+    `
+change A c1 join D
+deliver all
+change A c1 remove B, vote D
+deliver all
+change A c1 remove B, vote D
+deliver all
+submit A more
+deliver all`,
+  ],
+  // The same one remembers; or nothing has happened in between.
+  [
+    'remembered-answer',
+    `
+request A c1 add visits 1
+deliver all
+submit B add visits 5
+deliver all
+request A c1 add visits 1
+deliver all`,
+  ],
+  [
+    'remembered-answer',
+    `
+request A c1 add visits 1
+deliver prepare
+deliver promise
+deliver accept
+deliver B->A accepted
+deliver all
+request C c1 add visits 1
+deliver all`,
+  ],
+  // It was chosen before its server died while it said something else.
+  [
+    'cut-batch',
+    `
+submit A add visits 1
+submit A add visits 10
+submit A set color blue
+deliver A->C prepare
+deliver C->A promise
+deliver A->C accept
+deliver C->A accepted
+drop all
+crash A at half a broadcast
+submit A set color red
+drop all
+submit B set color red
+deliver all`,
+  ],
+  // The new ones have no value of their own.
+  [
+    'all-replaced',
+    `
+submit A hello
+deliver all
+change B c1 join D E F
+deliver all
+change A c2 vote D E F, remove A B C
+deliver all
+change A c2 vote D E F, remove A B C
+deliver all
+wait 300
+deliver all
+wait 300
+deliver all
+wait 1`,
+  ],
+  // In three steps.
+  [
+    'all-replaced',
+    `
+change B c1 join D E F
+deliver all
+change A c2 vote D, remove A
+deliver all
+change A c2 vote D, remove A
+deliver all
+change B c2 vote E F, remove B C
+deliver all
+change B c2 vote E F, remove B C
+deliver all
+wait 300
+deliver all
+wait 300
+deliver all
+wait 1
+submit D world
+deliver all`,
+  ],
+  // Those who go have not gone yet.
+  [
+    'all-replaced',
+    `
+change B c1 join D E F
+deliver all
+change A c2 vote D E F, remove A B C
+deliver all
+change A c2 vote D E F, remove A B C
+deliver all
+cut ABC|DEF
+submit D world
+deliver all`,
+  ],
+  // It is told too late whom its lease went to.
+  [
+    'master-leaves',
+    `
+cut C->AB
+change C c1 remove C
+deliver all
+wait 13000
+mend
+deliver all
+change B c1 remove C
+deliver all
+change B c1 remove C
+deliver all`,
+  ],
+  // Somebody is stopped.
+  [
+    'master-leaves',
+    `
+change C c1 remove C
+deliver all
+change A c1 remove C
+deliver all
+stop B
+change A c1 remove C
+deliver all`,
+  ],
 ];

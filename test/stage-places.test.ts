@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { Message } from '../src/messages.ts';
-import { beliefOf, membersChanges, wordsOn } from '../src/playground/labels.ts';
+import { beliefOf, membersChanges, severalChanges, wordsOn } from '../src/playground/labels.ts';
 import { type Piles, pilesOn } from '../src/playground/piles.ts';
 import {
   type Box,
@@ -192,6 +192,35 @@ suite('The members on the stage', () => {
     assert.equal(said('unknown', 'running'), 'no member');
     assert.equal(said('removed', 'down'), 'down, removed');
     assert.equal(said('unknown', 'absent'), 'not started, no member');
+  });
+
+  test('the master is asked for changes, if there is one', () => {
+    const session = new Session();
+    const commands = ['cluster A B C D with leases with members A B C', 'start A B C D'];
+    for (const command of [...commands, 'deliver all', 'wait 600', 'deliver all']) {
+      session.do(command);
+    }
+    assert.ok(session.stage !== null);
+    const master = session.stage.cards.find(({ isMaster }) => isMaster)?.uid ?? '';
+    assert.ok(/^[BC]$/.test(master), `A would be asked anyway, not ${master}`);
+    const changes = membersChanges(session.stage, cardIn(session, 'D'));
+    for (const { command } of changes) assert.match(command, new RegExp(`^change ${master} c4 `));
+    assert.match(severalChanges(session.stage), new RegExp(`^change ${master} c4 `));
+  });
+
+  test('several changes at once are of the servers that are there', () => {
+    const several = (cluster: string) => {
+      const uids = cluster.split(' with')[0] ?? '';
+      const session = new Session();
+      for (const command of [`cluster ${cluster}`, `start ${uids}`]) session.do(command);
+      assert.ok(session.stage !== null);
+      const command = severalChanges(session.stage);
+      session.do(command);
+      return command;
+    };
+    assert.equal(several('A B C D E with members A B C'), 'change A c4 remove B C, vote D E');
+    assert.equal(several('A B C D E with members D E'), 'change D c4 remove D E, vote A B C');
+    assert.equal(several('A B C with members A B C'), 'change A c4 remove C');
   });
 
   test('the changes of its menu let it in, give it a vote, and remove it', () => {

@@ -31,6 +31,21 @@ function isInherited(value: Link, by: Uid, dead: Uid): boolean {
   );
 }
 
+/** Whether another one has got a batch of this server chosen that was not chosen before. */
+function isFinished(
+  before: readonly TraceEvent[],
+  after: readonly TraceEvent[],
+  dead: Uid,
+): boolean {
+  const known = new Set(before.map((event) => (event.event === 'chosen' ? event.value.id : '')));
+  return after.some(
+    (event) =>
+      event.event === 'chosen' &&
+      !known.has(event.value.id) &&
+      isInherited(event.value, event.proposalId.uid, dead),
+  );
+}
+
 /** The answers that were given to each request, by whom, and what came between. */
 function isRemembered({ events }: Played): boolean {
   const answered = events.flatMap(({ server, ...event }, at) =>
@@ -135,25 +150,13 @@ export const PART_TWO_GOALS: readonly Goal[] = [
     ],
     lesson: 'A batch is one link: it is accepted, found and finished as a whole, or not at all.',
     story: STORES,
-    isReached: ({ events }) => {
-      const cut = events.findIndex(
-        (event) => event.event === 'crash' && event.where === 'half a broadcast',
-      );
-      const dead = events[cut]?.server;
-      if (dead === undefined) return false;
-      const known = events
-        .slice(0, cut)
-        .some((event) => event.event === 'chosen' && event.value.id.startsWith(`${dead}-`));
-      return (
-        !known &&
-        events
-          .slice(cut)
-          .some(
-            (event) =>
-              event.event === 'chosen' && isInherited(event.value, event.proposalId.uid, dead),
-          )
-      );
-    },
+    isReached: ({ events }) =>
+      events.some(
+        (event, at) =>
+          event.event === 'crash' &&
+          event.where === 'half a broadcast' &&
+          isFinished(events.slice(0, at), events.slice(at), event.server),
+      ),
   },
   {
     name: 'all-replaced',
@@ -178,10 +181,12 @@ export const PART_TWO_GOALS: readonly Goal[] = [
       const left = new Set(
         all(played, 'members').flatMap(({ what, server }) => (what === 'left' ? [server] : [])),
       );
+      const cards = played.stage?.cards ?? [];
+      const gone = cards.filter(({ uid, condition }) => left.has(uid) && condition === 'down');
       return (
         at >= 0 &&
         before === 'ABC' &&
-        left.size === 3 &&
+        gone.length === 3 &&
         all(played, 'chosen').some(({ server, value, proposalId }) => {
           const isOfNew = 'DEF'.includes(server) && 'DEF'.includes(proposalId.uid);
           return isOfNew && 'update' in value;

@@ -1,6 +1,6 @@
 /** The words on the stage: what a message says, what a server is doing, in a few words. */
 import type { Link } from '../chain.ts';
-import type { ProposalId } from '../composable-paxos.ts';
+import type { ProposalId, Uid } from '../composable-paxos.ts';
 import { textOf } from '../diagram/text.ts';
 import type { Message } from '../messages.ts';
 import type { TraceEvent } from '../trace/events.ts';
@@ -94,16 +94,22 @@ export interface MembersChange {
   readonly command: string;
 }
 
+/** Whom a client asks for other members: the master, if there is one, for others send it there. */
+function askedOf(cards: readonly Card[]): Uid | null {
+  const fit = cards.filter((it) => it.condition === 'running' && it.membership === 'voting');
+  return (fit.find(({ isMaster }) => isMaster) ?? fit[0])?.uid ?? null;
+}
+
 /** By which changes of the members a server may go on; none: they cannot be changed, or not now. */
 export function membersChanges(
   { cards, hasMembers }: Pick<Stage, 'cards' | 'hasMembers'>,
   { uid, membership }: Pick<Card, 'uid' | 'membership'>,
 ): readonly MembersChange[] {
-  const asked = cards.find((it) => it.condition === 'running' && it.membership === 'voting');
-  if (!hasMembers || asked === undefined) return [];
+  const asked = askedOf(cards);
+  if (!hasMembers || asked === null) return [];
   const change = (label: string, verb: string): MembersChange => ({
-    label: `${label} (client c4 asks ${asked.uid})`,
-    command: `change ${asked.uid} c4 ${verb} ${uid}`,
+    label: `${label} (client c4 asks ${asked})`,
+    command: `change ${asked} c4 ${verb} ${uid}`,
   });
   const remove = change('Remove it from the members', 'remove');
   const vote = change('Give it a vote', 'vote');
@@ -114,6 +120,16 @@ export function membersChanges(
     voting: [remove],
     removed: [],
   }[membership];
+}
+
+/** Several changes as one command, for somebody to change: all that stand by vote from then on. */
+export function severalChanges({ cards }: Pick<Stage, 'cards'>): string {
+  const uidsOf = (...kinds: readonly Card['membership'][]) =>
+    cards.filter(({ membership }) => kinds.includes(membership)).map(({ uid }) => uid);
+  const [voting, others] = [uidsOf('voting'), uidsOf('passive', 'unknown')];
+  const gone = voting.slice(-Math.max(1, others.length));
+  const vote = others.length === 0 ? '' : `, vote ${others.join(' ')}`;
+  return `change ${askedOf(cards) ?? 'A'} c4 remove ${gone.join(' ')}${vote}`;
 }
 
 /** `00:04.506`, and `1:00:04.506` beyond an hour. */

@@ -319,11 +319,8 @@ export class Session {
 
   /** Does again what was taken back, or else what comes next; null: there is nothing. */
   redo(): Step | null {
-    const { item, moment } = this.place;
-    const turning = this.#turnings.findLast(
-      ({ before: { script, place } }) =>
-        isSame(script, this.#script) && place.item === item && place.moment === moment,
-    );
+    const here = { script: this.#script, place: this.place };
+    const turning = this.#turnings.findLast(({ before }) => isSameBranch(before, here));
     if (turning === undefined) return this.hasNext ? this.next() : null;
     this.switchTo(turning.after);
     return this.#step ?? null;
@@ -342,11 +339,12 @@ export class Session {
 
   /**
    * What leads to the shown moment as the text of a story, with all that it prints. Throws as `do`
-   * does where no story can say that.
+   * does where no story can say that, and where nothing is done yet.
    */
   story(): string {
     // In the middle of a command there is more to do than to write down what is known.
     const done = this.done();
+    if (done.every(({ kind }) => kind === 'paragraph')) throw new Error('nothing is done yet');
     if (this.#shown !== null) return tellStory(writeScript(done)).text;
     const printed = (index: number) => this.known[index]?.lines.map(({ text }) => text) ?? [];
     return writeScript(done, printed);
@@ -395,11 +393,13 @@ export class Session {
     this.#replace([...items, step.item], run);
     this.goTo({ item: this.#script.length, moment: END });
     const after = { script: this.#script, place: this.place };
-    if (isGoingOn) return;
-    this.#turnings = [
-      ...this.#turnings.slice(1 - MOST_TURNINGS),
-      { before, after, item: after.script.length },
-    ];
+    // After an undo it is this that is done again, and not what was once done from there instead.
+    const from = isGoingOn ? { ...before, script: this.#script } : null;
+    const others = this.#turnings.filter(
+      (known) => from === null || !isSameBranch(known.before, from),
+    );
+    const turning = { before, after, item: after.script.length };
+    this.#turnings = isGoingOn ? others : [...others.slice(1 - MOST_TURNINGS), turning];
   }
 
   get #step(): Step | undefined {
@@ -439,6 +439,11 @@ export class Session {
 
 function isSame(one: readonly Item[], other: readonly Item[]): boolean {
   return one.length === other.length && sharedBy(one, other) === one.length;
+}
+
+function isSameBranch(one: Branch, other: Branch): boolean {
+  const isThere = one.place.item === other.place.item && one.place.moment === other.place.moment;
+  return isThere && isSame(one.script, other.script);
 }
 
 function lastOf(step: Step | undefined): number {

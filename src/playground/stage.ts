@@ -72,6 +72,7 @@ export interface Stage {
   /** Its members can be changed. */
   readonly hasMembers: boolean;
   readonly hasLeases: boolean;
+  readonly hasJournals: boolean;
   readonly nowMs: number;
   readonly cards: readonly Card[];
   /** Oldest first. */
@@ -102,6 +103,7 @@ export function stageOf(
     isStore,
     hasMembers,
     hasLeases: [...world.machines.values()].some(({ replica }) => replica?.hasLeases === true),
+    hasJournals: world.hasJournals,
     nowMs,
     cards,
     get flights() {

@@ -3,7 +3,7 @@
 
 import type { Hidden } from '../../diagram/hiding.ts';
 import { breakNamed } from '../../simulation/broken/all.ts';
-import { writtenLine, writtenValue } from '../../simulation/story-text.ts';
+import { writtenValue } from '../../simulation/story-text.ts';
 import type { TraceEvent } from '../../trace/events.ts';
 import { Autopilot, type Stop, stopIn } from '../autopilot.ts';
 import { type Choice, choiceIn, commandsOf } from '../choice.ts';
@@ -189,22 +189,24 @@ export class App {
   }
 
   /** Does a command; what cannot be done is said, and changes nothing. */
-  act(...commands: readonly string[]): void {
+  act(command: string, whenDone = () => {}): void {
     this.menu = null;
     this.#whenPrepared(null, () => {
       const before = this.session.moment.events;
-      for (const command of commands) this.session.do(command);
+      this.session.do(command);
+      whenDone();
+      // Which rules are broken can be said by a command, too.
+      const choice = choiceIn(this.session.script);
+      if (choice !== null && !isSameCluster(choice, this.choice)) this.choice = choice;
       this.#lookAt(before);
     });
   }
 
   /** Does what is typed where values are, which may be any command of stories. */
   actAsTyped(): void {
-    const command = this.value.trim();
-    this.act(command);
-    if (this.session.script.at(-1)?.text !== writtenLine(command)) return;
-    this.value = this.choice.store ? A_COMMAND : A_VALUE;
-    this.changed();
+    this.act(this.value.trim(), () => {
+      this.value = this.choice.store ? A_COMMAND : A_VALUE;
+    });
   }
 
   /** Puts a command there, for somebody to change and do. */
@@ -220,12 +222,8 @@ export class App {
   step(): void {
     this.menu = null;
     this.#attempt(() => {
-      const { place, known } = this.session;
       const before = this.session.moment.events;
-      const moments = known[place.item - 1]?.moments.length ?? 1;
-      if (place.moment < moments - 1) this.session.goTo({ ...place, moment: place.moment + 1 });
-      else if (this.session.hasNext) this.#nextMoment();
-      else this.#doOldest();
+      if (!this.#nextMoment()) this.#doOldest();
       this.#lookAt(before);
     });
   }
@@ -376,16 +374,19 @@ export class App {
   }
 
   async share(): Promise<void> {
-    const fragment = await fragmentOf(this.#commands());
+    const story = writeScript(this.session.done());
+    readScript(story); // throws if nobody could open it
+    const fragment = await fragmentOf(story);
     this.dialog = 'share';
     this.dialogText = `${location.href.split('#')[0]}#${fragment}`;
     this.changed();
   }
 
   copy(): void {
-    this.dialog = 'copy';
-    this.dialogText = this.session.story();
-    this.changed();
+    this.#attempt(() => {
+      this.dialogText = this.session.story();
+      this.dialog = 'copy';
+    });
   }
 
   say(error: unknown): void {
@@ -412,10 +413,6 @@ export class App {
     else throw new Error(`there is no ${kind === 'at' ? 'story' : kind} by the name of "${name}"`);
   }
 
-  #commands(): string {
-    return writeScript(this.session.done());
-  }
-
   #load(items: readonly Item[], isPlayed: boolean): void {
     this.#loads += 1;
     const session = new Session(items, true);
@@ -426,6 +423,7 @@ export class App {
   /** Another session than before: of what belonged to that, only runs of one's own are kept. */
   #show(session: Session): void {
     this.#replays += 1;
+    this.stopLooking(); // what it finds would take the place of this
     this.pause();
     session.inherit(this.session);
     this.session = session;
@@ -481,12 +479,17 @@ export class App {
     this.say(`seed ${seed} violates it: here as a story of ${length} commands`);
   }
 
-  /** The first moment of the next item; a paragraph has but one. */
-  #nextMoment(): void {
-    const { moments, item } = this.session.next();
-    if (item.kind === 'command' && moments.length > 1) {
-      this.session.goTo({ item: this.session.place.item, moment: 0 });
-    }
+  /** The next moment of what is told, or was done before; false: there is none. */
+  #nextMoment(): boolean {
+    const { session } = this;
+    const { item, moment } = session.place;
+    const moments = session.known[item - 1]?.moments.length ?? 1;
+    if (moment < moments - 1) session.goTo({ item, moment: moment + 1 });
+    else if (session.hasNext) {
+      session.next();
+      session.goTo({ item: item + 1, moment: 0 });
+    } else return false;
+    return true;
   }
 
   #doOldest(): void {
@@ -506,8 +509,7 @@ export class App {
     const before = this.session.moment.events;
     const fromMs = stage?.nowMs ?? 0;
     const isPlayed = this.#attempt(() => {
-      if (this.session.hasNext) this.session.next();
-      else if (stage !== null) this.#fly(stage);
+      if (!this.#nextMoment() && stage !== null) this.#fly(stage);
     });
     if (!isPlayed) return this.pause();
     this.#lookAt(before);

@@ -8,6 +8,7 @@ import {
   idOrNothing,
   labelOf,
   membersChanges,
+  severalChanges,
   shortValue,
   turnOf,
   wayOf,
@@ -213,10 +214,10 @@ function linksView(
 }
 
 function linkMenu(app: App, a: string, b: string, state: string, owner: string): Menu {
-  const entry = (label: string, key: string, ...commands: readonly string[]): Entry => ({
+  const entry = (label: string, key: string, command: string): Entry => ({
     label,
     key,
-    act: () => app.act(...commands),
+    act: () => app.act(command),
   });
   return {
     title: `link ${a}–${b}`,
@@ -225,7 +226,7 @@ function linkMenu(app: App, a: string, b: string, state: string, owner: string):
       entry(`Cut both ways`, 'x', `cut ${a}|${b}`),
       entry(`Cut ${a} → ${b}`, '1', `cut ${a}->${b}`),
       entry(`Cut ${b} → ${a}`, '2', `cut ${b}->${a}`),
-      ...(state === 'whole' ? [] : [entry('Mend', 'm', `mend ${a}->${b}`, `mend ${b}->${a}`)]),
+      ...(state === 'whole' ? [] : [entry('Mend', 'm', `mend ${a}${b}->${a}${b}`)]),
     ],
   };
 }
@@ -427,9 +428,8 @@ function serverMenu(app: App, stage: Stage, card: Card, owner: string): Menu {
 function membersEntries(app: App, stage: Stage, card: Card): readonly Entry[] {
   const changes = membersChanges(stage, card);
   if (changes.length === 0) return [];
-  const several = `change ${card.uid} c4 remove A B C, vote D E F`;
   return [
     ...changes.map(({ label, command }) => ({ label, act: () => app.act(command) })),
-    { label: 'Change several at once …', act: () => app.compose(several) },
+    { label: 'Change several at once …', act: () => app.compose(severalChanges(stage)) },
   ];
 }

@@ -108,8 +108,11 @@ function choices(app: App): HTMLElement[] {
 function seedView(app: App): HTMLElement {
   const { choice } = app;
   const begin = (event: Event) => {
-    const typed = (event.target as HTMLInputElement).value.replaceAll(/[^0-9]/g, '');
-    app.begin({ ...choice, seed: typed === '' ? null : typed });
+    const input = event.target as HTMLInputElement;
+    const typed = input.value.trim();
+    if (/^[0-9]*$/.test(typed)) return app.begin({ ...choice, seed: typed === '' ? null : typed });
+    input.value = choice.seed ?? '';
+    app.say(`a seed is a number, and not "${typed}"`);
   };
   return h('input', {
     class: 'seed',
