@@ -235,8 +235,9 @@ export function ClientAnswers<TBase extends Constructor<UpdateQueue>>(Base: TBas
     #answerRequest(client: ClientAddress, requestId: RequestId): void {
       const standing = this.standingOf(requestId);
       if (standing === 'forgotten') {
+        // Final would mean that it is nowhere. So its client asks on, and says in the end: unknown.
         const why = 'too many others came in between: nobody knows any more whether it is chosen';
-        return this.#refuse(client, requestId, { why, master: this.master, isFinal: true });
+        return this.#refuse(client, requestId, { why, master: null });
       }
       if (typeof standing !== 'number') return; // overtaken: its client waits for it no more
       this.reply(client, { type: 'chosen', requestId, instanceNumber: standing });

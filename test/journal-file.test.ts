@@ -192,7 +192,7 @@ suite('A journal file', () => {
   test('brings what is long of a new one to the disk before the end of it', (t) => {
     const directory = temporaryDirectory(t);
     const calls: string[] = [];
-    const list = Array.from({ length: 1_600 }, (_, n) => `${n} `.repeat(200));
+    const list = Array.from({ length: 400 }, (_, n) => `${n} `.repeat(800));
     const file = open(directory, noting(calls), 0);
     file.save(at(1, { kept: { list } }));
     calls.length = 0;
