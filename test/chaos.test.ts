@@ -2,19 +2,27 @@
 import assert from 'node:assert/strict';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { drawPlan, type PlannedFault } from '../src/programs/chaos/plan.ts';
+import { drawPlan } from '../src/programs/chaos/plan.ts';
 import { FAIR_WEATHER, UdpRelay } from '../src/programs/chaos/udp-relay.ts';
 import { freePorts, LOOPBACK } from '../src/programs/common/free-port.ts';
 import { readHistory } from '../src/programs/common/read-history.ts';
 import { Random } from '../src/simulation/random.ts';
 import { findContradiction } from '../src/trace/linearizability.ts';
-import { type Exit, PATIENCE_MS, Program, run } from './processes.ts';
+import {
+  assertNothingIsLeft,
+  countIn,
+  directoryOf,
+  seedOf,
+  startChaos,
+  UIDS,
+  untilItSays,
+  untilKilled,
+} from './chaos-program.ts';
+import { run } from './processes.ts';
 
-const UIDS = ['A', 'B', 'C'];
 const SLICE_SECONDS = 10;
 
 suite('npm run chaos', { concurrency: true }, () => {
@@ -31,18 +39,6 @@ suite('npm run chaos', { concurrency: true }, () => {
     const faults = ['kills', 'clean stops', 'pauses', 'cuts', 'spells of bad weather'] as const;
     assert.ok(faults.some((name) => countIn(exit, name) > 0));
     await assertNothingIsLeft(exit.stdout);
-  });
-
-  test('names what a store cannot have answered', async (t) => {
-    const chaos = startChaos(t, '--servers', '1', '--seconds', '1', '--store');
-    const directory = await directoryOf(t, chaos);
-    const lie = { client: 'liar', line: 'add n0 1', answer: '-7', call: 1e9, return: 1e9 };
-    const history = join(directory, 'history.ndjson');
-    appendFileSync(history, `${JSON.stringify({ ...lie, outcome: 'ok' })}\n`);
-    const { code, stdout } = await chaos.end();
-    assert.equal(code, 1);
-    assert.match(stdout, /: the answers are not those of one store\ninvariant 9 is violated\. /);
-    assert.match(stdout, /\n {2}of key "n0" the answer "-7" to "add n0 1" by liar .* cannot be: /);
   });
 
   test('names the invariant, the event, the seed and the files', async (t) => {
@@ -86,27 +82,15 @@ suite('npm run chaos', { concurrency: true }, () => {
     assert.match(findContradiction(operations) ?? '', /^the read of nothing by liar /);
   });
 
-  test('fails when a server refuses to restart', async (t) => {
-    const { chaos, directory } = await untilKilled(t);
-    writeFileSync(join(directory, 'state', 'A.json'), 'not a state');
-    const { code, stdout, stderr } = await chaos.end();
-    assert.equal(code, 1);
-    assert.match(stderr, /^error: server A ended by itself with 1: error: .* cannot be used/);
-    assert.doesNotMatch(stdout, /no violation/);
-    assert.ok(existsSync(join(directory, 'A.ndjson')));
+  test('leaves nothing behind after SIGINT', async (t) => {
+    const seed = seedOf(UIDS, 20, (fault) => fault.do === 'pause' && fault.forMs > 3_000);
+    const chaos = startChaos(t, '--seconds', '20', '--seed', `${seed}`);
+    await untilItSays(chaos, / pause [ABC]/);
+    chaos.signal('SIGINT');
+    const exit = await chaos.end();
+    assert.deepEqual([exit.code, exit.stderr], [130, '']);
+    await assertNothingIsLeft(exit.stdout);
   });
-
-  for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
-    test(`leaves nothing behind after ${signal}`, async (t) => {
-      const seed = seedOf(UIDS, 20, (fault) => fault.do === 'pause' && fault.forMs > 3_000);
-      const chaos = startChaos(t, '--seconds', '20', '--seed', `${seed}`);
-      await untilItSays(chaos, / pause [ABC]/);
-      chaos.signal(signal);
-      const exit = await chaos.end();
-      assert.deepEqual([exit.code, exit.stderr], [code, '']);
-      await assertNothingIsLeft(exit.stdout);
-    });
-  }
 
   test('knows its options', async () => {
     for (const args of [['--seconds', '0'], ['--servers', '10'], ['--seed', 'x'], ['--what']]) {
@@ -189,91 +173,6 @@ suite('The relay', () => {
     ]);
   });
 });
-
-/** Runs chaos as a program. It gets a chance to clean up if the test fails. */
-function startChaos(t: TestContext, ...args: readonly string[]): Program {
-  const chaos = new Program('src/programs/chaos/chaos.ts', ['-v', ...args]);
-  t.after(async () => {
-    if (!chaos.hasEnded) chaos.signal('SIGTERM');
-    await chaos.end();
-  });
-  return chaos;
-}
-
-/** One server that is killed and down for a while: time to lay hands on its files. */
-async function untilKilled(t: TestContext) {
-  const isLongKill = (fault: PlannedFault) => fault.do === 'kill' && fault.forMs > 2_000;
-  const seed = seedOf(['A'], 12, isLongKill);
-  const chaos = startChaos(t, '--servers', '1', '--seconds', '12', '--seed', `${seed}`);
-  const directory = await directoryOf(t, chaos);
-  await untilItSays(chaos, / A is down/);
-  return { chaos, directory, seed };
-}
-
-/** Where its files are. They go away when the test ends. */
-async function directoryOf(t: TestContext, chaos: Program): Promise<string> {
-  const [, directory = ''] = await untilItSays(chaos, /all files are in (.*)\n/);
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
-
-/** A seed whose first fault is like this. */
-function seedOf(
-  uids: readonly string[],
-  seconds: number,
-  isWanted: (fault: PlannedFault) => boolean,
-): number {
-  for (let seed = 1; seed < 10_000; seed += 1) {
-    const [first] = drawPlan(seed, uids, seconds * 1_000, false).faults;
-    if (first !== undefined && isWanted(first)) return seed;
-  }
-  throw new Error('no seed begins like this');
-}
-
-async function untilItSays(program: Program, words: RegExp): Promise<RegExpExecArray> {
-  return await new Promise((found, failed) => {
-    const look = () => {
-      const match = words.exec(program.stdout);
-      if (match !== null) found(match);
-    };
-    program.onText(look);
-    program.exited.then(({ stdout, stderr }) => failed(new Error(`${stdout}${stderr}`)));
-    look();
-  });
-}
-
-function countIn({ stdout }: Exit, name: string): number {
-  return Number(new RegExp(`^ *([0-9]+) {2}${name}$`, 'm').exec(stdout)?.[1]);
-}
-
-/** No file, and no process: a server that lives, asleep or not, holds its port. */
-async function assertNothingIsLeft(stdout: string): Promise<void> {
-  const directory = /all files are in (.*)/.exec(stdout)?.[1] ?? '';
-  assert.match(directory, /paxos-chaos-/);
-  assert.ok(!existsSync(directory));
-  const ports = [...stdout.matchAll(/listens on 127\.0\.0\.1:([0-9]+)/g)];
-  assert.equal(ports.length, UIDS.length);
-  for (const [, port] of ports) await untilFree(Number(port));
-}
-
-/** The system takes a moment to clear a killed process away. */
-async function untilFree(port: number): Promise<void> {
-  const untilMs = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const socket = createSocket('udp4');
-    try {
-      const bound = once(socket, 'listening');
-      socket.bind({ port, address: LOOPBACK, exclusive: true });
-      await bound;
-      return;
-    } catch (error) {
-      if (performance.now() > untilMs) throw error;
-      await sleep(20);
-    } finally {
-      socket.close();
-    }
-  }
-}
 
 async function openSocket(t: TestContext): Promise<Socket> {
   const [port] = await freePorts(1);

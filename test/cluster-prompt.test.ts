@@ -1,8 +1,7 @@
 /** `npm run cluster`: what can be typed, what comes of it, and that nothing of it stays. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { suite, type TestContext, test } from 'node:test';
@@ -11,12 +10,9 @@ import { checkTraces } from '../src/programs/check/traces.ts';
 import { COMMANDS, completionsOf, readCommand } from '../src/programs/cluster/commands.ts';
 import { Prompt } from '../src/programs/cluster/prompt.ts';
 import { readTraces } from '../src/programs/common/read-traces.ts';
-import { Bell, TraceReader } from '../src/programs/common/trace-reader.ts';
-import { PATIENCE_MS, run, temporaryDirectory } from './processes.ts';
-
-const CLUSTER = 'src/programs/cluster/cluster.ts';
-const PROJECT = join(import.meta.dirname, '..');
-const UIDS = ['A', 'B', 'C'];
+import { TraceReader } from '../src/programs/common/trace-reader.ts';
+import { CLUSTER, Session, startCluster, UIDS } from './cluster-session.ts';
+import { run, temporaryDirectory } from './processes.ts';
 
 suite('What is typed', () => {
   test('means this', () => {
@@ -114,73 +110,9 @@ suite('What is typed', () => {
   });
 });
 
-/** A cluster in a process of its own, whose standard input is in our hands. */
-class Session {
-  text = '';
-  readonly closed: Promise<number | null>;
-  readonly #child: ChildProcess;
-  readonly #heard: (() => void)[] = [];
-
-  constructor(t: TestContext, command: readonly string[]) {
-    const [program = '', ...args] = command;
-    const { NO_COLOR: _no, FORCE_COLOR: _force, ...env } = process.env;
-    env['TERM'] = 'xterm-256color'; // one that can do nothing completes nothing
-    this.#child = spawn(program, args, { cwd: PROJECT, env, stdio: 'pipe' });
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text) => {
-        this.text += text;
-        for (const wake of this.#heard.splice(0)) wake();
-      });
-    }
-    this.closed = once(this.#child, 'close').then(([code]) => code);
-    this.#child.stdin?.on('error', () => {});
-    t.after(() => this.#child.kill('SIGKILL')); // and its servers end by themselves
-  }
-
-  type(text: string): void {
-    this.#child.stdin?.write(text);
-  }
-
-  endInput(): void {
-    this.#child.stdin?.end();
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
-  }
-
-  /** Waits until it has said so. */
-  async says(pattern: RegExp): Promise<RegExpExecArray> {
-    const timeout = AbortSignal.timeout(PATIENCE_MS);
-    const tooLate = once(timeout, 'abort').then(() => true);
-    const isOver = this.closed.then(() => true);
-    for (;;) {
-      const found = pattern.exec(this.text);
-      if (found !== null) return found;
-      const heard = new Promise<false>((wake) => this.#heard.push(() => wake(false)));
-      assert.ok(!(await Promise.race([heard, isOver, tooLate])), this.text);
-    }
-  }
-}
-
-function startCluster(t: TestContext, ...args: readonly string[]): Session {
-  return new Session(t, [process.execPath, '--import', 'tsx', CLUSTER, ...args]);
-}
-
 function directoryOf({ text }: Session): string {
   const [, file = ''] = /keeps (\S+)/.exec(text) ?? [];
   return dirname(dirname(file));
-}
-
-/** A cluster on ports that it had before: somebody else on this machine may have one just now. */
-async function startedAgain(t: TestContext, directory: string, lines: string): Promise<Session> {
-  for (let time = 1; ; time += 1) {
-    const session = startCluster(t, '--directory', directory);
-    session.type(lines);
-    const code = await session.closed;
-    if (code === 0) return session;
-    assert.ok(time < 3, session.text);
-  }
 }
 
 suite('npm run cluster', { concurrency: true }, () => {
@@ -217,18 +149,6 @@ suite('npm run cluster', { concurrency: true }, () => {
     assert.ok(!existsSync(directoryOf(session)));
   });
 
-  test('a link that is cut lets nothing through until it is mended', async (t) => {
-    const directory = temporaryDirectory(t);
-    const session = startCluster(t, '--directory', directory);
-    session.type('cut A\nset B hello\nread A local\nmend\nset A there\nquit\n');
-    assert.equal(await session.closed, 0, session.text);
-    assert.match(session.text, /^-- hello: chosen in instance 1, answered by B$/m);
-    assert.match(session.text, /^-- there is no value yet at A, in instance 1; it may be stale$/m);
-    assert.match(session.text, /^-- there: chosen in instance \d, answered by A$/m);
-    const traces = readTraces(UIDS.map((uid) => join(directory, `${uid}.ndjson`)));
-    assert.equal(checkTraces(traces, false).violation, null);
-  });
-
   test('who is killed is down in its trace at once, not only when it comes back', async (t) => {
     const directory = temporaryDirectory(t);
     const session = startCluster(t, '--directory', directory);
@@ -251,25 +171,6 @@ suite('npm run cluster', { concurrency: true }, () => {
     assert.equal(downs.filter(({ uid }) => uid === 'B').length, 2); // killed, and stopped
   });
 
-  test('a directory that is named is kept, for one cluster at a time', async (t) => {
-    const directory = join(temporaryDirectory(t), 'run');
-    const first = startCluster(t, '--directory', directory, '--servers', '3');
-    first.type('set A hello\n');
-    await first.says(/^-- hello: chosen/m);
-    const beside = await run(CLUSTER, '--directory', directory);
-    assert.equal(beside.code, 1);
-    assert.match(beside.stderr, /^error: .* is in use: does this cluster run already\?\n$/);
-    first.endInput();
-    assert.equal(await first.closed, 0, first.text);
-
-    const again = await startedAgain(t, directory, 'read B\nquit\n');
-    assert.match(again.text, /^-- "hello" is the value, answered by [A-C]$/m);
-    const larger = await run(CLUSTER, '--directory', directory, '-n', '5');
-    assert.equal(larger.code, 2);
-    assert.match(larger.stderr, /belongs to a cluster of A B C: take another directory\n$/);
-    assert.ok(readdirSync(directory).includes('A.ndjson'));
-  });
-
   test('Ctrl-C ends its servers in good order, even while somebody waits', async (t) => {
     const directory = temporaryDirectory(t);
     const session = startCluster(t, '--directory', directory, '-n', '3');
@@ -279,23 +180,6 @@ suite('npm run cluster', { concurrency: true }, () => {
     assert.equal(await session.closed, 0, session.text);
     const events = new TraceReader(join(directory, 'A.ndjson')).read();
     assert.equal(events.at(-1)?.event, 'stop');
-  });
-
-  test('its servers do not outlive it, even if it is killed', async (t) => {
-    const directory = temporaryDirectory(t);
-    const session = startCluster(t, '--directory', directory);
-    session.type('status\n');
-    await session.says(/^-- C /m);
-    session.signal('SIGKILL');
-    const bell = new Bell();
-    t.after(() => bell.close());
-    bell.watch(directory);
-    for (const uid of UIDS) {
-      const trace = new TraceReader(join(directory, `${uid}.ndjson`));
-      const hasStopped = () => trace.read().at(-1)?.event === 'stop';
-      await bell.waitFor(`${uid} to stop`, hasStopped, () => '', PATIENCE_MS);
-    }
-    await session.closed; // which they would keep open
   });
 
   test('bad usage is told in a sentence', async () => {

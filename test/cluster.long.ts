@@ -1,12 +1,15 @@
 /** More clusters of real processes under load: other networks, other loads, other trouble. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isLease, isUpdate } from '../src/chain.ts';
 import { RENEW_AFTER_MS } from '../src/master-strategy.ts';
-import { startCluster } from './processes.ts';
+import type { TraceEvent } from '../src/trace/events.ts';
+import { run, type Server, startCluster } from './processes.ts';
 import {
   allChosen,
+  assertInvariants,
   assertStillWorks,
   BAD_NETWORK,
   eachServer,
@@ -25,6 +28,54 @@ const AT_ONCE = 5;
 suite('A cluster of real processes', { concurrency: AT_ONCE }, () => {
   testLoads('a bad network', BAD_NETWORK);
   testLoads('a good network', []);
+
+  test('gets 50 values that are fired in turn at all servers on a bad network', async (t) => {
+    const cluster = await startCluster(t, { flags: [...QUIET, ...BAD_NETWORK] });
+    for (const [index, value] of VALUES.entries()) {
+      await cluster.propose(cluster.uids[index % cluster.uids.length] ?? 'A', value);
+    }
+    assert.equal((await allChosen(cluster)).length, UPDATES);
+  });
+
+  test('takes a server back that has lost its state file, when it is told to', async (t) => {
+    const cluster = await startCluster(t, { flags: QUIET });
+    const [a, b, c] = cluster.servers as [Server, Server, Server];
+    await cluster.propose('A', 'one');
+    await cluster.waitFor('agreement', () => cluster.agreesOn('one'));
+    await b.kill();
+    rmSync(b.stateFile);
+    const exit = await run('server.ts', ...b.commandLine());
+    assert.equal(exit.code, 1);
+    assert.match(
+      exit.stderr,
+      /B\.json cannot be used: it is missing, .* as none: start it with --re/,
+    );
+    assert.equal(b.state, null);
+
+    await b.start('--rejoin');
+    const { votesFrom } = (await b.waitForEvent('a safe instance', (event) => {
+      return event.event === 'rejoin' && event.what === 'waiting';
+    })) as TraceEvent & { event: 'rejoin' };
+    assert.equal(votesFrom, 4);
+    for (const [uid, value] of [['A', 'two'] as const, ['C', 'three'] as const]) {
+      await cluster.propose(uid, value);
+      await cluster.waitFor('agreement', () => cluster.agreesOn(value));
+    }
+    await c.kill();
+    await cluster.propose('B', 'four');
+    await cluster.waitFor('a quorum of A and B', () => {
+      return [a, b].every(({ state }) => state?.currentValue === 'four');
+    });
+    await b.kill();
+    const again = await run('server.ts', ...b.commandLine('--rejoin'));
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /B\.json is there, and --rejoin is for a server that has lost it/);
+    await b.start();
+    await c.start();
+    await cluster.propose('B', 'five');
+    await cluster.waitFor('agreement', () => cluster.agreesOn('five'));
+    await assertInvariants(cluster);
+  });
 
   test('survives kills at random moments under load', async (t) => {
     const random = randomFor(t);
