@@ -20,7 +20,8 @@ const PLACE = pathToFileURL(join(TESTS, 'any.test.ts')).href;
 const SEEDS = 'src/programs/mutate/seeds.ts';
 const RUNNER = 'src/programs/mutate/test-runner.ts';
 /** These start processes, browsers or HTTP servers, or load what cannot be bundled. */
-const IS_OUTSIDE = /'\.\/(?:processes|browser|http-door)\.ts'|node:child_process|import\('/;
+const IS_OUTSIDE =
+  /'\.\/(?:processes|browser|http-door)\.ts'|\/hold\.ts'|node:child_process|import\('/;
 /** Two that look at sources. */
 const OTHERS = ['architecture.test.ts', 'mutants.test.ts'];
 /** One of the packages is CommonJS, which asks for its modules by `require`. */
