@@ -39,7 +39,7 @@ export async function directoryOf(t: TestContext, chaos: Program): Promise<strin
 }
 
 /** A seed whose first fault is like this. */
-export function seedOf(
+function seedOf(
   uids: readonly string[],
   seconds: number,
   isWanted: (fault: PlannedFault) => boolean,
@@ -51,7 +51,7 @@ export function seedOf(
   throw new Error('no seed begins like this');
 }
 
-export async function untilItSays(program: Program, words: RegExp): Promise<RegExpExecArray> {
+async function untilItSays(program: Program, words: RegExp): Promise<RegExpExecArray> {
   return await new Promise((found, failed) => {
     const look = () => {
       const match = words.exec(program.stdout);
@@ -65,6 +65,21 @@ export async function untilItSays(program: Program, words: RegExp): Promise<RegE
 
 export function countIn({ stdout }: Exit, name: string): number {
   return Number(new RegExp(`^ *([0-9]+) {2}${name}$`, 'm').exec(stdout)?.[1]);
+}
+
+/** A signal ends it in the middle of a fault, and nothing of it is left. */
+export async function assertEndsBy(
+  t: TestContext,
+  signal: NodeJS.Signals,
+  code: number,
+): Promise<void> {
+  const seed = seedOf(UIDS, 20, (fault) => fault.do === 'pause' && fault.forMs > 3_000);
+  const chaos = startChaos(t, '--seconds', '20', '--seed', `${seed}`);
+  await untilItSays(chaos, / pause [ABC]/);
+  chaos.signal(signal);
+  const exit = await chaos.end();
+  assert.deepEqual([exit.code, exit.stderr], [code, '']);
+  await assertNothingIsLeft(exit.stdout);
 }
 
 /** No file, and no process: a server that lives, asleep or not, holds its port. */

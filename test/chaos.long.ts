@@ -3,15 +3,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import {
-  assertNothingIsLeft,
-  directoryOf,
-  seedOf,
-  startChaos,
-  UIDS,
-  untilItSays,
-  untilKilled,
-} from './chaos-program.ts';
+import { assertEndsBy, directoryOf, startChaos, untilKilled } from './chaos-program.ts';
 import { LONG_PATIENCE_MS, Program } from './processes.ts';
 
 const SECONDS = '60';
@@ -73,12 +65,6 @@ suite('Chaos that does not end well', () => {
   });
 
   test('leaves nothing behind after SIGTERM', async (t) => {
-    const seed = seedOf(UIDS, 20, (fault) => fault.do === 'pause' && fault.forMs > 3_000);
-    const chaos = startChaos(t, '--seconds', '20', '--seed', `${seed}`);
-    await untilItSays(chaos, / pause [ABC]/);
-    chaos.signal('SIGTERM');
-    const exit = await chaos.end();
-    assert.deepEqual([exit.code, exit.stderr], [143, '']);
-    await assertNothingIsLeft(exit.stdout);
+    await assertEndsBy(t, 'SIGTERM', 143);
   });
 });

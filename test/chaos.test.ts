@@ -12,13 +12,12 @@ import { readHistory } from '../src/programs/common/read-history.ts';
 import { Random } from '../src/simulation/random.ts';
 import { findContradiction } from '../src/trace/linearizability.ts';
 import {
+  assertEndsBy,
   assertNothingIsLeft,
   countIn,
   directoryOf,
-  seedOf,
   startChaos,
   UIDS,
-  untilItSays,
   untilKilled,
 } from './chaos-program.ts';
 import { run } from './processes.ts';
@@ -83,13 +82,7 @@ suite('npm run chaos', { concurrency: true }, () => {
   });
 
   test('leaves nothing behind after SIGINT', async (t) => {
-    const seed = seedOf(UIDS, 20, (fault) => fault.do === 'pause' && fault.forMs > 3_000);
-    const chaos = startChaos(t, '--seconds', '20', '--seed', `${seed}`);
-    await untilItSays(chaos, / pause [ABC]/);
-    chaos.signal('SIGINT');
-    const exit = await chaos.end();
-    assert.deepEqual([exit.code, exit.stderr], [130, '']);
-    await assertNothingIsLeft(exit.stdout);
+    await assertEndsBy(t, 'SIGINT', 130);
   });
 
   test('knows its options', async () => {
