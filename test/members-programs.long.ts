@@ -150,7 +150,10 @@ test('whoever has another key, or none, is not let in', async (t) => {
     await client(cluster, 'A', '--members', ...key),
     /members\n {2}A .*\n {2}B .*\n {2}C .*\n$/,
   );
-  await isIn(cluster, await newcomer(t, cluster, 'D', ...key));
+  const last = await newcomer(t, cluster, 'D', ...key);
+  await isIn(cluster, last);
+  last.program.signal('SIGKILL'); // before its directory is taken away
+  await last.program.exited;
 });
 
 test('of two changes at once each is made, or says that it is not', async (t) => {

@@ -146,7 +146,7 @@ export function temporaryDirectory(t: TestContext): string {
 }
 
 function removeDirectory(directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true, maxRetries: 20 });
 }
 
 /** Sends these very bytes to a port of this machine, from a port of its own. */
