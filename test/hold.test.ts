@@ -96,12 +96,10 @@ test('if nobody answers a command is dead in time, even one that does not want t
 test('a client without an answer has its lock since it first asked', async (t) => {
   quiet(t);
   const played = new Played();
-  let asked = 0;
   played.silent = (line) => {
-    if (!line.startsWith('lock')) return false;
-    asked += 1;
-    if (asked === 1) played.machine.apply(line, 1); // it is done, and nobody hears of it
-    return asked === 1;
+    const isFirst = line.startsWith('lock') && played.count('lock') === 1;
+    if (isFirst) played.machine.apply(line, 1); // it is done, and nobody hears of it
+    return isFirst;
   };
   const holding = { name: 'job', forMs: 300, command: sh('exit 0') };
   assert.equal(await hold(played.ask, holding, 5_000), 0);
@@ -112,17 +110,15 @@ test('a client without an answer has its lock since it first asked', async (t) =
 test('an answer that comes late counts for nothing: it asks anew', async (t) => {
   quiet(t);
   const played = new Played();
-  let asked = 0;
   played.silent = (line) => {
-    if (!line.startsWith('lock')) return false;
-    asked += 1;
-    const untilMs = performance.now() + (asked === 1 ? 150 : 0);
+    const isFirst = line.startsWith('lock') && played.count('lock') === 1;
+    const untilMs = performance.now() + (isFirst ? 150 : 0);
     while (performance.now() < untilMs); // the whole process stands still
     return false;
   };
   const holding = { name: 'job', forMs: 300, command: sh('exit 0') };
   assert.equal(await hold(played.ask, holding, 5_000), 0);
-  assert.equal(asked, 2);
+  assert.equal(played.count('lock'), 2);
 });
 
 test('when a command has ended, what it has left behind ends, too', async (t) => {

@@ -1,3 +1,16 @@
+/** A, B and C are replaced by D, E and F in one step, and end. */
+const ALL_REPLACED = `change B c1 join D E F
+deliver all
+change A c2 vote D E F, remove A B C
+deliver all
+change A c2 vote D E F, remove A B C
+deliver all
+wait 300
+deliver all
+wait 300
+deliver all
+wait 1`;
+
 /** How each goal of the playground can be reached, as the commands that a person would give. */
 export const SOLUTIONS: Readonly<Record<string, string>> = {
   'first-value': `
@@ -185,17 +198,7 @@ submit B set color red
 deliver all`,
 
   'all-replaced': `
-change B c1 join D E F
-deliver all
-change A c2 vote D E F, remove A B C
-deliver all
-change A c2 vote D E F, remove A B C
-deliver all
-wait 300
-deliver all
-wait 300
-deliver all
-wait 1
+${ALL_REPLACED}
 submit D world
 deliver all`,
 
@@ -404,17 +407,7 @@ deliver all`,
     `
 submit A hello
 deliver all
-change B c1 join D E F
-deliver all
-change A c2 vote D E F, remove A B C
-deliver all
-change A c2 vote D E F, remove A B C
-deliver all
-wait 300
-deliver all
-wait 300
-deliver all
-wait 1`,
+${ALL_REPLACED}`,
   ],
   // In three steps.
   [
