@@ -20,7 +20,10 @@ import type { Random } from './random.ts';
 export const SAVE_STEPS = ['write', 'sync', 'rename', 'sync directory'] as const;
 export type SaveStep = (typeof SAVE_STEPS)[number];
 /** What a broken disk may do without: one of these steps, or a look at what is read. */
-export type Skippable = SaveStep | 'checksum' | 'line sync' | 'load sync' | 'cut' | 'bad line';
+export type Skippable =
+  | (SaveStep | 'checksum')
+  // and of a disk with a journal:
+  | ('line sync' | 'load sync' | 'cut' | 'room' | 'hole' | 'bad line');
 
 /** A step of a save or a load. */
 export interface Step {

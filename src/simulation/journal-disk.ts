@@ -4,21 +4,28 @@
  *
  * A save writes a line behind the others, and syncs. While the journal begins anew it writes a
  * piece of the new one, too, and syncs that, and with the last piece come a rename and a sync of
- * the directory. A *power cut* takes what was not synced, and how much of it is a matter of luck:
- * all, nothing, what is behind some byte, or what is before one, which is read as zeros then. A
- * *full disk*, or a kill, leaves half a line. And bits flip.
+ * the directory. As in a real file, there is *room* before it is needed: zeros, over which most
+ * lines are written. It comes to the disk with the line that needed it, or some of it does.
+ *
+ * A *power cut* takes what was not synced, and how much of it is a matter of luck: all, nothing,
+ * what is behind some byte, what is before one, or some sectors of it, which are read as zeros
+ * then. A *full disk*, or a kill, leaves half a line, or room and no line. And bits flip.
  *
  * The world knows which state each line makes, and so what must be there; what a server is given
  * when it starts is read from the bytes.
  */
-import { entriesOf, Journal, type Piece, type Write } from '../log/journal.ts';
+import { entriesOf, Journal, NEWLINE, type Piece, type Write } from '../log/journal.ts';
 import type { ServerState } from '../state.ts';
 import type { DiskLoss } from '../trace/events.ts';
 import { hasVote, type OpenDisk, type Skippable, type Step, type VirtualDisk } from './disk.ts';
-import type { Random } from './random.ts';
+import { Random } from './random.ts';
 
 /** So short that every run begins several journals, each in several pieces. */
 const LIMITS = [300, 200] as const;
+/** So short that most journals need it twice, and so long that most lines have it. */
+const ROOM_BYTES = 250;
+/** What comes to the disk as a whole, or not at all: some of them for each line. */
+const SECTOR_BYTES = 16;
 
 /** What may happen to a journal, and has to somewhere, or nothing is tested here. */
 export const JOURNAL_SITUATIONS = [
@@ -27,7 +34,12 @@ export const JOURNAL_SITUATIONS = [
   'a line lost',
   'a line torn',
   'a line with a hole',
+  'a line with some sectors missing',
+  'a line lost that was written over zeros',
   'half a line written',
+  'room made, and no line in it',
+  'some of the room lost',
+  'room cut off',
   'a torn line cut off',
   'a journal read again',
   'a new journal lost',
@@ -36,8 +48,14 @@ export type JournalSituation = (typeof JOURNAL_SITUATIONS)[number];
 
 /** A file, and which state its bytes make up to the end of each line. */
 interface JournalBytes {
+  /** As they are seen: lines, and the room behind them. */
   bytes: Uint8Array;
+  /** Where the lines end, and the next one begins. */
+  end: number;
+  /** All before this is on the disk … */
   syncedBytes: number;
+  /** … and the file is at least as long there. */
+  syncedLength: number;
   states: { readonly state: ServerState; readonly endsAt: number }[];
 }
 
@@ -122,24 +140,47 @@ export class JournalDisk implements VirtualDisk {
     return this.#file === null ? null : stateAt(this.#file, this.#file.bytes.length);
   }
 
-  /** What was not synced is there, or is not, or has an end too soon, or has a hole. */
+  /** What was not synced is there, or some of it is, or nothing, and so with the room behind it. */
   #tear(file: JournalBytes, luck: number): void {
-    const { bytes, syncedBytes } = file;
-    const length = bytes.length - syncedBytes;
-    const place = syncedBytes + Math.floor(((4 * luck) % 1) * length);
-    if (length > 0 && luck < 0.25) {
-      file.bytes = bytes.slice(0, syncedBytes);
-      this.#happened('a line lost');
-    } else if (length > 0 && luck < 0.5) {
-      file.bytes = bytes.slice(0, place);
-      this.#happened('a line torn');
-    } else if (length > 0 && luck < 0.75 && place > syncedBytes) {
-      file.bytes = bytes.slice().fill(0, syncedBytes, place);
-      this.#happened('a line with a hole');
-    }
-    const soundBytes = file.bytes === bytes ? bytes.length : syncedBytes;
+    const { bytes, syncedBytes, syncedLength } = file;
+    const more = new Random('sectors', luck);
+    const torn = bytes.slice();
+    const hasLost = file.end > syncedBytes && this.#takeSome(torn, file, luck, more);
+    const isOverZeros = syncedLength > syncedBytes;
+    if (hasLost && isOverZeros) this.#happened('a line lost that was written over zeros');
+    const least = Math.max(syncedLength, endOf(torn));
+    const length = more.pick([least, Math.ceil(more.between(least, bytes.length)), bytes.length]);
+    if (length < bytes.length) this.#happened('some of the room lost');
+    file.bytes = torn.subarray(0, length);
+    const soundBytes = hasLost ? syncedBytes : length;
     file.states = file.states.filter(({ endsAt }) => endsAt <= soundBytes);
-    file.syncedBytes = file.bytes.length;
+    file.syncedBytes = file.syncedLength = file.end = length;
+  }
+
+  /** What has not come to the disk is read as zeros. Returns whether there is any such thing. */
+  #takeSome(bytes: Uint8Array, file: JournalBytes, luck: number, more: Random): boolean {
+    const { syncedBytes, end } = file;
+    const place = syncedBytes + Math.floor(((4 * luck) % 1) * (end - syncedBytes));
+    if (luck < 0.25) {
+      bytes.fill(0, syncedBytes, end);
+      this.#happened('a line lost');
+    } else if (luck < 0.5) {
+      bytes.fill(0, place, end);
+      this.#happened('a line torn');
+    } else if (luck < 0.75 && place > syncedBytes && more.chance(0.5)) {
+      bytes.fill(0, syncedBytes, place);
+      this.#happened('a line with a hole');
+    } else if (luck < 0.75 && place > syncedBytes) {
+      const missing = sectorsIn(syncedBytes, end).filter(() => more.chance(0.3));
+      const last = sectorOf(place - 1);
+      for (const sector of missing.length > 0 ? missing : [last]) {
+        bytes.fill(0, Math.max(syncedBytes, sector), Math.min(end, sector + SECTOR_BYTES));
+      }
+      this.#happened('a line with some sectors missing');
+    } else {
+      return false;
+    }
+    return true;
   }
 
   #load(journal: Journal, skipped: readonly Skippable[]): unknown {
@@ -150,13 +191,27 @@ export class JournalDisk implements VirtualDisk {
     if (read.length === 0 && read !== bytes) return null;
     const { state, soundBytes } = journal.load(read);
     this.#happened('a journal read again');
-    if (soundBytes === file.bytes.length || skipped.includes('cut')) return state;
-    this.#happened('a torn line cut off');
-    this.#flippedBit = null;
-    file.bytes = file.bytes.slice(0, soundBytes);
-    file.states = file.states.filter(({ endsAt }) => endsAt <= soundBytes);
-    file.syncedBytes = Math.min(file.syncedBytes, soundBytes);
+    const isTorn = endOf(file.bytes) > soundBytes;
+    if (skipped.includes('hole') && isTorn) checkBegun(file.bytes.subarray(soundBytes));
+    if (isTorn && !skipped.includes('cut')) {
+      this.#happened('a torn line cut off');
+      this.#flippedBit = null;
+      this.#cutOff(file, soundBytes);
+    } else if (!skipped.includes('room')) {
+      if (file.bytes.length > endOf(file.bytes)) this.#happened('room cut off');
+      this.#cutOff(file, endOf(file.bytes));
+    } else {
+      file.end = file.bytes.length;
+    }
     return state;
+  }
+
+  #cutOff(file: JournalBytes, length: number): void {
+    file.bytes = file.bytes.slice(0, length);
+    file.states = file.states.filter(({ endsAt }) => endsAt <= length);
+    file.end = length;
+    file.syncedBytes = Math.min(file.syncedBytes, length);
+    file.syncedLength = Math.min(file.syncedLength, length);
   }
 
   #stepsOf({ line, piece }: Write, state: ServerState): readonly Step[] {
@@ -165,12 +220,19 @@ export class JournalDisk implements VirtualDisk {
   }
 
   #appending(line: Uint8Array, state: ServerState): readonly Step[] {
+    const act = () => {
+      this.#makeRoom(line.length, 1);
+      this.#append(line, state);
+    };
     const actHalf = (luck: number) => {
+      const ofRoom = 4 * ((4 * luck) % 1); // once in four it does not come to the line
+      const isMade = this.#makeRoom(line.length, Math.min(1, ofRoom));
+      if (isMade && ofRoom < 1) return this.#happened('room made, and no line in it');
       this.#append(line.subarray(0, Math.floor(luck * line.length)), null);
       this.#happened('half a line written');
     };
     return [
-      { step: 'write', name: 'write', act: () => this.#append(line, state), actHalf },
+      { step: 'write', name: 'write', act, actHalf },
       { step: 'sync', name: 'line sync', act: () => this.#sync() },
     ];
   }
@@ -180,10 +242,10 @@ export class JournalDisk implements VirtualDisk {
       const before = isFirst ? NOTHING : (this.#temporary ?? NOTHING);
       const more = joined(before.bytes, bytes);
       const states = isLast ? [{ state, endsAt: more.length }] : [];
-      this.#temporary = { bytes: more, syncedBytes: before.syncedBytes, states };
+      this.#temporary = { ...before, bytes: more, end: more.length, states };
     };
     const sync = () => {
-      if (this.#temporary !== null) this.#temporary.syncedBytes = this.#temporary.bytes.length;
+      if (this.#temporary !== null) bringToDisk(this.#temporary);
     };
     const rename = () => {
       if (this.#file !== null) this.#happened('a journal begun anew');
@@ -203,16 +265,27 @@ export class JournalDisk implements VirtualDisk {
     ];
   }
 
+  /** Where so many bytes have none: zeros, this part of them. Returns whether there was none. */
+  #makeRoom(bytes: number, part: number): boolean {
+    const file = this.#file;
+    if (file === null || file.end + bytes <= file.bytes.length) return false;
+    const room = new Uint8Array(Math.ceil(part * (bytes + ROOM_BYTES)));
+    const isLonger = file.end + room.length > file.bytes.length;
+    if (isLonger) file.bytes = joined(file.bytes.subarray(0, file.end), room);
+    return true;
+  }
+
   #append(more: Uint8Array, state: ServerState | null): void {
     const file = this.#file;
     if (file === null) return; // it was removed under the process that writes
-    const bytes = joined(file.bytes, more);
-    file.bytes = bytes;
-    if (state !== null) file.states.push({ state, endsAt: bytes.length });
+    file.bytes = file.bytes.slice();
+    file.bytes.set(more, file.end);
+    file.end += more.length;
+    if (state !== null) file.states.push({ state, endsAt: file.end });
   }
 
   #sync(): void {
-    if (this.#file !== null) this.#file.syncedBytes = this.#file.bytes.length;
+    if (this.#file !== null) bringToDisk(this.#file);
   }
 
   #syncDirectory(): void {
@@ -234,11 +307,44 @@ function wordsOf(bytes: Uint8Array): string {
   } catch (error) {
     return `a journal, and ${error instanceof Error ? error.message : error}`;
   }
-  const left = bytes.length - soundBytes;
+  const left = endOf(bytes) - soundBytes;
   return `a journal of ${lines} lines${left > 0 ? `, and ${left} bytes of another one` : ''}`;
 }
 
-const NOTHING: JournalBytes = { bytes: new Uint8Array(), syncedBytes: 0, states: [] };
+const NOTHING: JournalBytes = {
+  bytes: new Uint8Array(),
+  end: 0,
+  syncedBytes: 0,
+  syncedLength: 0,
+  states: [],
+};
+
+function bringToDisk(file: JournalBytes): void {
+  file.syncedBytes = file.end;
+  file.syncedLength = file.bytes.length;
+}
+
+/** Where there are only zeros from. */
+function endOf(bytes: Uint8Array): number {
+  return bytes.findLastIndex((byte) => byte !== 0) + 1;
+}
+
+/** As if a line that has an end could be torn only where it begins. */
+function checkBegun(torn: Uint8Array): void {
+  if (torn.includes(NEWLINE) && torn[0] !== 0) throw new Error('the last line is not what it was');
+}
+
+/** Where the sector begins that has this byte. */
+function sectorOf(place: number): number {
+  return place - (place % SECTOR_BYTES);
+}
+
+/** The sectors that have bytes in this range. */
+function sectorsIn(from: number, to: number): number[] {
+  const first = sectorOf(from);
+  const count = Math.ceil((to - first) / SECTOR_BYTES);
+  return Array.from({ length: count }, (_, index) => first + index * SECTOR_BYTES);
+}
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
   const both = new Uint8Array(a.length + b.length);

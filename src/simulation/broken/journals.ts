@@ -45,6 +45,23 @@ export const JOURNAL_BREAKS: readonly Break[] = [
   },
   {
     ...RIGHT_CODE,
+    name: 'written-behind-room',
+    breaks:
+      'who starts again writes the next line behind the zeros that are left, not over them',
+    invariants: [5, 7, 10],
+    faults: ['crashes', 'power', 'saves'],
+    skippedSaveSteps: ['room'],
+  },
+  {
+    ...RIGHT_CODE,
+    name: 'hole-taken-for-bad',
+    breaks: 'a last line whose end came to the disk before its middle is taken for a bad one',
+    invariants: [10],
+    faults: ['power', 'saves'],
+    skippedSaveSteps: ['hole'],
+  },
+  {
+    ...RIGHT_CODE,
     name: 'bad-line-cut-off',
     breaks: 'a line that is not what was written is taken for a torn one, with all behind it',
     invariants: [5, 7],
