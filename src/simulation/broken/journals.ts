@@ -46,8 +46,7 @@ export const JOURNAL_BREAKS: readonly Break[] = [
   {
     ...RIGHT_CODE,
     name: 'written-behind-room',
-    breaks:
-      'who starts again writes the next line behind the zeros that are left, not over them',
+    breaks: 'who starts again writes the next line behind the zeros that are left, not over them',
     invariants: [5, 7, 10],
     faults: ['crashes', 'power', 'saves'],
     skippedSaveSteps: ['room'],
