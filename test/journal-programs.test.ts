@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import { JournalFile } from '../src/node/journal-file.ts';
 import { checkTraces } from '../src/programs/check/traces.ts';
 import {
@@ -131,6 +132,15 @@ suite('npm run journal', () => {
     return { path: file.path, bytes: bytes.subarray(0, bytes.indexOf(0)) };
   }
 
+  /** With one more line, whose checksum is right. */
+  function withForged(bytes: Buffer, body: object): Buffer {
+    const lines = bytes.toString().split('\n');
+    const before = /"checksum":"([0-9a-f]{8})"/.exec(lines.at(-2) ?? '')?.[1] ?? '';
+    const rest = JSON.stringify({ entry: lines.length, ...body }).slice(1);
+    const checksum = crc32(rest, Number.parseInt(before, 16)).toString(16).padStart(8, '0');
+    return Buffer.concat([bytes, Buffer.from(`{"checksum":"${checksum}",${rest}\n`)]);
+  }
+
   test('prints a line for each, and what they make', async (t) => {
     const { path } = journal(t);
     const { code, stdout, stderr } = await run(PRINTER, path);
@@ -164,6 +174,8 @@ suite('npm run journal', () => {
       /^error: .* cannot be used: line 3 is not what was written; no server/,
     );
     assert.match(bad.stdout, /\n {5}2 .*\n$/);
+    const forged = await print(withForged(bytes, { unset: 'all' }));
+    assert.match(forged.stderr, /^error: .* cannot be used: line [0-9]+ says what no journal can/);
     const empty = await print(Buffer.alloc(0));
     assert.deepEqual([empty.code, /is empty\n$/.test(empty.stderr)], [1, true]);
     assert.equal((await run(PRINTER)).code, 2);

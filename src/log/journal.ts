@@ -339,7 +339,12 @@ export function stateAfter(state: object | null, { entry, state: whole, change }
   } catch {
     // Somebody has written this, and its checksum as well, who did not know what he did.
   }
-  throw new Error(`line ${entry} says what no journal can say`);
+  throw impossible(entry);
+}
+
+/** Why a line is refused that is as it was written, and yet is none of a journal. */
+export function impossible(entry: number): Error {
+  return new Error(`line ${entry} says what no journal can say`);
 }
 
 /** Whether this, which is all that is left, may come from a write that never came to its end. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import type { Link } from '../chain.ts';
 import type { ProposalId } from '../composable-paxos.ts';
-import { type Change, type Entry, entriesOf, stateAfter } from '../log/journal.ts';
+import { type Change, type Entry, entriesOf, impossible, stateAfter } from '../log/journal.ts';
 import { isRecord } from '../messages.ts';
 import { describe, Failure } from '../node/failure.ts';
 import { parseArguments, runProgram } from '../node/program.ts';
@@ -40,7 +40,7 @@ function show(path: string, bytes: Uint8Array): { state: object; soundBytes: num
   let soundBytes = 0;
   try {
     for (const entry of entriesOf(bytes)) {
-      say(cellsOf(entry, entry.endsAt - soundBytes));
+      say(cellsIn(entry, entry.endsAt - soundBytes));
       state = stateAfter(state, entry);
       soundBytes = entry.endsAt;
     }
@@ -61,6 +61,15 @@ function say(cells: readonly string[]): void {
     return index < 3 ? space + text : text + space; // numbers on the right
   });
   console.log(shorten(padded.join('  '), COLUMNS).trimEnd());
+}
+
+/** Throws, with one sentence, if there is no saying what is new by it. */
+function cellsIn(entry: Entry, bytes: number): string[] {
+  try {
+    return cellsOf(entry, bytes);
+  } catch {
+    throw impossible(entry.entry);
+  }
 }
 
 function cellsOf({ entry, state, change, isPart }: Entry, bytes: number): string[] {
