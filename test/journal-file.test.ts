@@ -10,7 +10,13 @@ import { Journal } from '../src/log/journal.ts';
 import { JournalFile } from '../src/node/journal-file.ts';
 import { JsonStateFile } from '../src/node/json-state-file.ts';
 import type { FileSystem } from '../src/node/state-directory.ts';
-import { lostState, MustStop, type ServerState, STATE_IS_MISSING } from '../src/state.ts';
+import {
+  lostState,
+  MustStop,
+  readServerState,
+  type ServerState,
+  STATE_IS_MISSING,
+} from '../src/state.ts';
 import { temporaryDirectory } from './processes.ts';
 
 const STATE: ServerState = {
@@ -366,8 +372,22 @@ suite('A directory with a state of the other kind', () => {
     file.load();
     file.save(at(8));
     writeFileSync(join(directory, 'A.json'), json);
-    assert.deepEqual(open(directory).load(), at(8));
+    const again = open(directory);
+    assert.deepEqual(again.load(), at(8));
+    again.save(at(9));
     assert.equal(existsSync(join(directory, 'A.json')), false);
+    assert.deepEqual(open(directory).load(), at(9));
+  });
+
+  test('keeps it beside a journal that whoever reads it refuses: it is of another server', (t) => {
+    const directory = withJson(t);
+    const other = new JournalFile(directory, 'B');
+    other.save(at(8, { uid: 'B', members: ['A', 'B'] }));
+    fs.renameSync(other.path, join(directory, 'A.journal'));
+    const found = open(directory).load();
+    assert.throws(() => readServerState(found, 'A', ['A', 'B']), /it belongs to server "B"/);
+    fs.rmSync(join(directory, 'A.journal'));
+    assert.deepEqual(open(directory).load(), at(7));
   });
 
   test('is not believed if that file is not what was saved', (t) => {

@@ -14,7 +14,8 @@
  *
  * A server that has kept a JSON file goes over to a journal: it begins with what that file says,
  * and its first save begins the journal and takes the file away, in this order. If it is killed in
- * between, both are there, and the journal counts. There is no way back.
+ * between, both are there, and the journal counts: the next save takes the file away. There is no
+ * way back.
  */
 import * as nodeFs from 'node:fs';
 import { join } from 'node:path';
@@ -46,6 +47,8 @@ export class JournalFile implements StateFile {
   #nextEnd = 0;
   #nextSynced = 0;
   #takesOver = false;
+  /** Whether it is known that there is no file of the other kind any more. */
+  #isOnlyOne = false;
 
   /**
    * The journal of server `uid` in this directory; `limits` are those of a `Journal`. Throws a
@@ -92,7 +95,7 @@ export class JournalFile implements StateFile {
       this.#writeLastLine(file, bytes.subarray(0, soundBytes));
       this.#fs.fdatasyncSync(file);
       this.#directory.sync();
-      this.#settle();
+      this.#directory.mark();
     });
     return state;
   }
@@ -106,6 +109,7 @@ export class JournalFile implements StateFile {
     attempt(this.path, 'written', () => {
       if (line !== null) this.#append(line);
       if (piece !== null) this.#begin(piece);
+      if (!this.#isOnlyOne) this.#settle();
     });
   }
 
@@ -156,7 +160,6 @@ export class JournalFile implements StateFile {
     this.#file = next;
     this.#end = this.#roomUntil = this.#nextEnd;
     this.#next = null;
-    this.#settle();
   }
 
   #openNext(): void {
@@ -170,10 +173,14 @@ export class JournalFile implements StateFile {
     return this.#file;
   }
 
-  /** There is a journal: from now on that is known, and it is the only state. */
+  /**
+   * There is a journal: from now on that is known, and it is the only state. Not before a save:
+   * whoever reads it may find that it is not that of this server, and then the old one counts.
+   */
   #settle(): void {
     this.#directory.mark();
     this.#takesOver = false;
+    this.#isOnlyOne = true;
     if (this.#directory.has(this.#old.path)) this.#fs.rmSync(this.#old.path);
   }
 }
