@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { ROUTES } from '../src/node/http/routes.ts';
 import { wrongInEvent } from '../src/trace/guards.ts';
-import { openDoor, SEEN, SmallWatchedStore } from './http-door.ts';
+import { openDoor, SEEN, SmallWatchedStore, WatchedStore } from './http-door.ts';
 
 /** Three servers, of which only this one is there. */
 const ALONE = { uids: ['A', 'B', 'C'], limits: { patienceMs: 600 } };
@@ -371,6 +371,24 @@ suite('asking again', () => {
     assert.deepEqual([late.status, late.json.outcome], [503, 'unknown']);
   });
 
+  test('when others came in between, and nobody knows any more, says that', async (t) => {
+    const at = await openDoor(t, { replicaClass: TwoClients, limits: { patienceMs: 500 } });
+    const put = (client: string) => {
+      return at.ask('PUT', '/kv/a', { 'request-id': `00000000000000${client}-1-1` }, client);
+    };
+    for (const client of ['aa', 'bb', 'cc']) assert.equal((await put(client)).status, 200);
+    const before = at.replica.digest;
+    // Whether it had its effect, as that of aa, or never, as that of dd: it has none now.
+    for (const client of ['aa', 'dd']) {
+      const { status, headers, json } = await put(client);
+      assert.deepEqual([status, json.outcome, headers['retry-after']], [503, 'unknown', '1']);
+      assert.match(json.detail, /the outcome is unknown \(A says: too many others came in between/);
+      assert.equal(headers['request-id'], `00000000000000${client}-1-1`);
+    }
+    assert.equal(at.replica.digest, before);
+    assert.equal((await put('cc')).status, 200);
+  });
+
   test('under the id of something else is a conflict', async (t) => {
     const at = await openDoor(t);
     const headers = { 'request-id': '00000000000000aa-1-1' };
@@ -424,7 +442,7 @@ suite('the rest', () => {
     const { json } = await at.ask('GET', '/status');
     const { instanceNumber, digest } = at.replica;
     assert.deepEqual(
-      [json.server, json.cluster, json.instanceNumber, json.digest, json.log.size],
+      [json.server, json.cluster, json.instanceNumber, json.log.digest, json.log.size],
       ['A', 'A with a store', instanceNumber, digest, '1 key'],
     );
     assert.deepEqual((await at.ask('GET', '/health')).json, { server: 'A', reached: ['A'] });
@@ -522,6 +540,22 @@ suite('the description', () => {
     assert.deepEqual(sorted(described), sorted(routes));
   });
 
+  test('says all that a status says, each thing once', async (t) => {
+    const at = await openDoor(t);
+    const { json } = await at.ask('GET', '/status');
+    const { Status } = description.components.schemas;
+    for (const [told, { required, properties }] of [
+      [json, Status],
+      [json.log, Status.properties.log],
+    ]) {
+      const names = Object.keys(told).sort();
+      assert.deepEqual([...required].sort(), names);
+      assert.deepEqual(Object.keys(properties).sort(), names);
+    }
+    const isTwice = (name: string) => name in json.log;
+    assert.deepEqual(Object.keys(json).filter(isTwice), []);
+  });
+
   test('leads nowhere where there is nothing', () => {
     const references = [...text.matchAll(/"\$ref": "#\/([^"]+)"/g)].map(([, path = '']) => path);
     assert.ok(references.length > 20);
@@ -558,6 +592,13 @@ suite('the description', () => {
 class OneChange extends SmallWatchedStore {
   protected override get keepChanges(): number {
     return 1;
+  }
+}
+
+/** Remembers the requests of two clients. */
+class TwoClients extends WatchedStore {
+  protected override get mostClients(): number {
+    return 2;
   }
 }
 
