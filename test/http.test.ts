@@ -170,7 +170,8 @@ suite('keys', () => {
       assert.equal((await put({ 'if-match': stale })).status, 412, stale);
       assert.equal((await drop({ 'if-match': stale })).status, 412, stale);
     }
-    const third = await put({ 'if-match': `"x", ${tag} ,${second.headers['etag']}` });
+    const many = `"x,y", ,${tag} ,${second.headers['etag']},`;
+    const third = await put({ 'if-match': many });
     assert.equal(third.status, 200);
     assert.equal((await drop({ 'if-match': `${third.headers['etag']}` })).status, 200);
     assert.equal((await drop({ 'if-match': '*' })).status, 412);
@@ -257,6 +258,9 @@ suite('what is wrong is said', () => {
       [400, /both If-Match/, 'PUT', '/kv/a', { 'if-match': '*', 'if-none-match': '*' }, 'x'],
       [400, /If-None-Match is \*/, 'PUT', '/kv/a', { 'if-none-match': '"1"' }, 'x'],
       [400, /tags in quotes/, 'PUT', '/kv/a', { 'if-match': '1' }, 'x'],
+      [400, /tags in quotes/, 'PUT', '/kv/a', { 'if-match': '"1" "2"' }, 'x'],
+      [400, /tags in quotes/, 'PUT', '/kv/a', { 'if-match': '"1", "' }, 'x'],
+      [400, /tags in quotes/, 'PUT', '/kv/a', { 'if-match': ', ,' }, 'x'],
       [400, /tags in quotes/, 'GET', '/kv/a', { 'if-none-match': 'x' }],
       [400, /not there cannot/, 'DELETE', '/kv/a', { 'if-none-match': '*' }],
       [400, /Request-Id is 16 hexadecimal/, 'PUT', '/kv/a', { 'request-id': 'x' }, 'x'],
@@ -516,6 +520,25 @@ suite('who may ask', () => {
   });
 });
 
+test('without a token a page of another site can have nothing done', async (t) => {
+  const at = await openDoor(t);
+  const take = (headers: Record<string, string>) => {
+    return at.ask('POST', '/locks/job?owner=page&ms=5000', headers);
+  };
+  for (const origin of ['http://a.example', 'null', 'http://localhost.a.example', 'a:localhost']) {
+    const { status, json } = await take({ origin });
+    assert.deepEqual([status, json.title], [403, 'Forbidden'], origin);
+  }
+  assert.equal((await take({ 'sec-fetch-site': 'cross-site' })).status, 403);
+  assert.equal((await at.ask('GET', '/locks/job')).status, 404);
+  const own = { origin: 'http://localhost:3000', 'sec-fetch-site': 'same-site' };
+  assert.equal((await take(own)).status, 201);
+  const guarded = await openDoor(t, { token: 'x'.repeat(20) });
+  const authorization = `Bearer ${'x'.repeat(20)}`;
+  const asked = await guarded.ask('GET', '/kv', { authorization, origin: 'http://a.example' });
+  assert.equal(asked.status, 200);
+});
+
 const END = 'GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n';
 
 suite('the description', () => {
@@ -582,7 +605,7 @@ suite('the description', () => {
     for (const seen of [...SEEN].filter(isOfRoute)) assert.ok(described.includes(seen), seen);
     // These any route may give: they are seen at some.
     const unseen = described.filter(
-      (one) => !SEEN.has(one) && !/ (400|401|408|421|503)$/.test(one),
+      (one) => !SEEN.has(one) && !/ (400|401|403|408|417|421|503)$/.test(one),
     );
     assert.deepEqual(unseen, []);
   });
