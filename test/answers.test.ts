@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { MAX_REMEMBERED_CLIENTS, type RequestId } from '../src/chain.ts';
+import { ClientSession, type Inquiry, type Outcome } from '../src/client-session.ts';
 import { Answers, MAX_ANSWERED_CLIENTS } from '../src/log/answers.ts';
 import { StoreReplica } from '../src/log/replicas.ts';
 import { MAX_ANSWER_LENGTH } from '../src/log/state-machine.ts';
-import type { SnapshotChunk } from '../src/messages.ts';
+import type { Message, SnapshotChunk } from '../src/messages.ts';
 import { FEW_CLIENTS, SmallStoreReplica } from '../src/simulation/replicas.ts';
+import { World } from '../src/simulation/world.ts';
 import type { ServerState } from '../src/state.ts';
 import { OneReplica } from './one-replica.ts';
 
@@ -159,3 +161,87 @@ test('ten thousand clients are remembered, and one of them less by one more', ()
   assert.equal(alone.ask(requestOf(2), 'add visits 1'), '2 in 2');
   assert.equal(alone.query('get visits'), '10001');
 });
+
+/** Three stores, and clients that wait. */
+class Shop {
+  readonly #world: World;
+  #clients = 0;
+
+  constructor() {
+    this.#world = new World({
+      uids: ['A', 'B', 'C'],
+      replicaClass: SmallStoreReplica,
+      seed: 'a client is forgotten',
+      trace: () => {},
+      wrong: (invariant, why) => assert.fail(`${invariant}: ${why}`),
+    });
+    for (const machine of this.#world.machines.values()) machine.start();
+  }
+
+  /** A new client asks this; what `isLost` says of messages to it and from it is lost. */
+  ask(inquiry: Inquiry, isLost: (message: Message) => boolean = () => false): Outcome[] {
+    this.#clients += 1;
+    const name = this.#clients.toString(16).padStart(16, '0');
+    const session = new ClientSession(name, ['A', 'B', 'C'], {
+      after: (delayMs, act) => {
+        const entry = this.#world.later(delayMs, act);
+        return {
+          cancel: () => {
+            entry.act = null;
+          },
+        };
+      },
+      send: (to, message) => isLost(message) || this.#world.ask(name, to, message),
+    });
+    this.#world.addClient(name, (from, reply) => isLost(reply) || session.receive(from, reply));
+    const outcomes: Outcome[] = [];
+    const options = { server: 'A', timeoutMs: 30_000, mayMove: true };
+    session.inquire(inquiry, options, (outcome) => outcomes.push(outcome));
+    return outcomes;
+  }
+
+  wait(ms: number): void {
+    this.#world.runUntil(this.#world.nowMs + ms);
+  }
+
+  /** What this query finds in the end. */
+  find(query: string): string | null | undefined {
+    const outcomes = this.ask({ type: 'query', query, isLocal: false });
+    this.wait(30_000);
+    const [ended] = outcomes;
+    if (ended?.outcome !== 'answered' || ended.reply.type !== 'found') return undefined;
+    return ended.reply.found;
+  }
+}
+
+for (const [what, type, visits] of [
+  ['answer', 'answered', '1'],
+  ['question', 'request', null],
+] as const) {
+  test(`whose ${what} is lost until nobody knows of it any more ends with: unknown`, () => {
+    const shop = new Shop();
+    let isBad = true;
+    let lost = 0;
+    const ended = shop.ask({ type: 'request', value: 'add visits 1' }, (message) => {
+      const isLost = isBad && message.type === type;
+      if (isLost) lost += 1;
+      return isLost;
+    });
+    shop.wait(1_000);
+    assert.ok(lost > 0);
+    const others: Outcome[][] = [];
+    for (let other = 1; other <= FEW_CLIENTS + 10; other += 1) {
+      others.push(shop.ask({ type: 'request', value: 'add others 1' }));
+      shop.wait(50);
+    }
+    shop.wait(5_000);
+    assert.ok(others.every(([one]) => one?.outcome === 'answered'));
+    assert.equal(ended.length, 0);
+    isBad = false;
+    shop.wait(30_000);
+    const [end] = ended;
+    assert.ok(end?.outcome === 'unknown' && end.lastWord.endsWith(` says: ${UNKNOWN}`));
+    assert.equal(shop.find('get visits'), visits);
+    assert.equal(shop.find('get others'), `${FEW_CLIENTS + 10}`);
+  });
+}

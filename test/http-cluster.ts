@@ -9,7 +9,7 @@ import type { Uid } from '../src/composable-paxos.ts';
 import { freePort, LOOPBACK } from '../src/programs/common/free-port.ts';
 import { type Cluster, prepareCluster, run } from './processes.ts';
 
-const UIDS = ['A', 'B', 'C'] as const;
+export const UIDS = ['A', 'B', 'C'] as const;
 
 /** A TCP port of this machine that nobody uses. */
 export async function freeTcpPort(): Promise<number> {
@@ -49,6 +49,19 @@ export class HttpCluster {
       const response = await this.ask(uid, path, options);
       if (response.status !== 503) return response;
       await response.text();
+    }
+  }
+
+  /** Whom a server takes for the master; null: it knows of none. */
+  async masterBy(uid: Uid): Promise<Uid | null> {
+    return ((await (await this.ask(uid, '/status')).json()) as Status).master;
+  }
+
+  /** Waits until all take the same server for the master. */
+  async master(uids: readonly Uid[] = UIDS): Promise<Uid> {
+    for (;;) {
+      const [first = null, ...others] = await Promise.all(uids.map((uid) => this.masterBy(uid)));
+      if (first !== null && others.every((other) => other === first)) return first;
     }
   }
 
@@ -151,7 +164,6 @@ interface Page {
 }
 
 interface Status {
-  readonly server: Uid;
   readonly master: Uid | null;
 }
 
@@ -209,8 +221,7 @@ export async function assertNothingIsMissed(t: TestContext, master: boolean): Pr
   assert.match(read.stdout, /^"red", answered by [ABC]\n$/);
 
   const watcher = new Watcher(http);
-  const { server, master: holder } = (await (await http.ask('A', '/status')).json()) as Status;
-  const victim = master ? (holder ?? server) : 'A';
+  const victim = master ? await http.master() : 'A';
   const others = UIDS.filter((uid) => uid !== victim);
   const first = watcher.watchAt(victim);
   const writing = write(http, [...UIDS], 60);

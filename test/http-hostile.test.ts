@@ -63,6 +63,20 @@ suite('what is no HTTP', () => {
       400,
       `${PUT_A}transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
     ],
+    'chunks of something else': [400, `${PUT_A}transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
+    'chunks of an old client': [
+      400,
+      `PUT /kv/a HTTP/1.0\r\n${HOST}connection: keep-alive\r\n${CHUNKED}\r\n0\r\n\r\n`,
+    ],
+    'a version that is not spoken in this way': [505, `GET /kv/a HTTP/2.0\r\n${HOST}\r\n`],
+    'a version of before': [505, `GET /kv/a HTTP/0.9\r\n${HOST}\r\n`],
+    'a part of a value': [400, `${PUT_A}content-range: bytes 0-0/5\r\ncontent-length: 1\r\n\r\nx`],
+    'an expectation of something': [417, `${PUT_A}expect: x\r\ncontent-length: 1\r\n\r\nx`],
+    'one expectation too many': [
+      417,
+      `${PUT_A}expect: 100-continue, x\r\ncontent-length: 1\r\n\r\nx`,
+    ],
+    'a tunnel': [405, 'CONNECT localhost:1 HTTP/1.1\r\n\r\n'],
     'a chunk that is longer than it says': [400, `${PUT_A}${CHUNKED}\r\n1\r\nxy\r\n0\r\n\r\n`],
     'a chunk of no length': [400, `${PUT_A}${CHUNKED}\r\nz\r\nx\r\n0\r\n\r\n`],
     'headers that are too long': [
@@ -177,9 +191,10 @@ suite('what comes in bulk', () => {
     for (const wrong of [
       'nonsense\r\n\r\n',
       `PUT /kv/b HTTP/1.1\r\n${HOST}content-length: x\r\n\r\n`,
+      'CONNECT localhost:1 HTTP/1.1\r\n\r\n',
     ]) {
       const answer = await at.raw(`${put('a', '1')}${put('a', '2')}${wrong}${put('b', '3')}`);
-      assert.deepEqual(statusesIn(answer), [200, 200, 400]);
+      assert.deepEqual(statusesIn(answer), [200, 200, wrong.startsWith('CONNECT') ? 405 : 400]);
     }
     await assertWell(at, 'a');
   });
@@ -253,7 +268,14 @@ suite('what is unusual, and right', () => {
     const wish = 'connection: upgrade, close\r\nupgrade: websocket\r\n\r\n';
     const upgrade = `GET /kv/a HTTP/1.1\r\n${HOST}${wish}`;
     assert.deepEqual(statusesIn(await at.raw(upgrade)), [200]);
-    assert.equal(await at.raw('CONNECT localhost:1 HTTP/1.1\r\n\r\n'), '');
+    await assertWell(at, 'a');
+  });
+
+  test('what is behind a wish to speak something else is not done in part', async (t) => {
+    const at = await openDoor(t);
+    const wish = 'connection: upgrade\r\nupgrade: h2c\r\n';
+    assert.deepEqual(statusesIn(await at.raw(`${put('a', '1', wish)}${put('b', '1')}`)), [200]);
+    assert.equal((await at.ask('GET', '/kv/a')).text, '1');
     await assertWell(at, 'a');
   });
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { ROUTES } from '../src/node/http/routes.ts';
 import { wrongInEvent } from '../src/trace/guards.ts';
-import { openDoor, SEEN, SmallWatchedStore } from './http-door.ts';
+import { openDoor, SEEN, SmallWatchedStore, WatchedStore } from './http-door.ts';
 
 /** Three servers, of which only this one is there. */
 const ALONE = { uids: ['A', 'B', 'C'], limits: { patienceMs: 600 } };
@@ -170,7 +170,8 @@ suite('keys', () => {
       assert.equal((await put({ 'if-match': stale })).status, 412, stale);
       assert.equal((await drop({ 'if-match': stale })).status, 412, stale);
     }
-    const third = await put({ 'if-match': `"x", ${tag} ,${second.headers['etag']}` });
+    const many = `"x,y", ,${tag} ,${second.headers['etag']},`;
+    const third = await put({ 'if-match': many });
     assert.equal(third.status, 200);
     assert.equal((await drop({ 'if-match': `${third.headers['etag']}` })).status, 200);
     assert.equal((await drop({ 'if-match': '*' })).status, 412);
@@ -257,6 +258,9 @@ suite('what is wrong is said', () => {
       [400, /both If-Match/, 'PUT', '/kv/a', { 'if-match': '*', 'if-none-match': '*' }, 'x'],
       [400, /If-None-Match is \*/, 'PUT', '/kv/a', { 'if-none-match': '"1"' }, 'x'],
       [400, /tags in quotes/, 'PUT', '/kv/a', { 'if-match': '1' }, 'x'],
+      [400, /tags in quotes/, 'PUT', '/kv/a', { 'if-match': '"1" "2"' }, 'x'],
+      [400, /tags in quotes/, 'PUT', '/kv/a', { 'if-match': '"1", "' }, 'x'],
+      [400, /tags in quotes/, 'PUT', '/kv/a', { 'if-match': ', ,' }, 'x'],
       [400, /tags in quotes/, 'GET', '/kv/a', { 'if-none-match': 'x' }],
       [400, /not there cannot/, 'DELETE', '/kv/a', { 'if-none-match': '*' }],
       [400, /Request-Id is 16 hexadecimal/, 'PUT', '/kv/a', { 'request-id': 'x' }, 'x'],
@@ -371,6 +375,24 @@ suite('asking again', () => {
     assert.deepEqual([late.status, late.json.outcome], [503, 'unknown']);
   });
 
+  test('when others came in between, and nobody knows any more, says that', async (t) => {
+    const at = await openDoor(t, { replicaClass: TwoClients, limits: { patienceMs: 500 } });
+    const put = (client: string) => {
+      return at.ask('PUT', '/kv/a', { 'request-id': `00000000000000${client}-1-1` }, client);
+    };
+    for (const client of ['aa', 'bb', 'cc']) assert.equal((await put(client)).status, 200);
+    const before = at.replica.digest;
+    // Whether it had its effect, as that of aa, or never, as that of dd: it has none now.
+    for (const client of ['aa', 'dd']) {
+      const { status, headers, json } = await put(client);
+      assert.deepEqual([status, json.outcome, headers['retry-after']], [503, 'unknown', '1']);
+      assert.match(json.detail, /the outcome is unknown \(A says: too many others came in between/);
+      assert.equal(headers['request-id'], `00000000000000${client}-1-1`);
+    }
+    assert.equal(at.replica.digest, before);
+    assert.equal((await put('cc')).status, 200);
+  });
+
   test('under the id of something else is a conflict', async (t) => {
     const at = await openDoor(t);
     const headers = { 'request-id': '00000000000000aa-1-1' };
@@ -424,7 +446,7 @@ suite('the rest', () => {
     const { json } = await at.ask('GET', '/status');
     const { instanceNumber, digest } = at.replica;
     assert.deepEqual(
-      [json.server, json.cluster, json.instanceNumber, json.digest, json.log.size],
+      [json.server, json.cluster, json.instanceNumber, json.log.digest, json.log.size],
       ['A', 'A with a store', instanceNumber, digest, '1 key'],
     );
     assert.deepEqual((await at.ask('GET', '/health')).json, { server: 'A', reached: ['A'] });
@@ -498,6 +520,25 @@ suite('who may ask', () => {
   });
 });
 
+test('without a token a page of another site can have nothing done', async (t) => {
+  const at = await openDoor(t);
+  const take = (headers: Record<string, string>) => {
+    return at.ask('POST', '/locks/job?owner=page&ms=5000', headers);
+  };
+  for (const origin of ['http://a.example', 'null', 'http://localhost.a.example', 'a:localhost']) {
+    const { status, json } = await take({ origin });
+    assert.deepEqual([status, json.title], [403, 'Forbidden'], origin);
+  }
+  assert.equal((await take({ 'sec-fetch-site': 'cross-site' })).status, 403);
+  assert.equal((await at.ask('GET', '/locks/job')).status, 404);
+  const own = { origin: 'http://localhost:3000', 'sec-fetch-site': 'same-site' };
+  assert.equal((await take(own)).status, 201);
+  const guarded = await openDoor(t, { token: 'x'.repeat(20) });
+  const authorization = `Bearer ${'x'.repeat(20)}`;
+  const asked = await guarded.ask('GET', '/kv', { authorization, origin: 'http://a.example' });
+  assert.equal(asked.status, 200);
+});
+
 const END = 'GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n';
 
 suite('the description', () => {
@@ -520,6 +561,22 @@ suite('the description', () => {
     });
     const sorted = (all: object[]) => all.map((one) => JSON.stringify(one)).sort();
     assert.deepEqual(sorted(described), sorted(routes));
+  });
+
+  test('says all that a status says, each thing once', async (t) => {
+    const at = await openDoor(t);
+    const { json } = await at.ask('GET', '/status');
+    const { Status } = description.components.schemas;
+    for (const [told, { required, properties }] of [
+      [json, Status],
+      [json.log, Status.properties.log],
+    ]) {
+      const names = Object.keys(told).sort();
+      assert.deepEqual([...required].sort(), names);
+      assert.deepEqual(Object.keys(properties).sort(), names);
+    }
+    const isTwice = (name: string) => name in json.log;
+    assert.deepEqual(Object.keys(json).filter(isTwice), []);
   });
 
   test('leads nowhere where there is nothing', () => {
@@ -548,7 +605,7 @@ suite('the description', () => {
     for (const seen of [...SEEN].filter(isOfRoute)) assert.ok(described.includes(seen), seen);
     // These any route may give: they are seen at some.
     const unseen = described.filter(
-      (one) => !SEEN.has(one) && !/ (400|401|408|421|503)$/.test(one),
+      (one) => !SEEN.has(one) && !/ (400|401|403|408|417|421|503)$/.test(one),
     );
     assert.deepEqual(unseen, []);
   });
@@ -558,6 +615,13 @@ suite('the description', () => {
 class OneChange extends SmallWatchedStore {
   protected override get keepChanges(): number {
     return 1;
+  }
+}
+
+/** Remembers the requests of two clients. */
+class TwoClients extends WatchedStore {
+  protected override get mostClients(): number {
+    return 2;
   }
 }
 

@@ -9,7 +9,10 @@ import type { Target } from './target.ts';
 /** In the name of which nobody but this machine asks, whatever name a page found for it. */
 const OWN_NAMES = /^(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?$/i;
 
-/** Has whoever asks the token, or, where there is none, come by a name of this machine? */
+/**
+ * Has whoever asks the token, or, where there is none, come by a name of this machine, and not from
+ * a page of somebody else?
+ */
 export function checkAsker(
   request: IncomingMessage,
   { authority }: Target,
@@ -17,7 +20,10 @@ export function checkAsker(
 ): void {
   checkHost(request);
   const { authorization = '', host = null } = request.headers;
-  if (token === null) return checkName(authority ?? host);
+  if (token === null) {
+    checkName(authority ?? host);
+    return checkPage(request);
+  }
   const [, given = ''] = /^Bearer +([!-~]+)$/i.exec(authorization) ?? [];
   if (timingSafeEqual(hashOf(given), hashOf(token))) return;
   const headers = { 'www-authenticate': 'Bearer' };
@@ -26,6 +32,9 @@ export function checkAsker(
 
 /** Two of them may mean two things to two programs. */
 function checkHost({ rawHeaders, httpVersion }: IncomingMessage): void {
+  if (!['1.0', '1.1'].includes(httpVersion)) {
+    throw new Problem(505, 'what is spoken here is HTTP/1.1', { closes: true });
+  }
   const names = rawHeaders.filter((_, index) => index % 2 === 0);
   const hosts = names.filter((name) => name.toLowerCase() === 'host').length;
   if (hosts === 1 || (hosts === 0 && httpVersion === '1.0')) return;
@@ -39,6 +48,17 @@ function checkHost({ rawHeaders, httpVersion }: IncomingMessage): void {
 function checkName(name: string | null): void {
   if (name === null || OWN_NAMES.test(name)) return;
   throw new Problem(421, 'without a token only this machine may ask, by the name localhost');
+}
+
+/**
+ * A browser sends what any page wants, by the name localhost, too. The page may not read the
+ * answer, but a lock would be taken. So whoever comes from a page has to be of this machine.
+ */
+function checkPage({ headers }: IncomingMessage): void {
+  const { origin, 'sec-fetch-site': site = 'none' } = headers;
+  const isOwn = origin === undefined || OWN_NAMES.test(origin.replace(/^https?:\/\//, ''));
+  if (isOwn && site !== 'cross-site') return;
+  throw new Problem(403, 'without a token no page of another site may ask', { closes: true });
 }
 
 function hashOf(text: string): Buffer {
@@ -67,6 +87,8 @@ function isPath(route: readonly string[], path: readonly string[]): boolean {
 
 /** Is the request one that the route understands? */
 export function checkRequest(request: IncomingMessage, { query }: Target, route: Route): void {
+  const { headers } = request;
+  checkFrame(request);
   for (const name of query.keys()) {
     if (route.query.includes(name)) continue;
     const known = route.query.length === 0 ? 'nothing' : route.query.join(', ');
@@ -75,7 +97,22 @@ export function checkRequest(request: IncomingMessage, { query }: Target, route:
   if (route.method !== 'PUT' && hasBody(request)) {
     throw new Problem(400, `${route.method} carries nothing`, { closes: true });
   }
-  if (request.headers['content-encoding'] !== undefined) {
+  if (headers['content-encoding'] !== undefined) {
     throw new Problem(415, 'a value is sent as it is, and not encoded');
   }
+  if (headers['content-range'] !== undefined) {
+    throw new Problem(400, 'a value is set as a whole, and not in part', { closes: true });
+  }
+}
+
+/** Where it ends, and what it carries, must mean the same to all programs on its way. */
+function checkFrame({ headers, httpVersion }: IncomingMessage): void {
+  const { 'transfer-encoding': coding, expect } = headers;
+  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0')) {
+    throw new Problem(400, 'it may come in chunks, by HTTP/1.1, and coded in no other way', {
+      closes: true,
+    });
+  }
+  if (expect === undefined || expect.toLowerCase() === '100-continue') return;
+  throw new Problem(417, 'nothing can be expected here but 100-continue', { closes: true });
 }

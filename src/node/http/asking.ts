@@ -22,7 +22,6 @@ export type Served = Pick<
   | 'hasLeases'
   | 'master'
   | 'instanceNumber'
-  | 'digest'
   | 'firstKept'
   | 'linksFrom'
   | 'watchableFrom'

@@ -222,8 +222,10 @@ export class HttpDoor {
     server.maxConnections = this.#limits.connections;
     server.timeout = this.#limits.idleMs;
     server.on('request', (request, response) => this.#take(request, response, false));
+    server.on('checkExpectation', (request, response) => this.#take(request, response, false));
     server.on('checkContinue', (request, response) => this.#take(request, response, true));
     server.on('clientError', (error, socket) => this.#misread(error, socket as Socket));
+    server.on('connect', (_request, socket) => this.#refuseTunnel(socket as Socket));
     server.on('drop', (data) => {
       this.#reject(`${data?.remoteAddress}`, `${this.#limits.connections} are connected already`);
     });
@@ -324,7 +326,9 @@ export class HttpDoor {
       answer = problem;
       if (REJECTED.has(problem.status)) this.#reject(addressOf(request.socket), problem.message);
     }
-    const closes = (answer instanceof Problem && answer.closes) || !isRead;
+    // What Node has read behind a wish to speak something else is lost.
+    const isLast = !isRead || request.headers.upgrade !== undefined;
+    const closes = isLast || (answer instanceof Problem && answer.closes);
     if (closes) line.isDeaf = line.isOver = true;
     this.#count(request.method ?? '', label, answer.status);
     await this.#send(response, answer, closes);
@@ -381,6 +385,18 @@ export class HttpDoor {
     const line = this.#lineOf(socket);
     line.isDeaf = true;
     if (line.body?.isWhole === false) return line.body.fail(problem);
+    this.#endWith(problem, socket, line);
+  }
+
+  /** Node hands over the whole connection, and looks after it no more. */
+  #refuseTunnel(socket: Socket): void {
+    socket.on('error', () => socket.destroy());
+    const line = this.#lineOf(socket);
+    line.isDeaf = true;
+    this.#endWith(new Problem(405, 'no tunnel begins here', { closes: true }), socket, line);
+  }
+
+  #endWith(problem: Problem, socket: Socket, line: Line): void {
     line.last = line.last.then(() => {
       if (!line.isOver && socket.writable) socket.write(rawAnswer(problem));
       line.isOver = true;

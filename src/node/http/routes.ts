@@ -152,8 +152,8 @@ async function tellStatus(asking: Asking): Promise<Answer> {
   const { replica } = asking;
   // A store has no value: what it holds is in `log`.
   const { type: _type, requestId: _id, value: _value, ...report } = await statusOf(asking);
-  const { uid: server, cluster, digest, firstKept, watchableFrom } = replica;
-  return json({ server, cluster, ...report, digest, firstKept, watchableFrom });
+  const { uid: server, cluster, watchableFrom } = replica;
+  return json({ server, cluster, ...report, watchableFrom });
 }
 
 async function tellMetrics(asking: Asking): Promise<Answer> {

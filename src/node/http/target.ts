@@ -90,10 +90,14 @@ export function checkMatch({ 'if-match': tags }: IncomingHttpHeaders, version: s
   throw new Problem(412, is);
 }
 
+/** A comma may stand in a tag, and between two commas nothing. */
 function tagsIn(header: string, text: string) {
-  const tags = text.split(',').map((part) => /^\s*(W\/)?"([!#-~]*)"\s*$/.exec(part));
-  return tags.map((match) => {
-    if (match === null) throw new Problem(400, `${header} is * or tags in quotes, like "17"`);
-    return { tag: match[2] ?? '', isWeak: match[1] !== undefined };
-  });
+  const parts = text.match(/(?:[^",]|"[^"]*"?)+/g) ?? [];
+  const tags = parts
+    .filter((part) => part.trim() !== '')
+    .map((part) => /^\s*(W\/)?"([!#-~\u0080-\u00ff]*)"\s*$/.exec(part));
+  if (tags.length === 0 || tags.includes(null)) {
+    throw new Problem(400, `${header} is * or tags in quotes, like "17"`);
+  }
+  return tags.map((match) => ({ tag: match?.[2] ?? '', isWeak: match?.[1] !== undefined }));
 }
