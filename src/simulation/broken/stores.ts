@@ -110,6 +110,17 @@ function JumpsOverLinks<TBase extends Constructor<Store>>(Base: TBase) {
   };
 }
 
+/** Closes its instances with links as they come, whichever instances they are of. */
+function LinksAsTheyCome<TBase extends Constructor<Log>>(Base: TBase) {
+  return class LinksAsTheyCome extends Base {
+    override receive(from: Uid, message: PeerMessage): void {
+      const { instanceNumber } = this;
+      const hasGap = message.type === 'links' && message.first > instanceNumber;
+      super.receive(from, hasGap ? { ...message, first: instanceNumber } : message);
+    }
+  };
+}
+
 /** Leaves out of a batch who needs no instance, and takes all up to its last for done. */
 function BatchesWithGaps<TBase extends Constructor<Batches>>(Base: TBase) {
   return class BatchesWithGaps extends Base {
@@ -252,6 +263,13 @@ export const STORE_BREAKS: readonly Break[] = [
     breaks: 'a laggard closes its instances, and does not carry out what was chosen in them',
     invariants: [11],
     replicaClass: class BrokenReplica extends JumpsOverLinks(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'links-as-they-come',
+    breaks: 'a laggard closes its instances with links that come before their turn',
+    invariants: [2, 11],
+    replicaClass: class BrokenReplica extends LinksAsTheyCome(SmallStoreReplica) {},
   },
   {
     ...SOUND_REST,
