@@ -374,6 +374,11 @@ export class ReplicatedValue {
 
   // What layers make happen. The empty ones are hooks.
 
+  /** Whether the open instance is closed elsewhere, as we know, and we are just told with what. */
+  protected get isBeingTold(): boolean {
+    return false;
+  }
+
   /** Something may have to be done now: a layer that can, starts. */
   protected pursue(): void {}
 

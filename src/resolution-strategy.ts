@@ -70,7 +70,7 @@ export function BackoffResolution<TBase extends Constructor<ReplicatedValue>>(Ba
     /** Starts to drive if there is something to propose and nothing is under way. */
     protected override pursue(): void {
       super.pursue();
-      if (!this.isBusy && this.nextLink() !== null) this.drive();
+      if (!this.isBusy && !this.isBeingTold && this.nextLink() !== null) this.drive();
     }
 
     protected override drive(): void {

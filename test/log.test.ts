@@ -91,6 +91,45 @@ suite('A laggard', () => {
     );
   });
 
+  test('begins nothing between two datagrams, until it has got there', () => {
+    const one = startC();
+    one.replica.receive('A', links(1, 2, 7));
+    one.replica.submit('set color blue');
+    one.replica.receive('A', links(3, 4, 7));
+    one.wait(299);
+    const prepared = () => one.sent.filter(({ type }) => type === 'prepare');
+    assert.deepEqual(prepared(), []);
+    one.replica.receive('A', links(5, 6));
+    assert.deepEqual(
+      prepared().map(({ instanceNumber }) => instanceNumber),
+      [7],
+    );
+  });
+
+  test('begins where it is when nobody tells it more', () => {
+    const one = startC();
+    one.replica.submit('set color blue');
+    one.sent.length = 0;
+    one.replica.receive('A', links(1, 4, 2 ** 30));
+    const prepared = (ms: number) => one.wait(ms).filter(({ type }) => type === 'prepare');
+    assert.deepEqual(prepared(299), []);
+    assert.equal(prepared(1)[0]?.instanceNumber, 5);
+  });
+
+  test('that reads a snapshot begins nothing meanwhile, and all when its giver is silent', () => {
+    const chunk = (one: OneReplica, offset: number) => {
+      const part = { type: 'snapshot_chunk', instanceNumber: 20, offset, total: 1_000 } as const;
+      one.replica.receive('A', { ...part, text: '['.padEnd(100) });
+    };
+    const one = startC();
+    chunk(one, 0);
+    one.replica.submit('set color blue');
+    one.wait(200);
+    assert.equal(one.sent.filter(({ type }) => type === 'prepare').length, 0);
+    one.wait(100);
+    assert.equal(one.lastSent('prepare').instanceNumber, 1);
+  });
+
   test('closes in order what comes in any order, and asks on when it has come to the end', () => {
     const ordered = atInstance(9).replica.digest;
     for (const order of [

@@ -403,10 +403,11 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       if (!this.#isOfUse(message)) return this.ignore('we have got there already');
       const { first, links, until = first + links.length } = message;
       this.#toldUntil = Math.max(this.#toldUntil, until);
+      this.#target = Math.max(this.#target, message.instanceNumber);
       this.#nearerAtMs = this.environment.clock.now();
       if (first > this.instanceNumber) this.#keepEarly(message);
       else this.#close(message);
-      this.#goOn(from, message.instanceNumber);
+      this.#goOn(from);
     }
 
     /** Not more than whoever is asked tells at a time, even if each of two has been asked. */
@@ -530,7 +531,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       this.#links = new LinkList(this.#blockLength);
       this.jump(instanceNumber, chain);
       this.#trace('installed', instanceNumber, from, this.stateDigest);
-      this.#goOn(from, this.#target);
+      this.#goOn(from);
       this.requestFrom(from); // a snapshot is older than its giver: there may be links after it
     }
 
@@ -545,8 +546,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     }
 
     /** We have come nearer. If that is not all, the same server is asked for the rest. */
-    #goOn(from: Uid, target: number): void {
-      this.#target = Math.max(this.#target, target);
+    #goOn(from: Uid): void {
       if (this.#reading !== null) return; // of somebody who is asked already
       this.#askAgain?.cancel();
       if (!this.isNews(this.#target)) return this.#askOnceMore(from);
@@ -554,11 +554,15 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       this.#awaitAnswer(from, [this.#question]); // the rest is on its way
     }
 
+    /** Not for long after the last word: whoever was telling may be gone. */
+    protected override get isBeingTold(): boolean {
+      const isNearer = this.environment.clock.now() < this.#nearerAtMs + ASK_AGAIN_AFTER_MS;
+      return isNearer && this.isNews(this.#target);
+    }
+
     /** Who is being told asks nobody else for the same … */
     protected override requestFrom(peer: Uid): void {
-      const isNearer = this.environment.clock.now() < this.#nearerAtMs + ASK_AGAIN_AFTER_MS;
-      const isBeingTold = isNearer && this.isNews(this.#target);
-      if (!isBeingTold) return super.requestFrom(peer);
+      if (!this.isBeingTold) return super.requestFrom(peer);
       this.#hasMissedNews = true;
     }
 
@@ -585,10 +589,12 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
         if (!this.isNews(this.#target)) return;
         if (times < ASKED_BEFORE_NEXT) {
           for (const question of questions) this.environment.messenger.send([peer], question);
-          return this.#awaitAnswer(peer, questions, times + 1);
+          this.#awaitAnswer(peer, questions, times + 1);
+        } else {
+          this.#readNoMore(); // its giver may be gone: whoever comes next begins anew
+          this.#askForMore(this.#after(peer));
         }
-        this.#readNoMore(); // its giver may be gone: whoever comes next begins anew
-        this.#askForMore(this.#after(peer));
+        this.pursue(); // whoever waits here has waited for the giver long enough
       });
     }
 

@@ -110,6 +110,35 @@ function JumpsOverLinks<TBase extends Constructor<Store>>(Base: TBase) {
   };
 }
 
+/** Closes its instances with links as they come, whichever instances they are of. */
+function LinksAsTheyCome<TBase extends Constructor<Log>>(Base: TBase) {
+  return class LinksAsTheyCome extends Base {
+    override receive(from: Uid, message: PeerMessage): void {
+      const { instanceNumber } = this;
+      const hasGap = message.type === 'links' && message.first > instanceNumber;
+      super.receive(from, hasGap ? { ...message, first: instanceNumber } : message);
+    }
+  };
+}
+
+/** Forgets links on disk as soon as the next snapshot is begun, and not when it is whole. */
+function CutTooEarly<TBase extends Constructor<Log>>(Base: TBase) {
+  return class CutTooEarly extends Base {
+    #takenAt = 1;
+
+    protected override takeSnapshot(): SnapshotSource {
+      this.#takenAt = this.instanceNumber;
+      return super.takeSnapshot();
+    }
+
+    protected override get kept() {
+      const first = Math.max(this.#takenAt, this.firstKept);
+      const links = this.linksFrom(first, this.instanceNumber - first) ?? [];
+      return { ...super.kept, first, blocks: [], links };
+    }
+  };
+}
+
 /** Leaves out of a batch who needs no instance, and takes all up to its last for done. */
 function BatchesWithGaps<TBase extends Constructor<Batches>>(Base: TBase) {
   return class BatchesWithGaps extends Base {
@@ -252,6 +281,20 @@ export const STORE_BREAKS: readonly Break[] = [
     breaks: 'a laggard closes its instances, and does not carry out what was chosen in them',
     invariants: [11],
     replicaClass: class BrokenReplica extends JumpsOverLinks(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'links-as-they-come',
+    breaks: 'a laggard closes its instances with links that come before their turn',
+    invariants: [2, 11],
+    replicaClass: class BrokenReplica extends LinksAsTheyCome(SmallStoreReplica) {},
+  },
+  {
+    ...SOUND_REST,
+    name: 'cut-too-early',
+    breaks: 'the oldest links are forgotten on disk before the snapshot that they are in is there',
+    invariants: [0],
+    replicaClass: class BrokenReplica extends CutTooEarly(SmallStoreReplica) {},
   },
   {
     ...SOUND_REST,
