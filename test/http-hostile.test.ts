@@ -164,9 +164,15 @@ suite('what is slow, or never comes', () => {
     for (let time = 0; time < 30; time += 1) {
       deaf.socket.write(`GET /log?limit=1000 HTTP/1.1\r\n${HOST}\r\n`);
     }
+    // Of one that was to be a tunnel Node itself looks after nothing any more.
+    const tunnel = at.connect();
+    tunnel.socket.pause();
+    const some = `GET /log?limit=1000 HTTP/1.1\r\n${HOST}\r\n`.repeat(20);
+    tunnel.socket.write(`${some}CONNECT localhost:1 HTTP/1.1\r\n\r\n`);
     await assertWell(at, 'a');
     while (!(await at.ask('GET', '/metrics')).text.includes('paxos_http_connections 1\n'));
     deaf.socket.destroy();
+    tunnel.socket.destroy();
   });
 });
 

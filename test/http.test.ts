@@ -530,7 +530,13 @@ test('without a token a page of another site can have nothing done', async (t) =
     assert.deepEqual([status, json.title], [403, 'Forbidden'], origin);
   }
   assert.equal((await take({ 'sec-fetch-site': 'cross-site' })).status, 403);
+  assert.equal((await at.ask('GET', '/watch', { origin: 'null' })).status, 403);
+  assert.ok(at.rejects.every((why) => why === 'HTTP: without a token no page of another site may ask'));
+  assert.equal(at.rejects.length, 6);
   assert.equal((await at.ask('GET', '/locks/job')).status, 404);
+  for (const origin of ['http://[::1]:8001', 'https://127.0.0.1', `http://localhost:${at.port}`]) {
+    assert.equal((await at.ask('GET', '/health', { origin })).status, 200, origin);
+  }
   const own = { origin: 'http://localhost:3000', 'sec-fetch-site': 'same-site' };
   assert.equal((await take(own)).status, 201);
   const guarded = await openDoor(t, { token: 'x'.repeat(20) });

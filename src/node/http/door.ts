@@ -93,7 +93,7 @@ const UNREADABLE: ReadonlyMap<string | null, readonly [status: number, why: stri
 ] as const);
 
 /** Problems of which whoever looks after the server should hear, too. */
-const REJECTED: ReadonlySet<number> = new Set([401, 421, 500]);
+const REJECTED: ReadonlySet<number> = new Set([401, 403, 421, 500]);
 
 type Reject = Extract<WorldEvent, { event: 'reject' }>;
 
@@ -118,11 +118,11 @@ export class HttpDoor {
   readonly #clients: InnerClients;
   readonly #http: NodeServer;
   readonly #lines = new WeakMap<Socket, Line>();
+  readonly #sockets = new Set<Socket>();
   readonly #watchers = new Set<ServerResponse>();
   readonly #rejects: Throttle<Reject>;
   readonly #answered = new Map<string, number>();
   #rejected = 0;
-  #connections = 0;
   #replica: Served | null = null;
   #seq = 0;
 
@@ -201,7 +201,7 @@ export class HttpDoor {
   /** Ends all at once. */
   close(): void {
     this.#http.close();
-    this.#http.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
     this.#clients.stop();
     this.#network.close();
     this.#rejects.stop();
@@ -230,10 +230,8 @@ export class HttpDoor {
       this.#reject(`${data?.remoteAddress}`, `${this.#limits.connections} are connected already`);
     });
     server.on('connection', (socket: Socket) => {
-      this.#connections += 1;
-      socket.once('close', () => {
-        this.#connections -= 1;
-      });
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
     });
     return server;
   }
@@ -340,7 +338,7 @@ export class HttpDoor {
     const { patienceMs, heartbeatMs } = this.#limits;
     const counts = {
       answered: this.#answered,
-      connections: this.#connections,
+      connections: this.#sockets.size,
       watchers: this.#watchers.size,
       rejected: this.#rejected,
     };
@@ -391,6 +389,7 @@ export class HttpDoor {
   /** Node hands over the whole connection, and looks after it no more. */
   #refuseTunnel(socket: Socket): void {
     socket.on('error', () => socket.destroy());
+    socket.setTimeout(this.#limits.idleMs, () => socket.destroy());
     const line = this.#lineOf(socket);
     line.isDeaf = true;
     this.#endWith(new Problem(405, 'no tunnel begins here', { closes: true }), socket, line);
