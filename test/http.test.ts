@@ -531,7 +531,9 @@ test('without a token a page of another site can have nothing done', async (t) =
   }
   assert.equal((await take({ 'sec-fetch-site': 'cross-site' })).status, 403);
   assert.equal((await at.ask('GET', '/watch', { origin: 'null' })).status, 403);
-  assert.ok(at.rejects.every((why) => why === 'HTTP: without a token no page of another site may ask'));
+  assert.ok(
+    at.rejects.every((why) => why === 'HTTP: without a token no page of another site may ask'),
+  );
   assert.equal(at.rejects.length, 6);
   assert.equal((await at.ask('GET', '/locks/job')).status, 404);
   for (const origin of ['http://[::1]:8001', 'https://127.0.0.1', `http://localhost:${at.port}`]) {

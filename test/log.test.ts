@@ -12,7 +12,11 @@ import {
   type SnapshotChunk,
 } from '../src/messages.ts';
 import type { ReplicaClass } from '../src/simulation/machine.ts';
-import { PlainReplica, SmallStoreReplica } from '../src/simulation/replicas.ts';
+import {
+  PlainReplica,
+  SmallMasterStoreReplica,
+  SmallStoreReplica,
+} from '../src/simulation/replicas.ts';
 import { lostState, MustStop, type ServerState } from '../src/state.ts';
 import { OneReplica } from './one-replica.ts';
 
@@ -128,6 +132,44 @@ suite('A laggard', () => {
     assert.equal(one.sent.filter(({ type }) => type === 'prepare').length, 0);
     one.wait(100);
     assert.equal(one.lastSent('prepare').instanceNumber, 1);
+  });
+
+  test('that was told of an instance that nobody has come to waits for it once', () => {
+    const one = startC();
+    one.replica.receive('B', links(1, 1, 2 ** 30));
+    one.replica.submit('set color blue');
+    one.sent.length = 0;
+    // Whoever tells it later has no more to tell than this.
+    one.wait(200);
+    one.replica.receive('A', links(2, 2));
+    assert.equal(one.lastSent('prepare').instanceNumber, 3);
+  });
+
+  test('stands for master when it has got there, or when nobody tells it more', () => {
+    for (const isToldAll of [true, false]) {
+      const one = startC(SmallMasterStoreReplica); // without luck, it stands at once
+      one.replica.receive('A', links(1, 1, 3));
+      const prepared = (ms: number) => one.wait(ms).filter(({ type }) => type === 'prepare');
+      assert.deepEqual(prepared(299), []);
+      if (isToldAll) one.replica.receive('A', links(2, 2, 3));
+      else one.wait(1);
+      assert.equal(one.lastSent('prepare').instanceNumber, isToldAll ? 3 : 2);
+    }
+  });
+
+  test('that is told what cannot be waits no longer', () => {
+    const one = startC();
+    const refused = () => {
+      const part = { instanceNumber: 20, offset: 0, total: 9, text: 'no digest' } as const;
+      one.replica.receive('A', { type: 'snapshot_chunk', ...part });
+    };
+    refused();
+    assert.match(ignored(one), /^not believed/);
+    one.replica.submit('set color blue');
+    assert.equal(one.lastSent('prepare').instanceNumber, 1);
+    one.sent.length = 0;
+    refused();
+    assert.deepEqual(one.wait(300).filter(({ type }) => type === 'sync_request').length, 1);
   });
 
   test('closes in order what comes in any order, and asks on when it has come to the end', () => {

@@ -135,6 +135,8 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     readonly #early = new Map<number, LinksMessage>();
     /** The links before this instance are on their way, or here. */
     #toldUntil = 1;
+    /** Where whoever told us something last has come to; `#target` may be nobody's. */
+    #tellerIsAt = 1;
     /** When anything has last come that brings us nearer. */
     #nearerAtMs = Number.NEGATIVE_INFINITY;
     /** Somebody was further than we are, and was not asked, since another one was telling us. */
@@ -404,6 +406,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       const { first, links, until = first + links.length } = message;
       this.#toldUntil = Math.max(this.#toldUntil, until);
       this.#target = Math.max(this.#target, message.instanceNumber);
+      this.#tellerIsAt = message.instanceNumber;
       this.#nearerAtMs = this.environment.clock.now();
       if (first > this.instanceNumber) this.#keepEarly(message);
       else this.#close(message);
@@ -493,6 +496,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
       this.#readNoMore();
       this.#reading = { ...whence, state, reader, parts: [], early: new Map(), asked, saved: 0 };
       this.#target = Math.max(this.#target, instanceNumber);
+      this.#tellerIsAt = Math.max(this.#tellerIsAt, instanceNumber);
       this.#trace('reading', instanceNumber, from, null);
     }
 
@@ -538,11 +542,13 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     /** Who tells what cannot be is asked no more; somebody else is, after a while. */
     #refuse({ from }: Reading, why: string): void {
       this.#readNoMore();
+      this.#nearerAtMs = Number.NEGATIVE_INFINITY; // it has told us nothing
       this.ignore(`${NOT_BELIEVED}: ${why}`);
       this.#askAgain?.cancel();
       this.#askAgain = this.environment.clock.after(ASK_AGAIN_AFTER_MS, () => {
         if (this.isNews(this.#target)) this.#askForMore(this.#after(from));
       });
+      this.pursue();
     }
 
     /** We have come nearer. If that is not all, the same server is asked for the rest. */
@@ -557,7 +563,7 @@ export function Log<TBase extends Constructor<CatchUp>>(Base: TBase) {
     /** Not for long after the last word: whoever was telling may be gone. */
     protected override get isBeingTold(): boolean {
       const isNearer = this.environment.clock.now() < this.#nearerAtMs + ASK_AGAIN_AFTER_MS;
-      return isNearer && this.isNews(this.#target);
+      return isNearer && this.isNews(this.#tellerIsAt);
     }
 
     /** Who is being told asks nobody else for the same … */
