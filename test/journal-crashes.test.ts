@@ -5,8 +5,9 @@ import { EMPTY_CHAIN } from '../src/chain.ts';
 import { UNTOUCHED } from '../src/composable-paxos.ts';
 import { Failure } from '../src/node/failure.ts';
 import { JournalFile } from '../src/node/journal-file.ts';
+import { JsonStateFile } from '../src/node/json-state-file.ts';
 import { Random } from '../src/simulation/random.ts';
-import type { ServerState } from '../src/state.ts';
+import { type ServerState, STATE_IS_MISSING } from '../src/state.ts';
 import { CachedDisk, Killed, type Trouble } from './cached-disk.ts';
 
 const WALKS = 60;
@@ -132,4 +133,42 @@ test('what could not be brought to the disk at a start is not believed at the ne
     disk.cutPower();
     walk.startAgain();
   }
+});
+
+test('a file of the other kind is never believed again, whatever happens to the journal', () => {
+  let journals = 0;
+  for (let seed = 1; seed <= 200; seed += 1) {
+    const luck = new Random(seed, 'take over');
+    const disk = new CachedDisk(luck);
+    new JsonStateFile('/disk', 'A', disk.system, 'linux').save(drawState(1, luck));
+    let told = 1;
+    // Twice there is trouble, at any step; then the journal is gone.
+    for (const trouble of [luck.pick(TROUBLES), luck.pick(TROUBLES)]) {
+      disk.disturb(trouble, luck.below(24));
+      try {
+        const file = new JournalFile('/disk', 'A', disk.system, 'linux', LIMITS);
+        const { instanceNumber } = file.load() as ServerState;
+        assert.ok(instanceNumber >= told);
+        file.settle();
+        told = instanceNumber;
+        for (const number of luck.chance(0.5) ? [] : [told + 1, told + 2]) {
+          file.save(drawState(number, luck));
+          told = number;
+        }
+      } catch (error) {
+        if (!(error instanceof Killed) && !(error instanceof Failure)) throw error;
+      }
+      if (trouble === 'the power is cut') disk.cutPower();
+      else disk.kill();
+    }
+    disk.system.rmSync(PATH, { force: true });
+    if (told === 1) continue;
+    journals += 1;
+    const [journal, json] = [JournalFile, JsonStateFile].map((Kind) => {
+      return new Kind('/disk', 'A', disk.system, 'linux');
+    });
+    assert.throws(() => journal?.load(), { message: STATE_IS_MISSING }, `seed ${seed}`);
+    assert.throws(() => json?.load(), { message: STATE_IS_MISSING }, `seed ${seed}`);
+  }
+  assert.ok(journals > 50, `${journals}`);
 });

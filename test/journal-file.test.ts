@@ -359,7 +359,7 @@ suite('A directory with a state of the other kind', () => {
     assert.deepEqual(fs.readdirSync(directory).sort(), ['A.json', 'A.mark']);
     calls.length = 0;
     file.save(at(8));
-    assert.deepEqual(calls, [...BEGUN, 'remove A.json']);
+    assert.deepEqual(calls, [...BEGUN, 'remove A.json', 'fsync directory']);
     assert.equal(file.takesOver, null);
     assert.deepEqual(fs.readdirSync(directory).sort(), ['A.journal', 'A.mark']);
     assert.deepEqual(open(directory).load(), at(8));
@@ -372,11 +372,19 @@ suite('A directory with a state of the other kind', () => {
     file.load();
     file.save(at(8));
     writeFileSync(join(directory, 'A.json'), json);
-    const again = open(directory);
+    const calls: string[] = [];
+    const again = open(directory, noting(calls));
     assert.deepEqual(again.load(), at(8));
+    assert.equal(existsSync(join(directory, 'A.json')), true); // it may be of another server
+    calls.length = 0;
+    again.settle();
+    assert.deepEqual(calls, ['remove A.json', 'fsync directory']);
+    again.settle();
     again.save(at(9));
-    assert.equal(existsSync(join(directory, 'A.json')), false);
+    assert.deepEqual(calls.slice(2), ['room A.journal', ...APPENDED]);
     assert.deepEqual(open(directory).load(), at(9));
+    fs.rmSync(again.path);
+    assert.throws(() => open(directory).load(), { message: STATE_IS_MISSING });
   });
 
   test('keeps it beside a journal that whoever reads it refuses: it is of another server', (t) => {

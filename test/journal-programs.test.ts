@@ -108,6 +108,8 @@ suite('A server with a journal', () => {
     await cluster.propose('A', 'hello');
     await server.waitFor('the value', () => server.state?.currentValue === 'hello');
     await server.interrupt();
+    const path = server.stateFile;
+    const before = readFileSync(path);
     await server.start('--journal');
     const says = /the state in .*A\.json goes over to .*A\.journal with the next save\n/;
     await server.waitFor('what it says', () => says.test(server.program.stdout));
@@ -119,8 +121,11 @@ suite('A server with a journal', () => {
       await whyNot(cluster, 'A'),
       /A\.journal has taken its place: start it with --jour/,
     );
+    writeFileSync(path, before); // as if it had been killed before this was gone
     assert.match(await whyNot(cluster, 'A', '--store'), /it was made without --store/);
+    assert.equal(existsSync(path), true);
     await server.start('--journal');
+    await server.waitFor('one state', () => !existsSync(path));
   });
 });
 

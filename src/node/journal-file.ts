@@ -14,8 +14,9 @@
  *
  * A server that has kept a JSON file goes over to a journal: it begins with what that file says,
  * and its first save begins the journal and takes the file away, in this order. If it is killed in
- * between, both are there, and the journal counts: the next save takes the file away. There is no
- * way back.
+ * between, both are there, and the journal counts: its next run takes the file away, once it has
+ * found that the journal is its own, and before it answers anybody. So an older state is believed
+ * never again, not even when somebody removes the journal. There is no way back.
  */
 import * as nodeFs from 'node:fs';
 import { join } from 'node:path';
@@ -109,8 +110,12 @@ export class JournalFile implements StateFile {
     attempt(this.path, 'written', () => {
       if (line !== null) this.#append(line);
       if (piece !== null) this.#begin(piece);
-      if (!this.#isOnlyOne) this.#settle();
+      this.#endOther();
     });
+  }
+
+  settle(): void {
+    if (this.#file !== null) attempt(this.path, 'kept', () => this.#endOther());
   }
 
   saveAsLost(members: readonly Uid[]): void {
@@ -173,14 +178,15 @@ export class JournalFile implements StateFile {
     return this.#file;
   }
 
-  /**
-   * There is a journal: from now on that is known, and it is the only state. Not before a save:
-   * whoever reads it may find that it is not that of this server, and then the old one counts.
-   */
-  #settle(): void {
+  /** There is a journal: from now on that is known, and it is the only state, durably. */
+  #endOther(): void {
+    if (this.#isOnlyOne) return;
     this.#directory.mark();
+    if (this.#directory.has(this.#old.path)) {
+      this.#fs.rmSync(this.#old.path);
+      this.#directory.sync();
+    }
     this.#takesOver = false;
     this.#isOnlyOne = true;
-    if (this.#directory.has(this.#old.path)) this.#fs.rmSync(this.#old.path);
   }
 }

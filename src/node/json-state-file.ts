@@ -80,6 +80,9 @@ export class JsonStateFile implements StateFile {
     });
   }
 
+  /** A file like this replaces none of the other kind. */
+  settle(): void {}
+
   saveAsLost(members: readonly Uid[]): void {
     this.#directory.checkLost(this.path, this.#journalPath);
     this.save(lostState(this.#uid, members));

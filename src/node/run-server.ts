@@ -154,6 +154,7 @@ function whoLeaves(leave: () => void): Sink {
 function startFrom(file: StateFile, replica: ReplicatedValue): void {
   try {
     replica.start();
+    file.settle();
   } catch (error) {
     if (error instanceof Failure) throw error;
     if (error instanceof MustStop) {

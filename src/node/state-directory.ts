@@ -50,6 +50,11 @@ export interface StateFile extends Storage {
   /** A file of the other kind whose state the next save takes over; null: there is none. */
   readonly takesOver: string | null;
   /**
+   * Whoever has loaded it goes on from it, and answers nobody before this returns: a file of the
+   * other kind, which it has replaced, is taken away. Throws a `Failure` if that cannot be.
+   */
+  settle(): void;
+  /**
    * Makes a server that has lost its state begin with knowing so. Throws a `Failure`, and changes
    * nothing, if it is there.
    */
