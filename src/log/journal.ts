@@ -192,10 +192,14 @@ class Lines {
 
   write(body: object): Uint8Array {
     this.entry += 1;
-    const rest = JSON.stringify({ entry: this.entry, ...body }).slice(1);
-    const bytes = encoder.encode(`${CHECKSUM}01234567",${rest}\n`);
+    const rest = JSON.stringify(body).slice(1); // of an empty one only its end is left
+    const comma = rest.length > 1 ? ',' : '';
+    const bytes = encoder.encode(`${CHECKSUM}01234567","entry":${this.entry}${comma}${rest}\n`);
     this.checksum = crc32(bytes.subarray(HEAD_BYTES, -1), this.checksum);
-    bytes.set(encoder.encode(hexOf(this.checksum)), CHECKSUM.length);
+    const digits = hexOf(this.checksum);
+    for (let index = 0; index < CHECKSUM_DIGITS; index += 1) {
+      bytes[CHECKSUM.length + index] = digits.charCodeAt(index);
+    }
     this.bytes += bytes.length;
     return bytes;
   }
@@ -383,32 +387,45 @@ function changeOf(before: unknown, after: unknown): Change | 'other' | null {
   if (before === after) return null;
   if (Array.isArray(before) && Array.isArray(after)) return changeOfList(before, after);
   if (!isRecord(before) || !isRecord(after)) return 'other';
-  return isFlat(before) && isFlat(after) ? 'other' : changeOfRecord(before, after);
+  if (!isFlat(before) || !isFlat(after)) return changeOfRecord(before, after);
+  return saysTheSame(before, after) ? null : 'other';
 }
 
 /** Whether there is nothing to be saved by looking into it. */
 function isFlat(record: Fields): boolean {
-  return Object.values(record).every((value) => typeof value !== 'object' || value === null);
+  for (const key of Object.keys(record)) {
+    if (typeof record[key] === 'object' && record[key] !== null) return false;
+  }
+  return true;
 }
 
-/** What JSON has no word for, `undefined`, is not there. */
+/** A promise, say, is another object in each instance, and yet the same. */
+function saysTheSame(before: Fields, after: Fields): boolean {
+  const keys = Object.keys(after);
+  if (keys.length !== Object.keys(before).length) return false;
+  return keys.every((key) => Object.hasOwn(before, key) && before[key] === after[key]);
+}
+
+/**
+ * What JSON has no word for, `undefined`, is not there. Every save comes through here, and most
+ * fields are what they were: so nothing is made for these, not even a function.
+ */
 function changeOfRecord(before: Fields, after: Fields): RecordChange | null {
+  const move = movesIn(before, after);
   const set: [string, unknown][] = [];
   const inside: [string, Change][] = [];
-  const move = movesIn(before, after);
-  // What was moved away is another one's now: nothing in it may change.
-  const moved = new Set(move.values());
   for (const key of Object.keys(after)) {
-    if (move.has(key)) continue;
-    const [value, was] = [after[key], Object.hasOwn(before, key) ? before[key] : undefined];
-    const isMoved = moved.has(key);
-    if (value === undefined || (value === was && !isMoved)) continue; // most of it
+    const value = after[key];
+    if (value === undefined || move.has(key)) continue;
+    const was = Object.hasOwn(before, key) ? before[key] : undefined;
+    // What was moved away is another one's now: nothing in it may change.
+    const isMoved = move.size > 0 && [...move.values()].includes(key);
+    if (value === was && !isMoved) continue;
     const change = isMoved || was === undefined ? 'other' : changeOf(was, value);
     if (change === 'other') set.push([key, value]);
     else if (change !== null) inside.push([key, change]);
   }
-  const isGone = (key: string) => !Object.hasOwn(after, key) || after[key] === undefined;
-  const unset = Object.keys(before).filter((key) => before[key] !== undefined && isGone(key));
+  const unset = goneFrom(before, after);
   if (set.length + unset.length + inside.length + move.size === 0) return null;
   return {
     ...(move.size > 0 ? { move: Object.fromEntries(move) } : {}),
@@ -418,24 +435,46 @@ function changeOfRecord(before: Fields, after: Fields): RecordChange | null {
   };
 }
 
+function goneFrom(before: Fields, after: Fields): string[] {
+  const gone: string[] = [];
+  for (const key of Object.keys(before)) {
+    if (before[key] === undefined) continue;
+    if (!Object.hasOwn(after, key) || after[key] === undefined) gone.push(key);
+  }
+  return gone;
+}
+
+const NO_MOVES: ReadonlyMap<string, string> = new Map();
+
 /** What has come to another place as it was: from where to where, the new place first. */
 function movesIn(before: Fields, after: Fields): ReadonlyMap<string, string> {
-  const moves = new Map<string, string>();
-  for (const [key, value] of Object.entries(after)) {
+  let moves: Map<string, string> | null = null;
+  for (const key of Object.keys(after)) {
+    const value = after[key];
     if (before[key] === value || typeof value !== 'object' || value === null) continue;
-    const isFrom = (from: string) => before[from] === value && after[from] !== value;
-    const from = Object.keys(before).find(isFrom);
-    if (from !== undefined && ![...moves.values()].includes(from)) moves.set(key, from);
+    const from = whereWas(value, before, after);
+    if (from === null || (moves !== null && [...moves.values()].includes(from))) continue;
+    moves ??= new Map();
+    moves.set(key, from);
   }
-  return moves;
+  return moves ?? NO_MOVES;
+}
+
+/** The place where this was, if something else is there now. */
+function whereWas(value: object, before: Fields, after: Fields): string | null {
+  for (const key of Object.keys(before)) {
+    if (before[key] === value && after[key] !== value) return key;
+  }
+  return null;
 }
 
 /** How many entries the lists in its new lists have. */
 function newEntriesIn(change: Change): number {
-  const { set = {}, add = [], in: inside = {} } = change as RecordChange & ListChange;
-  const lists = [add, ...Object.values(set).filter((value) => Array.isArray(value))];
-  const own = lists.reduce((sum, list) => sum + entriesInside(list), 0);
-  return Object.values(inside).reduce((sum, one) => sum + newEntriesIn(one), own);
+  const { set, add, in: inside } = change as RecordChange & ListChange;
+  let count = add === undefined ? 0 : entriesInside(add);
+  for (const key in set) if (Array.isArray(set[key])) count += entriesInside(set[key]);
+  for (const key in inside) count += newEntriesIn(inside[key] as Change);
+  return count;
 }
 
 /** Entries that are still there are the same objects, in the same order. */

@@ -27,7 +27,7 @@ export class SystemEnvironment implements Environment {
       load: () => file.load(),
       save: (state) => {
         file.save(state);
-        turns.trace(savedEvent(state));
+        if (turns.isWatched) turns.trace(savedEvent(state));
       },
     };
     this.#turns = turns;

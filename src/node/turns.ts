@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Uid } from '../composable-paxos.ts';
 import type { Timer } from '../environment.ts';
-import { Agenda } from '../time/agenda.ts';
+import { Agenda, type Entry } from '../time/agenda.ts';
 import type { Decision, TraceEvent, WorldEvent } from '../trace/events.ts';
 import { describe } from './failure.ts';
 
@@ -53,17 +53,22 @@ export class Turns {
     const entry = this.#agenda.add(performance.now() + delayMs, act);
     this.#waiting += 1;
     this.#sleep();
-    return {
-      cancel: () => {
-        if (entry.act === null) return;
-        entry.act = null;
-        this.#endWait();
-      },
-    };
+    return { cancel: this.#cancel.bind(this, entry) };
+  }
+
+  #cancel(entry: Entry): void {
+    if (entry.act === null) return;
+    entry.act = null;
+    this.#endWait();
+  }
+
+  /** Whether anybody sees what is traced. If not, nobody need work it out. */
+  get isWatched(): boolean {
+    return this.#sinks.length > 0;
   }
 
   trace(event: Decision | WorldEvent): void {
-    if (this.#isOver || this.#sinks.length === 0) return;
+    if (this.#isOver || !this.isWatched) return;
     const atUs = (performance.timeOrigin + performance.now()) * 1_000;
     const stamp = { at: Math.round(atUs) / 1_000, server: this.#server, turn: this.#number };
     for (const sink of this.#sinks) sink.show({ ...stamp, ...event });
