@@ -73,7 +73,7 @@ export interface MessengerOptions {
 
 /** Whoever gets what arrives: a replica. */
 export interface Receiver {
-  /** What it calls its cluster. */
+  /** What it calls its cluster, for good. */
   readonly cluster: string;
   /** Whom a datagram may name, if that is more than the cluster file does. */
   readonly names?: Names;
@@ -111,6 +111,8 @@ export class UdpMessenger implements Messenger {
   readonly #rejects: Throttle<Reject>;
   readonly #losses: Throttle<Lost>;
   #receiver: Receiver | null = null;
+  /** What the receiver calls its cluster: a text that is put together, for every datagram. */
+  #cluster: string | null = null;
   #seq = 0;
   #isClosed = false;
 
@@ -164,6 +166,7 @@ export class UdpMessenger implements Messenger {
   /** From now on every datagram is a turn of `receiver`. */
   deliverTo(receiver: Receiver): void {
     this.#receiver = receiver;
+    this.#cluster = receiver.cluster;
     for (const socket of this.#sockets.values()) this.#listenTo(socket);
   }
 
@@ -172,7 +175,7 @@ export class UdpMessenger implements Messenger {
     this.#meetMembers();
     this.#seq += 1;
     const seq = this.#seq;
-    const bytes = encodeDatagram(seq, message, this.#receiver?.cluster);
+    const bytes = encodeDatagram(seq, message, this.#cluster);
     this.#turns.trace({ event: 'send', to, seq, message });
 
     const dropped = to.filter(() => Math.random() < this.#faults.drop);
@@ -362,7 +365,7 @@ export class UdpMessenger implements Messenger {
     });
     if ('rejected' in opened) return this.#reject(owner ?? address, opened.rejected);
     if ('answers' in opened) return this.#sendBack(source, opened.answers);
-    const decoded = decodeDatagram(opened.body, receiver.names ?? this.#uids, receiver.cluster);
+    const decoded = decodeDatagram(opened.body, receiver.names ?? this.#uids, this.#cluster);
     if ('rejected' in decoded) return this.#reject(owner ?? address, decoded.rejected);
 
     const { seq, message } = decoded;
