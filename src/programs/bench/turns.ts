@@ -10,12 +10,13 @@
  * A machine that has other things to do as well stops a turn for many milliseconds. So a turn takes
  * as long as the clock says, or as much as all threads of this process have computed meanwhile, if
  * that is less. Beside the stores runs a *control*, which only counts: its longest turn is what is
- * left of what the machine does to every turn.
+ * left of what the machine does to every turn. And the engine stops all of them to collect garbage,
+ * in the middle of a turn, too: how often and how long is a row of its own.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
+import { type PerformanceEntry, PerformanceObserver, performance } from 'node:perf_hooks';
 import type { Uid } from '../../composable-paxos.ts';
 import type { Storage } from '../../environment.ts';
 import { KEEP_LINKS } from '../../log/log.ts';
@@ -79,6 +80,30 @@ class Control {
   }
 }
 
+/** The pauses for garbage collection: of three stores, since they share one process. */
+class Collections {
+  readonly #watch = new Stopwatch();
+  readonly #observer = new PerformanceObserver((list) => this.#note(list.getEntries()));
+
+  constructor() {
+    this.#observer.observe({ entryTypes: ['gc'] });
+  }
+
+  /** Those until now. */
+  get watch(): Stopwatch {
+    this.#note(this.#observer.takeRecords());
+    return this.#watch;
+  }
+
+  stop(): void {
+    this.#observer.disconnect();
+  }
+
+  #note(pauses: readonly PerformanceEntry[]): void {
+    for (const { duration } of pauses) this.#watch.add(duration);
+  }
+}
+
 export interface TurnsSettings {
   readonly keys: number;
   readonly valueLength: number;
@@ -107,6 +132,7 @@ async function measureWith(
   say: (line: string) => void,
 ): Promise<void> {
   const control = new Control();
+  const collections = new Collections();
   const stations = new Stations();
   const kept = hasJournals ? 'kept in journals' : 'kept in memory';
   say(`${keys} keys of ${valueLength} characters each, ${kept}; milliseconds a turn:`);
@@ -119,6 +145,7 @@ async function measureWith(
   fill(a, keys, valueLength);
   a.watch.take();
   control.watch.take();
+  collections.watch.take();
 
   await timed(say, `B catches up by ${keys} links`, stations, 'B', keys, () => {
     b.hear('A', encodeDatagram(1, syncRequest(keys + 1), CLUSTER));
@@ -127,6 +154,7 @@ async function measureWith(
   tell('  A tells them', a.watch);
   tell('  B closes its instances, and takes snapshots', b.watch);
   tell('  the control', control.watch);
+  tell('  collecting garbage', collections.watch);
 
   const load = new Load(b, keys);
   await pause(500);
@@ -134,6 +162,7 @@ async function measureWith(
   await b.until((it) => it.event === 'snapshot' && it.what === 'taken');
   tell('  B goes on, until it has taken a snapshot', b.watch);
   tell('  the control', control.watch);
+  tell('  collecting garbage', collections.watch);
 
   const asked = load.asked;
   stations.cut('A', 'C'); // it has all links, and would tell them
@@ -147,10 +176,12 @@ async function measureWith(
   tell('  A serves', a.watch);
   tell('  C reads it', c.watch);
   tell('  the control', control.watch);
+  tell('  collecting garbage', collections.watch);
 
   load.stop();
   for (const uid of UIDS) stations.stop(uid);
   control.stop();
+  collections.stop();
 }
 
 async function timed(
