@@ -29,6 +29,11 @@ for (const servers of [3, 5]) {
   }
 }
 
+test('nobody asks a quorum of stores with masters, though one was started without them', () => {
+  const schedule = drawSchedule(6044, 3, SECONDS, null);
+  assert.equal(run(schedule, { leases: true, store: true }).violation, null);
+});
+
 test('a history of a simulated store is wrong once a sum in it, or its time, is changed', () => {
   let mutants = 0;
   for (let seed = 1; seed <= 40; seed += 1) {

@@ -76,8 +76,8 @@ export class Clients {
   /** What must be true of a store; null: the servers are none. */
   readonly #truth: StoreTruth | null;
   readonly #questions = new StoreQuestions();
-  /** Whether the servers have the layer for that. */
-  #mayAskQuorum = false;
+  /** Whether all servers have the layer for that, also one that was given other flags by mistake. */
+  #mayAskQuorum: boolean | null = null;
   #asked = 0;
   /** What the register held before each instance. */
   readonly #values = new Map<number, string | null>([[1, null]]);
@@ -131,11 +131,13 @@ export class Clients {
     this.#asked += 1;
     if (this.#truth === null) return question;
     const seed = `${client} ${this.#asked}`;
-    return this.#questions.inquiry(question, seed, this.#mayAskQuorum, client);
+    return this.#questions.inquiry(question, seed, this.#mayAskQuorum === true, client);
   }
 
   observe(event: TraceEvent): void {
-    if (event.event === 'start') this.#mayAskQuorum = event.layers.includes('QuorumReads');
+    if (event.event === 'start' && this.#mayAskQuorum !== false) {
+      this.#mayAskQuorum = event.layers.includes('QuorumReads');
+    }
     if (event.event === 'advance') return this.#advance(event);
     const isExpiry = event.event === 'update' && event.what === 'queued' && isEnd(event.value);
     if (isExpiry) this.#toldByStore.push(firedAtStore(event.server, event.value, event.at));
