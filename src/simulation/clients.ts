@@ -76,7 +76,7 @@ export class Clients {
   /** What must be true of a store; null: the servers are none. */
   readonly #truth: StoreTruth | null;
   readonly #questions = new StoreQuestions();
-  /** Whether all servers have the layer for that, also one that was given other flags by mistake. */
+  /** Whether all servers have the layer for that, also one with other flags, by mistake. */
   #mayAskQuorum: boolean | null = null;
   #asked = 0;
   /** What the register held before each instance. */
