@@ -233,10 +233,14 @@ export class Proposer<Value> {
     this.state = { ...this.state, ...this.#freshRound(proposalId), leading: true };
   }
 
-  /** Counts a promise of the current round. True once: when it completes the quorum. */
+  /**
+   * Counts a promise of the current round. True when it completes the quorum, and once more if that
+   * has named nothing, nothing was asked, and this one names what is to be finished.
+   */
   receivePromise(from: Uid, message: PromiseMessage<Value>): boolean {
-    if (!this.isCurrent(message.proposalId)) return false;
-    if (this.state.leading || this.state.promisesFrom.includes(from)) return false;
+    const { leading, proposedValue } = this.state;
+    if (!this.isCurrent(message.proposalId) || this.state.promisesFrom.includes(from)) return false;
+    if (leading && (proposedValue !== null || message.lastAcceptedId === null)) return false;
 
     const promisesFrom = [...this.state.promisesFrom, from];
     this.state = { ...this.state, promisesFrom, ...this.highestAccepted(message) };

@@ -234,12 +234,25 @@ test('proposer: a value without the id under which it was accepted binds nobody'
   assert.deepEqual(proposer.accept('mine'), accept(id(2, 'A'), 'mine'));
 });
 
-test('proposer: what comes after the quorum changes nothing', () => {
+test('proposer: what comes after it has asked changes nothing', () => {
   const proposer = preparing();
   proposer.receivePromise('A', promise(id(2, 'A')));
   proposer.receivePromise('B', promise(id(2, 'A')));
-  proposer.receivePromise('C', promise(id(2, 'A'), id(1, 'C'), 'late'));
   assert.deepEqual(proposer.accept('mine'), accept(id(2, 'A'), 'mine'));
+  const { state } = proposer;
+  assert.equal(proposer.receivePromise('C', promise(id(2, 'A'), id(1, 'C'), 'late')), false);
+  assert.equal(proposer.state, state);
+});
+
+test('proposer: that had nothing to ask finishes what a promise after the quorum names', () => {
+  const proposer = preparing();
+  proposer.receivePromise('A', promise(id(2, 'A')));
+  assert.equal(proposer.receivePromise('B', promise(id(2, 'A'))), true);
+  assert.equal(proposer.accept(null), null);
+  assert.equal(proposer.receivePromise('B', promise(id(2, 'A'), id(1, 'C'), 'old')), false);
+  assert.equal(proposer.receivePromise('D', promise(id(2, 'A'))), false);
+  assert.equal(proposer.receivePromise('C', promise(id(2, 'A'), id(1, 'C'), 'late')), true);
+  assert.deepEqual(proposer.accept('mine'), accept(id(2, 'A'), 'late'));
 });
 
 test('proposer: a new round forgets the values of the old one', () => {

@@ -38,6 +38,14 @@ async function openDiagram(
   return page;
 }
 
+/** Playwright's own way of waiting evaluates in the page, which lets nobody do that. */
+async function untilTrue(page: Page, condition: string): Promise<void> {
+  await page.evaluate(`new Promise((done) => {
+    const look = () => (${condition} ? done() : requestAnimationFrame(look));
+    look();
+  })`);
+}
+
 function textOf(page: Page, selector: string): Promise<string> {
   return page.locator(selector).innerText();
 }
@@ -176,7 +184,7 @@ suite('A diagram in a browser', { skip }, () => {
     const box = await page.locator('#cursor').boundingBox();
     assert.ok(box !== null && box.y > 0 && box.y + box.height < WIDE.height);
     await page.evaluate("location.hash = '#2'");
-    await page.waitForFunction("document.getElementById('where').innerText.startsWith('row 2 ')");
+    await untilTrue(page, "document.getElementById('where').innerText.startsWith('row 2 ')");
   });
 
   test('opens at its first row if its address names none', async (t) => {
@@ -315,7 +323,7 @@ suite('A diagram in a browser', { skip }, () => {
     const places = `['heads', 'rows'].map((id) => document.getElementById(id)
       .getBoundingClientRect().left)`;
     await page.evaluate(`document.querySelector('.across.rows').scrollLeft = 100`);
-    await page.waitForFunction(`document.querySelector('.across.heads').scrollLeft === 100`);
+    await untilTrue(page, `document.querySelector('.across.heads').scrollLeft === 100`);
     assert.deepEqual(await page.evaluate(places), [-100, -100]);
   });
 
