@@ -81,7 +81,7 @@ test('the simulated replicas are woven as those of server.ts', () => {
   assert.deepEqual(classLines('../src/simulation/replicas.ts'), classLines('../server.ts'));
 });
 
-test('a value that one server has accepted is finished, though its promise always comes last', () => {
+test('what one server has accepted is finished, though its promise always comes last', () => {
   // C hears of each round in time to start none, and its word comes when A or B leads already.
   const { violation } = run(drawSchedule(169_286_424, 3, 60, null), { leases: false });
   assert.equal(violation, null);
