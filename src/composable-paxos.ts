@@ -234,8 +234,10 @@ export class Proposer<Value> {
   }
 
   /**
-   * Counts a promise of the current round. True when it completes the quorum, and once more if that
-   * has named nothing, nothing was asked, and this one names what is to be finished.
+   * Counts a promise of the current round. True when it completes the quorum; and once more if the
+   * quorum named nothing, so nothing was asked, and this one names something. Else what only one
+   * server has accepted would be left unfinished as long as its promise comes last. To propose it
+   * is safe: where a quorum has named nothing any value will do, and the id is used for one only.
    */
   receivePromise(from: Uid, message: PromiseMessage<Value>): boolean {
     const { leading, proposedValue } = this.state;

@@ -83,6 +83,18 @@ suite('A laggard', () => {
     assert.equal(one.wait(5_000).length, 0);
   });
 
+  test('saves with every eighth datagram, and the rest a little later', () => {
+    const one = startC();
+    const savedAt: number[] = [];
+    one.onSave = ({ instanceNumber }) => savedAt.push(instanceNumber);
+    for (let first = 1; first < 41; first += 2) {
+      one.replica.receive('A', links(first, first + 1, 41));
+    }
+    assert.deepEqual(savedAt, [17, 33]);
+    one.wait(100);
+    assert.equal(savedAt.at(-1), 41);
+  });
+
   test('begins nothing in an instance between', () => {
     const one = startC();
     one.replica.submit('set color blue');

@@ -79,7 +79,7 @@ const STEP_LENGTH = 64_000;
  * the buffer of a receiver holds even where the system grants no more than it does by itself.
  */
 const WINDOW = 16;
-/** When so many messages with links have come they are saved: three or four milliseconds' work. */
+/** When so many messages with links have come they are saved, half of a window at a time. */
 const SAVED_AT_ONCE = 8;
 /** Between two steps whatever has come in meanwhile is served. */
 const WRITE_ON_AFTER_MS = 1;
