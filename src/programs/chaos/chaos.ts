@@ -260,7 +260,6 @@ class Chaos {
   async #letGo(patienceMs: number): Promise<Violation | null> {
     if (this.#members === null || this.#failure !== null) return null;
     const left = await this.#members.settle(SLOW_FACTOR * patienceMs);
-    if (left === null) return notHealed('nobody says who the members are');
     return left.length === 0 ? null : notHealed(`${left.join(', ')} was removed, and still runs`);
   }
 
@@ -517,10 +516,12 @@ class Chaos {
   async #getLevel(patienceMs: number): Promise<Violation | null> {
     if (this.#failure !== null) return null;
     this.#progress('all are answered; the servers must get level');
-    const { servers, isStore } = this.#cluster;
+    const { isStore } = this.#cluster;
     const isOver = () => this.#failure !== null || this.#cluster.isLevelAt(PROBE);
     const sinceMs = performance.now();
     for (let n = 1; performance.now() - sinceMs < SLOW_FACTOR * patienceMs; n += 1) {
+      this.#members?.forgetWhoLeft();
+      const { servers } = this.#cluster;
       const probes = servers.map((server) =>
         this.#fire('probe', server, `${isStore ? PROBE_COMMAND : PROBE} ${server.uid}${n}`),
       );
@@ -532,6 +533,7 @@ class Chaos {
       }
       return null;
     }
+    const { servers } = this.#cluster;
     return isStore
       ? notHealed(compareLogs(servers.map(({ log }) => log)).sentence)
       : notLevel(servers);

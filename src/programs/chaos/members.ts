@@ -3,9 +3,9 @@
  * whoever is there. A change may fail then: nobody may be there to make it. What must hold is that
  * whoever is removed ends by itself, and that everything else goes on as if nothing had been.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Membership } from '../../chain.ts';
 import type { Uid } from '../../composable-paxos.ts';
-import type { MembersReply, Places } from '../../messages.ts';
+import type { Places } from '../../messages.ts';
 import { Asker } from '../../node/client-asker.ts';
 import { ClientNetwork } from '../../node/client-network.ts';
 import { UNSEALED } from '../../node/sealed-datagrams.ts';
@@ -33,13 +33,13 @@ const FEWEST_VOTERS = 2;
 const MOST_VOTERS = 6;
 const SHORTEST_REST_MS = 500;
 const LONGEST_REST_MS = 4_000;
-const ASK_MS = 2_000;
 const CHANGE_WITHIN_MS = 15_000;
 /** Names for all who come after the founders. */
 const NAMES = ['', '2', '3', '4', '5', '6', '7'].flatMap((n) => [...'ABCDEFGHI'].map((a) => a + n));
 
 export class MembersChaos {
   readonly #cluster: ChaosCluster;
+  readonly #founders: readonly Uid[];
   readonly #random: Random;
   readonly #ears: Ears;
   readonly #network: ClientNetwork;
@@ -52,7 +52,8 @@ export class MembersChaos {
     this.#ears = ears;
     this.#network = network;
     this.#asker = new Asker(network);
-    this.#named = cluster.servers.length;
+    this.#founders = cluster.servers.map(({ uid }) => uid);
+    this.#named = this.#founders.length;
   }
 
   static async open(cluster: ChaosCluster, random: Random, ears: Ears): Promise<MembersChaos> {
@@ -65,25 +66,24 @@ export class MembersChaos {
     while (!isEnough()) {
       const restMs = this.#random.between(SHORTEST_REST_MS, LONGEST_REST_MS);
       if (await waitUntil(isEnough, restMs)) return;
-      const voters = await this.#voters();
-      if (voters !== null) await this.#change(voters);
+      await this.#change(this.#voters);
     }
   }
 
-  /** Waits until all who were removed have ended. Who they are; null: that cannot be told. */
-  async settle(patienceMs: number): Promise<readonly Uid[] | null> {
-    const untilMs = performance.now() + patienceMs;
-    let report = await this.#report();
-    while (report === null && performance.now() < untilMs) report = await this.#report();
-    if (report === null) return null;
-    const { members } = report;
-    const removed = this.#cluster.servers.filter(({ uid }) => !(uid in members));
-    await waitUntil(() => removed.every((one) => !one.isRunning || !isToldEnough(one)), patienceMs);
-    const left = removed.filter((server) => server.isRunning && isToldEnough(server));
+  /** Waits until all who were removed have ended. Returns those that still run, killed by now. */
+  async settle(patienceMs: number): Promise<readonly Uid[]> {
+    const late = () => this.#removed.filter((one) => one.isRunning && isToldEnough(one));
+    await waitUntil(() => late().length === 0, patienceMs);
+    const left = late().map(({ uid }) => uid);
     // Whoever was down too long is a stranger to all, and nobody can tell it.
-    await Promise.all(removed.map((server) => server.kill()));
-    for (const server of removed) server.isGone = true;
-    return left.map(({ uid }) => uid);
+    await Promise.all(this.#removed.map((server) => server.kill()));
+    this.forgetWhoLeft();
+    return left;
+  }
+
+  /** Who was removed and has ended does not come back. A change may do so long after it was asked. */
+  forgetWhoLeft(): void {
+    for (const server of this.#removed) server.isGone ||= !server.isRunning;
   }
 
   leave(): void {
@@ -91,19 +91,25 @@ export class MembersChaos {
     this.#network.close();
   }
 
-  async #report(): Promise<MembersReply | null> {
-    const server = this.#random.pick(this.#cluster.servers).uid;
-    const options = { server, timeoutMs: ASK_MS, mayMove: true };
-    const ended = await this.#asker.ask({ type: 'members' }, options);
-    if (ended.outcome !== 'answered') await sleep(SHORTEST_REST_MS);
-    const reply = ended.outcome === 'answered' ? ended.reply : null;
-    return reply?.type === 'members_report' ? reply : null;
+  /**
+   * The members by the newest chain on any disk; null before the first change. Nobody is asked:
+   * whoever was removed while it was down would answer with the members of long ago.
+   */
+  get #membership(): Membership | null {
+    const states = this.#cluster.servers.flatMap(({ state }) => state ?? []);
+    const [newest] = states.sort((a, b) => b.instanceNumber - a.instanceNumber);
+    return newest?.membership ?? null;
   }
 
-  async #voters(): Promise<readonly Uid[] | null> {
-    const report = await this.#report();
-    if (report === null) return null;
-    const { members } = report;
+  get #removed(): readonly ChaosServer[] {
+    const members = this.#membership?.members;
+    if (members === undefined) return [];
+    return this.#cluster.servers.filter(({ uid }) => !(uid in members));
+  }
+
+  get #voters(): readonly Uid[] {
+    const members = this.#membership?.members;
+    if (members === undefined) return this.#founders;
     return Object.keys(members).filter((uid) => members[uid]?.role === 'voting');
   }
 
