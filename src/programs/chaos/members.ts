@@ -81,7 +81,7 @@ export class MembersChaos {
     return left;
   }
 
-  /** Who was removed and has ended does not come back. A change may do so long after it was asked. */
+  /** Who was removed and has ended is gone. A change may come long after it was asked for. */
   forgetWhoLeft(): void {
     for (const server of this.#removed) server.isGone ||= !server.isRunning;
   }
