@@ -5,11 +5,13 @@ import { once } from 'node:events';
 import { appendFileSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
+import { newestMembership } from '../src/programs/chaos/members.ts';
 import { drawPlan } from '../src/programs/chaos/plan.ts';
 import { FAIR_WEATHER, UdpRelay } from '../src/programs/chaos/udp-relay.ts';
 import { freePorts, LOOPBACK } from '../src/programs/common/free-port.ts';
 import { readHistory } from '../src/programs/common/read-history.ts';
 import { Random } from '../src/simulation/random.ts';
+import { lostState } from '../src/state.ts';
 import { findContradiction } from '../src/trace/linearizability.ts';
 import {
   assertEndsBy,
@@ -23,6 +25,25 @@ import {
 import { run } from './processes.ts';
 
 const SLICE_SECONDS = 10;
+
+test('who is a member says the newest disk, and not that of one who was removed', () => {
+  const member = { address: '127.0.0.1:1', role: 'voting' } as const;
+  const states = [
+    { uid: 'D', instanceNumber: 190, members: { A: member, C: member } },
+    { uid: 'A', instanceNumber: 307, members: { A: member, G: member } },
+    { uid: 'G', instanceNumber: 306, members: { A: member, G: member } },
+    { uid: 'B', instanceNumber: 138, members: null },
+  ].map(({ uid, instanceNumber, members }) => {
+    const membership = { since: instanceNumber - 1, used: ['A'], by: 'x', members: members ?? {} };
+    const known = members === null ? {} : { membership };
+    return { ...lostState(uid, ['A', 'B', 'C']), instanceNumber, ...known };
+  });
+  for (const order of [states, states.toReversed()]) {
+    assert.deepEqual(Object.keys(newestMembership(order)?.members ?? {}), ['A', 'G']);
+  }
+  assert.equal(newestMembership(states.slice(3)), null);
+  assert.equal(newestMembership([]), null);
+});
 
 suite('npm run chaos', { concurrency: true }, () => {
   test('finds no violation', async (t) => {
