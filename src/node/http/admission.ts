@@ -9,6 +9,9 @@ import type { Target } from './target.ts';
 /** In the name of which nobody but this machine asks, whatever name a page found for it. */
 const OWN_NAMES = /^(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?$/i;
 
+/** Every request is compared with all of them. */
+const KNOWN = ROUTES.map((route) => ({ route, parts: route.path.slice(1).split('/') }));
+
 /**
  * Has whoever asks the token, or, where there is none, come by a name of this machine, and not from
  * a page of somebody else?
@@ -67,7 +70,7 @@ function hashOf(text: string): Buffer {
 
 /** What is at this target, and can be done there by this method. */
 export function routeOf(method: string, { path }: Target): Route {
-  const there = ROUTES.filter((route) => isPath(route.path.slice(1).split('/'), path));
+  const there = KNOWN.filter(({ parts }) => isPath(parts, path)).map(({ route }) => route);
   if (there.length === 0) {
     const isDeep = path[0] === 'kv' && path.length > 2;
     const advice = isDeep ? '; in a key / is written %2F' : ': see /openapi.json';
@@ -81,8 +84,8 @@ export function routeOf(method: string, { path }: Target): Route {
 }
 
 function isPath(route: readonly string[], path: readonly string[]): boolean {
-  const isSame = (part: string, index: number) => part.startsWith('{') || part === path[index];
-  return route.length === path.length && route.every(isSame);
+  if (route.length !== path.length) return false;
+  return route.every((part, index) => part.startsWith('{') || part === path[index]);
 }
 
 /** Is the request one that the route understands? */
