@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
-import { newestMembership } from '../src/programs/chaos/members.ts';
+import { ChaosCluster } from '../src/programs/chaos/cluster.ts';
+import { MembersChaos } from '../src/programs/chaos/members.ts';
 import { drawPlan } from '../src/programs/chaos/plan.ts';
 import { FAIR_WEATHER, UdpRelay } from '../src/programs/chaos/udp-relay.ts';
 import { freePorts, LOOPBACK } from '../src/programs/common/free-port.ts';
@@ -26,23 +27,36 @@ import { run } from './processes.ts';
 
 const SLICE_SECONDS = 10;
 
-test('who is a member says the newest disk, and not that of one who was removed', () => {
-  const member = { address: '127.0.0.1:1', role: 'voting' } as const;
-  const states = [
-    { uid: 'D', instanceNumber: 190, members: { A: member, C: member } },
-    { uid: 'A', instanceNumber: 307, members: { A: member, G: member } },
-    { uid: 'G', instanceNumber: 306, members: { A: member, G: member } },
-    { uid: 'B', instanceNumber: 138, members: null },
-  ].map(({ uid, instanceNumber, members }) => {
-    const membership = { since: instanceNumber - 1, used: ['A'], by: 'x', members: members ?? {} };
-    const known = members === null ? {} : { membership };
-    return { ...lostState(uid, ['A', 'B', 'C']), instanceNumber, ...known };
+test('who is a member says the newest disk, and not that of one who was removed', async (t) => {
+  const random = new Random(1, 'members');
+  const calm = { drop: 0, duplicate: 0, minDelayMs: 0, maxDelayMs: 0 };
+  const cluster = await ChaosCluster.prepare(['A', 'B', 'C'], ['--members'], calm, random);
+  t.after(() => {
+    cluster.relay.close();
+    cluster.clear(false);
   });
-  for (const order of [states, states.toReversed()]) {
-    assert.deepEqual(Object.keys(newestMembership(order)?.members ?? {}), ['A', 'G']);
-  }
-  assert.equal(newestMembership(states.slice(3)), null);
-  assert.equal(newestMembership([]), null);
+  const ears = { tell: () => {}, count: () => {}, joined: () => {} };
+  const members = await MembersChaos.open(cluster, random, ears);
+  t.after(() => members.leave());
+  const keep = (uid: string, instanceNumber: number, voters: readonly string[]) => {
+    const member = { address: `${LOOPBACK}:1`, role: 'voting' } as const;
+    const roster = Object.fromEntries(voters.map((voter) => [voter, member]));
+    const membership = { since: instanceNumber - 1, used: [], by: '', members: roster };
+    const state = { ...lostState(uid, ['A', 'B', 'C']), instanceNumber, membership };
+    writeFileSync(join(cluster.directory, 'state', `${uid}.json`), JSON.stringify(state));
+  };
+  const left = () => cluster.servers.map(({ uid }) => uid);
+
+  assert.deepEqual(await members.settle(0), []);
+  assert.deepEqual(left(), ['A', 'B', 'C']); // nothing has changed so far
+  keep('A', 190, ['A', 'C']);
+  keep('B', 307, ['B', 'C']);
+  keep('C', 200, ['A', 'C']);
+  assert.deepEqual(await members.settle(0), []);
+  assert.deepEqual(left(), ['B', 'C']);
+  keep('C', 308, ['C']);
+  members.forgetWhoLeft();
+  assert.deepEqual(left(), ['C']);
 });
 
 suite('npm run chaos', { concurrency: true }, () => {

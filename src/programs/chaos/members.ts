@@ -10,7 +10,6 @@ import { Asker } from '../../node/client-asker.ts';
 import { ClientNetwork } from '../../node/client-network.ts';
 import { UNSEALED } from '../../node/sealed-datagrams.ts';
 import type { Random } from '../../simulation/random.ts';
-import type { ServerState } from '../../state.ts';
 import { type ChaosCluster, type ChaosServer, waitUntil } from './cluster.ts';
 
 type Kind = 'add' | 'remove' | 'replace';
@@ -82,7 +81,7 @@ export class MembersChaos {
     return left;
   }
 
-  /** Who was removed and has ended is gone. A change may come long after it was asked for. */
+  /** Whoever was removed and has ended is gone. A change that was given up may still come. */
   forgetWhoLeft(): void {
     for (const server of this.#removed) server.isGone ||= !server.isRunning;
   }
@@ -92,8 +91,14 @@ export class MembersChaos {
     this.#network.close();
   }
 
+  /**
+   * The members by the newest chain on any disk; null before the first change. No server is asked:
+   * one that was removed while it was down would answer with the members of long ago.
+   */
   get #membership(): Membership | null {
-    return newestMembership(this.#cluster.servers.flatMap(({ state }) => state ?? []));
+    const states = this.#cluster.servers.flatMap(({ state }) => state ?? []);
+    const [newest] = states.sort((a, b) => b.instanceNumber - a.instanceNumber);
+    return newest?.membership ?? null;
   }
 
   get #removed(): readonly ChaosServer[] {
@@ -150,15 +155,6 @@ export class MembersChaos {
     if (ended.outcome === 'answered') return this.#ears.count('changes of members');
     this.#ears.count('changes of members given up');
   }
-}
-
-/**
- * The members by the newest chain on any of these disks; null before the first change. No server
- * is asked: one that was removed while it was down would answer with the members of long ago.
- */
-export function newestMembership(states: readonly ServerState[]): Membership | null {
-  const [newest] = states.toSorted((a, b) => b.instanceNumber - a.instanceNumber);
-  return newest?.membership ?? null;
 }
 
 /** Whether it has what it must have to end: its removal, and that anything was chosen after it. */
