@@ -11,8 +11,8 @@
  * as long as the clock says, or as much as all threads of this process have computed meanwhile, if
  * that is less. Beside the stores runs a *control*, which only counts: its longest turn is what is
  * left of what the machine does to every turn. And the engine collects the garbage of all of them,
- * in the middle of a turn, too. How often it stops them for that, and how long, is a row of its own;
- * what it does in smaller steps between these pauses is not in that row, and counts to the turns.
+ * in the middle of a turn, too. How often it stops them, and how long, is a row of its own; what it
+ * does in smaller steps between these pauses is not in that row, and counts to the turns.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
